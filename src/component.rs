@@ -1,0 +1,182 @@
+//! The shell for `vestibule:filter`: converts types, reads the clock, draws randomness, sends requests. Decides nothing.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::config::{Config, Fault, Reference, Source, references};
+use crate::entropy::Entropy;
+use crate::filter::{Decision, Event, Filter, Level, Outcome, Step};
+use crate::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
+use crate::oidc::cache::ProviderCache;
+use crate::secret::Secret;
+use crate::time::UnixTime;
+use bindings::exports::vestibule::filter::request_filter::Guest;
+use bindings::vestibule::filter::outbound_http;
+use bindings::vestibule::filter::types;
+use bindings::wasi::{clocks::wall_clock, random::random};
+
+mod bindings {
+    wit_bindgen::generate!({ path: "wit", world: "filter", generate_all });
+}
+
+struct Component;
+
+bindings::export!(Component with_types_in bindings);
+
+/// What an instance keeps between calls. Only a cache of the configuration and of what providers said.
+struct Loaded {
+    filter: Filter,
+    cache: RefCell<ProviderCache>,
+}
+
+thread_local! {
+    static LOADED: RefCell<Option<Rc<Loaded>>> = const { RefCell::new(None) };
+}
+
+impl Guest for Component {
+    fn references(toml: String) -> Vec<types::Reference> {
+        references(&toml).into_iter().map(types::Reference::from).collect()
+    }
+
+    fn load(configuration: types::Configuration) -> Result<types::Summary, Vec<types::Fault>> {
+        let source = Source {
+            file_name: configuration.file_name,
+            toml: configuration.toml,
+            resolved: configuration.resolved.into_iter().map(|item| (item.reference.into(), item.value.map(Secret::new))).collect(),
+            port: configuration.port,
+        };
+        let loaded = Config::parse(&source).map(|config| {
+            let summary = summary(&config);
+            let loaded = Loaded { filter: Filter::new(config), cache: RefCell::default() };
+            LOADED.set(Some(Rc::new(loaded)));
+            summary
+        });
+        loaded.map_err(|faults| {
+            LOADED.set(None);
+            faults.into_iter().map(types::Fault::from).collect()
+        })
+    }
+
+    async fn decide(request: types::RequestHead, body: Option<Vec<u8>>) -> types::Decision {
+        let Some(loaded) = LOADED.with_borrow(Clone::clone) else { return not_loaded() };
+        let head = RequestHead {
+            method: request.method,
+            path_with_query: request.path_with_query,
+            authority: request.authority,
+            headers: request.headers,
+        };
+        let mut step = loaded.filter.begin(&head, body.as_deref(), &mut loaded.cache.borrow_mut(), now(), &mut HostEntropy);
+        loop {
+            match step {
+                Step::Done(decision) => return decision.into(),
+                Step::Fetch(request, waiting) => {
+                    let answer = send(request).await;
+                    step = waiting.resume(answer, &loaded.filter, &mut loaded.cache.borrow_mut(), now(), &mut HostEntropy);
+                }
+            }
+        }
+    }
+}
+
+/// Randomness from the host.
+struct HostEntropy;
+
+impl Entropy for HostEntropy {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&random::get_random_bytes(bytes.len() as u64));
+    }
+}
+
+fn now() -> UnixTime {
+    UnixTime::from_secs(wall_clock::now().seconds)
+}
+
+async fn send(request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {
+    let request = outbound_http::Request {
+        method: request.method.to_owned(),
+        url: request.url.into(),
+        headers: request.headers,
+        body: request.body,
+        max_response_bytes: request.max_response_bytes,
+        timeout_ms: request.timeout_ms,
+    };
+    match outbound_http::send(request).await {
+        Ok(response) => Ok(OutboundResponse { status: response.status, headers: response.headers, body: response.body }),
+        Err(outbound_http::Error::NotAllowed) => Err(OutboundError::NotAllowed),
+        Err(outbound_http::Error::Unreachable(why)) => Err(OutboundError::Unreachable(why)),
+        Err(outbound_http::Error::TimedOut) => Err(OutboundError::TimedOut),
+        Err(outbound_http::Error::TooLarge) => Err(OutboundError::TooLarge),
+        Err(outbound_http::Error::Protocol(why)) => Err(OutboundError::Protocol(why)),
+    }
+}
+
+fn summary(config: &Config) -> types::Summary {
+    types::Summary {
+        metadata_urls: config.providers.iter().map(|provider| provider.metadata_url.to_string()).collect(),
+        public_origin: config.public.origin(),
+        base_path: config.public.base_path().to_owned(),
+        upstream: config.upstream.clone(),
+        listen: config.listen.clone(),
+        warnings: config.warnings.iter().cloned().map(types::Fault::from).collect(),
+    }
+}
+
+fn not_loaded() -> types::Decision {
+    let error = crate::error::Error::NotLoaded;
+    let response = crate::pages::problem(&error, None, None);
+    let event = Event { level: Level::Error, code: error.code(), message: error.to_string(), reference: None };
+    Decision { outcome: Outcome::Respond(response), events: vec![event] }.into()
+}
+
+impl From<Decision> for types::Decision {
+    fn from(decision: Decision) -> Self {
+        let outcome = match decision.outcome {
+            Outcome::Forward(forward) => types::Outcome::Forward(types::Forward {
+                remove_headers: forward.remove_headers,
+                set_headers: forward.set_headers,
+                response_headers: forward.response_headers,
+                expires_at: forward.expires_at.map(UnixTime::as_secs),
+            }),
+            Outcome::Respond(Response { status, headers, body }) => types::Outcome::Respond(types::Response { status, headers, body }),
+            Outcome::NeedBody(limit) => types::Outcome::NeedBody(limit),
+        };
+        types::Decision { outcome, events: decision.events.into_iter().map(types::Event::from).collect() }
+    }
+}
+
+impl From<Event> for types::Event {
+    fn from(event: Event) -> Self {
+        let level = match event.level {
+            Level::Debug => types::Level::Debug,
+            Level::Info => types::Level::Info,
+            Level::Warn => types::Level::Warn,
+            Level::Error => types::Level::Error,
+        };
+        Self { level, code: event.code.to_owned(), message: event.message, reference: event.reference }
+    }
+}
+
+impl From<Fault> for types::Fault {
+    fn from(fault: Fault) -> Self {
+        let Fault { file, line, key, problem, remedy, fatal } = fault;
+        Self { file, line, key, problem, remedy, fatal }
+    }
+}
+
+impl From<Reference> for types::Reference {
+    fn from(reference: Reference) -> Self {
+        match reference {
+            Reference::Environment(name) => Self::Environment(name),
+            Reference::File(path) => Self::File(path),
+        }
+    }
+}
+
+impl From<types::Reference> for Reference {
+    fn from(reference: types::Reference) -> Self {
+        match reference {
+            types::Reference::Environment(name) => Self::Environment(name),
+            types::Reference::File(path) => Self::File(path),
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! The configuration: `secrets.toml` as Streamlit users write it, plus `[vestibule]` for what Streamlit has no word for.
+//!
+//! [`Config::parse`] is the only way to make a [`Config`], and finds every fault in one go. A value of that type is
+//! usable: secrets are strong, URLs are URLs, nothing is left to be discovered at the first login.
+
+mod fault;
+mod origin;
+mod provider;
+mod section;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+pub use fault::Fault;
+pub use origin::PublicOrigin;
+pub(crate) use origin::is_confidential;
+pub use provider::{ClientAuthentication, ExpectedIssuer, Provider};
+
+use crate::secret::Secret;
+use crate::session::KeyRing;
+use fault::MAKE_SECRET;
+use section::{Findings, Placed, Section};
+
+/// Longest accepted configuration text, in bytes.
+pub const MAX_LENGTH: usize = 1024 * 1024;
+
+/// Shortest accepted cookie secret, in bytes: 256 bits when it is random, as RFC 7518 section 3.2 asks of HS256 keys.
+const MIN_COOKIE_SECRET: usize = 32;
+
+/// Streamlit's lifetime of a login.
+const DEFAULT_MAX_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The text of a configuration, and all that it refers to.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// For messages only.
+    pub file_name: String,
+    pub toml: String,
+    /// An answer for each of [`references`] of the same text.
+    pub resolved: Vec<(Reference, Option<Secret>)>,
+    /// Replaces `{port}` in `redirect_uri`.
+    pub port: Option<u16>,
+}
+
+impl Source {
+    /// A configuration that refers to nothing outside itself.
+    pub fn new(file_name: &str, toml: &str) -> Self {
+        Self { file_name: file_name.into(), toml: toml.into(), resolved: vec![], port: None }
+    }
+}
+
+/// Something outside the file that it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reference {
+    Environment(String),
+    File(String),
+}
+
+/// Whether a protected application can be seen without a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    Required,
+    Optional,
+}
+
+/// How long a session lives.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetime {
+    /// From the login, whatever happens after it.
+    pub max_age: Duration,
+    /// From the last request; `None` for no such limit.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// Which headers tell the application who the user is.
+#[derive(Clone, Debug)]
+pub struct IdentityHeaders {
+    /// Name of the claim that lists groups.
+    pub groups_claim: String,
+    /// Claim (or JSON pointer into the claims, when it begins with `/`) and the header that carries it.
+    pub from_claims: Vec<(String, String)>,
+}
+
+/// A usable configuration.
+#[derive(Debug)]
+pub struct Config {
+    pub providers: Vec<Provider>,
+    pub public: PublicOrigin,
+    pub login: Login,
+    pub lifetime: Lifetime,
+    pub identity: IdentityHeaders,
+    pub expose_tokens: ExposeTokens,
+    /// Where a logout ends; `None` for our own page that says so.
+    pub after_logout: Option<crate::return_to::ReturnTo>,
+    pub upstream: Option<String>,
+    pub listen: Option<String>,
+    pub warnings: Vec<Fault>,
+    pub(crate) cookie_secret: Secret,
+    pub(crate) keys: KeyRing,
+}
+
+/// Which tokens the application may see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExposeTokens {
+    pub id: bool,
+    pub access: bool,
+}
+
+impl Config {
+    /// Parses and checks everything; fails with every fault that there is, warnings included.
+    pub fn parse(source: &Source) -> Result<Self, Vec<Fault>> {
+        let findings = Findings::new(&source.file_name, &source.toml);
+        let config = read(source, &findings);
+        let mut faults = findings.into_faults();
+        match config {
+            Some(mut config) if !faults.iter().any(|fault| fault.fatal) => {
+                config.warnings.append(&mut faults);
+                Ok(config)
+            }
+            _ => Err(faults),
+        }
+    }
+
+    pub fn provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+}
+
+/// Every environment variable and file that the text names. A text that cannot be parsed names none.
+pub fn references(toml: &str) -> Vec<Reference> {
+    let Ok(document) = DeTable::parse(toml) else { return vec![] };
+    let mut found = vec![];
+    let auth = document.get_ref().get("auth").and_then(|auth| auth.get_ref().as_table());
+    let mut collect = |table: &DeTable<'_>| {
+        for name in REFERABLE {
+            let text = |suffix: &str| table.get(format!("{name}{suffix}").as_str())?.get_ref().as_str().map(str::to_owned);
+            found.extend(text("_env").map(Reference::Environment));
+            found.extend(text("_file").map(Reference::File));
+        }
+    };
+    if let Some(auth) = auth {
+        collect(auth);
+        auth.values().filter_map(|value| value.get_ref().as_table()).for_each(collect);
+    }
+    found
+}
+
+/// Keys that may stand with `_env` or `_file` behind them.
+const REFERABLE: [&str; 3] = ["cookie_secret", "client_id", "client_secret"];
+
+fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
+    if source.toml.len() > MAX_LENGTH {
+        findings.fatal(None, "(file)", "the file is larger than 1 MiB", "give the file that holds [auth]");
+        return None;
+    }
+    let (document, errors) = DeTable::parse_recoverable(&source.toml);
+    for error in &errors {
+        let at = error.span().map(|span| span.start);
+        // The parser's message quotes no value, only what it expected.
+        findings.fatal(at, "(syntax)", error.message(), "write valid TOML (https://toml.io)");
+    }
+    if !errors.is_empty() {
+        return None;
+    }
+    let root = Section::root(findings, document.get_ref());
+    let auth = root.section("auth");
+    let vestibule = root.section("vestibule");
+    if !auth.exists() {
+        let remedy = "add [auth] with redirect_uri, cookie_secret, client_id, client_secret and server_metadata_url";
+        findings.fatal(None, "auth", "the section is missing", remedy);
+        return None;
+    }
+    let outside = Outside { resolved: &source.resolved };
+
+    let public = origin::read(&auth, source.port);
+    let cookie_secret = read_cookie_secret(&auth, &outside);
+    let expose_tokens = read_expose_tokens(&auth);
+    let extras = vestibule.section("provider");
+    let providers = provider::read_all(&auth, &extras, &outside);
+    auth.finish_lenient();
+
+    let login = vestibule.choice("login", &[("required", Login::Required), ("optional", Login::Optional)]);
+    let lifetime_section = vestibule.section("session");
+    let lifetime = Lifetime {
+        max_age: lifetime_section.duration("max_age").unwrap_or(DEFAULT_MAX_AGE),
+        idle_timeout: lifetime_section.duration("idle_timeout"),
+    };
+    let previous = lifetime_section.strings("previous_cookie_secrets").unwrap_or_default();
+    previous.iter().for_each(|secret| check_cookie_secret(findings, secret));
+    lifetime_section.finish_strict();
+    let identity = read_identity(&vestibule.section("identity"));
+    let after_logout = vestibule.string("after_logout");
+    let upstream = read_url(&vestibule, "upstream");
+    let listen = read_listen(&vestibule);
+    vestibule.finish_strict();
+
+    let public = public?;
+    let after_logout = after_logout.and_then(|text| {
+        let parsed = crate::return_to::ReturnTo::parse(&text.value, public.redirect_uri());
+        if parsed.is_err() {
+            findings.fatal(text.at, &text.key, "is not a page of the public origin", "write a path, \"/goodbye\" for example");
+        }
+        parsed.ok()
+    });
+    let cookie_secret = cookie_secret?;
+    let previous = previous.into_iter().map(|secret| Secret::new(secret.value));
+    let secrets: Vec<_> = std::iter::once(cookie_secret.clone()).chain(previous).collect();
+    let keys = KeyRing::derive(&secrets, public.redirect_uri().as_str());
+    Some(Config {
+        providers,
+        login: login.unwrap_or(Login::Required),
+        lifetime,
+        identity,
+        expose_tokens,
+        after_logout,
+        upstream,
+        listen,
+        warnings: vec![],
+        cookie_secret,
+        keys,
+        public,
+    })
+}
+
+/// What the references of the file stand for.
+struct Outside<'a> {
+    resolved: &'a [(Reference, Option<Secret>)],
+}
+
+impl Outside<'_> {
+    /// A value written as it is, named by an environment variable (`<name>_env`) or kept in a file (`<name>_file`).
+    fn string(&self, section: &Section<'_>, name: &'static str, env: &'static str, file: &'static str) -> Option<Placed<String>> {
+        let written = section.string(name);
+        let from_env = section.string(env).map(|text| (Reference::Environment(text.value.clone()), text));
+        let from_file = section.string(file).map(|text| (Reference::File(text.value.clone()), text));
+        if usize::from(written.is_some()) + usize::from(from_env.is_some()) + usize::from(from_file.is_some()) > 1 {
+            let problem = format!("more than one of {name}, {env} and {file} is given");
+            section.findings.fatal(section.at(), &section.key(name), problem, "keep one of them");
+        }
+        let Some((reference, text)) = from_env.or(from_file) else { return written };
+        let found = self.resolved.iter().find(|(known, _)| *known == reference).and_then(|(_, value)| value.clone());
+        match found {
+            Some(value) => Some(Placed { value: value.expose().to_owned(), at: text.at, key: text.key }),
+            None => {
+                let (problem, remedy) = match &reference {
+                    Reference::Environment(name) => {
+                        (format!("the environment variable `{name}` is not set"), format!("set `{name}` for the process that reads this file"))
+                    }
+                    Reference::File(path) => {
+                        (format!("the file `{path}` cannot be read"), "write a path that exists, absolute or relative to this file".to_owned())
+                    }
+                };
+                section.findings.fatal(text.at, &text.key, problem, remedy);
+                // So that the value's absence is not complained of a second time.
+                Some(Placed { value: String::new(), at: None, key: text.key })
+            }
+        }
+    }
+}
+
+fn read_cookie_secret(auth: &Section<'_>, outside: &Outside<'_>) -> Option<Secret> {
+    let Some(text) = outside.string(auth, "cookie_secret", "cookie_secret_env", "cookie_secret_file") else {
+        auth.findings.fatal(auth.at(), &auth.key("cookie_secret"), "is missing", MAKE_SECRET);
+        return None;
+    };
+    if text.at.is_some() {
+        check_cookie_secret(auth.findings, &text);
+    }
+    Some(Secret::new(text.value))
+}
+
+fn check_cookie_secret(findings: &Findings<'_>, text: &Placed<String>) {
+    let secret = &text.value;
+    let distinct = secret.bytes().collect::<std::collections::BTreeSet<_>>().len();
+    let problem = if is_sample(secret) {
+        "is the sample of the documentation, known to everybody".to_owned()
+    } else if secret.len() < MIN_COOKIE_SECRET {
+        format!("has {} bytes; whoever guesses it can log in as anybody, so at least {MIN_COOKIE_SECRET} are needed", secret.len())
+    } else if distinct < 8 {
+        "repeats a few characters and can be guessed".to_owned()
+    } else {
+        return;
+    };
+    findings.fatal(text.at, &text.key, problem, MAKE_SECRET);
+}
+
+/// Values that documentation shows and people forget to replace.
+fn is_sample(value: &str) -> bool {
+    let word = value.trim().to_ascii_lowercase();
+    let repeated_x = !word.is_empty() && word.bytes().all(|b| b == b'x');
+    let bracketed = (word.starts_with('<') && word.ends_with('>')) || (word.starts_with('{') && word.ends_with('}'));
+    word.is_empty()
+        || repeated_x
+        || bracketed
+        || ["changeme", "change-me", "change_me", "secret", "...", "todo"].contains(&word.as_str())
+        || word.starts_with("your-")
+        || word.starts_with("your_")
+}
+
+/// Streamlit's rule: `"id"`, `"access"`, or a list of them.
+fn read_expose_tokens(auth: &Section<'_>) -> ExposeTokens {
+    let mut exposed = ExposeTokens::default();
+    for token in auth.strings("expose_tokens").unwrap_or_default() {
+        match token.value.as_str() {
+            "id" => exposed.id = true,
+            "access" => exposed.access = true,
+            other => {
+                let problem = format!("`{other}` is not a token that can be exposed");
+                auth.findings.fatal(token.at, &token.key, problem, "write \"id\", \"access\" or [\"id\", \"access\"]");
+            }
+        }
+    }
+    exposed
+}
+
+fn read_identity(section: &Section<'_>) -> IdentityHeaders {
+    let groups_claim = section.string("groups_claim").map_or_else(|| "groups".to_owned(), |text| text.value);
+    let mut from_claims = vec![];
+    let mut seen = BTreeMap::new();
+    for entry in section.entries("headers").unwrap_or_default() {
+        let (claim, header) = &entry.value;
+        let name = header.as_str().unwrap_or_default();
+        let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if !valid {
+            let remedy = "write a header name of letters, digits and hyphens: { department = \"X-Department\" }";
+            section.findings.fatal(entry.at, &entry.key, "is not the name of a header", remedy);
+        } else if crate::identity::is_reserved(name) {
+            let remedy = "use a name of your own, beginning with X- for example";
+            section.findings.fatal(entry.at, &entry.key, format!("`{name}` has a meaning of its own in HTTP"), remedy);
+        } else if let Some(other) = seen.insert(name.to_ascii_lowercase(), claim.clone()) {
+            let problem = format!("the claim `{other}` already goes into `{name}`");
+            section.findings.fatal(entry.at, &entry.key, problem, "give every claim a header of its own");
+        } else {
+            from_claims.push((claim.clone(), name.to_owned()));
+        }
+    }
+    section.finish_strict();
+    IdentityHeaders { groups_claim, from_claims }
+}
+
+fn read_url(section: &Section<'_>, name: &'static str) -> Option<String> {
+    let text = section.string(name)?;
+    let parsed = url::Url::parse(&text.value).ok();
+    let good = parsed.is_some_and(|url| {
+        ["http", "https"].contains(&url.scheme()) && url.has_host() && url.path() == "/" && url.query().is_none() && url.fragment().is_none()
+    });
+    if !good {
+        let problem = format!("`{}` is not the address of a server", text.value);
+        section.findings.fatal(text.at, &text.key, problem, "write scheme, host and port: \"http://127.0.0.1:8080\"");
+    }
+    good.then_some(text.value)
+}
+
+fn read_listen(section: &Section<'_>) -> Option<String> {
+    let text = section.string("listen")?;
+    let good = text.value.parse::<std::net::SocketAddr>().is_ok();
+    if !good {
+        let problem = format!("`{}` is not an address and a port", text.value);
+        section.findings.fatal(text.at, &text.key, problem, "write \"127.0.0.1:8501\", or \"0.0.0.0:8501\" for every interface");
+    }
+    good.then_some(text.value)
+}
+
+#[cfg(test)]
+mod tests;

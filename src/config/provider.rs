@@ -1,0 +1,256 @@
+//! One OpenID Provider, as `[auth]` or `[auth.<name>]` describes it.
+
+use serde_json::Value;
+use url::Url;
+
+use super::origin::is_confidential;
+use super::section::{Placed, Section};
+use super::{Outside, is_sample};
+use crate::secret::Secret;
+
+/// Name of the provider whose settings stand in `[auth]` itself.
+const UNNAMED: &str = "default";
+
+/// The end of every metadata URL (OpenID Connect Discovery 1.0, section 4).
+const WELL_KNOWN: &str = "/.well-known/openid-configuration";
+
+/// Streamlit's defaults.
+const DEFAULT_SCOPE: &str = "openid email profile";
+const DEFAULT_PROMPT: &str = "select_account";
+
+/// Authorization request parameters that protect the login, and are therefore not the user's to set.
+const OURS: [&str; 7] = ["state", "nonce", "redirect_uri", "client_id", "code_challenge", "request", "request_uri"];
+
+/// How the token endpoint learns that it is us (OIDC Core section 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum ClientAuthentication {
+    Basic,
+    Post,
+    None,
+}
+
+/// Which `issuer` the metadata, and then every ID token, must name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExpectedIssuer {
+    /// Exactly this one, or with a slash at its end (Auth0 has one; the metadata URL cannot tell).
+    Exact(String),
+    /// Microsoft Entra's multi-tenant endpoints: the metadata names `…/{tenantid}/v2.0`, a token its own tenant (`tid`).
+    EntraAnyTenant,
+    /// Microsoft Entra asked by a domain name: it answers with the tenant's GUID.
+    EntraDomain,
+}
+
+/// A provider that people can log in with.
+#[derive(Debug)]
+pub struct Provider {
+    /// The user's word for it; `default` for the one in `[auth]` itself.
+    pub name: String,
+    /// What people read on the button.
+    pub title: String,
+    pub client_id: String,
+    pub client_secret: Option<Secret>,
+    pub metadata_url: Url,
+    pub expected_issuer: ExpectedIssuer,
+    /// Entra tenants (GUIDs) that may log in; empty for all that the endpoint lets through.
+    pub tenants: Vec<String>,
+    pub scope: String,
+    /// Authorization request parameters beyond those of the protocol, in order.
+    pub authorize_params: Vec<(String, String)>,
+    /// `None`: chosen from the provider's metadata.
+    pub client_authentication: Option<ClientAuthentication>,
+    /// Whether claims are completed from the userinfo endpoint.
+    pub userinfo: bool,
+}
+
+pub(super) fn read_all(auth: &Section<'_>, extras: &Section<'_>, outside: &Outside<'_>) -> Vec<Provider> {
+    let mut providers = vec![];
+    let unnamed = read(UNNAMED, auth, extras, outside);
+    let named = auth.sections(&["client_kwargs", "authorize_params"]);
+    let has_unnamed = unnamed.is_given;
+    if has_unnamed || named.is_empty() {
+        providers.extend(unnamed.finish(auth));
+    }
+    for (name, section) in &named {
+        if name == UNNAMED && has_unnamed {
+            auth.findings.fatal(section.at(), &auth.key(name), "is the name of the provider in [auth] itself", "choose another name");
+            continue;
+        }
+        providers.extend(read(name, section, extras, outside).finish(section));
+        section.finish_lenient();
+    }
+    let known: Vec<_> = named.iter().map(|(name, _)| name.as_str()).chain(has_unnamed.then_some(UNNAMED)).collect();
+    for (name, section) in extras.sections(&known) {
+        let remedy = format!("name one of: {}", known.join(", "));
+        extras.findings.fatal(section.at(), &extras.key(&name), "there is no such provider in [auth]", remedy);
+    }
+    providers
+}
+
+/// What stands in one section, before it is known whether it is complete.
+struct Draft {
+    is_given: bool,
+    missing: Vec<&'static str>,
+    provider: Option<Provider>,
+}
+
+impl Draft {
+    /// Complains of everything that is missing in one message, as Streamlit does.
+    fn finish(self, section: &Section<'_>) -> Option<Provider> {
+        if !self.missing.is_empty() {
+            let key = section.key(self.missing[0]);
+            let problem = format!("missing: {}", self.missing.join(", "));
+            section.findings.fatal(section.at(), &key, problem, "add what the provider gave you when you registered the application");
+        }
+        self.provider
+    }
+}
+
+fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, outside: &Outside<'_>) -> Draft {
+    let client_id = outside.string(section, "client_id", "client_id_env", "client_id_file");
+    let client_secret = outside.string(section, "client_secret", "client_secret_env", "client_secret_file");
+    let metadata = section.string("server_metadata_url");
+    let options = ClientOptions::read(section);
+    let extra = extras.sections(&[]).into_iter().find(|(given, _)| given == name).map(|(_, extra)| extra);
+
+    let is_given = client_id.is_some() || client_secret.is_some() || metadata.is_some();
+    let is_public = options.client_authentication == Some(ClientAuthentication::None);
+    let mut missing = vec![];
+    missing.extend(client_id.is_none().then_some("client_id"));
+    missing.extend((client_secret.is_none() && !is_public).then_some("client_secret"));
+    missing.extend(metadata.is_none().then_some("server_metadata_url"));
+    for text in [&client_id, &client_secret].into_iter().flatten().filter(|text| text.at.is_some() && is_sample(&text.value)) {
+        let remedy = "write the value that the provider gave you when you registered the application";
+        section.findings.fatal(text.at, &text.key, "is a sample, not a value", remedy);
+    }
+
+    let extra = extra.as_ref();
+    let issuer = extra.and_then(|extra| extra.string("issuer"));
+    let metadata_url = metadata.and_then(|text| read_metadata_url(section, &text));
+    let expected_issuer = metadata_url.as_ref().and_then(|url| expected_issuer(section, url, issuer));
+    let title = extra.and_then(|extra| extra.string("title")).map_or_else(|| title_of(name), |text| text.value);
+    let userinfo = extra.and_then(|extra| extra.boolean("userinfo")).unwrap_or(false);
+    let tenants = extra.and_then(|extra| extra.strings("tenants")).unwrap_or_default();
+    if let Some(extra) = extra {
+        extra.finish_strict();
+    }
+    let provider = match (client_id, metadata_url, expected_issuer) {
+        (Some(client_id), Some(metadata_url), Some(expected_issuer)) => Some(Provider {
+            name: name.to_owned(),
+            title,
+            client_id: client_id.value,
+            client_secret: client_secret.map(|text| Secret::new(text.value)),
+            metadata_url,
+            expected_issuer,
+            tenants: tenants.into_iter().map(|tenant| tenant.value.to_ascii_lowercase()).collect(),
+            scope: options.scope,
+            authorize_params: options.authorize_params,
+            client_authentication: options.client_authentication,
+            userinfo,
+        }),
+        _ => None,
+    };
+    Draft { is_given, missing, provider }
+}
+
+/// `client_kwargs`, and `authorize_params` beside it.
+struct ClientOptions {
+    scope: String,
+    authorize_params: Vec<(String, String)>,
+    client_authentication: Option<ClientAuthentication>,
+}
+
+impl ClientOptions {
+    fn read(section: &Section<'_>) -> Self {
+        let mut options = Self { scope: DEFAULT_SCOPE.into(), authorize_params: vec![], client_authentication: None };
+        let mut prompt = Some(DEFAULT_PROMPT.to_owned());
+        let kwargs = section.entries("client_kwargs").unwrap_or_default();
+        let params = section.entries("authorize_params").unwrap_or_default();
+        for entry in kwargs.iter().chain(&params) {
+            let (name, value) = &entry.value;
+            let text = match value {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let refuse = |problem: &str, remedy: &str| section.findings.fatal(entry.at, &entry.key, problem, remedy);
+            match name.as_str() {
+                "scope" if text.split(' ').any(|scope| scope == "openid") => options.scope = text,
+                "scope" => refuse("does not hold `openid`: the provider would not say who the user is", "add openid"),
+                "prompt" => prompt = Some(text).filter(|text| !text.is_empty()),
+                "token_endpoint_auth_method" => match text.as_str() {
+                    "client_secret_basic" => options.client_authentication = Some(ClientAuthentication::Basic),
+                    "client_secret_post" => options.client_authentication = Some(ClientAuthentication::Post),
+                    "none" => options.client_authentication = Some(ClientAuthentication::None),
+                    _ => refuse("is not supported", "write client_secret_basic, client_secret_post or none"),
+                },
+                "code_challenge_method" if text == "S256" => {}
+                "code_challenge_method" => refuse("weakens PKCE", "remove it: S256 is always used"),
+                "response_type" if text == "code" => {}
+                "response_type" => refuse("is not supported", "remove it: `code` is always used"),
+                "response_mode" if text == "query" => {}
+                "response_mode" if text == "form_post" => options.authorize_params.push((name.clone(), text)),
+                "response_mode" => refuse("is not supported", "write query or form_post"),
+                "verify" | "trust_env" | "timeout" | "proxies" | "proxy" => {
+                    refuse("is an option of a Python HTTP client, not of a login", "remove it");
+                }
+                ours if OURS.contains(&ours) => refuse("protects the login and is set anew each time", "remove it"),
+                _ => options.authorize_params.push((name.clone(), text)),
+            }
+        }
+        options.authorize_params.extend(prompt.map(|prompt| ("prompt".to_owned(), prompt)));
+        options
+    }
+}
+
+fn read_metadata_url(section: &Section<'_>, text: &Placed<String>) -> Option<Url> {
+    let fatal = |problem: String, remedy: &str| section.findings.fatal(text.at, &text.key, problem, remedy);
+    if let Some(placeholder) = text.value.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(name, _)| name) {
+        fatal(format!("still holds the placeholder {{{placeholder}}}"), "put your own value in its place");
+        return None;
+    }
+    let example = "write what the provider documents: \"https://accounts.google.com/.well-known/openid-configuration\"";
+    match Url::parse(&text.value) {
+        Ok(url) if is_confidential(&url) && url.username().is_empty() && url.fragment().is_none() => Some(url),
+        Ok(url) if url.scheme() == "http" => {
+            fatal("is plain http: anybody on the way could log in as anybody".into(), "write https://");
+            None
+        }
+        _ => {
+            fatal("is not the address of a provider's metadata".into(), example);
+            None
+        }
+    }
+}
+
+fn expected_issuer(section: &Section<'_>, metadata_url: &Url, issuer: Option<Placed<String>>) -> Option<ExpectedIssuer> {
+    if let Some(issuer) = issuer {
+        let good = Url::parse(&issuer.value).is_ok_and(|url| is_confidential(&url) && url.query().is_none() && url.fragment().is_none());
+        if !good {
+            section.findings.fatal(issuer.at, &issuer.key, "is not an issuer identifier", "write the https URL that its metadata names");
+        }
+        return good.then_some(ExpectedIssuer::Exact(issuer.value));
+    }
+    if metadata_url.host_str() == Some("login.microsoftonline.com") {
+        let tenant = metadata_url.path_segments().and_then(|mut segments| segments.next()).unwrap_or_default();
+        if ["common", "organizations", "consumers"].contains(&tenant) {
+            return Some(ExpectedIssuer::EntraAnyTenant);
+        }
+        if tenant.contains('.') {
+            return Some(ExpectedIssuer::EntraDomain);
+        }
+    }
+    let mut url = metadata_url.clone();
+    url.set_query(None);
+    let Some(issuer) = url.as_str().strip_suffix(WELL_KNOWN) else {
+        let remedy = format!("write the issuer's URL with {WELL_KNOWN} behind it, or give [vestibule.provider.<name>] issuer = \"…\"");
+        section.findings.fatal(section.at(), &section.key("server_metadata_url"), format!("does not end in {WELL_KNOWN}"), remedy);
+        return None;
+    };
+    Some(ExpectedIssuer::Exact(issuer.to_owned()))
+}
+
+/// `microsoft` is `Microsoft` on a button; a name with capitals of its own is left as it is.
+fn title_of(name: &str) -> String {
+    let spaced = name.replace(['_', '-'], " ");
+    let mut letters = spaced.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

@@ -1,0 +1,241 @@
+//! Reading a TOML table key by key, so that every fault is found in one go and knows its line.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+use serde::Deserialize as _;
+use serde_json::Value;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::fault::Fault;
+
+/// Every fault found so far, and what is needed to say where it is.
+pub(super) struct Findings<'a> {
+    file: &'a str,
+    text: &'a str,
+    faults: RefCell<Vec<Fault>>,
+}
+
+impl<'a> Findings<'a> {
+    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
+        Self { file, text, faults: RefCell::default() }
+    }
+
+    pub(super) fn fatal(&self, at: Option<usize>, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
+        self.add(at, key, problem.into(), remedy.into(), true);
+    }
+
+    pub(super) fn warning(&self, at: Option<usize>, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
+        self.add(at, key, problem.into(), remedy.into(), false);
+    }
+
+    pub(super) fn into_faults(self) -> Vec<Fault> {
+        let mut faults = self.faults.into_inner();
+        faults.sort_by_key(|fault| fault.line);
+        faults
+    }
+
+    fn add(&self, at: Option<usize>, key: &str, problem: String, remedy: String, fatal: bool) {
+        let line = at.map_or(0, |offset| {
+            let newlines = self.text.bytes().take(offset).filter(|&b| b == b'\n').count();
+            u32::try_from(newlines + 1).unwrap_or(u32::MAX)
+        });
+        let fault = Fault { file: self.file.to_owned(), line, key: key.to_owned(), problem, remedy, fatal };
+        self.faults.borrow_mut().push(fault);
+    }
+}
+
+/// A table of the file. Keys that nobody asked for are known at the end, which is how misspelt ones are found.
+pub(super) struct Section<'a> {
+    pub(super) findings: &'a Findings<'a>,
+    path: String,
+    table: Option<&'a DeTable<'a>>,
+    at: Option<usize>,
+    asked: RefCell<BTreeSet<&'static str>>,
+}
+
+/// A value together with its place, for later complaints.
+pub(super) struct Placed<T> {
+    pub(super) value: T,
+    pub(super) at: Option<usize>,
+    pub(super) key: String,
+}
+
+impl<'a> Section<'a> {
+    pub(super) fn root(findings: &'a Findings<'a>, table: &'a DeTable<'a>) -> Self {
+        Self { findings, path: String::new(), table: Some(table), at: None, asked: RefCell::default() }
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// Where the table itself stands.
+    pub(super) fn at(&self) -> Option<usize> {
+        self.at
+    }
+
+    pub(super) fn key(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// A sub-table, empty when it is absent.
+    pub(super) fn section(&self, name: &'static str) -> Section<'a> {
+        self.asked.borrow_mut().insert(name);
+        self.named_section(name)
+    }
+
+    /// Sub-tables by whatever names the user gave them, apart from those in `except`, in the order of the file.
+    pub(super) fn sections(&self, except: &[&str]) -> Vec<(String, Section<'a>)> {
+        let Some(table) = self.table else { return vec![] };
+        let mut found: Vec<_> = table
+            .iter()
+            .filter(|(name, value)| value.get_ref().is_table() && !except.contains(&name.get_ref().as_ref()))
+            .map(|(name, _)| (name.span().start, name.get_ref().to_string()))
+            .collect();
+        found.sort();
+        found.into_iter().map(|(_, name)| (name.clone(), self.named_section(&name))).collect()
+    }
+
+    pub(super) fn string(&self, name: &'static str) -> Option<Placed<String>> {
+        let (span, value) = self.take(name)?;
+        match value.as_str() {
+            Some(text) => Some(Placed { value: text.to_owned(), at: Some(span.start), key: self.key(name) }),
+            None => self.wrong_type(name, &span, value, "a string in quotes"),
+        }
+    }
+
+    pub(super) fn boolean(&self, name: &'static str) -> Option<bool> {
+        let (span, value) = self.take(name)?;
+        value.as_bool().or_else(|| self.wrong_type(name, &span, value, "true or false"))
+    }
+
+    /// `"30d"`, `"8h"`, `"15m"`: whole seconds, at least one, at most 400 days (the longest a browser keeps a cookie,
+    /// RFC 6265bis section 5.5).
+    pub(super) fn duration(&self, name: &'static str) -> Option<Duration> {
+        let text = self.string(name)?;
+        let parsed = humantime::parse_duration(&text.value).ok();
+        let in_range = parsed.filter(|d| (1..=400 * 24 * 60 * 60).contains(&d.as_secs()));
+        if in_range.is_none() {
+            let problem = format!("`{}` is not a duration between one second and 400 days", text.value);
+            self.findings.fatal(text.at, &text.key, problem, "write \"30d\", \"8h\" or \"15m\" for example");
+        }
+        in_range
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(&self, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.string(name)?;
+        let chosen = choices.iter().find(|(word, _)| *word == text.value).map(|(_, choice)| *choice);
+        if chosen.is_none() {
+            let words: Vec<_> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+            let problem = format!("`{}` is none of the possible values", text.value);
+            self.findings.fatal(text.at, &text.key, problem, format!("write {}", words.join(" or ")));
+        }
+        chosen
+    }
+
+    /// A string, or a list of strings.
+    pub(super) fn strings(&self, name: &'static str) -> Option<Vec<Placed<String>>> {
+        let (span, value) = self.take(name)?;
+        let placed = |text: &str, at: usize| Placed { value: text.to_owned(), at: Some(at), key: self.key(name) };
+        if let Some(text) = value.as_str() {
+            return Some(vec![placed(text, span.start)]);
+        }
+        let items: Option<Vec<_>> = value
+            .as_array()
+            .and_then(|array| array.iter().map(|item| item.get_ref().as_str().map(|text| placed(text, item.span().start))).collect());
+        items.or_else(|| self.wrong_type(name, &span, value, "a list of strings"))
+    }
+
+    /// The entries of a table with scalar values, as JSON, in the order of the file.
+    pub(super) fn entries(&self, name: &'static str) -> Option<Vec<Placed<(String, Value)>>> {
+        let (span, value) = self.take(name)?;
+        let Some(table) = value.as_table() else {
+            return self.wrong_type(name, &span, value, "a table, { name = \"value\" }");
+        };
+        let mut entries: Vec<_> = table
+            .iter()
+            .filter_map(|(entry, item)| {
+                let key = format!("{}.{}", self.key(name), entry.get_ref());
+                let at = Some(entry.span().start);
+                let json = Value::deserialize(toml::de::ValueDeserializer::from(item.clone())).ok();
+                match json.filter(|json| !json.is_array() && !json.is_object()) {
+                    Some(json) => Some(Placed { value: (entry.get_ref().to_string(), json), at, key }),
+                    None => {
+                        self.findings.fatal(at, &key, "must be a single value", "write a string, a number or true/false");
+                        None
+                    }
+                }
+            })
+            .collect();
+        entries.sort_by_key(|entry| entry.at);
+        Some(entries)
+    }
+
+    /// Complains about the keys that nobody asked for, naming the nearest right one.
+    pub(super) fn finish_strict(&self) {
+        let asked = self.asked.borrow();
+        for (name, at) in self.unasked() {
+            let nearest = asked
+                .iter()
+                .map(|known| (strsim::damerau_levenshtein(&name, known), known))
+                .min()
+                .filter(|(distance, _)| *distance <= name.len().div_ceil(2))
+                .map(|(_, known)| format!("did you mean `{known}`?"));
+            let known = asked.iter().copied().collect::<Vec<_>>().join(", ");
+            let remedy = nearest.unwrap_or_else(|| format!("remove it; known here: {known}"));
+            self.findings.fatal(Some(at), &self.key(&name), "unknown key", remedy);
+        }
+    }
+
+    /// Warns of scalar keys that nobody asked for: Streamlit ignores them, so the file must stay usable.
+    pub(super) fn finish_lenient(&self) {
+        for (name, at) in self.unasked() {
+            let is_table = self.table.and_then(|table| table.get(name.as_str())).is_some_and(|value| value.get_ref().is_table());
+            if !is_table {
+                self.findings.warning(Some(at), &self.key(&name), "unknown key, ignored", "remove it, or check its spelling");
+            }
+        }
+    }
+
+    fn unasked(&self) -> Vec<(String, usize)> {
+        let asked = self.asked.borrow();
+        let Some(table) = self.table else { return vec![] };
+        table
+            .keys()
+            .filter(|name| !asked.contains(name.get_ref().as_ref()))
+            .map(|name| (name.get_ref().to_string(), name.span().start))
+            .collect()
+    }
+
+    fn named_section(&self, name: &str) -> Section<'a> {
+        let entry = self.table.and_then(|table| table.get_key_value(name));
+        if let Some((key, value)) = entry.filter(|(_, value)| !value.get_ref().is_table()) {
+            self.findings.fatal(Some(key.span().start), &self.key(name), "must be a table", format!("write [{}]", self.key(name)));
+            let _ = value;
+        }
+        Section {
+            findings: self.findings,
+            path: self.key(name),
+            table: entry.and_then(|(_, value)| value.get_ref().as_table()),
+            at: entry.map(|(key, _)| key.span().start),
+            asked: RefCell::default(),
+        }
+    }
+
+    fn take(&self, name: &'static str) -> Option<(Range<usize>, &'a DeValue<'a>)> {
+        self.asked.borrow_mut().insert(name);
+        let value: &'a Spanned<DeValue<'a>> = self.table?.get(name)?;
+        Some((value.span(), value.get_ref()))
+    }
+
+    fn wrong_type<T>(&self, name: &str, span: &Range<usize>, value: &DeValue<'_>, wanted: &str) -> Option<T> {
+        let problem = format!("is of type {}, not {wanted}", value.type_str());
+        self.findings.fatal(Some(span.start), &self.key(name), problem, format!("write {wanted}"));
+        None
+    }
+}

@@ -1,0 +1,186 @@
+//! Everything that can go wrong with a request, and what the browser sees of it.
+//!
+//! Errors are attributed: to the browser, to the person, to the provider or to the configuration. An error has a stable
+//! code for operators; [`Error::explanation`] is the one place where it becomes words for a person.
+
+use crate::http::{Malformed, OutboundError};
+use crate::oidc::id_token::Rejected;
+
+/// Why a request did not get what it asked for.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("the request is malformed: {0}")]
+    Malformed(#[from] Malformed),
+    #[error("the method is not allowed here")]
+    MethodNotAllowed,
+    #[error("not logged in")]
+    LoginRequired,
+    #[error("no provider of that name is configured")]
+    UnknownProvider,
+
+    #[error("the authorization response is malformed: {0}")]
+    AuthorizationResponse(&'static str),
+    #[error("no login with this state was started in this browser, or it was used or has expired")]
+    UnknownState,
+    #[error("the authorization response names another issuer, or none (RFC 9207)")]
+    IssuerParameter,
+
+    #[error("the provider reports that access was denied")]
+    AccessDenied,
+    #[error("the provider reports the error `{0}`")]
+    ProviderReported(String),
+
+    #[error("{what} of provider `{provider}`: {error}")]
+    Unreachable { provider: String, what: Endpoint, error: OutboundError },
+    #[error("{what} of provider `{provider}` answered with status {status}{detail}")]
+    Status { provider: String, what: Endpoint, status: u16, detail: String },
+    #[error("{what} of provider `{provider}`: {fault}")]
+    Answer { provider: String, what: Endpoint, fault: String },
+    #[error("the ID token of provider `{provider}` is rejected: {reason}")]
+    IdToken { provider: String, reason: Rejected },
+
+    #[error("{what} makes the session {bytes} bytes large, over the limit of {limit}")]
+    SessionTooLarge { what: String, bytes: usize, limit: usize },
+    #[error("no configuration is loaded")]
+    NotLoaded,
+}
+
+/// What of a provider was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    Metadata,
+    Token,
+    Keys,
+    Userinfo,
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Endpoint::Metadata => "the metadata",
+            Endpoint::Token => "the token endpoint",
+            Endpoint::Keys => "the key set",
+            Endpoint::Userinfo => "the userinfo endpoint",
+        })
+    }
+}
+
+/// What a person reads.
+#[derive(Debug)]
+pub struct Explanation {
+    pub title: &'static str,
+    pub happened: String,
+    pub advice: &'static str,
+    /// Whether another login is of use.
+    pub offer_login: bool,
+}
+
+impl Error {
+    /// Stable: operators search and alert on it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Malformed(_) => "request.malformed",
+            Error::MethodNotAllowed => "request.method_not_allowed",
+            Error::LoginRequired => "request.login_required",
+            Error::UnknownProvider => "login.unknown_provider",
+            Error::AuthorizationResponse(_) => "callback.malformed",
+            Error::UnknownState => "callback.unknown_state",
+            Error::IssuerParameter => "callback.issuer_mismatch",
+            Error::AccessDenied => "callback.access_denied",
+            Error::ProviderReported(_) => "callback.provider_error",
+            Error::Unreachable { .. } => "provider.unreachable",
+            Error::Status { what: Endpoint::Token, .. } => "token.refused",
+            Error::Status { .. } => "provider.status",
+            Error::Answer { what: Endpoint::Metadata, .. } => "metadata.invalid",
+            Error::Answer { what: Endpoint::Token, .. } => "token.invalid",
+            Error::Answer { what: Endpoint::Keys, .. } => "keys.invalid",
+            Error::Answer { what: Endpoint::Userinfo, .. } => "userinfo.invalid",
+            Error::IdToken { reason, .. } => reason.code(),
+            Error::SessionTooLarge { .. } => "session.too_large",
+            Error::NotLoaded => "filter.not_loaded",
+        }
+    }
+
+    pub fn status(&self) -> u16 {
+        match self {
+            Error::Malformed(Malformed::HeadersTooLarge) => 431,
+            Error::Malformed(_) | Error::AuthorizationResponse(_) | Error::UnknownState | Error::IssuerParameter => 400,
+            Error::MethodNotAllowed => 405,
+            Error::LoginRequired => 401,
+            Error::UnknownProvider => 404,
+            Error::AccessDenied => 403,
+            Error::ProviderReported(_) => 502,
+            Error::Unreachable { .. } => 503,
+            Error::Status { status, .. } if *status >= 500 || *status == 429 => 503,
+            Error::Status { .. } | Error::Answer { .. } | Error::IdToken { .. } => 502,
+            Error::SessionTooLarge { .. } | Error::NotLoaded => 500,
+        }
+    }
+
+    /// Whether it is an operator's business rather than a person's at the browser.
+    pub fn is_operators(&self) -> bool {
+        self.status() >= 500
+    }
+
+    /// The same for everybody who could have caused it on purpose: no value of the request or of a token is in it.
+    pub fn explanation(&self) -> Explanation {
+        const AGAIN: &str = "Please log in again.";
+        const LATER: &str = "Please try again in a minute. If it stays like this, tell whoever runs this application.";
+        const OPERATOR: &str = "Please tell whoever runs this application, and give them the reference number.";
+        let explain = |title, happened: &str, advice, offer_login| Explanation { title, happened: happened.to_owned(), advice, offer_login };
+        match self {
+            Error::Malformed(_) => explain(
+                "This request cannot be understood",
+                "The address or a header of the request is not in the form that the web agreed on.",
+                "Check the address, or go to the first page.",
+                false,
+            ),
+            Error::MethodNotAllowed => {
+                explain("This does not work here", "This page can be visited, but nothing can be sent to it.", "Go to the first page.", false)
+            }
+            Error::LoginRequired => explain(
+                "Please log in",
+                "You are not logged in, or your login has ended. What you sent was not passed on.",
+                "Log in, then do it again.",
+                true,
+            ),
+            Error::UnknownProvider => {
+                explain("There is no such login", "The link names a way to log in that this application does not have.", AGAIN, true)
+            }
+            Error::AuthorizationResponse(_) | Error::UnknownState | Error::IssuerParameter => explain(
+                "This login cannot be finished",
+                "It was not started in this browser, or it has already been used, or it took too long.",
+                AGAIN,
+                true,
+            ),
+            Error::AccessDenied => explain(
+                "You were not logged in",
+                "The login was cancelled, or the provider did not give this application access to your account.",
+                "You can try again, or choose another account.",
+                true,
+            ),
+            Error::ProviderReported(_) => {
+                explain("The login failed", "The provider could not log you in.", "Please try again; if it happens again, tell whoever runs this application.", true)
+            }
+            Error::Unreachable { .. } => {
+                explain("The login is not available now", "The provider that checks logins cannot be reached.", LATER, true)
+            }
+            Error::Status { .. } if self.status() == 503 => {
+                explain("The login is not available now", "The provider that checks logins has trouble of its own.", LATER, true)
+            }
+            Error::Status { .. } | Error::Answer { .. } | Error::IdToken { .. } => explain(
+                "The login failed",
+                "The provider's answer could not be accepted, so you were not logged in.",
+                "Please try again; if it happens again, tell whoever runs this application, and give them the reference number.",
+                true,
+            ),
+            Error::SessionTooLarge { .. } => explain(
+                "The login does not fit",
+                "The provider says more about you than a browser can keep (often a very long list of groups).",
+                OPERATOR,
+                false,
+            ),
+            Error::NotLoaded => explain("The login is not set up", "This application's login has no working configuration.", OPERATOR, false),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The filter: one request in, one decision out, with a question to the network in between when it cannot be helped.
+
+use crate::config::Config;
+use crate::entropy::{self, Entropy};
+use crate::error::Error;
+use crate::flow::{self, Flow, Visit};
+use crate::http::{Header, OutboundError, OutboundRequest, OutboundResponse, Request, RequestHead, Response};
+use crate::oidc::cache::ProviderCache;
+use crate::pages;
+use crate::route::Route;
+use crate::session::CookieJar;
+use crate::time::UnixTime;
+
+/// A request goes on to the application.
+#[derive(Debug, Default)]
+pub struct Forward {
+    /// Names of request headers to remove, every line of them, in any case, before `set_headers`.
+    pub remove_headers: Vec<String>,
+    pub set_headers: Vec<Header>,
+    /// To add to the application's response.
+    pub response_headers: Vec<Header>,
+    /// When the session ends; `None` for an anonymous request.
+    pub expires_at: Option<UnixTime>,
+}
+
+/// What the host shall do.
+#[derive(Debug)]
+pub enum Outcome {
+    Forward(Forward),
+    Respond(Response),
+    /// Ask again with the request's body, of at most this many bytes.
+    NeedBody(u32),
+}
+
+/// How much an operator should care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// For the log. No secret, token, cookie or code is ever in one.
+#[derive(Debug)]
+pub struct Event {
+    pub level: Level,
+    /// Stable, for alerts and searches.
+    pub code: &'static str,
+    pub message: String,
+    /// What the user's page shows.
+    pub reference: Option<String>,
+}
+
+/// An outcome, and what there is to say about it.
+#[derive(Debug)]
+pub struct Decision {
+    pub outcome: Outcome,
+    pub events: Vec<Event>,
+}
+
+/// Where a decision stands.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once a request and moved, never stored in numbers")]
+pub enum Step {
+    Done(Decision),
+    /// Send this, then [`Waiting::resume`] with the answer.
+    Fetch(OutboundRequest, Waiting),
+}
+
+/// A decision that waits for the network. Consumed by its answer.
+#[derive(Debug)]
+pub struct Waiting {
+    visit: Visit,
+    flow: Flow,
+}
+
+/// What a step may use beside its own state.
+pub struct Context<'a> {
+    pub config: &'a Config,
+    pub cache: &'a mut ProviderCache,
+    pub now: UnixTime,
+    pub entropy: &'a mut dyn Entropy,
+}
+
+/// What a flow comes to.
+pub(crate) enum Progress {
+    Done(Outcome),
+    Fetch(OutboundRequest, Flow),
+}
+
+/// A loaded configuration, ready to decide.
+#[derive(Debug)]
+pub struct Filter {
+    config: Config,
+}
+
+impl Filter {
+    pub fn new(config: Config) -> Self {
+        Self { config }
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Begins to decide on a request. `body` is given after [`Outcome::NeedBody`] only.
+    pub fn begin(&self, head: &RequestHead, body: Option<&[u8]>, cache: &mut ProviderCache, now: UnixTime, entropy: &mut dyn Entropy) -> Step {
+        let mut context = Context { config: &self.config, cache, now, entropy };
+        let request = match Request::parse(head) {
+            Ok(request) => request,
+            Err(malformed) => {
+                let visit = Visit::unreadable(head, &self.config);
+                return conclude(Err(malformed.into()), visit, &mut context);
+            }
+        };
+        let mut visit = Visit::new(&request, &self.config);
+        let progress = match Route::of(request.path, &self.config.public) {
+            Route::Login => flow::login::begin(&request, &mut visit, &mut context),
+            Route::Callback => flow::callback::begin(&request, body, &mut visit, &mut context),
+            Route::Logout => flow::logout::begin(&request, &mut visit, &mut context),
+            Route::User => flow::user::answer(&request, &visit, &context),
+            Route::Application => flow::application::begin(&request, &mut visit, &mut context),
+        };
+        conclude(progress, visit, &mut context)
+    }
+}
+
+impl Waiting {
+    /// Goes on with the answer to the request that was asked for.
+    pub fn resume(self, answer: Result<OutboundResponse, OutboundError>, filter: &Filter, cache: &mut ProviderCache, now: UnixTime, entropy: &mut dyn Entropy) -> Step {
+        let Self { mut visit, flow } = self;
+        let mut context = Context { config: &filter.config, cache, now, entropy };
+        let progress = flow.resume(answer, &mut visit, &mut context);
+        conclude(progress, visit, &mut context)
+    }
+}
+
+/// The one place where a flow's end becomes a decision, and an error becomes what the browser sees.
+fn conclude(progress: Result<Progress, Error>, mut visit: Visit, context: &mut Context<'_>) -> Step {
+    let mut outcome = match progress {
+        Ok(Progress::Fetch(request, flow)) => return Step::Fetch(request, Waiting { visit, flow }),
+        Ok(Progress::Done(outcome)) => outcome,
+        Err(error) => Outcome::Respond(respond_to_error(&error, &mut visit, context)),
+    };
+    if let Outcome::Respond(response) = &mut outcome {
+        response.headers.append(&mut visit.set_cookies);
+        if visit.is_head {
+            response.body.clear();
+        }
+    }
+    Step::Done(Decision { outcome, events: visit.events })
+}
+
+fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>) -> Response {
+    let reference = entropy::reference(context.entropy);
+    let level = if error.is_operators() { Level::Error } else { Level::Info };
+    visit.events.push(Event { level, code: error.code(), message: error.to_string(), reference: Some(reference.clone()) });
+    let config = context.config;
+    let response = if visit.is_navigation {
+        pages::error(error, config, visit.return_to.as_ref(), &reference, context.entropy)
+    } else {
+        let login = pages::login_url(config, None, None);
+        pages::problem(error, error.explanation().offer_login.then_some(login.as_str()), Some(&reference))
+    };
+    match error.status() {
+        503 => response.with("retry-after", "5"),
+        405 => response.with("allow", "GET, HEAD"),
+        _ => response,
+    }
+}
+
+/// For flows: the cookies of the request at hand.
+pub(crate) fn jar(request: &Request<'_>, config: &Config) -> CookieJar {
+    CookieJar::read(request, &config.public)
+}

@@ -1,0 +1,247 @@
+//! The way back from the provider: the login attempt, the tokens, the keys, the session.
+
+use serde_json::{Map, Value};
+
+use super::{Flow, Visit};
+use crate::config::{Config, Login, Provider};
+use crate::error::{Endpoint, Error};
+use crate::filter::{Context, Level, Outcome, Progress};
+use crate::http::{OutboundError, OutboundResponse, Request, Response};
+use crate::oidc::authorization::AuthorizationResponse;
+use crate::oidc::cache::Lookup;
+use crate::oidc::id_token::{IdTokenVerifier, Rejected, VerifiedIdToken};
+use crate::oidc::jwks::KeySet;
+use crate::oidc::token::{self, TokenResponse};
+use crate::oidc::userinfo;
+use crate::pages;
+use crate::return_to::ReturnTo;
+use crate::session::{AuthorizationGrant, LoginAttempt, Session, Tokens};
+
+/// What a provider posts with `response_mode=form_post`: a code and a state.
+const MAX_FORM_BYTES: u32 = 32 * 1024;
+
+/// `GET` (or `POST`, with `response_mode=form_post`) on `redirect_uri`.
+pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    visit.is_navigation = true;
+    let config = context.config;
+    match (request.method, body) {
+        ("GET" | "HEAD", _) => {}
+        ("POST", None) => return Ok(Progress::Done(Outcome::NeedBody(MAX_FORM_BYTES))),
+        // A cross-site POST brings no `SameSite=Lax` cookie along, a cross-site GET does: hand the form on as one.
+        ("POST", Some(form)) => return Ok(Progress::Done(Outcome::Respond(form_as_query(form, config)))),
+        _ => return Err(Error::MethodNotAllowed),
+    }
+    let Some(response) = AuthorizationResponse::parse(request.query_pairs())? else {
+        return Ok(Progress::Done(Outcome::Respond(landing(visit, context))));
+    };
+    let attempt = match LoginAttempt::find(&visit.jar, response.state(), config, context.now) {
+        Ok(attempt) => attempt,
+        Err(error) => {
+            if Session::open(&visit.jar, config, context.now).is_none() {
+                return Err(error);
+            }
+            // The Back button onto a callback that has done its work: the user is logged in, so take them in.
+            visit.note(Level::Info, "callback.already_logged_in", "a used or foreign callback was visited by a logged-in user");
+            return Ok(Progress::Done(Outcome::Respond(Response::redirect(&config.public.home(), request.method))));
+        }
+    };
+    visit.return_to = ReturnTo::parse(attempt.return_to(), config.public.redirect_uri()).ok();
+    // Spent from here on, whatever comes of it.
+    let mut cookies = visit.jar.writer();
+    cookies.delete_attempt(attempt.id());
+    visit.set_cookies = cookies.into_headers();
+
+    let grant = attempt.redeem(response)?;
+    let provider = config.provider(&grant.provider).ok_or(Error::UnknownProvider)?;
+    let request = token::request(&grant, provider, config.public.redirect_uri());
+    Ok(Progress::Fetch(request, Flow::Tokens(Box::new(ExpectTokens { grant }))))
+}
+
+/// Waits for the token response.
+#[derive(Debug)]
+pub(crate) struct ExpectTokens {
+    grant: AuthorizationGrant,
+}
+
+impl ExpectTokens {
+    pub(super) fn resume(
+        self,
+        answer: Result<OutboundResponse, OutboundError>,
+        visit: &mut Visit,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Error> {
+        let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
+        let tokens = TokenResponse::parse(answer, provider)?;
+        let metadata = &self.grant.metadata;
+        match context.cache.keys(&metadata.issuer, &metadata.jwks_uri, context.now) {
+            Lookup::Fresh(keys) | Lookup::Paused(Some(keys)) => verify(self.grant, tokens, &keys, visit, context),
+            Lookup::Paused(None) => Err(Error::Unreachable {
+                provider: provider.name.clone(),
+                what: Endpoint::Keys,
+                error: OutboundError::Unreachable("it failed a moment ago".into()),
+            }),
+            Lookup::Fetch => Ok(fetch_keys(self.grant, tokens, false)),
+        }
+    }
+}
+
+/// Waits for the provider's keys.
+#[derive(Debug)]
+pub(crate) struct ExpectKeys {
+    grant: AuthorizationGrant,
+    tokens: TokenResponse,
+    /// Whether these are asked for because the known ones lack the token's `kid`.
+    is_refetch: bool,
+}
+
+impl ExpectKeys {
+    pub(super) fn resume(
+        self,
+        answer: Result<OutboundResponse, OutboundError>,
+        visit: &mut Visit,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Error> {
+        let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
+        let metadata = &self.grant.metadata;
+        let keys = match KeySet::parse(answer, provider) {
+            Ok(keys) => {
+                context.cache.store_keys(&metadata.issuer, &metadata.jwks_uri, keys.clone(), context.now);
+                if !self.is_refetch {
+                    // These are as fresh as they get: a `kid` that is not among them is not worth another request.
+                    context.cache.may_refetch_keys(&metadata.issuer, &metadata.jwks_uri, context.now);
+                }
+                keys
+            }
+            Err(error) => {
+                let stale = context.cache.keys_failed(&metadata.issuer, &metadata.jwks_uri, context.now);
+                let stale = stale.filter(|_| error.status() == 503).ok_or_else(|| error)?;
+                visit.note(Level::Warn, "keys.stale", "the key set cannot be fetched; using the one known before");
+                stale
+            }
+        };
+        verify(self.grant, self.tokens, &keys, visit, context)
+    }
+}
+
+/// Waits for the userinfo response.
+#[derive(Debug)]
+pub(crate) struct ExpectUserinfo {
+    grant: AuthorizationGrant,
+    tokens: TokenResponse,
+    proof: VerifiedIdToken,
+}
+
+impl ExpectUserinfo {
+    pub(super) fn resume(
+        self,
+        answer: Result<OutboundResponse, OutboundError>,
+        visit: &mut Visit,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Error> {
+        let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
+        let claims = userinfo::complete(&self.proof, answer, provider)?;
+        establish(&self.grant, self.tokens, &self.proof, claims, provider, visit, context)
+    }
+}
+
+fn fetch_keys(grant: AuthorizationGrant, tokens: TokenResponse, is_refetch: bool) -> Progress {
+    let request = KeySet::request(&grant.metadata.jwks_uri);
+    Progress::Fetch(request, Flow::Keys(Box::new(ExpectKeys { grant, tokens, is_refetch })))
+}
+
+fn verify(
+    grant: AuthorizationGrant,
+    tokens: TokenResponse,
+    keys: &KeySet,
+    visit: &mut Visit,
+    context: &mut Context<'_>,
+) -> Result<Progress, Error> {
+    let provider = context.config.provider(&grant.provider).ok_or(Error::UnknownProvider)?;
+    let metadata = &grant.metadata;
+    let verifier =
+        IdTokenVerifier { provider, issuer: &metadata.issuer, keys, nonce: &grant.nonce, access_token: &tokens.access_token };
+    let proof = match verifier.verify(&tokens.id_token, context.now) {
+        Ok(proof) => proof,
+        Err(Rejected::UnknownKey) if context.cache.may_refetch_keys(&metadata.issuer, &metadata.jwks_uri, context.now) => {
+            visit.note(Level::Info, "keys.refetch", "the ID token names a key that is not known yet");
+            return Ok(fetch_keys(grant, tokens, true));
+        }
+        Err(reason) => return Err(Error::IdToken { provider: provider.name.clone(), reason }),
+    };
+    match metadata.userinfo_endpoint.as_ref().filter(|_| provider.userinfo) {
+        Some(endpoint) => {
+            let request = userinfo::request(endpoint, &tokens.access_token);
+            Ok(Progress::Fetch(request, Flow::Userinfo(Box::new(ExpectUserinfo { grant, tokens, proof }))))
+        }
+        None => {
+            let claims = proof.claims().clone();
+            establish(&grant, tokens, &proof, claims, provider, visit, context)
+        }
+    }
+}
+
+fn establish(
+    grant: &AuthorizationGrant,
+    tokens: TokenResponse,
+    proof: &VerifiedIdToken,
+    claims: Map<String, Value>,
+    provider: &Provider,
+    visit: &mut Visit,
+    context: &mut Context<'_>,
+) -> Result<Progress, Error> {
+    let config = context.config;
+    let session = Session::establish(proof, claims, provider, config, context.now, context.entropy);
+    let mut cookies = visit.jar.writer();
+    session.write(&mut cookies, config, context.now, context.entropy)?;
+
+    let mut hint_lost = None;
+    let exposed = config.expose_tokens;
+    let wants_hint = grant.metadata.end_session_endpoint.is_some();
+    let id_token = (exposed.id || wants_hint).then_some(tokens.id_token);
+    let access_token = exposed.access.then_some(tokens.access_token);
+    if id_token.is_some() || access_token.is_some() {
+        let stored = Tokens::new(&session, id_token, access_token).write(&session, &mut cookies, config, context.now, context.entropy);
+        match stored {
+            Err(error) if exposed.id || exposed.access => return Err(error),
+            // Only the hint for the logout is lost; the provider will ask instead.
+            Err(error) => hint_lost = Some(error),
+            Ok(()) => {}
+        }
+    } else {
+        cookies.delete_tokens();
+    }
+    visit.set_cookies.append(&mut cookies.into_headers());
+    if let Some(error) = hint_lost {
+        visit.note(Level::Warn, "session.no_logout_hint", error.to_string());
+    }
+    visit.note(Level::Info, "login.succeeded", format!("login with provider `{}` succeeded", provider.name));
+
+    let return_to = ReturnTo::parse(&grant.return_to, config.public.redirect_uri()).ok();
+    let page = super::login::destination(return_to, config);
+    Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), &visit.method))))
+}
+
+/// The callback without a response: where providers send the browser after a logout, and nothing else.
+fn landing(visit: &mut Visit, context: &mut Context<'_>) -> Response {
+    let config = context.config;
+    let is_logged_in = Session::open(&visit.jar, config, context.now).is_some();
+    if is_logged_in { Response::redirect(&config.public.home(), &visit.method) } else { after_logout(visit, context) }
+}
+
+/// Where a logout ends: the configured page; else the first page of an application that can be seen without a login;
+/// else a page of ours, for the first page of any other application would start the next login.
+pub(super) fn after_logout(visit: &Visit, context: &mut Context<'_>) -> Response {
+    let config = context.config;
+    match (&config.after_logout, config.login) {
+        (Some(page), _) => Response::redirect(page.as_str(), &visit.method),
+        (None, Login::Optional) => Response::redirect(&config.public.home(), &visit.method),
+        (None, Login::Required) => pages::signed_out(config, context.entropy),
+    }
+}
+
+fn form_as_query(form: &[u8], config: &Config) -> Response {
+    let mut url = config.public.redirect_uri().clone();
+    let known = |name: &str| ["code", "state", "iss", "error"].contains(&name);
+    url.query_pairs_mut().extend_pairs(url::form_urlencoded::parse(form).filter(|(name, _)| known(name)));
+    Response::redirect(&url[url::Position::BeforePath..], "POST")
+}

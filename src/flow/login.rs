@@ -1,0 +1,170 @@
+//! The way to the provider: which one, its metadata, the authorization request.
+
+use jwt_simple::prelude::{Duration, HS256Key, MACLike as _, UnixTimeStamp, VerificationOptions};
+use serde::{Deserialize, Serialize};
+
+use super::{Flow, Visit, only_get};
+use crate::config::{Config, Provider};
+use crate::error::{Endpoint, Error};
+use crate::filter::{Context, Level, Outcome, Progress};
+use crate::http::{OutboundError, OutboundResponse, Request, Response};
+use crate::oidc::authorization;
+use crate::oidc::cache::Lookup;
+use crate::oidc::metadata::ProviderMetadata;
+use crate::pages;
+use crate::return_to::ReturnTo;
+use crate::session::LoginAttempt;
+
+/// `GET /auth/login`, with `provider` (a name, or Streamlit's signed one) and `return_to`.
+pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    only_get(request)?;
+    // Whoever comes here comes to see a page, whatever their browser says about it.
+    visit.is_navigation = true;
+    let config = context.config;
+    let (mut provider, mut return_to) = (None, None);
+    for (name, value) in request.query_pairs() {
+        match &*name {
+            "provider" => provider = Some(value.into_owned()),
+            "return_to" => return_to = Some(value.into_owned()),
+            _ => {}
+        }
+    }
+    // A `return_to` elsewhere is an attempt to lead the user there: it is dropped, and said.
+    visit.return_to = return_to.as_deref().and_then(|value| match ReturnTo::parse(value, config.public.redirect_uri()) {
+        Ok(return_to) => Some(return_to),
+        Err(error) => {
+            visit.note(Level::Warn, "login.return_to_refused", format!("return_to is {error}"));
+            None
+        }
+    });
+    match provider {
+        None => choose_or_start(visit, context),
+        // A provider's name in TOML may hold dots, so the name comes first.
+        Some(name) => match config.provider(&name) {
+            Some(provider) => start(provider, visit, context),
+            None if name.contains('.') => match provider_of_streamlit(&name, context) {
+                Some(provider) => start(provider, visit, context),
+                // Streamlit's own answer to a token that is expired or not its own.
+                None => {
+                    visit.note(Level::Info, "login.provider_token_invalid", "the provider token has expired or was signed with another secret");
+                    Ok(Progress::Done(Outcome::Respond(Response::redirect(&config.public.home(), request.method))))
+                }
+            },
+            None => Err(Error::UnknownProvider),
+        },
+    }
+}
+
+/// With one provider the login begins at once; with several the user chooses.
+pub(crate) fn choose_or_start(visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    let config = context.config;
+    match config.providers.as_slice() {
+        [only] => start(only, visit, context),
+        _ => Ok(Progress::Done(Outcome::Respond(pages::chooser(config, visit.return_to.as_ref(), context.entropy)))),
+    }
+}
+
+/// Waits for the metadata of a provider that somebody wants to log in with.
+#[derive(Debug)]
+pub(crate) struct ExpectMetadata {
+    provider: String,
+}
+
+impl ExpectMetadata {
+    pub(super) fn resume(
+        self,
+        answer: Result<OutboundResponse, OutboundError>,
+        visit: &mut Visit,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Error> {
+        let provider = context.config.provider(&self.provider).ok_or(Error::UnknownProvider)?;
+        let metadata = receive_metadata(provider, answer, visit, context)?;
+        authorize(provider, metadata, visit, context)
+    }
+}
+
+/// Takes the answer to a metadata request into the cache, or serves what the cache has when there is none.
+pub(super) fn receive_metadata(
+    provider: &Provider,
+    answer: Result<OutboundResponse, OutboundError>,
+    visit: &mut Visit,
+    context: &mut Context<'_>,
+) -> Result<ProviderMetadata, Error> {
+    match ProviderMetadata::parse(answer, provider) {
+        Ok(metadata) => {
+            context.cache.store_metadata(&provider.metadata_url, metadata.clone(), context.now);
+            Ok(metadata)
+        }
+        Err(error) => {
+            let stale = context.cache.metadata_failed(&provider.metadata_url, context.now);
+            // A provider that is down may be served from memory; one that suddenly is another issuer may not.
+            match stale {
+                Some(stale) if error.status() == 503 => {
+                    visit.note(Level::Warn, "metadata.stale", format!("{error}; using what it said earlier"));
+                    Ok(stale)
+                }
+                _ => Err(error),
+            }
+        }
+    }
+}
+
+fn start(provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    match context.cache.metadata(&provider.metadata_url, context.now) {
+        Lookup::Fresh(metadata) | Lookup::Paused(Some(metadata)) => authorize(provider, metadata, visit, context),
+        Lookup::Paused(None) => Err(Error::Unreachable {
+            provider: provider.name.clone(),
+            what: Endpoint::Metadata,
+            error: OutboundError::Unreachable("it failed a moment ago".into()),
+        }),
+        Lookup::Fetch => {
+            let expect = ExpectMetadata { provider: provider.name.clone() };
+            Ok(Progress::Fetch(ProviderMetadata::request(provider), Flow::Login(expect)))
+        }
+    }
+}
+
+fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    let config = context.config;
+    let Some(endpoint) = metadata.authorization_endpoint.clone() else {
+        let fault = "there is no authorization_endpoint".to_owned();
+        return Err(Error::Answer { provider: provider.name.clone(), what: Endpoint::Metadata, fault });
+    };
+    let return_to = destination(visit.return_to.take(), config);
+    let attempt = LoginAttempt::start(provider, metadata, &return_to, context.now, context.entropy);
+    let location =
+        authorization::request(&endpoint, provider, config.public.redirect_uri(), attempt.state(), attempt.nonce(), attempt.code_verifier());
+    let mut cookies = visit.jar.writer();
+    attempt.write(&visit.jar, &mut cookies, config, context.now, context.entropy);
+    visit.set_cookies = cookies.into_headers();
+    visit.note(Level::Info, "login.started", format!("login with provider `{}` started", provider.name));
+    Ok(Progress::Done(Outcome::Respond(Response::redirect(location.as_str(), &visit.method))))
+}
+
+/// Never one of our own routes, which would lead round in circles, or out again.
+pub(super) fn destination(return_to: Option<ReturnTo>, config: &Config) -> ReturnTo {
+    let ours = |path: &str| crate::route::Route::of(path, &config.public) != crate::route::Route::Application;
+    return_to.filter(|page| !ours(page.path())).unwrap_or_else(|| config.public.home_page())
+}
+
+/// The claims of what `st.login("name")` makes.
+#[derive(Serialize, Deserialize)]
+struct ProviderToken {
+    provider: String,
+}
+
+/// Streamlit's own word for a provider: a JWT, HS256 under the cookie secret, two minutes long.
+fn provider_of_streamlit<'a>(token: &str, context: &Context<'a>) -> Option<&'a Provider> {
+    let key = HS256Key::from_bytes(context.config.cookie_secret.expose().as_bytes());
+    let options = VerificationOptions {
+        time_tolerance: Some(Duration::from_secs(0)),
+        artificial_time: Some(UnixTimeStamp::from_secs(context.now.as_secs())),
+        max_token_length: Some(4096),
+        ..VerificationOptions::default()
+    };
+    let claims = key.verify_token::<ProviderToken>(token, Some(options)).ok()?;
+    // The library lets a token without `exp` live for ever.
+    let expires_at = claims.expires_at?.as_secs();
+    (context.now.as_secs() < expires_at).then_some(())?;
+    context.config.provider(&claims.custom.provider)
+}

@@ -1,0 +1,86 @@
+//! The way out: here at once, and at the provider when it can be asked.
+
+use serde_json::Value;
+
+use super::{Flow, Visit, callback, login, only_get};
+use crate::config::Provider;
+use crate::entropy;
+use crate::error::Error;
+use crate::filter::{Context, Level, Outcome, Progress};
+use crate::http::{OutboundError, OutboundResponse, Request, Response};
+use crate::oidc::cache::Lookup;
+use crate::oidc::end_session;
+use crate::oidc::metadata::ProviderMetadata;
+use crate::return_to::ReturnTo;
+use crate::secret::Secret;
+use crate::session::{Session, Tokens};
+
+/// `GET /auth/logout`, with `return_to` for a logout that ends here.
+pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    only_get(request)?;
+    visit.is_navigation = true;
+    let config = context.config;
+    let wanted = request.query_pairs().find(|(name, _)| name == "return_to").map(|(_, value)| value.into_owned());
+    visit.return_to = wanted.and_then(|value| ReturnTo::parse(&value, config.public.redirect_uri()).ok());
+
+    let session = Session::open(&visit.jar, config, context.now);
+    let id_token = session.as_ref().and_then(|session| Tokens::open(&visit.jar, session, config)).and_then(|tokens| tokens.id_token);
+    let mut cookies = visit.jar.writer();
+    cookies.delete_session_and_tokens();
+    visit.set_cookies = cookies.into_headers();
+
+    let Some(session) = session else { return Ok(local(visit, context)) };
+    let Some(provider) = config.provider(session.provider()) else { return Ok(local(visit, context)) };
+    visit.note(Level::Info, "logout", format!("logout from provider `{}`", provider.name));
+    // Entra shows an account picker unless it is told whose session ends (its optional claim `login_hint`).
+    let logout_hint = session.claim("login_hint").and_then(Value::as_str).map(str::to_owned);
+    let expect = ExpectMetadata { provider: provider.name.clone(), id_token, logout_hint };
+    match context.cache.metadata(&provider.metadata_url, context.now) {
+        Lookup::Fresh(metadata) | Lookup::Paused(Some(metadata)) => Ok(expect.log_out_at(provider, &metadata, visit, context)),
+        Lookup::Paused(None) => Ok(local(visit, context)),
+        Lookup::Fetch => Ok(Progress::Fetch(ProviderMetadata::request(provider), Flow::Logout(Box::new(expect)))),
+    }
+}
+
+/// Waits for the metadata of the provider that the user logs out from.
+#[derive(Debug)]
+pub(crate) struct ExpectMetadata {
+    provider: String,
+    id_token: Option<Secret>,
+    logout_hint: Option<String>,
+}
+
+impl ExpectMetadata {
+    pub(super) fn resume(
+        self,
+        answer: Result<OutboundResponse, OutboundError>,
+        visit: &mut Visit,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Error> {
+        let provider = context.config.provider(&self.provider).ok_or(Error::UnknownProvider)?;
+        match login::receive_metadata(provider, answer, visit, context) {
+            Ok(metadata) => Ok(self.log_out_at(provider, &metadata, visit, context)),
+            Err(error) => {
+                // The user wants out, so out they get; the provider's own session is the provider's.
+                visit.note(Level::Warn, "logout.local_only", format!("{error}; logged out here only"));
+                Ok(local(visit, context))
+            }
+        }
+    }
+
+    fn log_out_at(&self, provider: &Provider, metadata: &ProviderMetadata, visit: &Visit, context: &mut Context<'_>) -> Progress {
+        let Some(endpoint) = &metadata.end_session_endpoint else { return local(visit, context) };
+        let state = entropy::token::<16>(context.entropy);
+        let back = context.config.public.redirect_uri();
+        let location = end_session::request(endpoint, provider, back, self.id_token.as_ref(), self.logout_hint.as_deref(), &state);
+        Progress::Done(Outcome::Respond(Response::redirect(location.as_str(), &visit.method)))
+    }
+}
+
+fn local(visit: &Visit, context: &mut Context<'_>) -> Progress {
+    let response = match &visit.return_to {
+        Some(page) => Response::redirect(page.as_str(), &visit.method),
+        None => callback::after_logout(visit, context),
+    };
+    Progress::Done(Outcome::Respond(response))
+}

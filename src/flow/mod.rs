@@ -1,0 +1,87 @@
+//! What *we* do with the protocol: one file for each way in.
+
+pub(crate) mod application;
+pub(crate) mod callback;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod user;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::filter::{Context, Event, Level, Progress};
+use crate::http::{Header, OutboundError, OutboundResponse, Request, RequestHead};
+use crate::return_to::ReturnTo;
+use crate::session::CookieJar;
+
+/// What of a request outlives its first step.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    pub(crate) is_navigation: bool,
+    pub(crate) is_head: bool,
+    pub(crate) method: String,
+    pub(crate) jar: CookieJar,
+    /// Where the user wants to be, for links on error pages.
+    pub(crate) return_to: Option<ReturnTo>,
+    pub(crate) events: Vec<Event>,
+    /// Go out with the response, whatever it is.
+    pub(crate) set_cookies: Vec<Header>,
+}
+
+impl Visit {
+    pub(crate) fn new(request: &Request<'_>, config: &Config) -> Self {
+        Self {
+            is_navigation: request.is_navigation(),
+            is_head: request.method == "HEAD",
+            method: request.method.to_owned(),
+            jar: crate::filter::jar(request, config),
+            return_to: None,
+            events: vec![],
+            set_cookies: vec![],
+        }
+    }
+
+    /// For a request that is refused unread: no cookie of it is looked at.
+    pub(crate) fn unreadable(head: &RequestHead, config: &Config) -> Self {
+        let nothing = Request { method: "GET", path: "/", query: None, authority: "", headers: &[] };
+        let headers = head.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("accept")).take(1);
+        let headers: Vec<Header> = headers.cloned().collect();
+        let accept_only = Request { headers: &headers, ..nothing };
+        Self { is_head: head.method == "HEAD", ..Self::new(&accept_only, config) }
+    }
+
+    pub(crate) fn note(&mut self, level: Level, code: &'static str, message: impl Into<String>) {
+        self.events.push(Event { level, code, message: message.into(), reference: None });
+    }
+}
+
+/// A flow that waits for an answer, and what it knows until then.
+#[derive(Debug)]
+pub(crate) enum Flow {
+    Login(login::ExpectMetadata),
+    Tokens(Box<callback::ExpectTokens>),
+    Keys(Box<callback::ExpectKeys>),
+    Userinfo(Box<callback::ExpectUserinfo>),
+    Logout(Box<logout::ExpectMetadata>),
+}
+
+impl Flow {
+    pub(crate) fn resume(
+        self,
+        answer: Result<OutboundResponse, OutboundError>,
+        visit: &mut Visit,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Error> {
+        match self {
+            Flow::Login(state) => state.resume(answer, visit, context),
+            Flow::Tokens(state) => state.resume(answer, visit, context),
+            Flow::Keys(state) => state.resume(answer, visit, context),
+            Flow::Userinfo(state) => state.resume(answer, visit, context),
+            Flow::Logout(state) => state.resume(answer, visit, context),
+        }
+    }
+}
+
+/// Pages of ours are visited, not written to.
+fn only_get(request: &Request<'_>) -> Result<(), Error> {
+    if request.method == "GET" || request.method == "HEAD" { Ok(()) } else { Err(Error::MethodNotAllowed) }
+}

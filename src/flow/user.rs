@@ -1,0 +1,30 @@
+//! Who is logged in, for scripts in the page: `st.user` as JSON, without tokens.
+
+use serde_json::{Value, json};
+
+use super::{Visit, only_get};
+use crate::error::Error;
+use crate::filter::{Context, Outcome, Progress};
+use crate::http::{Request, Response};
+use crate::session::Session;
+
+/// `GET /auth/user`. An answer for everybody: nobody is `{"is_logged_in": false}`.
+pub(crate) fn answer(request: &Request<'_>, visit: &Visit, context: &Context<'_>) -> Result<Progress, Error> {
+    only_get(request)?;
+    let body = match Session::open(&visit.jar, context.config, context.now) {
+        None => json!({ "is_logged_in": false }),
+        Some(session) => {
+            let mut user = session.claims().clone();
+            user.insert("is_logged_in".into(), Value::Bool(true));
+            user.insert("provider".into(), session.provider().into());
+            Value::Object(user)
+        }
+    };
+    let response = Response { status: 200, headers: vec![], body: body.to_string().into_bytes() }
+        .with("content-type", "application/json")
+        .with("cache-control", "no-store")
+        .with("vary", "cookie")
+        .with("x-content-type-options", "nosniff")
+        .with("cross-origin-resource-policy", "same-origin");
+    Ok(Progress::Done(Outcome::Respond(response)))
+}

@@ -1,0 +1,331 @@
+//! The request as the host received it, and the one canonical reading of it that every decision is made on.
+//!
+//! Normalisation is refusal: nothing is rewritten, so what was judged is byte for byte what the application receives.
+//! [`Request::parse`] applies these rules in order, and answers 400 (431 for the first) when one is broken:
+//!
+//! 1. At most [`MAX_HEADER_COUNT`] header fields and [`MAX_HEADER_BYTES`] of them.
+//! 2. The method is a token (RFC 9110 section 5.6.2); `CONNECT` and `TRACE` are not for applications.
+//! 3. The target is in origin form: it begins with `/`, has only visible ASCII, no `#` and no `\`.
+//! 4. Its path has no dot segment, plain or percent-encoded, no encoded slash, backslash, control character or
+//!    malformed escape: servers disagree about what these mean.
+//! 5. There is exactly one authority: `Host` once, equal to that of an HTTP/2 or absolute-form request when both are there.
+//! 6. Header names are tokens; values have no control character other than tab.
+
+use url::Url;
+
+/// More header fields than any browser sends.
+pub const MAX_HEADER_COUNT: usize = 128;
+
+/// Names and values together. Enough for two sessions at their budget.
+pub const MAX_HEADER_BYTES: usize = 64 * 1024;
+
+/// One header field: name and value as received.
+pub type Header = (String, Vec<u8>);
+
+/// The head of a request as the host received it.
+#[derive(Clone, Debug, Default)]
+pub struct RequestHead {
+    pub method: String,
+    /// Path and query, byte for byte as the application would receive them.
+    pub path_with_query: String,
+    /// `:authority` of HTTP/2, or that of an absolute-form target.
+    pub authority: Option<String>,
+    pub headers: Vec<Header>,
+}
+
+impl RequestHead {
+    /// A `GET` request with a `Host` header.
+    pub fn get(path_with_query: &str, host: &str) -> Self {
+        let head = Self { method: "GET".into(), path_with_query: path_with_query.into(), ..Self::default() };
+        head.with("host", host)
+    }
+
+    /// The same request with one more header field.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+        self
+    }
+}
+
+/// Why a request cannot be read in one way only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    #[error("too many or too long headers")]
+    HeadersTooLarge,
+    #[error("the method")]
+    Method,
+    #[error("the request target")]
+    Target,
+    #[error("the path")]
+    Path,
+    #[error("the host")]
+    Authority,
+    #[error("a header")]
+    Header,
+}
+
+/// A request that has one reading. Borrowed from the head it was parsed from.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    pub method: &'a str,
+    pub path: &'a str,
+    pub query: Option<&'a str>,
+    pub authority: &'a str,
+    pub headers: &'a [Header],
+}
+
+impl<'a> Request<'a> {
+    /// Reads a request by the rules of this module.
+    pub fn parse(head: &'a RequestHead) -> Result<Self, Malformed> {
+        let bytes = head.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        if head.headers.len() > MAX_HEADER_COUNT || bytes > MAX_HEADER_BYTES {
+            return Err(Malformed::HeadersTooLarge);
+        }
+        if !is_token(&head.method) || head.method == "CONNECT" || head.method == "TRACE" {
+            return Err(Malformed::Method);
+        }
+        let target = head.path_with_query.as_str();
+        if !target.starts_with('/') || !target.bytes().all(|b| b.is_ascii_graphic() && b != b'#' && b != b'\\') {
+            return Err(Malformed::Target);
+        }
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (target, None),
+        };
+        check_path(path)?;
+        for (name, value) in &head.headers {
+            let printable = |&b: &u8| b == b'\t' || (b >= b' ' && b != 0x7f);
+            if !is_token(name) || !value.iter().all(printable) {
+                return Err(Malformed::Header);
+            }
+        }
+        let authority = single_authority(head)?;
+        Ok(Self { method: &head.method, path, query, authority, headers: &head.headers })
+    }
+
+    /// The values of every line of a header.
+    pub fn header(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let headers = self.headers;
+        headers.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+    }
+
+    /// Whether a browser shows the answer as a page: only then is a redirect to the login of use.
+    ///
+    /// `Sec-Fetch-Mode` says so where it is sent (Fetch Metadata, W3C); older clients are judged by `Accept`.
+    pub fn is_navigation(&self) -> bool {
+        let has = |name| self.header(name).next().is_some();
+        if has("upgrade") || has("x-requested-with") || has("sec-purpose") {
+            return false;
+        }
+        if let Some(mode) = self.header("sec-fetch-mode").next() {
+            return mode == b"navigate";
+        }
+        self.header("accept").filter_map(|value| std::str::from_utf8(value).ok()).flat_map(|value| value.split(',')).any(|range| {
+            let media_type = range.split(';').next().unwrap_or_default().trim();
+            media_type.eq_ignore_ascii_case("text/html") || media_type.eq_ignore_ascii_case("application/xhtml+xml")
+        })
+    }
+
+    /// Path and query as they were received.
+    pub fn path_with_query(&self) -> String {
+        match self.query {
+            Some(query) => format!("{}?{query}", self.path),
+            None => self.path.to_owned(),
+        }
+    }
+
+    /// The decoded parameters of the query (WHATWG URL, `application/x-www-form-urlencoded`).
+    pub fn query_pairs(&self) -> url::form_urlencoded::Parse<'a> {
+        url::form_urlencoded::parse(self.query.unwrap_or_default().as_bytes())
+    }
+}
+
+/// An answer of the filter.
+#[derive(Clone, Debug, Default)]
+pub struct Response {
+    pub status: u16,
+    pub headers: Vec<Header>,
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// A redirect that is never stored. 303, so that every method becomes `GET` (RFC 9110 section 15.4.4), for
+    /// anything but `GET` and `HEAD`; 302 for those, as browsers and tools expect of a login.
+    pub fn redirect(location: &str, method: &str) -> Self {
+        let status = if method == "GET" || method == "HEAD" { 302 } else { 303 };
+        Self { status, headers: vec![], body: vec![] }.with("location", location).with("cache-control", "no-store")
+    }
+
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+        self
+    }
+
+    /// The value of the first line of a header, when it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(value).ok()
+    }
+}
+
+/// A request to a provider. The shell sends it, follows no redirect and keeps to the limits.
+#[derive(Clone, Debug)]
+pub struct OutboundRequest {
+    pub method: &'static str,
+    pub url: Url,
+    pub headers: Vec<Header>,
+    pub body: Vec<u8>,
+    /// The largest answer that is of use.
+    pub max_response_bytes: u32,
+    /// For the whole exchange.
+    pub timeout_ms: u32,
+}
+
+/// A provider's answer, within the limits of its request.
+#[derive(Clone, Debug)]
+pub struct OutboundResponse {
+    pub status: u16,
+    pub headers: Vec<Header>,
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer. The text is for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OutboundError {
+    #[error("the host does not allow this address")]
+    NotAllowed,
+    #[error("cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("did not answer in time")]
+    TimedOut,
+    #[error("the answer is too large")]
+    TooLarge,
+    #[error("not HTTP: {0}")]
+    Protocol(String),
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(text: &str) -> bool {
+    let token_char = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(token_char)
+}
+
+fn check_path(path: &str) -> Result<(), Malformed> {
+    if !path.contains(['%', '.', ';']) {
+        return Ok(());
+    }
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            continue;
+        }
+        let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16)).ok_or(Malformed::Path);
+        let decoded = digit()? * 16 + digit()?;
+        if decoded < 0x20 || decoded == 0x7f || decoded == u32::from(b'/') || decoded == u32::from(b'\\') {
+            return Err(Malformed::Path);
+        }
+    }
+    for segment in path.split('/') {
+        // `..;x` is a dot segment with a path parameter to servlet containers.
+        let decoded = percent_encoding::percent_decode_str(segment).collect::<Vec<u8>>();
+        let name = decoded.split(|&b| b == b';').next().unwrap_or_default();
+        if name == b"." || name == b".." {
+            return Err(Malformed::Path);
+        }
+    }
+    Ok(())
+}
+
+fn single_authority(head: &RequestHead) -> Result<&str, Malformed> {
+    let mut authority = head.authority.as_deref();
+    let mut hosts = head.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("host"));
+    if let Some((_, host)) = hosts.next() {
+        let host = std::str::from_utf8(host).map_err(|_| Malformed::Authority)?;
+        if hosts.next().is_some() || authority.is_some_and(|given| !given.eq_ignore_ascii_case(host)) {
+            return Err(Malformed::Authority);
+        }
+        authority = Some(host);
+    }
+    let plausible = |text: &&str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:[]%".contains(&b))
+    };
+    authority.filter(plausible).ok_or(Malformed::Authority)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(target: &str) -> Result<(), Malformed> {
+        Request::parse(&RequestHead::get(target, "app.example")).map(|_| ())
+    }
+
+    #[test]
+    fn reads_ordinary_targets() {
+        for target in ["/", "/a/b.c", "/a?x=/../y&z=%2e%2e", "/a;v=1", "/caf%C3%A9", "//app", "/...", "/.well-known/x", "/a%20b", "/?"] {
+            assert_eq!(parse(target), Ok(()), "{target}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_two_parsers_read_differently() {
+        for target in [
+            "/..", "/a/../b", "/a/./b", "/%2e%2e/a", "/.%2E/a", "/public/..;/app", "/public/%2e%2e;x=1/app", "/a%2fb", "/a%5Cb", "/a%00", "/a%0a",
+            "/a%7f", "/a%zz", "/a%", "/a%2", "/public/..%2fapp",
+        ] {
+            assert_eq!(parse(target), Err(Malformed::Path), "{target}");
+        }
+        for target in ["", "a", "*", "http://evil/", "/a b", "/a\\b", "/a#b", "/a\tb", "/é", "/a\r\nb"] {
+            assert_eq!(parse(target), Err(Malformed::Target), "{target}");
+        }
+    }
+
+    #[test]
+    fn wants_one_authority() {
+        let refused = |head: RequestHead| assert_eq!(Request::parse(&head).map(|_| ()), Err(Malformed::Authority), "{head:?}");
+        refused(RequestHead::get("/", "a").with("Host", "b"));
+        refused(RequestHead::get("/", "a").with("HOST", "a"));
+        refused(RequestHead { authority: Some("b".into()), ..RequestHead::get("/", "a") });
+        refused(RequestHead::get("/", ""));
+        refused(RequestHead::get("/", "user@evil"));
+        refused(RequestHead { headers: vec![], ..RequestHead::get("/", "a") });
+        let both = RequestHead { authority: Some("A".into()), ..RequestHead::get("/", "a") };
+        assert_eq!(Request::parse(&both).unwrap().authority, "a");
+    }
+
+    #[test]
+    fn bounds_headers_and_methods() {
+        let mut head = RequestHead::get("/", "a");
+        head.headers.extend((0..MAX_HEADER_COUNT).map(|i| (format!("h{i}"), vec![])));
+        assert_eq!(Request::parse(&head).unwrap_err(), Malformed::HeadersTooLarge);
+        let big = RequestHead::get("/", "a").with("h", &"x".repeat(MAX_HEADER_BYTES));
+        assert_eq!(Request::parse(&big).unwrap_err(), Malformed::HeadersTooLarge);
+        for method in ["", "GET ", "CONNECT", "TRACE", "G\u{e9}T"] {
+            let head = RequestHead { method: method.into(), ..RequestHead::get("/", "a") };
+            assert_eq!(Request::parse(&head).unwrap_err(), Malformed::Method);
+        }
+        for (name, value) in [("a b", "x"), ("", "x"), ("a", "x\ny"), ("a", "x\0")] {
+            assert_eq!(Request::parse(&RequestHead::get("/", "a").with(name, value)).unwrap_err(), Malformed::Header);
+        }
+    }
+
+    #[test]
+    fn tells_navigations_from_the_rest() {
+        let navigation = |headers: &[(&str, &str)]| {
+            let head = headers.iter().fold(RequestHead::get("/", "a"), |head, (name, value)| head.with(name, value));
+            Request::parse(&head).unwrap().is_navigation()
+        };
+        assert!(navigation(&[("accept", "text/html,*/*;q=0.8")]));
+        assert!(navigation(&[("sec-fetch-mode", "navigate"), ("accept", "*/*")]));
+        assert!(!navigation(&[]));
+        assert!(!navigation(&[("accept", "*/*")]));
+        assert!(!navigation(&[("accept", "application/json")]));
+        assert!(!navigation(&[("accept", "text/event-stream")]));
+        assert!(!navigation(&[("accept", "text/html"), ("sec-fetch-mode", "cors")]));
+        assert!(!navigation(&[("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")]));
+        assert!(!navigation(&[("sec-fetch-mode", "navigate"), ("sec-purpose", "prefetch")]));
+        assert!(!navigation(&[("accept", "text/html"), ("upgrade", "websocket")]));
+    }
+}

@@ -1,0 +1,156 @@
+//! Who the user is, in the words of the application: request headers.
+//!
+//! 1. Every inbound header whose name a server could fold into that of an identity header is removed, from every
+//!    request that is forwarded, logged in or not. Folding: case, and any character that is neither letter nor digit
+//!    counts as the same (CGI turns `-` into `_`, others turn `.` into `_`).
+//! 2. Our cookies are removed.
+//! 3. For a logged-in user the headers are set anew. A claim that is absent, or neither text, number, boolean nor a list
+//!    of those, sets no header.
+//!
+//! **How values are written.** A header carries visible ASCII and spaces between; claims carry anything. Every byte of
+//! a value's UTF-8 that is not such a character, and `%` itself, is percent-encoded (RFC 3986 section 2.1), and so are
+//! spaces at either end. Lists are joined by commas, and a comma within an item is encoded, so `a,admins` is one
+//! group: `a%2Cadmins`. Decoding is percent-decoding, always.
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::http::{Header, Request};
+use crate::session::{CookieJar, Session};
+
+/// Headers that are the identity's whether or not a configuration sets them.
+const OWN: [&str; 5] =
+    ["X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Preferred-Username", "X-Forwarded-Groups", "X-Forwarded-Access-Token"];
+
+/// Longest header value, in bytes; a longer one is left out, for the application's server would refuse the request.
+const MAX_VALUE_BYTES: usize = 8 * 1024;
+
+const ITEM: &AsciiSet = &CONTROLS.add(b'%').add(b',');
+const TEXT: &AsciiSet = &CONTROLS.add(b'%');
+
+/// What to change on a request before the application gets it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Edits {
+    /// As they were written in the request.
+    pub remove: Vec<String>,
+    pub set: Vec<Header>,
+}
+
+/// The edits for a request of this user, or of nobody.
+pub fn edits(request: &Request<'_>, jar: &CookieJar, session: Option<&Session>, config: &Config) -> Edits {
+    let mut edits = Edits::default();
+    for (name, _) in request.headers {
+        if is_identity_header(name, config) && !edits.remove.contains(name) {
+            edits.remove.push(name.clone());
+        }
+    }
+    if let Some(cookies) = jar.without_ours() {
+        edits.remove.push("cookie".to_owned());
+        if !cookies.is_empty() {
+            edits.set.push(("cookie".to_owned(), cookies.into_bytes()));
+        }
+    }
+    if let Some(session) = session {
+        set_identity(&mut edits.set, session, config);
+    }
+    edits
+}
+
+/// Names that a claim must not be written into: they steer the connection or our own work.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    const RESERVED: [&str; 15] = [
+        "host", "cookie", "connection", "content-length", "content-type", "transfer-encoding", "upgrade", "te", "trailer", "keep-alive", "expect",
+        "origin", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-for",
+    ];
+    RESERVED.iter().any(|reserved| folds_to(name, reserved)) || name.to_ascii_lowercase().starts_with("sec-")
+}
+
+fn is_identity_header(name: &str, config: &Config) -> bool {
+    OWN.iter().any(|own| folds_to(name, own)) || config.identity.from_claims.iter().any(|(_, header)| folds_to(name, header))
+}
+
+/// Whether a server could take `name` for `header`.
+fn folds_to(name: &str, header: &str) -> bool {
+    let fold = |b: u8| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' };
+    name.len() == header.len() && name.bytes().zip(header.bytes()).all(|(a, b)| fold(a) == fold(b))
+}
+
+fn set_identity(headers: &mut Vec<Header>, session: &Session, config: &Config) {
+    let mut set = |name: &str, claim: Option<&Value>| {
+        if let Some(value) = claim.and_then(header_value).filter(|value| !value.is_empty() && value.len() <= MAX_VALUE_BYTES) {
+            headers.push((name.to_owned(), value.into_bytes()));
+        }
+    };
+    set("X-Forwarded-User", session.claim("sub"));
+    set("X-Forwarded-Email", session.claim("email"));
+    set("X-Forwarded-Preferred-Username", session.claim("preferred_username"));
+    set("X-Forwarded-Groups", session.claim(&config.identity.groups_claim));
+    for (claim, header) in &config.identity.from_claims {
+        set(header, session.claim(claim));
+    }
+}
+
+/// A claim as a header's value, by the rule of this module.
+fn header_value(claim: &Value) -> Option<String> {
+    match claim {
+        Value::Array(items) => {
+            let items: Option<Vec<String>> = items.iter().map(|item| scalar(item, ITEM)).collect();
+            items.map(|items| items.join(","))
+        }
+        other => scalar(other, TEXT),
+    }
+}
+
+fn scalar(value: &Value, encode: &'static AsciiSet) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.as_str(),
+        Value::Number(number) => return Some(number.to_string()),
+        Value::Bool(truth) => return Some(truth.to_string()),
+        _ => return None,
+    };
+    let trimmed = text.trim_matches(' ');
+    let start = text.len() - text.trim_start_matches(' ').len();
+    let end = text.len() - start - trimmed.len();
+    Some(format!("{}{}{}", "%20".repeat(start), utf8_percent_encode(trimmed, encode), "%20".repeat(if trimmed.is_empty() { 0 } else { end })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_are_encoded_so_that_nothing_splits_or_merges() {
+        for (claim, value) in [
+            (json!("alice"), Some("alice")),
+            (json!("Ann Lee"), Some("Ann Lee")),
+            (json!("Chloë"), Some("Chlo%C3%AB")),
+            (json!("a\r\nX-Evil: 1"), Some("a%0D%0AX-Evil: 1")),
+            (json!("a\0"), Some("a%00")),
+            (json!("100%"), Some("100%25")),
+            (json!("a,b"), Some("a,b")),
+            (json!(" a "), Some("%20a%20")),
+            (json!("  "), Some("%20%20")),
+            (json!(["a,admins", "b"]), Some("a%2Cadmins,b")),
+            (json!([]), Some("")),
+            (json!(17), Some("17")),
+            (json!(true), Some("true")),
+            (json!(null), None),
+            (json!({"a": 1}), None),
+            (json!([["a"]]), None),
+        ] {
+            assert_eq!(header_value(&claim).as_deref(), value, "{claim}");
+        }
+    }
+
+    #[test]
+    fn foldable_spellings_are_the_same_header() {
+        for name in ["X-Forwarded-User", "x-forwarded-user", "X_Forwarded_User", "x-forwarded_user", "X.Forwarded.User", "X-FORWARDED-USER"] {
+            assert!(folds_to(name, "X-Forwarded-User"), "{name}");
+        }
+        for name in ["X-Forwarded-Users", "X-Forwarded-For", "XForwardedUser", ""] {
+            assert!(!folds_to(name, "X-Forwarded-User"), "{name}");
+        }
+    }
+}

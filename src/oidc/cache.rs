@@ -1,0 +1,152 @@
+//! What an instance remembers of providers. Only a cache: an instance without it asks again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use url::Url;
+
+use super::jwks::KeySet;
+use super::metadata::ProviderMetadata;
+use crate::time::UnixTime;
+
+/// How long an answer is used without asking again.
+const FRESH: Duration = Duration::from_secs(60 * 60);
+
+/// How long an answer may serve when the provider does not answer any more.
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// After a failure the provider is left alone for this long; a login in the meantime gets the same failure.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// An unknown `kid` makes us ask for new keys, but no more often than this: anybody can make up a `kid`.
+const KEY_REFETCH_FLOOR: Duration = Duration::from_secs(10);
+
+/// Metadata by its URL, keys by theirs together with the issuer they sign for: never trusted across issuers.
+#[derive(Debug, Default)]
+pub struct ProviderCache {
+    metadata: BTreeMap<Url, Entry<ProviderMetadata>>,
+    keys: BTreeMap<(String, Url), Entry<KeySet>>,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    value: Option<(T, UnixTime)>,
+    failed_at: Option<UnixTime>,
+    refetched_at: Option<UnixTime>,
+}
+
+impl<T> Default for Entry<T> {
+    fn default() -> Self {
+        Self { value: None, failed_at: None, refetched_at: None }
+    }
+}
+
+/// What the cache has.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Lookup<T> {
+    /// Use it.
+    Fresh(T),
+    /// Ask the provider.
+    Fetch,
+    /// The provider failed a moment ago; this is what it said before, if anything and if not too old.
+    Paused(Option<T>),
+}
+
+impl ProviderCache {
+    pub fn metadata(&self, url: &Url, now: UnixTime) -> Lookup<ProviderMetadata> {
+        self.metadata.get(url).map_or(Lookup::Fetch, |entry| entry.look_up(now))
+    }
+
+    pub fn store_metadata(&mut self, url: &Url, metadata: ProviderMetadata, now: UnixTime) {
+        self.metadata.entry(url.clone()).or_default().store(metadata, now);
+    }
+
+    /// Notes the failure; returns what can be served in its place.
+    pub fn metadata_failed(&mut self, url: &Url, now: UnixTime) -> Option<ProviderMetadata> {
+        self.metadata.entry(url.clone()).or_default().fail(now)
+    }
+
+    pub fn keys(&self, issuer: &str, jwks_uri: &Url, now: UnixTime) -> Lookup<KeySet> {
+        self.keys.get(&(issuer.to_owned(), jwks_uri.clone())).map_or(Lookup::Fetch, |entry| entry.look_up(now))
+    }
+
+    pub fn store_keys(&mut self, issuer: &str, jwks_uri: &Url, keys: KeySet, now: UnixTime) {
+        self.keys.entry((issuer.to_owned(), jwks_uri.clone())).or_default().store(keys, now);
+    }
+
+    /// Notes the failure; returns what can be served in its place.
+    pub fn keys_failed(&mut self, issuer: &str, jwks_uri: &Url, now: UnixTime) -> Option<KeySet> {
+        self.keys.entry((issuer.to_owned(), jwks_uri.clone())).or_default().fail(now)
+    }
+
+    /// Whether an unknown `kid` may make us ask for the keys again now; the answer counts as the asking.
+    pub fn may_refetch_keys(&mut self, issuer: &str, jwks_uri: &Url, now: UnixTime) -> bool {
+        let entry = self.keys.entry((issuer.to_owned(), jwks_uri.clone())).or_default();
+        let too_soon = entry.refetched_at.is_some_and(|at| now.since(at) < KEY_REFETCH_FLOOR);
+        if !too_soon {
+            entry.refetched_at = Some(now);
+        }
+        !too_soon
+    }
+}
+
+impl<T: Clone> Entry<T> {
+    fn look_up(&self, now: UnixTime) -> Lookup<T> {
+        if let Some((value, at)) = &self.value
+            && now.since(*at) < FRESH
+        {
+            return Lookup::Fresh(value.clone());
+        }
+        match self.failed_at {
+            Some(at) if now.since(at) < PAUSE => Lookup::Paused(self.not_too_old(now)),
+            _ => Lookup::Fetch,
+        }
+    }
+
+    fn store(&mut self, value: T, now: UnixTime) {
+        self.value = Some((value, now));
+        self.failed_at = None;
+    }
+
+    fn fail(&mut self, now: UnixTime) -> Option<T> {
+        self.failed_at = Some(now);
+        self.not_too_old(now)
+    }
+
+    fn not_too_old(&self, now: UnixTime) -> Option<T> {
+        let (value, at) = self.value.as_ref()?;
+        (now.since(*at) < STALE).then(|| value.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: u64) -> UnixTime {
+        UnixTime::from_secs(1_000_000 + secs)
+    }
+
+    #[test]
+    fn answers_age_from_fresh_through_stale_to_useless() {
+        let mut entry = Entry::default();
+        entry.store(7, at(0));
+        assert_eq!(entry.look_up(at(FRESH.as_secs() - 1)), Lookup::Fresh(7));
+        assert_eq!(entry.look_up(at(FRESH.as_secs())), Lookup::Fetch);
+        assert_eq!(entry.fail(at(FRESH.as_secs())), Some(7));
+        assert_eq!(entry.look_up(at(FRESH.as_secs() + 1)), Lookup::Paused(Some(7)));
+        assert_eq!(entry.look_up(at(FRESH.as_secs() + PAUSE.as_secs())), Lookup::Fetch);
+        assert_eq!(entry.fail(at(STALE.as_secs())), None);
+        entry.store(8, at(STALE.as_secs()));
+        assert_eq!(entry.look_up(at(STALE.as_secs())), Lookup::Fresh(8));
+    }
+
+    #[test]
+    fn keys_are_refetched_once_and_then_not_for_a_while() {
+        let (mut cache, uri) = (ProviderCache::default(), Url::parse("https://op.example/jwks").unwrap());
+        assert!(cache.may_refetch_keys("https://op.example", &uri, at(0)));
+        assert!(!cache.may_refetch_keys("https://op.example", &uri, at(1)));
+        assert!(cache.may_refetch_keys("https://other.example", &uri, at(1)), "issuers do not hold each other up");
+        assert!(cache.may_refetch_keys("https://op.example", &uri, at(KEY_REFETCH_FLOOR.as_secs())));
+    }
+}

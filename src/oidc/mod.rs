@@ -1,0 +1,11 @@
+//! The protocol's artefacts: each is a request to build or an answer to parse. Nothing here knows of cookies or pages.
+
+pub mod authorization;
+pub mod cache;
+pub mod end_session;
+pub mod id_token;
+pub mod jwks;
+pub mod metadata;
+mod outbound;
+pub mod token;
+pub mod userinfo;

@@ -1,0 +1,47 @@
+//! What every request to a provider has in common.
+
+use url::Url;
+
+use crate::error::{Endpoint, Error};
+use crate::http::{OutboundError, OutboundRequest, OutboundResponse};
+
+/// For a whole exchange: a person is waiting.
+const TIMEOUT_MS: u32 = 10_000;
+
+/// A `GET` for JSON of at most `max_response_bytes`.
+pub(super) fn get_json(url: Url, max_response_bytes: u32) -> OutboundRequest {
+    let headers = vec![("accept".to_owned(), b"application/json".to_vec())];
+    OutboundRequest { method: "GET", url, headers, body: vec![], max_response_bytes, timeout_ms: TIMEOUT_MS }
+}
+
+/// A form `POST` that answers with JSON of at most `max_response_bytes`.
+pub(super) fn post_form(url: Url, form: String, max_response_bytes: u32) -> OutboundRequest {
+    let headers = vec![
+        ("accept".to_owned(), b"application/json".to_vec()),
+        ("content-type".to_owned(), b"application/x-www-form-urlencoded".to_vec()),
+    ];
+    OutboundRequest { method: "POST", url, headers, body: form.into_bytes(), max_response_bytes, timeout_ms: TIMEOUT_MS }
+}
+
+/// The body of an answer with status 200, within the limit that the request set.
+pub(super) fn success(
+    answer: Result<OutboundResponse, OutboundError>,
+    max_response_bytes: u32,
+    provider: &str,
+    what: Endpoint,
+) -> Result<Vec<u8>, Error> {
+    let answer = answer.map_err(|error| Error::Unreachable { provider: provider.to_owned(), what, error })?;
+    if answer.status != 200 {
+        return Err(Error::Status { provider: provider.to_owned(), what, status: answer.status, detail: String::new() });
+    }
+    // The host has promised this; a host that breaks its promise does not get to make us parse 50 MB.
+    if answer.body.len() > max_response_bytes as usize {
+        return Err(Error::Unreachable { provider: provider.to_owned(), what, error: OutboundError::TooLarge });
+    }
+    Ok(answer.body)
+}
+
+/// An answer that was understood and is not acceptable.
+pub(super) fn unacceptable(provider: &str, what: Endpoint, fault: impl Into<String>) -> Error {
+    Error::Answer { provider: provider.to_owned(), what, fault: fault.into() }
+}

@@ -1,0 +1,167 @@
+//! The pages a person may see of us: choose a provider, signed out, something went wrong.
+//!
+//! One template for all. It carries no script and no external resource, and is served with a content security policy
+//! that allows none; whatever comes from outside is escaped by the template engine.
+
+use askama::Template;
+use serde_json::json;
+
+use crate::config::{Config, Provider};
+use crate::entropy::{self, Entropy};
+use crate::error::{Error, Explanation};
+use crate::http::Response;
+use crate::return_to::ReturnTo;
+use crate::route;
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page<'a> {
+    title: &'a str,
+    paragraphs: Vec<String>,
+    actions: Vec<Action>,
+    reference: Option<&'a str>,
+    nonce: String,
+}
+
+struct Action {
+    label: String,
+    href: String,
+    primary: bool,
+}
+
+/// Lets the user choose between the providers.
+pub(crate) fn chooser(config: &Config, return_to: Option<&ReturnTo>, entropy: &mut dyn Entropy) -> Response {
+    let action = |provider: &Provider| Action {
+        label: format!("Log in with {}", provider.title),
+        href: login_url(config, Some(&provider.name), return_to),
+        primary: false,
+    };
+    let page = Page {
+        title: "Log in",
+        paragraphs: vec!["Choose how you want to log in.".into()],
+        actions: config.providers.iter().map(action).collect(),
+        reference: None,
+        nonce: entropy::token::<16>(entropy),
+    };
+    page.into_response(200)
+}
+
+/// The end of a logout.
+pub(crate) fn signed_out(config: &Config, entropy: &mut dyn Entropy) -> Response {
+    let page = Page {
+        title: "You are logged out",
+        paragraphs: vec!["You can close this page, or log in again.".into()],
+        actions: vec![Action { label: "Log in".into(), href: login_url(config, None, None), primary: true }],
+        reference: None,
+        nonce: entropy::token::<16>(entropy),
+    };
+    page.into_response(200)
+}
+
+/// An error in words, for a person.
+pub(crate) fn error(error: &Error, config: &Config, return_to: Option<&ReturnTo>, reference: &str, entropy: &mut dyn Entropy) -> Response {
+    let Explanation { title, happened, advice, offer_login } = error.explanation();
+    let mut actions = vec![];
+    if offer_login {
+        actions.push(Action { label: "Log in".into(), href: login_url(config, None, return_to), primary: true });
+    }
+    actions.push(Action { label: "Go to the first page".into(), href: config.public.home(), primary: false });
+    let page = Page {
+        title,
+        paragraphs: vec![happened, advice.to_owned()],
+        actions,
+        reference: Some(reference),
+        nonce: entropy::token::<16>(entropy),
+    };
+    page.into_response(error.status())
+}
+
+/// An error in JSON, for a program (RFC 9457).
+pub(crate) fn problem(error: &Error, login: Option<&str>, reference: Option<&str>) -> Response {
+    let Explanation { title, happened, .. } = error.explanation();
+    let mut problem = json!({ "type": "about:blank", "title": title, "status": error.status(), "detail": happened, "code": error.code() });
+    if let (Some(login), Some(members)) = (login, problem.as_object_mut()) {
+        members.insert("login".into(), login.into());
+    }
+    if let (Some(reference), Some(members)) = (reference, problem.as_object_mut()) {
+        members.insert("reference".into(), reference.into());
+    }
+    let response = Response { status: error.status(), headers: vec![], body: problem.to_string().into_bytes() };
+    response.with("content-type", "application/problem+json").with("cache-control", "no-store").with("x-content-type-options", "nosniff")
+}
+
+/// What can go wrong in a host, outside the filter's decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostFailure {
+    /// The filter trapped or missed its deadline.
+    Filter,
+    /// There are more requests than instances can take.
+    Overloaded,
+    /// The application does not answer.
+    UpstreamUnreachable,
+    UpstreamTimedOut,
+    /// Longer than the filter asked for.
+    BodyTooLarge,
+}
+
+impl HostFailure {
+    pub fn status(self) -> u16 {
+        match self {
+            HostFailure::Filter => 500,
+            HostFailure::Overloaded => 503,
+            HostFailure::UpstreamUnreachable => 502,
+            HostFailure::UpstreamTimedOut => 504,
+            HostFailure::BodyTooLarge => 413,
+        }
+    }
+
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            HostFailure::Filter => ("Something went wrong", "The login failed to decide about this request, so it was not passed on."),
+            HostFailure::Overloaded => ("Too busy", "There are more requests than can be answered now. Please try again in a moment."),
+            HostFailure::UpstreamUnreachable => ("The application is not available", "It cannot be reached now. Please try again in a minute."),
+            HostFailure::UpstreamTimedOut => ("The application does not answer", "It took too long. Please try again in a minute."),
+            HostFailure::BodyTooLarge => ("Too much was sent", "What was sent is larger than what is accepted here."),
+        }
+    }
+}
+
+/// The page of a host's own failure. `nonce`: 16 random bytes or more, as base64url, fresh for every page.
+pub fn host_failure(failure: HostFailure, reference: &str, nonce: &str) -> Response {
+    let (title, happened) = failure.words();
+    let page = Page { title, paragraphs: vec![happened.to_owned()], actions: vec![], reference: Some(reference), nonce: nonce.to_owned() };
+    let response = page.into_response(failure.status());
+    if failure == HostFailure::Overloaded { response.with("retry-after", "1") } else { response }
+}
+
+/// Our login route with its parameters.
+pub(crate) fn login_url(config: &Config, provider: Option<&str>, return_to: Option<&ReturnTo>) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    if let Some(provider) = provider {
+        query.append_pair("provider", provider);
+    }
+    if let Some(return_to) = return_to {
+        query.append_pair("return_to", return_to.as_str());
+    }
+    let query = query.finish();
+    let separator = if query.is_empty() { "" } else { "?" };
+    format!("{}{separator}{query}", config.public.route(route::LOGIN))
+}
+
+impl Page<'_> {
+    fn into_response(self, status: u16) -> Response {
+        let policy = format!(
+            "default-src 'none'; style-src 'nonce-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            self.nonce
+        );
+        // The template has no part that can fail; were there one, an empty page is better than half of one.
+        let body = self.render().unwrap_or_default().into_bytes();
+        Response { status, headers: vec![], body }
+            .with("content-type", "text/html; charset=utf-8")
+            .with("content-security-policy", &policy)
+            .with("cache-control", "no-store")
+            .with("referrer-policy", "no-referrer")
+            .with("x-content-type-options", "nosniff")
+            .with("x-frame-options", "DENY")
+    }
+}

@@ -1,0 +1,31 @@
+//! Which requests are ours. Everything else is the application's.
+
+use crate::config::PublicOrigin;
+
+/// What a path asks for. Exactly these paths, under the base path; no prefix, no other spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Login,
+    Callback,
+    Logout,
+    User,
+    Application,
+}
+
+pub(crate) const LOGIN: &str = "/auth/login";
+pub(crate) const LOGOUT: &str = "/auth/logout";
+pub(crate) const USER: &str = "/auth/user";
+
+impl Route {
+    pub(crate) fn of(path: &str, public: &PublicOrigin) -> Self {
+        if path == public.redirect_uri().path() {
+            return Self::Callback;
+        }
+        match path.strip_prefix(public.base_path()) {
+            Some(LOGIN) => Self::Login,
+            Some(LOGOUT) => Self::Logout,
+            Some(USER) => Self::User,
+            _ => Self::Application,
+        }
+    }
+}

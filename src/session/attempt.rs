@@ -1,0 +1,162 @@
+//! One login on its way: what the callback must know, sealed in a cookie of its own.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::envelope::Purpose;
+use super::jar::{CookieJar, CookieWriter};
+use crate::config::{Config, Provider};
+use crate::entropy::{self, Entropy};
+use crate::error::Error;
+use crate::oidc::authorization::{AuthorizationCode, AuthorizationResponse};
+use crate::oidc::metadata::ProviderMetadata;
+use crate::return_to::ReturnTo;
+use crate::secret::Secret;
+use crate::time::UnixTime;
+
+/// How many logins one browser can have on their way. Each is a cookie of 1 to 3 KiB; the oldest makes room.
+pub const MAX_PENDING_ATTEMPTS: usize = 5;
+
+/// How long a person may take at the provider: enough to find a second factor.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// A login that was started in this browser and has not come back. Redeemed once: redeeming consumes it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LoginAttempt {
+    /// Part of the cookie's name and of `state`; finds the attempt, proves nothing.
+    #[serde(skip)]
+    id: String,
+    #[serde(rename = "s")]
+    state: Secret,
+    #[serde(rename = "n")]
+    nonce: Secret,
+    #[serde(rename = "v")]
+    code_verifier: Secret,
+    #[serde(rename = "p")]
+    provider: String,
+    #[serde(rename = "c")]
+    client_id: String,
+    #[serde(rename = "r")]
+    return_to: String,
+    #[serde(rename = "t")]
+    started_at: UnixTime,
+    /// So that an instance that never asked the provider can finish the login.
+    #[serde(rename = "m")]
+    metadata: ProviderMetadata,
+}
+
+/// What makes the token request possible: a code that came back to the login it belongs to.
+#[derive(Debug)]
+pub struct AuthorizationGrant {
+    pub code: AuthorizationCode,
+    pub code_verifier: Secret,
+    pub nonce: Secret,
+    pub metadata: ProviderMetadata,
+    pub provider: String,
+    /// Parsed again on use, because the public origin may have changed.
+    pub return_to: String,
+}
+
+impl LoginAttempt {
+    pub fn start(provider: &Provider, metadata: ProviderMetadata, return_to: &ReturnTo, now: UnixTime, entropy: &mut dyn Entropy) -> Self {
+        let id = entropy::token::<6>(entropy);
+        Self {
+            // 256 random bits behind the id: RFC 6749 section 10.10 asks for 160.
+            state: Secret::new(format!("{id}.{}", entropy::token::<32>(entropy))),
+            id,
+            nonce: Secret::new(entropy::token::<32>(entropy)),
+            // 43 characters, the shortest that RFC 7636 section 4.1 allows, with 256 random bits.
+            code_verifier: Secret::new(entropy::token::<32>(entropy)),
+            provider: provider.name.clone(),
+            client_id: provider.client_id.clone(),
+            return_to: return_to.as_str().to_owned(),
+            started_at: now,
+            metadata,
+        }
+    }
+
+    /// Puts the attempt into the browser, and takes out what has become useless: expired and unreadable ones, and the
+    /// oldest beyond [`MAX_PENDING_ATTEMPTS`].
+    pub fn write(&self, jar: &CookieJar, cookies: &mut CookieWriter<'_>, config: &Config, now: UnixTime, entropy: &mut dyn Entropy) {
+        let mut pending: Vec<(UnixTime, &str)> = vec![];
+        for (id, sealed) in jar.attempts() {
+            match Self::open(id, sealed, config, now) {
+                Some(attempt) => pending.push((attempt.started_at, id)),
+                None => cookies.delete_attempt(id),
+            }
+        }
+        pending.sort();
+        let surplus = (pending.len() + 1).saturating_sub(MAX_PENDING_ATTEMPTS);
+        pending.iter().take(surplus).for_each(|(_, id)| cookies.delete_attempt(id));
+
+        let plaintext = serde_json::to_vec(self).unwrap_or_default();
+        let sealed = config.keys.seal(Purpose::LoginAttempt, &plaintext, entropy);
+        cookies.set_attempt(&self.id, &sealed, LIFETIME.as_secs());
+    }
+
+    /// The attempt that a `state` belongs to.
+    ///
+    /// # Errors
+    /// [`Error::UnknownState`] when this browser has none such: started elsewhere, used, expired or forged.
+    pub fn find(jar: &CookieJar, state: &str, config: &Config, now: UnixTime) -> Result<Self, Error> {
+        let (id, _) = state.split_once('.').ok_or(Error::UnknownState)?;
+        let mut candidates = jar.attempts().filter(|(given, _)| *given == id);
+        let (id, sealed) = candidates.next().filter(|_| candidates.next().is_none()).ok_or(Error::UnknownState)?;
+        let attempt = Self::open(id, sealed, config, now).ok_or(Error::UnknownState)?;
+        if attempt.state.matches(state) { Ok(attempt) } else { Err(Error::UnknownState) }
+    }
+
+    /// Spends the attempt for an authorization grant.
+    ///
+    /// # Errors
+    /// [`Error::IssuerParameter`] when the response does not come from the provider that was asked (RFC 9207 section
+    /// 2.4), which is looked at before anything else in it; then whatever error the provider reported.
+    pub fn redeem(self, response: AuthorizationResponse) -> Result<AuthorizationGrant, Error> {
+        let issuer_matches = match response.iss() {
+            Some(iss) => iss == self.metadata.issuer,
+            None => !self.metadata.sends_iss,
+        };
+        if !issuer_matches {
+            return Err(Error::IssuerParameter);
+        }
+        let code = response.into_code()?;
+        let Self { code_verifier, nonce, metadata, provider, return_to, .. } = self;
+        Ok(AuthorizationGrant { code, code_verifier, nonce, metadata, provider, return_to })
+    }
+
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub fn state(&self) -> &Secret {
+        &self.state
+    }
+
+    pub fn nonce(&self) -> &Secret {
+        &self.nonce
+    }
+
+    pub fn code_verifier(&self) -> &Secret {
+        &self.code_verifier
+    }
+
+    pub fn metadata(&self) -> &ProviderMetadata {
+        &self.metadata
+    }
+
+    pub fn return_to(&self) -> &str {
+        &self.return_to
+    }
+
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    fn open(id: &str, sealed: &str, config: &Config, now: UnixTime) -> Option<Self> {
+        let plaintext = config.keys.open(Purpose::LoginAttempt, sealed)?;
+        let attempt = Self { id: id.to_owned(), ..serde_json::from_slice(&plaintext).ok()? };
+        config.provider(&attempt.provider).filter(|provider| provider.client_id == attempt.client_id)?;
+        (now < attempt.started_at.after(LIFETIME)).then_some(attempt)
+    }
+}

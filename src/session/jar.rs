@@ -1,0 +1,322 @@
+//! Our cookies: their names, their attributes, how a long value is cut into several. The only file that knows the
+//! `cookie` crate.
+//!
+//! With an https `redirect_uri` every name begins with `__Host-`, which makes browsers refuse the cookie unless it is
+//! `Secure`, has `Path=/` and no `Domain` (RFC 6265bis section 4.1.3.2): no other host and no plain http can plant one.
+//! Behind it comes a tag of the `redirect_uri`, because cookies know no ports and paths do not protect them.
+
+use cookie::{Cookie, CookieBuilder, SameSite};
+use sha2::{Digest as _, Sha256};
+
+use crate::config::PublicOrigin;
+use crate::http::{Header, Request};
+
+/// Largest sealed session, in bytes over all of its cookies. Servers take 64 KiB of headers and more, Node.js 16 KiB.
+pub const MAX_SESSION_BYTES: usize = 5 * CHUNK_BYTES;
+
+/// Largest sealed tokens, in bytes over all of their cookies.
+pub const MAX_TOKENS_BYTES: usize = 6 * CHUNK_BYTES;
+
+/// Browsers take 4096 bytes for name and value (RFC 6265bis section 5.6); this leaves room for the name.
+const CHUNK_BYTES: usize = 3900;
+
+/// More than any budget needs.
+const MAX_CHUNKS: usize = 8;
+
+const SECURE_PREFIX: &str = "__Host-";
+const FAMILY: &str = "vestibule_";
+
+/// What a cookie of ours is called.
+#[derive(Clone, Debug)]
+struct Names {
+    session: String,
+    tokens: String,
+    /// What every login attempt's name begins with; its id follows.
+    attempt: String,
+}
+
+impl Names {
+    fn new(public: &PublicOrigin) -> Self {
+        let digest = Sha256::digest(public.redirect_uri().as_str().as_bytes());
+        let tag: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+        let prefix = if public.is_secure() { SECURE_PREFIX } else { "" };
+        Self {
+            session: format!("{prefix}{FAMILY}session_{tag}"),
+            tokens: format!("{prefix}{FAMILY}tokens_{tag}"),
+            attempt: format!("{prefix}{FAMILY}login_{tag}_"),
+        }
+    }
+}
+
+/// The cookies of one request.
+#[derive(Debug)]
+pub struct CookieJar {
+    names: Names,
+    secure: bool,
+    /// Ours, whatever their state: what must be deleted, and what can be opened.
+    ours: Vec<(String, String)>,
+    /// Everybody else's, one string as they came, when there was anything of ours among them.
+    others: Vec<String>,
+    has_foreign_family: bool,
+}
+
+impl CookieJar {
+    /// Reads the `Cookie` lines of a request. What is not text or has no name is nobody's cookie.
+    pub fn read(request: &Request<'_>, public: &PublicOrigin) -> Self {
+        let mut jar = Self { names: Names::new(public), secure: public.is_secure(), ours: vec![], others: vec![], has_foreign_family: false };
+        let lines = request.header("cookie").filter_map(|line| std::str::from_utf8(line).ok());
+        for cookie in lines.flat_map(Cookie::split_parse).flatten() {
+            let name = cookie.name();
+            if jar.names.is_ours(name) {
+                jar.ours.push((name.to_owned(), cookie.value().to_owned()));
+            } else if is_family(name) {
+                jar.has_foreign_family = true;
+            } else {
+                jar.others.push(format!("{name}={}", cookie.value()));
+            }
+        }
+        jar
+    }
+
+    /// The sealed session, put together from its chunks.
+    pub fn session(&self) -> Option<String> {
+        self.assemble(&self.names.session)
+    }
+
+    /// The sealed tokens, put together from their chunks.
+    pub fn tokens(&self) -> Option<String> {
+        self.assemble(&self.names.tokens)
+    }
+
+    /// Id and sealed value of every login attempt.
+    pub fn attempts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.ours.iter().filter_map(|(name, value)| Some((name.strip_prefix(&self.names.attempt)?, value.as_str())))
+    }
+
+    /// The `Cookie` header that the application gets: `None` when nothing has to change.
+    pub fn without_ours(&self) -> Option<String> {
+        (!self.ours.is_empty() || self.has_foreign_family).then(|| self.others.join("; "))
+    }
+
+    /// For changing them.
+    pub fn writer(&self) -> CookieWriter<'_> {
+        CookieWriter { jar: self, headers: vec![] }
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        let mut same = self.ours.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str());
+        // Twice the same name: one of them was planted, and we cannot tell which.
+        same.next().filter(|_| same.next().is_none())
+    }
+
+    /// The first cookie holds `<number of chunks>~<first chunk>`, the others are numbered from 1.
+    fn assemble(&self, name: &str) -> Option<String> {
+        let (count, first) = self.value(name)?.split_once('~')?;
+        let count: usize = count.parse().ok().filter(|count| (1..=MAX_CHUNKS).contains(count))?;
+        let mut whole = first.to_owned();
+        for index in 1..count {
+            whole.push_str(self.value(&format!("{name}_{index}"))?);
+        }
+        Some(whole)
+    }
+}
+
+impl Names {
+    fn is_ours(&self, name: &str) -> bool {
+        name.starts_with(&self.session) || name.starts_with(&self.tokens) || name.starts_with(&self.attempt)
+    }
+}
+
+/// Whether a cookie belongs to some Vestibule, this one or another: none of them is the application's business.
+fn is_family(name: &str) -> bool {
+    name.strip_prefix(SECURE_PREFIX).unwrap_or(name).starts_with(FAMILY)
+}
+
+/// Collects `Set-Cookie` headers. A deletion carries the attributes the cookie was set with, or browsers ignore it.
+#[derive(Debug)]
+pub struct CookieWriter<'a> {
+    jar: &'a CookieJar,
+    headers: Vec<Header>,
+}
+
+impl CookieWriter<'_> {
+    /// Sets the session and removes chunks that an older, longer one left behind.
+    pub fn set_session(&mut self, sealed: &str, max_age_secs: u64) {
+        let name = self.jar.names.session.clone();
+        self.set_chunked(&name, sealed, max_age_secs);
+    }
+
+    pub fn set_tokens(&mut self, sealed: &str, max_age_secs: u64) {
+        let name = self.jar.names.tokens.clone();
+        self.set_chunked(&name, sealed, max_age_secs);
+    }
+
+    pub fn delete_tokens(&mut self) {
+        self.delete_all(&self.jar.names.tokens, &[]);
+    }
+
+    pub fn delete_session_and_tokens(&mut self) {
+        self.delete_all(&self.jar.names.session, &[]);
+        self.delete_all(&self.jar.names.tokens, &[]);
+    }
+
+    pub fn set_attempt(&mut self, id: &str, sealed: &str, max_age_secs: u64) {
+        let name = format!("{}{id}", self.jar.names.attempt);
+        self.set(&name, sealed, max_age_secs);
+    }
+
+    pub fn delete_attempt(&mut self, id: &str) {
+        self.delete(&format!("{}{id}", self.jar.names.attempt));
+    }
+
+    pub fn into_headers(self) -> Vec<Header> {
+        self.headers
+    }
+
+    fn set_chunked(&mut self, name: &str, sealed: &str, max_age_secs: u64) {
+        // Envelopes are ASCII, so any byte is a boundary.
+        let chunks: Vec<&[u8]> = sealed.as_bytes().chunks(CHUNK_BYTES).collect();
+        let mut kept = vec![];
+        for (index, chunk) in chunks.iter().enumerate() {
+            let text = String::from_utf8_lossy(chunk);
+            let (name, value) = match index {
+                0 => (name.to_owned(), format!("{}~{text}", chunks.len())),
+                _ => (format!("{name}_{index}"), text.into_owned()),
+            };
+            self.set(&name, &value, max_age_secs);
+            kept.push(name);
+        }
+        self.delete_all(name, &kept);
+    }
+
+    /// Deletes what the browser sent of a cookie and its chunks, apart from `kept`.
+    fn delete_all(&mut self, name: &str, kept: &[String]) {
+        let mut stale: Vec<_> = self.jar.ours.iter().map(|(given, _)| given).filter(|given| given.starts_with(name)).collect();
+        stale.sort();
+        stale.dedup();
+        for given in stale.into_iter().filter(|given| !kept.contains(given)) {
+            self.delete(given);
+        }
+    }
+
+    fn set(&mut self, name: &str, value: &str, max_age_secs: u64) {
+        let seconds = i64::try_from(max_age_secs).unwrap_or(i64::MAX);
+        self.push(Cookie::build((name, value)).max_age(cookie::time::Duration::seconds(seconds)));
+    }
+
+    fn delete(&mut self, name: &str) {
+        let epoch = cookie::time::OffsetDateTime::UNIX_EPOCH;
+        self.push(Cookie::build((name, "")).max_age(cookie::time::Duration::ZERO).expires(epoch));
+    }
+
+    /// `Lax`: the provider's redirect back to us is a cross-site navigation, and must bring the login attempt along.
+    fn push(&mut self, cookie: CookieBuilder<'_>) {
+        let cookie = cookie.path("/").http_only(true).same_site(SameSite::Lax).secure(self.jar.secure).build();
+        self.headers.push(("set-cookie".to_owned(), cookie.to_string().into_bytes()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Source};
+    use crate::http::RequestHead;
+
+    fn public(redirect_uri: &str) -> PublicOrigin {
+        let toml = format!(
+            "[auth]\nredirect_uri = \"{redirect_uri}\"\ncookie_secret = \"0123456789abcdef0123456789abcdef\"\nclient_id = \"a\"\n\
+             client_secret = \"b\"\nserver_metadata_url = \"https://op.example/.well-known/openid-configuration\"\n"
+        );
+        Config::parse(&Source::new("secrets.toml", &toml)).unwrap().public
+    }
+
+    fn jar(redirect_uri: &str, cookies: &str) -> CookieJar {
+        let head = RequestHead::get("/", "localhost").with("cookie", cookies);
+        CookieJar::read(&Request::parse(&head).unwrap(), &public(redirect_uri))
+    }
+
+    fn text(headers: Vec<Header>) -> Vec<String> {
+        headers.into_iter().map(|(_, value)| String::from_utf8(value).unwrap()).collect()
+    }
+
+    /// What a browser would send back after these `Set-Cookie` headers.
+    fn sent_back(set: &[String]) -> String {
+        let live = set.iter().filter(|line| !line.contains("Max-Age=0"));
+        live.map(|line| line.split(';').next().unwrap()).collect::<Vec<_>>().join("; ")
+    }
+
+    const LOCAL: &str = "http://localhost:8501/oauth2callback";
+    const HTTPS: &str = "https://app.example/oauth2callback";
+
+    #[test]
+    fn long_values_survive_being_cut() {
+        for length in [1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, MAX_SESSION_BYTES] {
+            let sealed = "x".repeat(length);
+            let empty = jar(LOCAL, "");
+            let mut writer = empty.writer();
+            writer.set_session(&sealed, 60);
+            let set = text(writer.into_headers());
+            assert!(set.iter().all(|line| line.split(';').next().unwrap().len() <= 4096), "{length}");
+            assert_eq!(jar(LOCAL, &sent_back(&set)).session().as_deref(), Some(sealed.as_str()), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_missing_or_doubled_chunk_is_no_session() {
+        let empty = jar(LOCAL, "");
+        let mut writer = empty.writer();
+        writer.set_session(&"x".repeat(CHUNK_BYTES * 2), 60);
+        let cookies = sent_back(&text(writer.into_headers()));
+        let (first, second) = cookies.split_once("; ").unwrap();
+        assert_eq!(jar(LOCAL, first).session(), None);
+        assert_eq!(jar(LOCAL, second).session(), None);
+        assert_eq!(jar(LOCAL, &format!("{cookies}; {second}")).session(), None);
+        assert!(jar(LOCAL, &cookies).session().is_some());
+    }
+
+    #[test]
+    fn a_shorter_session_removes_the_chunks_of_a_longer_one() {
+        let empty = jar(LOCAL, "");
+        let mut writer = empty.writer();
+        writer.set_session(&"x".repeat(CHUNK_BYTES * 3), 60);
+        let before = jar(LOCAL, &sent_back(&text(writer.into_headers())));
+        let mut writer = before.writer();
+        writer.set_session("short", 60);
+        let deleted = text(writer.into_headers()).into_iter().filter(|line| line.contains("Max-Age=0")).count();
+        assert_eq!(deleted, 2);
+    }
+
+    #[test]
+    fn attributes_are_strict_and_the_same_on_deletion() {
+        let empty = jar(HTTPS, "");
+        let mut writer = empty.writer();
+        writer.set_session("s", 60);
+        let set = text(writer.into_headers()).remove(0);
+        assert!(set.starts_with("__Host-vestibule_session_"), "{set}");
+        let full = jar(HTTPS, set.split(';').next().unwrap());
+        let mut writer = full.writer();
+        writer.delete_session_and_tokens();
+        let deletion = text(writer.into_headers()).remove(0);
+        for line in [&set, &deletion] {
+            for attribute in ["; HttpOnly", "; SameSite=Lax", "; Secure", "; Path=/"] {
+                assert!(line.contains(attribute), "{line}");
+            }
+            assert!(!line.contains("Domain"), "{line}");
+        }
+        assert!(deletion.contains("Max-Age=0"));
+    }
+
+    #[test]
+    fn the_application_gets_its_own_cookies_only() {
+        assert_eq!(jar(LOCAL, "a=1; b=\"2\"").without_ours(), None);
+        let mixed = jar(LOCAL, "a=1; vestibule_session_abcdef=x; __Host-vestibule_login_1=y; b=\"2\"; _streamlit_xsrf=z");
+        assert_eq!(mixed.without_ours().as_deref(), Some("a=1; b=\"2\"; _streamlit_xsrf=z"));
+        assert_eq!(jar(LOCAL, "vestibule_session_abcdef=x").without_ours().as_deref(), Some(""));
+    }
+
+    #[test]
+    fn applications_on_one_host_do_not_share_names() {
+        assert_ne!(Names::new(&public(LOCAL)).session, Names::new(&public("http://localhost:8502/oauth2callback")).session);
+        assert_ne!(Names::new(&public(HTTPS)).session, Names::new(&public("https://app.example/b/oauth2callback")).session);
+    }
+}

@@ -1,0 +1,177 @@
+//! The session: who logged in, with which provider, until when.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::envelope::Purpose;
+use super::jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
+use crate::config::{Config, Provider};
+use crate::entropy::{self, Entropy};
+use crate::error::Error;
+use crate::oidc::id_token::VerifiedIdToken;
+use crate::secret::Secret;
+use crate::time::UnixTime;
+
+/// A login that is in force. Made from a verified ID token, or opened from what was made that way; there is no third way.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Session {
+    #[serde(rename = "i")]
+    id: String,
+    #[serde(rename = "p")]
+    provider: String,
+    #[serde(rename = "c")]
+    client_id: String,
+    #[serde(rename = "t")]
+    started_at: UnixTime,
+    #[serde(rename = "e")]
+    expires_at: UnixTime,
+    #[serde(rename = "s")]
+    seen_at: UnixTime,
+    #[serde(rename = "u")]
+    claims: Map<String, Value>,
+}
+
+/// Tokens of a session, in a cookie of their own: few requests need them.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Tokens {
+    #[serde(rename = "i")]
+    session_id: String,
+    #[serde(rename = "d", skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<Secret>,
+    #[serde(rename = "a", skip_serializing_if = "Option::is_none")]
+    pub access_token: Option<Secret>,
+}
+
+impl Session {
+    /// Starts a session for whoever the ID token is about. `claims` are those of the token, completed from userinfo.
+    pub fn establish(
+        proof: &VerifiedIdToken,
+        claims: Map<String, Value>,
+        provider: &Provider,
+        config: &Config,
+        now: UnixTime,
+        entropy: &mut dyn Entropy,
+    ) -> Self {
+        debug_assert_eq!(claims.get("sub").and_then(Value::as_str), Some(proof.subject()));
+        Self {
+            id: entropy::token::<16>(entropy),
+            provider: provider.name.clone(),
+            client_id: provider.client_id.clone(),
+            started_at: now,
+            expires_at: now.after(config.lifetime.max_age),
+            seen_at: now,
+            claims,
+        }
+    }
+
+    /// The session of a request, when there is one in force. Every reason against it gives the same answer.
+    pub fn open(jar: &CookieJar, config: &Config, now: UnixTime) -> Option<Self> {
+        let plaintext = config.keys.open(Purpose::Session, &jar.session()?)?;
+        let session: Self = serde_json::from_slice(&plaintext).ok()?;
+        // The application may have been moved to another client or lost a provider since.
+        config.provider(&session.provider).filter(|provider| provider.client_id == session.client_id)?;
+        // A session that began in the future was made by a clock that is not to be trusted, ours or another node's.
+        let lifetime = config.lifetime;
+        let in_force = now < session.ends_at(config)
+            && now < session.started_at.after(lifetime.max_age)
+            && session.started_at <= now.after(CLOCK_DIFFERENCE);
+        in_force.then_some(session)
+    }
+
+    /// Seals the session into cookies.
+    ///
+    /// # Errors
+    /// [`Error::SessionTooLarge`] when it exceeds [`MAX_SESSION_BYTES`]; it names the largest claim.
+    pub fn write(&self, cookies: &mut CookieWriter<'_>, config: &Config, now: UnixTime, entropy: &mut dyn Entropy) -> Result<(), Error> {
+        let sealed = config.keys.seal(Purpose::Session, &to_json(self), entropy);
+        if sealed.len() > MAX_SESSION_BYTES {
+            return Err(self.too_large(sealed.len()));
+        }
+        cookies.set_session(&sealed, self.expires_at.since(now).as_secs());
+        Ok(())
+    }
+
+    /// The same session, seen now: when it is due, so that not every response carries a cookie.
+    pub fn touched(&mut self, config: &Config, now: UnixTime) -> bool {
+        let Some(idle_timeout) = config.lifetime.idle_timeout else { return false };
+        let due = now.since(self.seen_at) >= idle_timeout / 4;
+        if due {
+            self.seen_at = now;
+        }
+        due
+    }
+
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// When the session ends if nothing more is heard of its user.
+    pub fn ends_at(&self, config: &Config) -> UnixTime {
+        let idle_end = config.lifetime.idle_timeout.map(|timeout| self.seen_at.after(timeout));
+        idle_end.map_or(self.expires_at, |end| end.min(self.expires_at))
+    }
+
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
+    /// The claim of that name, or what a JSON pointer (RFC 6901) finds in the claims.
+    pub fn claim(&self, name_or_pointer: &str) -> Option<&Value> {
+        let Some(path) = name_or_pointer.strip_prefix('/') else { return self.claims.get(name_or_pointer) };
+        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+        let value = self.claims.get(&first.replace("~1", "/").replace("~0", "~"))?;
+        if rest.is_empty() { Some(value) } else { value.pointer(&format!("/{rest}")) }
+    }
+
+    fn too_large(&self, bytes: usize) -> Error {
+        let sizes = self.claims.iter().map(|(name, value)| (value.to_string().len(), name));
+        let claim = sizes.max().map(|(_, name)| name.clone()).unwrap_or_default();
+        Error::SessionTooLarge { what: claim, bytes, limit: MAX_SESSION_BYTES }
+    }
+}
+
+/// How far the clocks of two nodes may be apart.
+const CLOCK_DIFFERENCE: std::time::Duration = std::time::Duration::from_secs(120);
+
+impl Tokens {
+    pub fn new(session: &Session, id_token: Option<Secret>, access_token: Option<Secret>) -> Self {
+        Self { session_id: session.id.clone(), id_token, access_token }
+    }
+
+    /// The tokens that belong to this session, and to no other.
+    pub fn open(jar: &CookieJar, session: &Session, config: &Config) -> Option<Self> {
+        let plaintext = config.keys.open(Purpose::Tokens, &jar.tokens()?)?;
+        let tokens: Self = serde_json::from_slice(&plaintext).ok()?;
+        (tokens.session_id == session.id).then_some(tokens)
+    }
+
+    /// Seals the tokens into cookies, or says that they are too large for that and leaves none behind.
+    ///
+    /// # Errors
+    /// [`Error::SessionTooLarge`] when they exceed [`MAX_TOKENS_BYTES`].
+    pub fn write(
+        &self,
+        session: &Session,
+        cookies: &mut CookieWriter<'_>,
+        config: &Config,
+        now: UnixTime,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(), Error> {
+        let sealed = config.keys.seal(Purpose::Tokens, &to_json(self), entropy);
+        if sealed.len() > MAX_TOKENS_BYTES {
+            cookies.delete_tokens();
+            return Err(Error::SessionTooLarge { what: "the tokens".into(), bytes: sealed.len(), limit: MAX_TOKENS_BYTES });
+        }
+        cookies.set_tokens(&sealed, session.expires_at.since(now).as_secs());
+        Ok(())
+    }
+}
+
+/// Strings, numbers and maps with string keys: nothing in it can fail to become JSON.
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}

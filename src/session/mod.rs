@@ -1,0 +1,18 @@
+//! Sessions that need no memory: everything is in cookies that only we can open.
+//!
+//! ```text
+//!  cookie_secret ──HKDF──► one key per purpose ──XChaCha20-Poly1305──► envelope ──► one cookie, or several chunks
+//! ```
+//!
+//! A sealed value opens only under the purpose it was sealed for, with one of the configured secrets, for the same
+//! `redirect_uri`. There is one answer to everything else: no session.
+
+mod attempt;
+mod envelope;
+mod jar;
+mod login_session;
+
+pub use attempt::{AuthorizationGrant, LoginAttempt, MAX_PENDING_ATTEMPTS};
+pub use envelope::{KeyRing, Purpose};
+pub use jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
+pub use login_session::{Session, Tokens};

@@ -1,0 +1,337 @@
+//! A browser, a provider and the filter in one process, with a time of the test's own. Whole logins take microseconds.
+
+#![allow(dead_code, reason = "each test file uses its part of the rig")]
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_compact::{KeyPair, Seed};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256, Sha512};
+use url::Url;
+use vestibule::config::{Config, Source};
+use vestibule::entropy::Fixed;
+use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
+use vestibule::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
+use vestibule::oidc::cache::ProviderCache;
+use vestibule::time::UnixTime;
+
+pub const ISSUER: &str = "https://op.example";
+pub const HOST: &str = "app.example";
+pub const CLIENT_ID: &str = "client-1";
+
+/// One provider, https, nothing unusual.
+pub const CONFIG: &str = r#"
+[auth]
+redirect_uri = "https://app.example/oauth2callback"
+cookie_secret = "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5"
+client_id = "client-1"
+client_secret = "a~secret/of the client"
+server_metadata_url = "https://op.example/.well-known/openid-configuration"
+"#;
+
+pub struct Rig {
+    pub filter: Filter,
+    pub cache: ProviderCache,
+    pub entropy: Fixed,
+    pub now: u64,
+    pub provider: Provider,
+    /// Every request that went out, in order.
+    pub sent: Vec<OutboundRequest>,
+    /// Codes of every event, in order.
+    pub events: Vec<String>,
+}
+
+impl Rig {
+    pub fn new(toml: &str) -> Self {
+        let config = Config::parse(&Source::new("secrets.toml", toml)).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        Self {
+            filter: Filter::new(config),
+            cache: ProviderCache::default(),
+            entropy: Fixed::default(),
+            now: 1_700_000_000,
+            provider: Provider::new(ISSUER),
+            sent: vec![],
+            events: vec![],
+        }
+    }
+
+    /// The same deployment on another node, or after a restart: nothing remembered.
+    pub fn forget(&mut self) {
+        self.cache = ProviderCache::default();
+    }
+
+    pub fn decide(&mut self, head: &RequestHead, body: Option<&[u8]>) -> Decision {
+        let now = UnixTime::from_secs(self.now);
+        let mut step = self.filter.begin(head, body, &mut self.cache, now, &mut self.entropy);
+        loop {
+            match step {
+                Step::Done(decision) => {
+                    self.events.extend(decision.events.iter().map(|event| event.code.to_owned()));
+                    return decision;
+                }
+                Step::Fetch(request, waiting) => {
+                    assert!(self.sent.len() < 1000, "the filter asks for ever");
+                    let answer = self.provider.answer(&request, self.now);
+                    self.sent.push(request);
+                    step = waiting.resume(answer, &self.filter, &mut self.cache, now, &mut self.entropy);
+                }
+            }
+        }
+    }
+
+    pub fn last_event(&self) -> &str {
+        self.events.last().map_or("", String::as_str)
+    }
+}
+
+/// What the user sees, or the application.
+pub enum Seen {
+    Forwarded(Forward),
+    Answered(Response),
+}
+
+impl Seen {
+    pub fn response(self) -> Response {
+        match self {
+            Seen::Answered(response) => response,
+            Seen::Forwarded(forward) => panic!("forwarded: {forward:?}"),
+        }
+    }
+
+    pub fn forward(self) -> Forward {
+        match self {
+            Seen::Forwarded(forward) => forward,
+            Seen::Answered(response) => panic!("answered: {} {}", response.status, String::from_utf8_lossy(&response.body)),
+        }
+    }
+}
+
+/// Keeps cookies as a browser does that visits one host.
+#[derive(Clone, Default)]
+pub struct Browser {
+    pub cookies: BTreeMap<String, String>,
+}
+
+impl Browser {
+    pub fn head(&self, path: &str) -> RequestHead {
+        let head = RequestHead::get(path, HOST).with("accept", "text/html");
+        if self.cookies.is_empty() {
+            return head;
+        }
+        let line = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+        head.with("cookie", &line)
+    }
+
+    pub fn visit(&mut self, rig: &mut Rig, path: &str) -> Seen {
+        self.send(rig, &self.head(path))
+    }
+
+    pub fn send(&mut self, rig: &mut Rig, head: &RequestHead) -> Seen {
+        match rig.decide(head, None).outcome {
+            Outcome::Forward(forward) => {
+                self.take(&forward.response_headers);
+                Seen::Forwarded(forward)
+            }
+            Outcome::Respond(response) => {
+                self.take(&response.headers);
+                Seen::Answered(response)
+            }
+            Outcome::NeedBody(limit) => panic!("wants a body of up to {limit} bytes"),
+        }
+    }
+
+    fn take(&mut self, headers: &[(String, Vec<u8>)]) {
+        for (_, value) in headers.iter().filter(|(name, _)| name == "set-cookie") {
+            let set = cookie::Cookie::parse(String::from_utf8(value.clone()).unwrap()).unwrap();
+            assert!(set.name().len() + set.value().len() <= 4096, "{} is too long for a browser", set.name());
+            if set.name().starts_with("__Host-") {
+                assert!(set.secure() == Some(true) && set.path() == Some("/") && set.domain().is_none(), "{set}");
+            }
+            if set.max_age().is_some_and(|age| age.is_zero()) {
+                self.cookies.remove(set.name());
+            } else {
+                self.cookies.insert(set.name().to_owned(), set.value().to_owned());
+            }
+        }
+    }
+
+    /// Starts at a page, logs in as somebody, comes back. Returns what the callback answered.
+    pub fn log_in(&mut self, rig: &mut Rig, page: &str, sub: &str) -> Response {
+        let location = self.start(rig, page);
+        let callback = rig.provider.authorize(&location, sub);
+        self.visit(rig, &callback).response()
+    }
+
+    /// Starts at a page; returns where the browser is sent.
+    pub fn start(&mut self, rig: &mut Rig, page: &str) -> Url {
+        let response = self.visit(rig, page).response();
+        assert_eq!(response.status, 302, "{}", String::from_utf8_lossy(&response.body));
+        Url::parse(response.header("location").unwrap()).unwrap()
+    }
+}
+
+type Edit<T> = Option<Box<dyn Fn(&mut T)>>;
+
+/// An OpenID Provider that does what a test wants of it.
+pub struct Provider {
+    pub issuer: String,
+    pub key: KeyPair,
+    pub kid: Option<String>,
+    pub edit_metadata: Edit<Value>,
+    pub edit_claims: Edit<Map<String, Value>>,
+    pub edit_token: Edit<String>,
+    pub edit_jwks: Edit<Value>,
+    pub edit_answer: Edit<Value>,
+    pub edit_userinfo: Edit<Value>,
+    /// Answers every request with this instead.
+    pub outage: Option<OutboundError>,
+    /// Answers the requests whose URL ends so with this status and body instead.
+    pub instead: Vec<(&'static str, u16, Vec<u8>)>,
+    codes: BTreeMap<String, Issued>,
+}
+
+#[derive(Clone)]
+struct Issued {
+    sub: String,
+    nonce: String,
+    challenge: String,
+    client_id: String,
+}
+
+pub fn query(url: &Url) -> BTreeMap<String, String> {
+    url.query_pairs().into_owned().collect()
+}
+
+impl Provider {
+    pub fn new(issuer: &str) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            key: KeyPair::from_seed(Seed::new([7; 32])),
+            kid: Some("key-1".to_owned()),
+            edit_metadata: None,
+            edit_claims: None,
+            edit_token: None,
+            edit_jwks: None,
+            edit_answer: None,
+            edit_userinfo: None,
+            outage: None,
+            instead: vec![],
+            codes: BTreeMap::new(),
+        }
+    }
+
+    /// The person logs in; returns path and query of the callback.
+    pub fn authorize(&mut self, location: &Url, sub: &str) -> String {
+        let asked = query(location);
+        assert_eq!(asked["response_type"], "code");
+        assert_eq!(asked["code_challenge_method"], "S256");
+        let code = format!("code-{}", self.codes.len());
+        let issued = Issued {
+            sub: sub.to_owned(),
+            nonce: asked["nonce"].clone(),
+            challenge: asked["code_challenge"].clone(),
+            client_id: asked["client_id"].clone(),
+        };
+        self.codes.insert(code.clone(), issued);
+        let mut callback = Url::parse(&asked["redirect_uri"]).unwrap();
+        callback.query_pairs_mut().append_pair("code", &code).append_pair("state", &asked["state"]).append_pair("iss", &self.issuer);
+        callback[url::Position::BeforePath..].to_owned()
+    }
+
+    pub fn answer(&mut self, request: &OutboundRequest, now: u64) -> Result<OutboundResponse, OutboundError> {
+        if let Some(outage) = &self.outage {
+            return Err(outage.clone());
+        }
+        if let Some((_, status, body)) = self.instead.iter().find(|(end, ..)| request.url.path().ends_with(end)) {
+            return Ok(OutboundResponse { status: *status, headers: vec![], body: body.clone() });
+        }
+        let (status, body) = match request.url.path() {
+            "/.well-known/openid-configuration" => (200, self.metadata()),
+            "/jwks" => (200, self.jwks()),
+            "/token" => self.token(request, now),
+            "/userinfo" => (200, self.userinfo(request)),
+            other => panic!("asked for {other}"),
+        };
+        Ok(OutboundResponse { status, headers: vec![], body: body.to_string().into_bytes() })
+    }
+
+    fn metadata(&self) -> Value {
+        let issuer = &self.issuer;
+        let mut metadata = json!({
+            "issuer": issuer,
+            "authorization_endpoint": format!("{issuer}/authorize"),
+            "token_endpoint": format!("{issuer}/token"),
+            "jwks_uri": format!("{issuer}/jwks"),
+            "userinfo_endpoint": format!("{issuer}/userinfo"),
+            "end_session_endpoint": format!("{issuer}/logout"),
+            "authorization_response_iss_parameter_supported": true,
+        });
+        edit(&self.edit_metadata, &mut metadata);
+        metadata
+    }
+
+    fn jwks(&self) -> Value {
+        let x = URL_SAFE_NO_PAD.encode(*self.key.pk);
+        let mut key = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "use": "sig", "alg": "EdDSA" });
+        if let Some(kid) = &self.kid {
+            key["kid"] = kid.as_str().into();
+        }
+        let mut jwks = json!({ "keys": [key] });
+        edit(&self.edit_jwks, &mut jwks);
+        jwks
+    }
+
+    fn token(&mut self, request: &OutboundRequest, now: u64) -> (u16, Value) {
+        let form: BTreeMap<String, String> = url::form_urlencoded::parse(&request.body).into_owned().collect();
+        let Some(issued) = self.codes.remove(&form["code"]) else { return (400, json!({ "error": "invalid_grant" })) };
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(form["code_verifier"].as_bytes()));
+        if challenge != issued.challenge {
+            return (400, json!({ "error": "invalid_grant" }));
+        }
+        let access_token = "access-token-1";
+        let at_hash = URL_SAFE_NO_PAD.encode(&Sha512::digest(access_token)[..32]);
+        let claims = json!({
+            "iss": self.issuer, "sub": issued.sub, "aud": issued.client_id, "iat": now, "exp": now + 300, "nonce": issued.nonce, "at_hash": at_hash,
+            "name": "Alice Example", "email": "alice@example.com", "preferred_username": "alice", "groups": ["staff", "admins"],
+        });
+        let Value::Object(mut claims) = claims else { unreachable!() };
+        if let Some(change) = &self.edit_claims {
+            change(&mut claims);
+        }
+        let mut id_token = self.sign(&json!({ "alg": "EdDSA", "typ": "JWT", "kid": self.kid }), &Value::Object(claims));
+        if let Some(change) = &self.edit_token {
+            change(&mut id_token);
+        }
+        let mut answer = json!({ "access_token": access_token, "token_type": "Bearer", "expires_in": 300, "id_token": id_token });
+        edit(&self.edit_answer, &mut answer);
+        (200, answer)
+    }
+
+    /// A JWS in compact form, with exactly this header and payload: what a library would refuse to make.
+    pub fn sign(&self, header: &Value, payload: &Value) -> String {
+        let mut header = header.clone();
+        if header["kid"].is_null() {
+            header.as_object_mut().unwrap().remove("kid");
+        }
+        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", encode(&header), encode(payload));
+        let signature = self.key.sk.sign(&signed, None);
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(*signature))
+    }
+
+    fn userinfo(&self, request: &OutboundRequest) -> Value {
+        let bearer = request.headers.iter().find(|(name, _)| name == "authorization").map(|(_, value)| value.clone());
+        assert_eq!(bearer.as_deref(), Some(b"Bearer access-token-1".as_slice()));
+        let mut answer = json!({ "sub": "alice", "locale": "de", "name": "Not The Signed Name" });
+        edit(&self.edit_userinfo, &mut answer);
+        answer
+    }
+}
+
+fn edit<T>(edit: &Edit<T>, value: &mut T) {
+    if let Some(edit) = edit {
+        edit(value);
+    }
+}
