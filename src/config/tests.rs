@@ -1,1 +1,241 @@
+use super::*;
 
+const SECRET: &str = "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5";
+
+/// The four examples of the mission, as they stand there.
+const EXAMPLES: [&str; 4] = [
+    r#"[auth]
+redirect_uri = "http://localhost:8501/oauth2callback"
+cookie_secret = "xxx"
+client_id = "xxx"
+client_secret = "xxx"
+server_metadata_url = "https://accounts.google.com/.well-known/openid-configuration" # fmt: skip
+"#,
+    r#"[auth]
+redirect_uri = "http://localhost:8501/oauth2callback"
+cookie_secret = "xxx"
+[auth.microsoft]
+client_id = "xxx"
+client_secret = "xxx"
+server_metadata_url = "https://login.microsoftonline.com/{tenant}/v2.0/.well-known/openid-configuration"
+"#,
+    r#"[auth]
+redirect_uri = "http://localhost:8501/oauth2callback"
+cookie_secret = "xxx"
+[auth.microsoft]
+client_id = "xxx"
+client_secret = "xxx"
+server_metadata_url = "https://login.microsoftonline.com/{tenant}/v2.0/.well-known/openid-configuration"
+[auth.okta]
+client_id = "xxx"
+client_secret = "xxx"
+server_metadata_url = "https://{subdomain}.okta.com/.well-known/openid-configuration" # fmt: skip
+"#,
+    r#"[auth]
+redirect_uri = "http://localhost:8501/oauth2callback"
+cookie_secret = "xxx"
+[auth.auth0]
+client_id = "xxx"
+client_secret = "xxx"
+server_metadata_url = "https://{account}.{region}.auth0.com/.well-known/openid-configuration" # fmt: skip
+client_kwargs = { "prompt" = "login" }
+"#,
+];
+
+fn parse(toml: &str) -> Result<Config, Vec<Fault>> {
+    Config::parse(&Source::new("secrets.toml", toml))
+}
+
+/// Line and key of every fault, in order.
+fn faults(toml: &str) -> Vec<(u32, String)> {
+    let faults = parse(toml).expect_err("it is faulty");
+    faults.into_iter().map(|fault| (fault.line, fault.key)).collect()
+}
+
+/// The first example with its values filled in and `more` behind it.
+fn with(more: &str) -> String {
+    format!("{}{more}", filled(EXAMPLES[0]))
+}
+
+fn filled(example: &str) -> String {
+    let filled = example.replace("cookie_secret = \"xxx\"", &format!("cookie_secret = \"{SECRET}\""));
+    let filled = filled.replace("\"xxx\"", "\"value\"");
+    filled.replace("{tenant}", "common").replace("{subdomain}", "acme").replace("{account}.{region}", "acme.eu")
+}
+
+#[test]
+fn the_examples_of_the_mission_need_nothing_but_their_values() {
+    let names = |toml: &str| parse(toml).unwrap().providers.iter().map(|provider| provider.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&filled(EXAMPLES[0])), ["default"]);
+    assert_eq!(names(&filled(EXAMPLES[1])), ["microsoft"]);
+    assert_eq!(names(&filled(EXAMPLES[2])), ["microsoft", "okta"]);
+    let auth0 = parse(&filled(EXAMPLES[3])).unwrap();
+    assert_eq!(auth0.providers[0].authorize_params, [("prompt".to_owned(), "login".to_owned())]);
+    assert!(auth0.warnings.is_empty());
+}
+
+#[test]
+fn samples_and_placeholders_are_refused_all_in_one_go() {
+    let key = |line: u32, key: &str| (line, key.to_owned());
+    assert_eq!(faults(EXAMPLES[0]), [key(3, "auth.cookie_secret"), key(4, "auth.client_id"), key(5, "auth.client_secret")]);
+    assert_eq!(
+        faults(EXAMPLES[2]),
+        [
+            key(3, "auth.cookie_secret"),
+            key(5, "auth.microsoft.client_id"),
+            key(6, "auth.microsoft.client_secret"),
+            key(7, "auth.microsoft.server_metadata_url"),
+            key(9, "auth.okta.client_id"),
+            key(10, "auth.okta.client_secret"),
+            key(11, "auth.okta.server_metadata_url"),
+        ]
+    );
+    let secret = &parse(EXAMPLES[0]).unwrap_err()[0];
+    assert!(secret.remedy.contains("openssl rand -hex 32"), "{secret}");
+    assert!(secret.to_string().starts_with("secrets.toml:3: error: auth.cookie_secret: "), "{secret}");
+}
+
+#[test]
+fn weak_secrets_are_refused() {
+    for weak in ["", "xxx", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "changeme", "0123456789abcdef0123456789abcde", "abababababababababababababababababab"] {
+        let toml = filled(EXAMPLES[0]).replace(SECRET, weak);
+        assert_eq!(faults(&toml), [(3, "auth.cookie_secret".to_owned())], "{weak}");
+    }
+    let previous = with("[vestibule.session]\nprevious_cookie_secrets = [\"short\"]\n");
+    assert_eq!(faults(&previous), [(8, "vestibule.session.previous_cookie_secrets".to_owned())]);
+}
+
+#[test]
+fn no_fault_shows_a_secret() {
+    let toml = filled(EXAMPLES[0]).replace(SECRET, "tooshort-s3cr3t").replace("\"value\"", "[\"value-s3cr3t\"]");
+    for fault in parse(&toml).unwrap_err() {
+        assert!(!format!("{fault} {fault:?}").contains("s3cr3t"), "{fault}");
+    }
+    let config = parse(&filled(EXAMPLES[0]).replace("client_secret = \"value\"", "client_secret = \"the-s3cr3t\"")).unwrap();
+    assert!(!format!("{config:?}").contains("s3cr3t") && !format!("{config:?}").contains(SECRET));
+}
+
+#[test]
+fn what_is_missing_is_said_in_one_message() {
+    assert_eq!(faults(""), [(0, "auth".to_owned())]);
+    let missing = parse("[auth]\n[auth.google]\nclient_id = \"a\"\n").unwrap_err();
+    let said: Vec<_> = missing.iter().map(|fault| (fault.line, fault.key.as_str(), fault.problem.as_str())).collect();
+    assert_eq!(
+        said,
+        [
+            (1, "auth.redirect_uri", "is missing"),
+            (1, "auth.cookie_secret", "is missing"),
+            (2, "auth.google.client_secret", "missing: client_secret, server_metadata_url"),
+        ]
+    );
+}
+
+#[test]
+fn redirect_uris_are_judged() {
+    for (uri, good) in [
+        ("http://localhost:8501/oauth2callback", true),
+        ("http://127.0.0.1:8501/oauth2callback", true),
+        ("http://[::1]:8501/oauth2callback", true),
+        ("https://app.example.com/base/oauth2callback", true),
+        ("http://app.example.com/oauth2callback", false),
+        ("https://app.example.com/callback", false),
+        ("https://app.example.com/oauth2callback?x=1", false),
+        ("https://app.example.com/oauth2callback/", false),
+        ("https://user@app.example.com/oauth2callback", false),
+        ("ftp://app.example.com/oauth2callback", false),
+        ("oauth2callback", false),
+        ("http://localhost:{port}/oauth2callback", false),
+    ] {
+        let toml = filled(EXAMPLES[0]).replace("http://localhost:8501/oauth2callback", uri);
+        match parse(&toml) {
+            Ok(config) => assert!(good && config.public.redirect_uri().as_str() == uri, "{uri}"),
+            Err(faults) => assert!(!good && faults.iter().all(|fault| fault.key == "auth.redirect_uri" && fault.line == 2), "{uri}: {faults:?}"),
+        }
+    }
+    let toml = filled(EXAMPLES[0]).replace(":8501/", ":{port}/");
+    let source = Source { port: Some(9000), ..Source::new("secrets.toml", &toml) };
+    assert_eq!(Config::parse(&source).unwrap().public.redirect_uri().as_str(), "http://localhost:9000/oauth2callback");
+}
+
+#[test]
+fn unknown_keys_of_ours_are_errors_and_of_streamlits_warnings() {
+    let unknown = parse(&with("[vestibule]\nlogn = \"required\"\n")).unwrap_err();
+    assert_eq!((unknown[0].line, unknown[0].key.as_str(), unknown[0].remedy.as_str()), (8, "vestibule.logn", "did you mean `login`?"));
+    let warned = parse(&format!("{}cooky = 1\n\n[connections.db]\nurl = \"x\"\n", filled(EXAMPLES[0]))).unwrap().warnings;
+    assert_eq!(warned.iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(), ["auth.cooky"]);
+    assert_eq!(faults(&with("[vestibule.provider.nobody]\nuserinfo = true\n")), [(7, "vestibule.provider.nobody".to_owned())]);
+}
+
+#[test]
+fn every_setting_is_checked() {
+    for (more, key) in [
+        ("[vestibule]\nlogin = \"maybe\"\n", "vestibule.login"),
+        ("[vestibule]\nlogin = true\n", "vestibule.login"),
+        ("[vestibule]\nupstream = \"127.0.0.1:8080\"\n", "vestibule.upstream"),
+        ("[vestibule]\nupstream = \"http://a/b\"\n", "vestibule.upstream"),
+        ("[vestibule]\nlisten = \"8501\"\n", "vestibule.listen"),
+        ("[vestibule]\nafter_logout = \"//evil.example\"\n", "vestibule.after_logout"),
+        ("[vestibule.session]\nmax_age = \"0s\"\n", "vestibule.session.max_age"),
+        ("[vestibule.session]\nmax_age = \"10y\"\n", "vestibule.session.max_age"),
+        ("[vestibule.session]\nidle_timeout = 5\n", "vestibule.session.idle_timeout"),
+        ("[vestibule.identity]\nheaders = { a = \"Host\" }\n", "vestibule.identity.headers.a"),
+        ("[vestibule.identity]\nheaders = { a = \"X A\" }\n", "vestibule.identity.headers.a"),
+        ("[vestibule.identity]\nheaders = { a = \"X-A\", b = \"x-a\" }\n", "vestibule.identity.headers.b"),
+        ("[vestibule.identity]\nheaders = { a = [\"X\"] }\n", "vestibule.identity.headers.a"),
+        ("[vestibule.provider.default]\nissuer = \"op\"\n", "vestibule.provider.default.issuer"),
+        ("expose_tokens = [\"id\", \"refresh\"]\n", "auth.expose_tokens"),
+        ("client_kwargs = \"x\"\n", "auth.client_kwargs"),
+        ("client_kwargs = { state = \"x\" }\n", "auth.client_kwargs.state"),
+        ("client_kwargs = { nonce = \"x\" }\n", "auth.client_kwargs.nonce"),
+        ("client_kwargs = { scope = \"email\" }\n", "auth.client_kwargs.scope"),
+        ("client_kwargs = { response_type = \"token\" }\n", "auth.client_kwargs.response_type"),
+        ("client_kwargs = { code_challenge_method = \"plain\" }\n", "auth.client_kwargs.code_challenge_method"),
+        ("client_kwargs = { token_endpoint_auth_method = \"private_key_jwt\" }\n", "auth.client_kwargs.token_endpoint_auth_method"),
+        ("client_kwargs = { verify = false }\n", "auth.client_kwargs.verify"),
+        ("authorize_params = { redirect_uri = \"x\" }\n", "auth.authorize_params.redirect_uri"),
+    ] {
+        let keys: Vec<_> = faults(&with(more)).into_iter().map(|(_, key)| key).collect();
+        assert_eq!(keys, [key], "{more}");
+    }
+    for (url, good) in [
+        ("http://op.example/.well-known/openid-configuration", false),
+        ("http://127.0.0.1:9/.well-known/openid-configuration", true),
+        ("https://op.example/metadata", false),
+        ("https://op.example/tenant/.well-known/openid-configuration", true),
+    ] {
+        let toml = filled(EXAMPLES[0]).replace("https://accounts.google.com/.well-known/openid-configuration", url);
+        assert_eq!(parse(&toml).is_ok(), good, "{url}");
+    }
+}
+
+#[test]
+fn parameters_reach_the_provider_as_they_were_written() {
+    let toml = with("client_kwargs = { prompt = \"\", max_age = 0, hd = \"example.com\" }\nauthorize_params = { access_type = \"offline\" }\n");
+    let pairs = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let provider = parse(&toml).unwrap().providers.remove(0);
+    assert_eq!(provider.authorize_params, [pairs("max_age", "0"), pairs("hd", "example.com"), pairs("access_type", "offline")]);
+}
+
+#[test]
+fn secrets_may_stand_elsewhere() {
+    let toml = filled(EXAMPLES[0])
+        .replace(&format!("cookie_secret = \"{SECRET}\""), "cookie_secret_env = \"COOKIE_SECRET\"")
+        .replace("client_secret = \"value\"", "client_secret_file = \"client-secret\"");
+    let wanted = references(&toml);
+    assert_eq!(wanted, [Reference::Environment("COOKIE_SECRET".into()), Reference::File("client-secret".into())]);
+    let mut source = Source::new("secrets.toml", &toml);
+    let unresolved: Vec<_> = Config::parse(&source).unwrap_err().into_iter().map(|fault| (fault.line, fault.key)).collect();
+    assert_eq!(unresolved, [(3, "auth.cookie_secret_env".to_owned()), (5, "auth.client_secret_file".to_owned())]);
+    source.resolved = wanted.into_iter().zip([Some(Secret::new(SECRET)), Some(Secret::new("from the file"))]).collect();
+    let config = Config::parse(&source).unwrap();
+    assert_eq!(config.providers[0].client_secret.as_ref().map(Secret::expose), Some("from the file"));
+    source.resolved[0].1 = Some(Secret::new("xxx"));
+    assert_eq!(Config::parse(&source).unwrap_err()[0].key, "auth.cookie_secret_env");
+    assert_eq!(faults(&with("client_secret_env = \"A\"\n"))[0].1, "auth.client_secret");
+}
+
+#[test]
+fn broken_toml_says_where() {
+    assert_eq!(faults("[auth]\nclient_id = \n")[0].0, 2);
+    assert_eq!(faults(&"x".repeat(MAX_LENGTH + 1)), [(0, "(file)".to_owned())]);
+}

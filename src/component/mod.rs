@@ -1,5 +1,7 @@
 //! The shell for `vestibule:filter`: converts types, reads the clock, draws randomness, sends requests. Decides nothing.
 
+mod preview1;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
