@@ -127,7 +127,8 @@ impl Error {
         const AGAIN: &str = "Please log in again.";
         const LATER: &str = "Please try again in a minute. If it stays like this, tell whoever runs this application.";
         const OPERATOR: &str = "Please tell whoever runs this application, and give them the reference number.";
-        let explain = |title, happened: &str, advice, offer_login| Explanation { title, happened: happened.to_owned(), advice, offer_login };
+        let explain =
+            |title, happened: &str, advice, offer_login| Explanation { title, happened: happened.to_owned(), advice, offer_login };
         match self {
             Error::Malformed(_) => explain(
                 "This request cannot be understood",
@@ -135,9 +136,12 @@ impl Error {
                 "Check the address, or go to the first page.",
                 false,
             ),
-            Error::MethodNotAllowed => {
-                explain("This does not work here", "This page can be visited, but nothing can be sent to it.", "Go to the first page.", false)
-            }
+            Error::MethodNotAllowed => explain(
+                "This does not work here",
+                "This page can be visited, but nothing can be sent to it.",
+                "Go to the first page.",
+                false,
+            ),
             Error::LoginRequired => explain(
                 "Please log in",
                 "You are not logged in, or your login has ended. What you sent was not passed on.",
@@ -159,9 +163,12 @@ impl Error {
                 "You can try again, or choose another account.",
                 true,
             ),
-            Error::ProviderReported(_) => {
-                explain("The login failed", "The provider could not log you in.", "Please try again; if it happens again, tell whoever runs this application.", true)
-            }
+            Error::ProviderReported(_) => explain(
+                "The login failed",
+                "The provider could not log you in.",
+                "Please try again; if it happens again, tell whoever runs this application.",
+                true,
+            ),
             Error::Unreachable { .. } => {
                 explain("The login is not available now", "The provider that checks logins cannot be reached.", LATER, true)
             }
@@ -180,7 +187,9 @@ impl Error {
                 OPERATOR,
                 false,
             ),
-            Error::NotLoaded => explain("The login is not set up", "This application's login has no working configuration.", OPERATOR, false),
+            Error::NotLoaded => {
+                explain("The login is not set up", "This application's login has no working configuration.", OPERATOR, false)
+            }
         }
     }
 }

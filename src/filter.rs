@@ -105,7 +105,14 @@ impl Filter {
     }
 
     /// Begins to decide on a request. `body` is given after [`Outcome::NeedBody`] only.
-    pub fn begin(&self, head: &RequestHead, body: Option<&[u8]>, cache: &mut ProviderCache, now: UnixTime, entropy: &mut dyn Entropy) -> Step {
+    pub fn begin(
+        &self,
+        head: &RequestHead,
+        body: Option<&[u8]>,
+        cache: &mut ProviderCache,
+        now: UnixTime,
+        entropy: &mut dyn Entropy,
+    ) -> Step {
         let mut context = Context { config: &self.config, cache, now, entropy };
         let request = match Request::parse(head) {
             Ok(request) => request,
@@ -128,7 +135,14 @@ impl Filter {
 
 impl Waiting {
     /// Goes on with the answer to the request that was asked for.
-    pub fn resume(self, answer: Result<OutboundResponse, OutboundError>, filter: &Filter, cache: &mut ProviderCache, now: UnixTime, entropy: &mut dyn Entropy) -> Step {
+    pub fn resume(
+        self,
+        answer: Result<OutboundResponse, OutboundError>,
+        filter: &Filter,
+        cache: &mut ProviderCache,
+        now: UnixTime,
+        entropy: &mut dyn Entropy,
+    ) -> Step {
         let Self { mut visit, flow } = self;
         let mut context = Context { config: &filter.config, cache, now, entropy };
         let progress = flow.resume(answer, &mut visit, &mut context);

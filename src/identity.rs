@@ -60,8 +60,21 @@ pub fn edits(request: &Request<'_>, jar: &CookieJar, session: Option<&Session>, 
 /// Names that a claim must not be written into: they steer the connection or our own work.
 pub(crate) fn is_reserved(name: &str) -> bool {
     const RESERVED: [&str; 15] = [
-        "host", "cookie", "connection", "content-length", "content-type", "transfer-encoding", "upgrade", "te", "trailer", "keep-alive", "expect",
-        "origin", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-for",
+        "host",
+        "cookie",
+        "connection",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "upgrade",
+        "te",
+        "trailer",
+        "keep-alive",
+        "expect",
+        "origin",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-forwarded-for",
     ];
     RESERVED.iter().any(|reserved| folds_to(name, reserved)) || name.to_ascii_lowercase().starts_with("sec-")
 }
@@ -112,7 +125,12 @@ fn scalar(value: &Value, encode: &'static AsciiSet) -> Option<String> {
     let trimmed = text.trim_matches(' ');
     let start = text.len() - text.trim_start_matches(' ').len();
     let end = text.len() - start - trimmed.len();
-    Some(format!("{}{}{}", "%20".repeat(start), utf8_percent_encode(trimmed, encode), "%20".repeat(if trimmed.is_empty() { 0 } else { end })))
+    Some(format!(
+        "{}{}{}",
+        "%20".repeat(start),
+        utf8_percent_encode(trimmed, encode),
+        "%20".repeat(if trimmed.is_empty() { 0 } else { end })
+    ))
 }
 
 #[cfg(test)]
@@ -146,7 +164,8 @@ mod tests {
 
     #[test]
     fn foldable_spellings_are_the_same_header() {
-        for name in ["X-Forwarded-User", "x-forwarded-user", "X_Forwarded_User", "x-forwarded_user", "X.Forwarded.User", "X-FORWARDED-USER"] {
+        for name in ["X-Forwarded-User", "x-forwarded-user", "X_Forwarded_User", "x-forwarded_user", "X.Forwarded.User", "X-FORWARDED-USER"]
+        {
             assert!(folds_to(name, "X-Forwarded-User"), "{name}");
         }
         for name in ["X-Forwarded-Users", "X-Forwarded-For", "XForwardedUser", ""] {

@@ -119,7 +119,9 @@ impl HostFailure {
         match self {
             HostFailure::Filter => ("Something went wrong", "The login failed to decide about this request, so it was not passed on."),
             HostFailure::Overloaded => ("Too busy", "There are more requests than can be answered now. Please try again in a moment."),
-            HostFailure::UpstreamUnreachable => ("The application is not available", "It cannot be reached now. Please try again in a minute."),
+            HostFailure::UpstreamUnreachable => {
+                ("The application is not available", "It cannot be reached now. Please try again in a minute.")
+            }
             HostFailure::UpstreamTimedOut => ("The application does not answer", "It took too long. Please try again in a minute."),
             HostFailure::BodyTooLarge => ("Too much was sent", "What was sent is larger than what is accepted here."),
         }
@@ -150,10 +152,8 @@ pub(crate) fn login_url(config: &Config, provider: Option<&str>, return_to: Opti
 
 impl Page<'_> {
     fn into_response(self, status: u16) -> Response {
-        let policy = format!(
-            "default-src 'none'; style-src 'nonce-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-            self.nonce
-        );
+        let policy =
+            format!("default-src 'none'; style-src 'nonce-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", self.nonce);
         // The template has no part that can fail; were there one, an empty page is better than half of one.
         let body = self.render().unwrap_or_default().into_bytes();
         Response { status, headers: vec![], body }

@@ -1,5 +1,7 @@
 //! Every signature algorithm that is promised, with real keys, through a whole login.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
+
 mod rig;
 
 use base64::Engine as _;

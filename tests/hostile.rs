@@ -1,5 +1,7 @@
 //! What must not work: forged, stolen, stale and broken answers, each with the exact error in the log.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
+
 mod rig;
 
 use base64::Engine as _;
@@ -46,7 +48,15 @@ fn id_tokens_with_a_wrong_claim_are_rejected() {
     refused("oidcc-client-test-missing-aud", remove("aud"), 502, "id_token.audience");
     refused("aud of several", set("aud", json!(["client-1", "other"])), 502, "id_token.audience");
     refused("aud of none", set("aud", json!([])), 502, "id_token.audience");
-    refused("azp of another, aud too", claims(|c| { c.insert("aud".into(), json!("other")); c.insert("azp".into(), json!("client-1")); }), 502, "id_token.audience");
+    refused(
+        "azp of another, aud too",
+        claims(|c| {
+            c.insert("aud".into(), json!("other"));
+            c.insert("azp".into(), json!("client-1"));
+        }),
+        502,
+        "id_token.audience",
+    );
     refused("azp of another", set("azp", json!("other")), 502, "id_token.authorized_party");
     refused("azp of a wrong type", set("azp", json!(null)), 502, "id_token.authorized_party");
     refused("oidcc-client-test-missing-sub", remove("sub"), 502, "id_token.subject");
@@ -75,19 +85,39 @@ fn id_tokens_with_a_wrong_claim_are_rejected() {
 #[test]
 fn id_tokens_at_the_edge_of_the_rules_are_accepted() {
     let now = 1_700_000_000_u64;
-    let accepted: Vec<(&str, Box<dyn Fn(&mut Rig)>)> = vec![
+    type Change = Box<dyn Fn(&mut Rig)>;
+    let accepted: Vec<(&str, Change)> = vec![
         ("aud as an array of one", Box::new(set("aud", json!(["client-1"])))),
         ("azp is us", Box::new(set("azp", json!("client-1")))),
         ("no at_hash", Box::new(remove("at_hash"))),
-        ("dates with fractions", Box::new(claims(move |c| { c.insert("exp".into(), json!(now as f64 + 0.5)); c.insert("iat".into(), json!(now as f64 - 0.5)); }))),
+        (
+            "dates with fractions",
+            Box::new(claims(move |c| {
+                c.insert("exp".into(), json!(now as f64 + 0.5));
+                c.insert("iat".into(), json!(now as f64 - 0.5));
+            })),
+        ),
         ("a clock two minutes ahead", Box::new(set("iat", json!(now + 120)))),
         ("expired less than two minutes ago", Box::new(set("exp", json!(now - 119)))),
         ("oidcc-client-test-kid-absent-single-jwks", Box::new(|rig: &mut Rig| rig.provider.kid = None)),
-        ("a broken key beside the good one", Box::new(|rig: &mut Rig| {
-            rig.provider.edit_jwks = Some(Box::new(|jwks| jwks["keys"].as_array_mut().unwrap().insert(0, json!({ "kty": 7 }))));
-        })),
-        ("token_type in capitals", Box::new(|rig: &mut Rig| rig.provider.edit_answer = Some(Box::new(|answer| answer["token_type"] = "BEARER".into())))),
-        ("no expires_in", Box::new(|rig: &mut Rig| rig.provider.edit_answer = Some(Box::new(|answer| { answer.as_object_mut().unwrap().remove("expires_in"); })))),
+        (
+            "a broken key beside the good one",
+            Box::new(|rig: &mut Rig| {
+                rig.provider.edit_jwks = Some(Box::new(|jwks| jwks["keys"].as_array_mut().unwrap().insert(0, json!({ "kty": 7 }))));
+            }),
+        ),
+        (
+            "token_type in capitals",
+            Box::new(|rig: &mut Rig| rig.provider.edit_answer = Some(Box::new(|answer| answer["token_type"] = "BEARER".into()))),
+        ),
+        (
+            "no expires_in",
+            Box::new(|rig: &mut Rig| {
+                rig.provider.edit_answer = Some(Box::new(|answer| {
+                    answer.as_object_mut().unwrap().remove("expires_in");
+                }))
+            }),
+        ),
     ];
     for (name, arrange) in accepted {
         let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
@@ -123,16 +153,35 @@ fn id_tokens_that_are_not_signed_by_the_provider_are_rejected() {
     refused("access token", with_header(json!({ "alg": "EdDSA", "kid": "key-1", "typ": "at+jwt" }), "keep"), 502, "id_token.type");
     refused("unknown kid", with_header(json!({ "alg": "EdDSA", "kid": "other" }), "keep"), 502, "id_token.unknown_key");
     refused("RS256 with an Ed25519 key", with_header(json!({ "alg": "RS256", "kid": "key-1" }), "keep"), 502, "id_token.unknown_key");
-    refused("oidcc-client-test-invalid-sig", token(|token| { token.pop(); token.pop(); token.push_str("AA"); }), 502, "id_token.signature");
+    refused(
+        "oidcc-client-test-invalid-sig",
+        token(|token| {
+            token.pop();
+            token.pop();
+            token.push_str("AA");
+        }),
+        502,
+        "id_token.signature",
+    );
     refused("no signature", token(|token| token.truncate(token.rfind('.').unwrap() + 1)), 502, "id_token.signature");
     refused("two parts", token(|token| token.truncate(token.rfind('.').unwrap())), 502, "id_token.malformed");
     refused("five parts", token(|token| token.push_str(".a.b")), 502, "id_token.malformed");
     refused("empty", token(String::clear), 502, "id_token.malformed");
     refused("too long", token(|token| *token = format!("{token}{}", "A".repeat(300_000))), 502, "id_token.malformed");
-    refused("a payload of another token", token(|token| {
-        let parts: Vec<_> = token.split('.').collect();
-        *token = format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode("{\"sub\":\"admin\",\"exp\":9999999999,\"iat\":1700000000}"), parts[2]);
-    }), 502, "id_token.signature");
+    refused(
+        "a payload of another token",
+        token(|token| {
+            let parts: Vec<_> = token.split('.').collect();
+            *token = format!(
+                "{}.{}.{}",
+                parts[0],
+                URL_SAFE_NO_PAD.encode("{\"sub\":\"admin\",\"exp\":9999999999,\"iat\":1700000000}"),
+                parts[2]
+            );
+        }),
+        502,
+        "id_token.signature",
+    );
 }
 
 #[test]
@@ -158,7 +207,15 @@ fn key_sets_are_not_trusted_to_be_sane() {
     refused("for another algorithm", jwks(|jwks| jwks["keys"][0]["alg"] = "ES256".into()), 502, "id_token.unknown_key");
     refused("for signing only", jwks(|jwks| jwks["keys"][0]["key_ops"] = json!(["sign"])), 502, "id_token.unknown_key");
     refused("broken", jwks(|jwks| jwks["keys"][0]["x"] = "AAAA".into()), 502, "id_token.unknown_key");
-    refused("the same kid twice", jwks(|jwks| { let key = jwks["keys"][0].clone(); jwks["keys"].as_array_mut().unwrap().push(key); }), 502, "id_token.ambiguous_key");
+    refused(
+        "the same kid twice",
+        jwks(|jwks| {
+            let key = jwks["keys"][0].clone();
+            jwks["keys"].as_array_mut().unwrap().push(key);
+        }),
+        502,
+        "id_token.ambiguous_key",
+    );
     refused("empty", jwks(|jwks| jwks["keys"] = json!([])), 502, "id_token.unknown_key");
     refused("no keys", jwks(|jwks| *jwks = json!({})), 502, "keys.invalid");
     refused("too many", jwks(|jwks| jwks["keys"] = vec![jwks["keys"][0].clone(); 65].into()), 502, "keys.invalid");
@@ -167,7 +224,10 @@ fn key_sets_are_not_trusted_to_be_sane() {
     refused("redirect", |rig| rig.provider.instead.push(("/jwks", 302, vec![])), 502, "provider.status");
     let kid_absent = |rig: &mut Rig| {
         rig.provider.kid = None;
-        rig.provider.edit_jwks = Some(Box::new(|jwks| { let key = jwks["keys"][0].clone(); jwks["keys"].as_array_mut().unwrap().push(key); }));
+        rig.provider.edit_jwks = Some(Box::new(|jwks| {
+            let key = jwks["keys"][0].clone();
+            jwks["keys"].as_array_mut().unwrap().push(key);
+        }));
     };
     refused("oidcc-client-test-kid-absent-multiple-jwks", kid_absent, 502, "id_token.ambiguous_key");
 }
@@ -176,11 +236,39 @@ fn key_sets_are_not_trusted_to_be_sane() {
 fn token_answers_are_not_trusted_to_be_sane() {
     let answer = |change: fn(&mut Value)| move |rig: &mut Rig| rig.provider.edit_answer = Some(Box::new(change));
     refused("token_type mac", answer(|answer| answer["token_type"] = "mac".into()), 502, "token.invalid");
-    refused("no token_type", answer(|answer| { answer.as_object_mut().unwrap().remove("token_type"); }), 502, "token.invalid");
-    refused("no id_token", answer(|answer| { answer.as_object_mut().unwrap().remove("id_token"); }), 502, "token.invalid");
-    refused("no access_token", answer(|answer| { answer.as_object_mut().unwrap().remove("access_token"); }), 502, "token.invalid");
+    refused(
+        "no token_type",
+        answer(|answer| {
+            answer.as_object_mut().unwrap().remove("token_type");
+        }),
+        502,
+        "token.invalid",
+    );
+    refused(
+        "no id_token",
+        answer(|answer| {
+            answer.as_object_mut().unwrap().remove("id_token");
+        }),
+        502,
+        "token.invalid",
+    );
+    refused(
+        "no access_token",
+        answer(|answer| {
+            answer.as_object_mut().unwrap().remove("access_token");
+        }),
+        502,
+        "token.invalid",
+    );
     refused("id_token of a wrong type", answer(|answer| answer["id_token"] = json!({})), 502, "token.invalid");
-    for body in [b"".to_vec(), b"[]".to_vec(), b"null".to_vec(), b"{".to_vec(), [b"[".repeat(100_000), b"]".repeat(100_000)].concat(), vec![0xff; 10]] {
+    for body in [
+        b"".to_vec(),
+        b"[]".to_vec(),
+        b"null".to_vec(),
+        b"{".to_vec(),
+        [b"[".repeat(100_000), b"]".repeat(100_000)].concat(),
+        vec![0xff; 10],
+    ] {
         refused("not a token response", |rig| rig.provider.instead.push(("/token", 200, body.clone())), 502, "token.invalid");
     }
     refused("50 MB", |rig| rig.provider.instead.push(("/token", 200, vec![b' '; 50_000_000])), 503, "provider.unreachable");
@@ -193,7 +281,12 @@ fn token_answers_are_not_trusted_to_be_sane() {
 fn metadata_of_another_issuer_stops_before_the_authorization_request() {
     for (change, event) in [
         ((|metadata: &mut Value| metadata["issuer"] = "https://evil.example".into()) as fn(&mut Value), "metadata.invalid"),
-        (|metadata| { metadata.as_object_mut().unwrap().remove("issuer"); }, "metadata.invalid"),
+        (
+            |metadata| {
+                metadata.as_object_mut().unwrap().remove("issuer");
+            },
+            "metadata.invalid",
+        ),
         (|metadata| metadata["token_endpoint"] = "http://op.example/token".into(), "metadata.invalid"),
         (|metadata| metadata["authorization_endpoint"] = "javascript:alert(1)".into(), "metadata.invalid"),
         (|metadata| metadata["jwks_uri"] = "https://user@op.example/jwks".into(), "metadata.invalid"),

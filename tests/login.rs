@@ -1,5 +1,7 @@
 //! Whole logins, with the filter, a browser and a provider in one process.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
+
 mod rig;
 
 use rig::{Browser, CLIENT_ID, CONFIG, ISSUER, Rig, query};
@@ -73,7 +75,11 @@ fn client_authentication_follows_metadata_and_configuration() {
         (CONFIG.to_owned(), Some(json!(["private_key_jwt", "client_secret_post"])), "post"),
         (CONFIG.to_owned(), Some(json!(["client_secret_post", "client_secret_basic"])), "basic"),
         (format!("{CONFIG}{post}"), Some(json!(["client_secret_basic"])), "post"),
-        (CONFIG.replace("client_secret = \"a~secret/of the client\"", "client_kwargs = { token_endpoint_auth_method = \"none\" }"), None, "none"),
+        (
+            CONFIG.replace("client_secret = \"a~secret/of the client\"", "client_kwargs = { token_endpoint_auth_method = \"none\" }"),
+            None,
+            "none",
+        ),
     ] {
         let (mut rig, mut browser) = (Rig::new(&config), Browser::default());
         rig.provider.edit_metadata = Some(Box::new(move |metadata| {
@@ -184,7 +190,8 @@ fn optional_login_lets_anonymous_requests_through_without_an_identity() {
 
 #[test]
 fn identity_headers_of_the_client_never_arrive() {
-    let config = format!("{CONFIG}\n[vestibule.identity]\nheaders = {{ department = \"X-Department\", \"/address/country\" = \"X-Country\" }}\n");
+    let config =
+        format!("{CONFIG}\n[vestibule.identity]\nheaders = {{ department = \"X-Department\", \"/address/country\" = \"X-Country\" }}\n");
     let (mut rig, mut browser) = (Rig::new(&config), Browser::default());
     rig.provider.edit_claims = Some(Box::new(|claims| {
         claims.remove("email");
@@ -281,7 +288,10 @@ fn logout_ends_the_session_here_and_at_the_provider() {
     let location = url::Url::parse(response.header("location").unwrap()).unwrap();
     let asked = query(&location);
     assert!(location.as_str().starts_with("https://op.example/logout?"));
-    assert_eq!((asked["client_id"].as_str(), asked["post_logout_redirect_uri"].as_str()), (CLIENT_ID, "https://app.example/oauth2callback"));
+    assert_eq!(
+        (asked["client_id"].as_str(), asked["post_logout_redirect_uri"].as_str()),
+        (CLIENT_ID, "https://app.example/oauth2callback")
+    );
     assert_eq!(asked["id_token_hint"].split('.').count(), 3);
     assert!(!asked["state"].is_empty());
     assert!(browser.cookies.is_empty(), "{:?}", browser.cookies.keys());
@@ -422,7 +432,9 @@ fn our_routes_live_under_the_base_path_and_nowhere_else() {
     assert_eq!(query(&location)["redirect_uri"], "https://app.example/base/oauth2callback");
     let callback = rig.provider.authorize(&location, "alice");
     assert_eq!(browser.visit(&mut rig, &callback).response().header("location"), Some("/base/x"));
-    for page in ["/auth/user", "/oauth2callback", "/base/oauth2callbackX", "/base/oauth2callback/", "/base/AUTH/user", "/x?y=/oauth2callback"] {
+    for page in
+        ["/auth/user", "/oauth2callback", "/base/oauth2callbackX", "/base/oauth2callback/", "/base/AUTH/user", "/x?y=/oauth2callback"]
+    {
         browser.visit(&mut rig, page).forward();
     }
     let head = browser.head("/base/auth/logout");

@@ -17,13 +17,14 @@ use bindings::vestibule::filter::outbound_http;
 use bindings::vestibule::filter::types;
 use bindings::wasi::{clocks::wall_clock, random::random};
 
+#[expect(unsafe_code, reason = "generated: the canonical ABI")]
 mod bindings {
     wit_bindgen::generate!({ path: "wit", world: "filter", generate_all });
+    use super::Component;
+    export!(Component);
 }
 
 struct Component;
-
-bindings::export!(Component with_types_in bindings);
 
 /// What an instance keeps between calls. Only a cache of the configuration and of what providers said.
 struct Loaded {

@@ -245,12 +245,14 @@ impl Outside<'_> {
             Some(value) => Some(Placed { value: value.expose().to_owned(), at: text.at, key: text.key }),
             None => {
                 let (problem, remedy) = match &reference {
-                    Reference::Environment(name) => {
-                        (format!("the environment variable `{name}` is not set"), format!("set `{name}` for the process that reads this file"))
-                    }
-                    Reference::File(path) => {
-                        (format!("the file `{path}` cannot be read"), "write a path that exists, absolute or relative to this file".to_owned())
-                    }
+                    Reference::Environment(name) => (
+                        format!("the environment variable `{name}` is not set"),
+                        format!("set `{name}` for the process that reads this file"),
+                    ),
+                    Reference::File(path) => (
+                        format!("the file `{path}` cannot be read"),
+                        "write a path that exists, absolute or relative to this file".to_owned(),
+                    ),
                 };
                 section.findings.fatal(text.at, &text.key, problem, remedy);
                 // So that the value's absence is not complained of a second time.
@@ -344,7 +346,11 @@ fn read_url(section: &Section<'_>, name: &'static str) -> Option<String> {
     let text = section.string(name)?;
     let parsed = url::Url::parse(&text.value).ok();
     let good = parsed.is_some_and(|url| {
-        ["http", "https"].contains(&url.scheme()) && url.has_host() && url.path() == "/" && url.query().is_none() && url.fragment().is_none()
+        ["http", "https"].contains(&url.scheme())
+            && url.has_host()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
     });
     if !good {
         let problem = format!("`{}` is not the address of a server", text.value);

@@ -97,7 +97,14 @@ fn samples_and_placeholders_are_refused_all_in_one_go() {
 
 #[test]
 fn weak_secrets_are_refused() {
-    for weak in ["", "xxx", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "changeme", "0123456789abcdef0123456789abcde", "abababababababababababababababababab"] {
+    for weak in [
+        "",
+        "xxx",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "changeme",
+        "0123456789abcdef0123456789abcde",
+        "abababababababababababababababababab",
+    ] {
         let toml = filled(EXAMPLES[0]).replace(SECRET, weak);
         assert_eq!(faults(&toml), [(3, "auth.cookie_secret".to_owned())], "{weak}");
     }
@@ -149,7 +156,9 @@ fn redirect_uris_are_judged() {
         let toml = filled(EXAMPLES[0]).replace("http://localhost:8501/oauth2callback", uri);
         match parse(&toml) {
             Ok(config) => assert!(good && config.public.redirect_uri().as_str() == uri, "{uri}"),
-            Err(faults) => assert!(!good && faults.iter().all(|fault| fault.key == "auth.redirect_uri" && fault.line == 2), "{uri}: {faults:?}"),
+            Err(faults) => {
+                assert!(!good && faults.iter().all(|fault| fault.key == "auth.redirect_uri" && fault.line == 2), "{uri}: {faults:?}")
+            }
         }
     }
     let toml = filled(EXAMPLES[0]).replace(":8501/", ":{port}/");
@@ -210,7 +219,8 @@ fn every_setting_is_checked() {
 
 #[test]
 fn parameters_reach_the_provider_as_they_were_written() {
-    let toml = with("client_kwargs = { prompt = \"\", max_age = 0, hd = \"example.com\" }\nauthorize_params = { access_type = \"offline\" }\n");
+    let toml =
+        with("client_kwargs = { prompt = \"\", max_age = 0, hd = \"example.com\" }\nauthorize_params = { access_type = \"offline\" }\n");
     let pairs = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let provider = parse(&toml).unwrap().providers.remove(0);
     assert_eq!(provider.authorize_params, [pairs("max_age", "0"), pairs("hd", "example.com"), pairs("access_type", "offline")]);

@@ -114,7 +114,7 @@ impl ExpectKeys {
             }
             Err(error) => {
                 let stale = context.cache.keys_failed(&metadata.issuer, &metadata.jwks_uri, context.now);
-                let stale = stale.filter(|_| error.status() == 503).ok_or_else(|| error)?;
+                let stale = stale.filter(|_| error.status() == 503).ok_or(error)?;
                 visit.note(Level::Warn, "keys.stale", "the key set cannot be fetched; using the one known before");
                 stale
             }
@@ -158,8 +158,7 @@ fn verify(
 ) -> Result<Progress, Error> {
     let provider = context.config.provider(&grant.provider).ok_or(Error::UnknownProvider)?;
     let metadata = &grant.metadata;
-    let verifier =
-        IdTokenVerifier { provider, issuer: &metadata.issuer, keys, nonce: &grant.nonce, access_token: &tokens.access_token };
+    let verifier = IdTokenVerifier { provider, issuer: &metadata.issuer, keys, nonce: &grant.nonce, access_token: &tokens.access_token };
     let proof = match verifier.verify(&tokens.id_token, context.now) {
         Ok(proof) => proof,
         Err(Rejected::UnknownKey) if context.cache.may_refetch_keys(&metadata.issuer, &metadata.jwks_uri, context.now) => {

@@ -46,7 +46,11 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
                 Some(provider) => start(provider, visit, context),
                 // Streamlit's own answer to a token that is expired or not its own.
                 None => {
-                    visit.note(Level::Info, "login.provider_token_invalid", "the provider token has expired or was signed with another secret");
+                    visit.note(
+                        Level::Info,
+                        "login.provider_token_invalid",
+                        "the provider token has expired or was signed with another secret",
+                    );
                     Ok(Progress::Done(Outcome::Respond(Response::redirect(&config.public.home(), request.method))))
                 }
             },
@@ -132,8 +136,14 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
     };
     let return_to = destination(visit.return_to.take(), config);
     let attempt = LoginAttempt::start(provider, metadata, &return_to, context.now, context.entropy);
-    let location =
-        authorization::request(&endpoint, provider, config.public.redirect_uri(), attempt.state(), attempt.nonce(), attempt.code_verifier());
+    let location = authorization::request(
+        &endpoint,
+        provider,
+        config.public.redirect_uri(),
+        attempt.state(),
+        attempt.nonce(),
+        attempt.code_verifier(),
+    );
     let mut cookies = visit.jar.writer();
     attempt.write(&visit.jar, &mut cookies, config, context.now, context.entropy);
     visit.set_cookies = cookies.into_headers();

@@ -13,14 +13,7 @@ use crate::secret::Secret;
 const MAX_PARAMETER_BYTES: usize = 8 * 1024;
 
 /// Where to send the browser: Streamlit's parameters in Streamlit's order, and PKCE always.
-pub fn request(
-    endpoint: &Url,
-    provider: &Provider,
-    redirect_uri: &Url,
-    state: &Secret,
-    nonce: &Secret,
-    code_verifier: &Secret,
-) -> Url {
+pub fn request(endpoint: &Url, provider: &Provider, redirect_uri: &Url, state: &Secret, nonce: &Secret, code_verifier: &Secret) -> Url {
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(code_verifier.expose().as_bytes()));
     let mut url = endpoint.clone();
     url.query_pairs_mut()

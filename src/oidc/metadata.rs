@@ -150,7 +150,8 @@ mod tests {
         let exact = ExpectedIssuer::Exact("https://op.example".into());
         assert!(issuer_is_expected("https://op.example", &exact));
         assert!(issuer_is_expected("https://op.example/", &exact), "Auth0");
-        for other in ["https://op.example//", "https://op.example1", "http://op.example", "https://op.example/x", "", "HTTPS://op.example"] {
+        for other in ["https://op.example//", "https://op.example1", "http://op.example", "https://op.example/x", "", "HTTPS://op.example"]
+        {
             assert!(!issuer_is_expected(other, &exact), "{other}");
         }
         let tenant = "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0";

@@ -168,7 +168,18 @@ mod tests {
         let ring = ring(&["one"]);
         let sealed = ring.seal(Purpose::Session, b"x", &mut Fixed::default());
         let id = sealed.split('.').nth(1).unwrap();
-        for other in ["", "1", "1.", "1..", "2.a.b", &format!("1.{id}."), &format!("1.{id}.AAAA"), &format!("1.{id}.%%%"), &format!("{sealed}="), &sealed[1..]] {
+        for other in [
+            "",
+            "1",
+            "1.",
+            "1..",
+            "2.a.b",
+            &format!("1.{id}."),
+            &format!("1.{id}.AAAA"),
+            &format!("1.{id}.%%%"),
+            &format!("{sealed}="),
+            &sealed[1..],
+        ] {
             assert_eq!(ring.open(Purpose::Session, other), None, "{other}");
         }
     }

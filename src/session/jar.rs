@@ -63,7 +63,8 @@ pub struct CookieJar {
 impl CookieJar {
     /// Reads the `Cookie` lines of a request. What is not text or has no name is nobody's cookie.
     pub fn read(request: &Request<'_>, public: &PublicOrigin) -> Self {
-        let mut jar = Self { names: Names::new(public), secure: public.is_secure(), ours: vec![], others: vec![], has_foreign_family: false };
+        let mut jar =
+            Self { names: Names::new(public), secure: public.is_secure(), ours: vec![], others: vec![], has_foreign_family: false };
         let lines = request.header("cookie").filter_map(|line| std::str::from_utf8(line).ok());
         for cookie in lines.flat_map(Cookie::split_parse).flatten() {
             let name = cookie.name();

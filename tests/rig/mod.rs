@@ -17,12 +17,12 @@ use vestibule::http::{OutboundError, OutboundRequest, OutboundResponse, RequestH
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::time::UnixTime;
 
-pub const ISSUER: &str = "https://op.example";
-pub const HOST: &str = "app.example";
-pub const CLIENT_ID: &str = "client-1";
+pub(crate) const ISSUER: &str = "https://op.example";
+pub(crate) const HOST: &str = "app.example";
+pub(crate) const CLIENT_ID: &str = "client-1";
 
 /// One provider, https, nothing unusual.
-pub const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 [auth]
 redirect_uri = "https://app.example/oauth2callback"
 cookie_secret = "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5"
@@ -31,7 +31,7 @@ client_secret = "a~secret/of the client"
 server_metadata_url = "https://op.example/.well-known/openid-configuration"
 "#;
 
-pub struct Rig {
+pub(crate) struct Rig {
     pub filter: Filter,
     pub cache: ProviderCache,
     pub entropy: Fixed,
@@ -44,7 +44,7 @@ pub struct Rig {
 }
 
 impl Rig {
-    pub fn new(toml: &str) -> Self {
+    pub(crate) fn new(toml: &str) -> Self {
         let config = Config::parse(&Source::new("secrets.toml", toml)).unwrap_or_else(|faults| panic!("{faults:#?}"));
         Self {
             filter: Filter::new(config),
@@ -58,11 +58,11 @@ impl Rig {
     }
 
     /// The same deployment on another node, or after a restart: nothing remembered.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.cache = ProviderCache::default();
     }
 
-    pub fn decide(&mut self, head: &RequestHead, body: Option<&[u8]>) -> Decision {
+    pub(crate) fn decide(&mut self, head: &RequestHead, body: Option<&[u8]>) -> Decision {
         let now = UnixTime::from_secs(self.now);
         let mut step = self.filter.begin(head, body, &mut self.cache, now, &mut self.entropy);
         loop {
@@ -81,26 +81,26 @@ impl Rig {
         }
     }
 
-    pub fn last_event(&self) -> &str {
+    pub(crate) fn last_event(&self) -> &str {
         self.events.last().map_or("", String::as_str)
     }
 }
 
 /// What the user sees, or the application.
-pub enum Seen {
+pub(crate) enum Seen {
     Forwarded(Forward),
     Answered(Response),
 }
 
 impl Seen {
-    pub fn response(self) -> Response {
+    pub(crate) fn response(self) -> Response {
         match self {
             Seen::Answered(response) => response,
             Seen::Forwarded(forward) => panic!("forwarded: {forward:?}"),
         }
     }
 
-    pub fn forward(self) -> Forward {
+    pub(crate) fn forward(self) -> Forward {
         match self {
             Seen::Forwarded(forward) => forward,
             Seen::Answered(response) => panic!("answered: {} {}", response.status, String::from_utf8_lossy(&response.body)),
@@ -110,12 +110,12 @@ impl Seen {
 
 /// Keeps cookies as a browser does that visits one host.
 #[derive(Clone, Default)]
-pub struct Browser {
+pub(crate) struct Browser {
     pub cookies: BTreeMap<String, String>,
 }
 
 impl Browser {
-    pub fn head(&self, path: &str) -> RequestHead {
+    pub(crate) fn head(&self, path: &str) -> RequestHead {
         let head = RequestHead::get(path, HOST).with("accept", "text/html");
         if self.cookies.is_empty() {
             return head;
@@ -124,11 +124,11 @@ impl Browser {
         head.with("cookie", &line)
     }
 
-    pub fn visit(&mut self, rig: &mut Rig, path: &str) -> Seen {
+    pub(crate) fn visit(&mut self, rig: &mut Rig, path: &str) -> Seen {
         self.send(rig, &self.head(path))
     }
 
-    pub fn send(&mut self, rig: &mut Rig, head: &RequestHead) -> Seen {
+    pub(crate) fn send(&mut self, rig: &mut Rig, head: &RequestHead) -> Seen {
         match rig.decide(head, None).outcome {
             Outcome::Forward(forward) => {
                 self.take(&forward.response_headers);
@@ -158,14 +158,14 @@ impl Browser {
     }
 
     /// Starts at a page, logs in as somebody, comes back. Returns what the callback answered.
-    pub fn log_in(&mut self, rig: &mut Rig, page: &str, sub: &str) -> Response {
+    pub(crate) fn log_in(&mut self, rig: &mut Rig, page: &str, sub: &str) -> Response {
         let location = self.start(rig, page);
         let callback = rig.provider.authorize(&location, sub);
         self.visit(rig, &callback).response()
     }
 
     /// Starts at a page; returns where the browser is sent.
-    pub fn start(&mut self, rig: &mut Rig, page: &str) -> Url {
+    pub(crate) fn start(&mut self, rig: &mut Rig, page: &str) -> Url {
         let response = self.visit(rig, page).response();
         assert_eq!(response.status, 302, "{}", String::from_utf8_lossy(&response.body));
         Url::parse(response.header("location").unwrap()).unwrap()
@@ -175,7 +175,7 @@ impl Browser {
 type Edit<T> = Option<Box<dyn Fn(&mut T)>>;
 
 /// An OpenID Provider that does what a test wants of it.
-pub struct Provider {
+pub(crate) struct Provider {
     pub issuer: String,
     pub key: KeyPair,
     pub kid: Option<String>,
@@ -200,12 +200,12 @@ struct Issued {
     client_id: String,
 }
 
-pub fn query(url: &Url) -> BTreeMap<String, String> {
+pub(crate) fn query(url: &Url) -> BTreeMap<String, String> {
     url.query_pairs().into_owned().collect()
 }
 
 impl Provider {
-    pub fn new(issuer: &str) -> Self {
+    pub(crate) fn new(issuer: &str) -> Self {
         Self {
             issuer: issuer.to_owned(),
             key: KeyPair::from_seed(Seed::new([7; 32])),
@@ -223,7 +223,7 @@ impl Provider {
     }
 
     /// The person logs in; returns path and query of the callback.
-    pub fn authorize(&mut self, location: &Url, sub: &str) -> String {
+    pub(crate) fn authorize(&mut self, location: &Url, sub: &str) -> String {
         let asked = query(location);
         assert_eq!(asked["response_type"], "code");
         assert_eq!(asked["code_challenge_method"], "S256");
@@ -240,7 +240,7 @@ impl Provider {
         callback[url::Position::BeforePath..].to_owned()
     }
 
-    pub fn answer(&mut self, request: &OutboundRequest, now: u64) -> Result<OutboundResponse, OutboundError> {
+    pub(crate) fn answer(&mut self, request: &OutboundRequest, now: u64) -> Result<OutboundResponse, OutboundError> {
         if let Some(outage) = &self.outage {
             return Err(outage.clone());
         }
@@ -310,7 +310,7 @@ impl Provider {
     }
 
     /// A JWS in compact form, with exactly this header and payload: what a library would refuse to make.
-    pub fn sign(&self, header: &Value, payload: &Value) -> String {
+    pub(crate) fn sign(&self, header: &Value, payload: &Value) -> String {
         let mut header = header.clone();
         if header["kid"].is_null() {
             header.as_object_mut().unwrap().remove("kid");
