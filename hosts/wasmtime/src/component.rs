@@ -1,0 +1,91 @@
+//! The compiled component, linked to what it imports.
+
+use std::path::{Path, PathBuf};
+
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
+
+use crate::bindings::{self, Reference};
+use crate::host_state::{HostState, Imports};
+use crate::instance::Instance;
+use crate::precompiled::PrecompiledCache;
+use crate::runtime::Runtime;
+
+/// `vestibule.wasm`, compiled and linked; instances are made from it. Cheap to clone.
+#[derive(Clone)]
+pub struct FilterComponent {
+    runtime: Runtime,
+    linked: bindings::FilterPre<HostState>,
+}
+
+/// The component cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentError {
+    /// The file cannot be read.
+    #[error("cannot read the component {}: {source}; build it with `make build`, or name the right file", path.display())]
+    Unreadable {
+        /// As given.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Not a WebAssembly component.
+    #[error("this is not a WebAssembly component: {0}; take the `vestibule.wasm` of a release, or build it with `make build`")]
+    Invalid(String),
+    /// The component imports something that this host does not give, or lacks an export.
+    #[error("the component does not fit this host: {0}; take host and component from the same release")]
+    Unlinkable(String),
+    /// The component trapped or no instance could be made.
+    #[error("the component failed: {0}; take host and component from the same release")]
+    Failed(String),
+}
+
+impl FilterComponent {
+    /// Like [`FilterComponent::from_bytes`], with the content of a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no component, or does not fit this host.
+    pub fn from_file(runtime: &Runtime, path: &Path, cache: Option<&Path>) -> Result<Self, ComponentError> {
+        let bytes = std::fs::read(path).map_err(|source| ComponentError::Unreadable { path: path.into(), source })?;
+        Self::from_bytes(runtime, &bytes, cache)
+    }
+
+    /// Compiles and links. `cache` is a folder of compiled code: owned by the user that runs this and writable by
+    /// nobody else; made when it does not exist. A cache that cannot be used is logged and compiled without.
+    /// Blocks for the compilation (about half a second) when the cache has no answer.
+    ///
+    /// # Errors
+    /// When the bytes are no component, or import anything beyond `vestibule:filter`, WASI's wall clock and its random numbers.
+    pub fn from_bytes(runtime: &Runtime, bytes: &[u8], cache: Option<&Path>) -> Result<Self, ComponentError> {
+        let engine = runtime.engine();
+        let component = match cache {
+            Some(folder) => PrecompiledCache::new(folder).load_or_compile(engine, bytes),
+            None => Component::from_binary(engine, bytes),
+        }
+        .map_err(|error| ComponentError::Invalid(format!("{error:#}")))?;
+        let linked = link(engine, &component).map_err(|error| ComponentError::Unlinkable(format!("{error:#}")))?;
+        Ok(FilterComponent { runtime: runtime.clone(), linked })
+    }
+
+    /// What a configuration text refers to outside itself; see [`crate::ConfigurationFile`].
+    ///
+    /// # Errors
+    /// When no instance can be made, or the component traps.
+    pub async fn references(&self, toml: &str) -> Result<Vec<Reference>, ComponentError> {
+        Instance::references(self, toml).await
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    pub(crate) fn linked(&self) -> &bindings::FilterPre<HostState> {
+        &self.linked
+    }
+}
+
+fn link(engine: &Engine, component: &Component) -> wasmtime::Result<bindings::FilterPre<HostState>> {
+    let mut linker = Linker::new(engine);
+    bindings::Filter::add_to_linker::<HostState, Imports>(&mut linker, |state| state)?;
+    bindings::FilterPre::new(linker.instantiate_pre(component)?)
+}

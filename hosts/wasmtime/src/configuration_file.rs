@@ -1,0 +1,149 @@
+//! A configuration file with everything that it refers to.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
+
+use crate::bindings::{Configuration, Reference, Resolved};
+use crate::component::{ComponentError, FilterComponent};
+
+/// The component's own limit for the text.
+const MAX_CONFIGURATION_BYTES: u64 = 1 << 20;
+
+/// Room for any secret and any key file; not for a device or a log by mistake.
+const MAX_REFERENCE_BYTES: u64 = 64 << 10;
+
+/// Reads configuration files.
+pub struct ConfigurationFile;
+
+/// The configuration cannot be read. What is wrong *in* it is told by [`crate::Filter::load`].
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    /// The file is not there or may not be read.
+    #[error("cannot read {}: {source}; create the file, or name another one", path.display())]
+    Unreadable {
+        /// As given.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Longer than any configuration is.
+    #[error("{} is longer than {limit} bytes; name another file", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// In bytes.
+        limit: u64,
+    },
+    /// Neither TOML nor a secret may hold other bytes.
+    #[error("{} is not UTF-8 text; save it as UTF-8", .0.display())]
+    NotText(PathBuf),
+    /// The same for a variable of the environment.
+    #[error("the environment variable {0} is not UTF-8 text; set it to one that is")]
+    VariableNotText(String),
+    /// The component failed.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+}
+
+impl ConfigurationFile {
+    /// Reads the file, asks the component what it refers to, and resolves that: environment variables as they are,
+    /// files (relative to the folder of `path`) without the line ends at their end. What does not exist is left
+    /// unresolved, and the component then names the line that asks for it. `port` is the port the host listens on.
+    ///
+    /// # Errors
+    /// When a file is there but cannot be read, is too long or not text, or the component fails.
+    pub async fn read(component: &FilterComponent, path: &Path, port: Option<u16>) -> Result<Configuration, ConfigurationError> {
+        let toml = read_text(path, MAX_CONFIGURATION_BYTES).await?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut resolved = Vec::new();
+        for reference in component.references(&toml).await? {
+            let value = resolve(&reference, folder).await?;
+            resolved.push(Resolved { reference, value });
+        }
+        Ok(Configuration { file_name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(), toml, resolved, port })
+    }
+}
+
+async fn resolve(reference: &Reference, folder: &Path) -> Result<Option<String>, ConfigurationError> {
+    match reference {
+        Reference::Environment(name) => environment(name),
+        Reference::File(path) => match read_text(&folder.join(path), MAX_REFERENCE_BYTES).await {
+            Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
+            Err(ConfigurationError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+fn environment(name: &str) -> Result<Option<String>, ConfigurationError> {
+    // `var_os` may panic on names that no variable can have.
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Ok(None);
+    }
+    std::env::var_os(name).map(|value| value.into_string().map_err(|_| ConfigurationError::VariableNotText(name.into()))).transpose()
+}
+
+async fn read_text(path: &Path, limit: u64) -> Result<String, ConfigurationError> {
+    let unreadable = |source| ConfigurationError::Unreadable { path: path.into(), source };
+    let file = File::open(path).await.map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    let length = file.take(limit + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
+    if length as u64 > limit {
+        return Err(ConfigurationError::TooLong { path: path.into(), limit });
+    }
+    String::from_utf8(bytes).map_err(|_| ConfigurationError::NotText(path.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn file_references_are_relative_to_the_configuration_and_lose_their_line_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("secret"), "swordfish \r\n\n").unwrap();
+        let reference = Reference::File("secret".into());
+        let value = resolve(&reference, folder.path()).await.unwrap();
+        assert_eq!(value.as_deref(), Some("swordfish "));
+    }
+
+    #[tokio::test]
+    async fn what_does_not_exist_is_left_to_the_component() {
+        let folder = tempfile::tempdir().unwrap();
+        for reference in [
+            Reference::File("absent".into()),
+            Reference::Environment("VESTIBULE_TEST_SURELY_UNSET".into()),
+            Reference::Environment("A=B".into()),
+            Reference::Environment(String::new()),
+        ] {
+            assert_eq!(resolve(&reference, folder.path()).await.unwrap(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_environment_is_read() {
+        let reference = Reference::Environment("PATH".into());
+        let value = resolve(&reference, Path::new("")).await.unwrap();
+        assert!(value.is_some());
+        assert_eq!(value, std::env::var("PATH").ok());
+    }
+
+    #[tokio::test]
+    async fn long_files_and_bytes_that_are_no_text_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let limit = usize::try_from(MAX_REFERENCE_BYTES).unwrap();
+        fs::write(folder.path().join("fits"), "x".repeat(limit)).unwrap();
+        fs::write(folder.path().join("long"), "x".repeat(limit + 1)).unwrap();
+        fs::write(folder.path().join("bytes"), [0xff]).unwrap();
+        let read = async |name: &str| resolve(&Reference::File(name.into()), folder.path()).await;
+        assert_eq!(read("fits").await.unwrap().unwrap().len(), limit);
+        assert!(matches!(read("long").await, Err(ConfigurationError::TooLong { .. })));
+        assert!(matches!(read("bytes").await, Err(ConfigurationError::NotText(_))));
+        assert!(matches!(read("").await, Err(ConfigurationError::Unreadable { .. })), "a folder");
+    }
+}

@@ -1,0 +1,151 @@
+//! What the host keeps per instance, and the host's side of the component's imports.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use wasmtime::component::{Accessor, HasData};
+use wasmtime::{AsContextMut, StoreLimits, StoreLimitsBuilder};
+
+use crate::bindings::vestibule::filter::{outbound_http, types};
+use crate::bindings::wasi::{clocks::wall_clock, random::insecure_seed, random::random};
+use crate::outbound::Outbound;
+use crate::runtime::EPOCH_TICK;
+
+/// More than the component ever asks for in one call; a request beyond it traps.
+const MAX_RANDOM_BYTES: u64 = 4096;
+
+/// The data of one store.
+pub(crate) struct HostState {
+    pub limits: StoreLimits,
+    /// None until the instance has its configuration: before that it may reach nobody.
+    pub outbound: Option<Arc<Outbound>>,
+    /// How many ticks of the epoch guest code may run from one entry to the next.
+    pub cpu_ticks: u64,
+}
+
+impl HostState {
+    pub(crate) fn new(memory_limit: usize, cpu_budget: Duration) -> HostState {
+        HostState {
+            limits: StoreLimitsBuilder::new()
+                .memory_size(memory_limit)
+                // A trap says what happened; a failed growth would surface as an abort without a reason.
+                .trap_on_grow_failure(true)
+                .build(),
+            outbound: None,
+            cpu_ticks: cpu_ticks(cpu_budget),
+        }
+    }
+
+    pub(crate) fn set_cpu_budget(&mut self, budget: Duration) {
+        self.cpu_ticks = cpu_ticks(budget);
+    }
+}
+
+/// One tick more than the budget has: the first one is already under way.
+fn cpu_ticks(budget: Duration) -> u64 {
+    let ticks = budget.as_nanos().div_ceil(EPOCH_TICK.as_nanos());
+    u64::try_from(ticks).unwrap_or(u64::MAX / 2).saturating_add(1)
+}
+
+/// Names the imports' implementation for the bindings.
+pub(crate) struct Imports;
+
+impl HasData for Imports {
+    type Data<'a> = &'a mut HostState;
+}
+
+impl types::Host for HostState {}
+
+impl outbound_http::Host for HostState {}
+
+impl outbound_http::HostWithStore<HostState> for Imports {
+    async fn send(
+        accessor: &Accessor<HostState, Self>,
+        request: outbound_http::Request,
+    ) -> Result<outbound_http::Response, outbound_http::Error> {
+        let outbound = accessor.with(|mut access| access.get().outbound.clone());
+        let answer = match outbound {
+            Some(outbound) => outbound.send(request).await,
+            None => Err(outbound_http::Error::NotAllowed),
+        };
+        // The guest is entered with this answer. Its time begins now: the wait was not its own.
+        accessor.with(|mut access| {
+            let ticks = access.get().cpu_ticks;
+            access.as_context_mut().set_epoch_deadline(ticks);
+        });
+        answer
+    }
+}
+
+impl wall_clock::Host for HostState {
+    fn now(&mut self) -> wall_clock::Datetime {
+        // A clock before 1970 is a broken clock: the epoch itself makes every session and token look
+        // not yet valid, which denies.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        wall_clock::Datetime { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() }
+    }
+
+    fn resolution(&mut self) -> wall_clock::Datetime {
+        // What `SystemTime` can tell apart; whether the system's clock can is its own affair.
+        wall_clock::Datetime { seconds: 0, nanoseconds: 1 }
+    }
+}
+
+impl random::Host for HostState {
+    fn get_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        if len > MAX_RANDOM_BYTES {
+            wasmtime::bail!("{len} random bytes asked for, {MAX_RANDOM_BYTES} is the most");
+        }
+        let mut bytes = vec![0; usize::try_from(len)?];
+        getrandom::fill(&mut bytes).map_err(no_randomness)?;
+        Ok(bytes)
+    }
+
+    fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
+        getrandom::u64().map_err(no_randomness)
+    }
+}
+
+impl insecure_seed::Host for HostState {
+    /// Real randomness: a seed that can be guessed lets clients choose colliding keys.
+    fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
+        let half = || getrandom::u64().map_err(no_randomness);
+        Ok((half()?, half()?))
+    }
+}
+
+/// A trap is right when the system has no randomness: nothing may be sealed without it.
+fn no_randomness(error: getrandom::Error) -> wasmtime::Error {
+    wasmtime::format_err!("the system gives no random bytes: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_bytes_have_the_asked_length_and_differ() {
+        let mut state = HostState::new(1 << 20, Duration::from_secs(1));
+        let first = random::Host::get_random_bytes(&mut state, 32).unwrap();
+        let second = random::Host::get_random_bytes(&mut state, 32).unwrap();
+        assert_eq!((first.len(), second.len()), (32, 32));
+        assert_ne!(first, second);
+        let numbers = [(); 2].map(|()| random::Host::get_random_u64(&mut state).unwrap());
+        assert_ne!(numbers[0], numbers[1]);
+        let (first, second) = insecure_seed::Host::insecure_seed(&mut state).unwrap();
+        assert_ne!(first, second);
+    }
+
+    #[test]
+    fn too_many_random_bytes_trap() {
+        let mut state = HostState::new(1 << 20, Duration::from_secs(1));
+        assert!(random::Host::get_random_bytes(&mut state, MAX_RANDOM_BYTES + 1).is_err());
+    }
+
+    #[test]
+    fn a_budget_is_never_rounded_down() {
+        assert_eq!(cpu_ticks(Duration::from_millis(10)), 2);
+        assert_eq!(cpu_ticks(Duration::from_millis(11)), 3);
+        assert_eq!(cpu_ticks(Duration::ZERO), 1);
+    }
+}

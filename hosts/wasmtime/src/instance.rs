@@ -1,0 +1,105 @@
+//! One instance of the component with its configuration loaded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::Accessor;
+use wasmtime::{AsContextMut, Store};
+
+use crate::bindings::exports::vestibule::filter::request_filter::Guest;
+use crate::bindings::{self, Configuration, Decision, Reference, RequestHead, Summary};
+use crate::component::{ComponentError, FilterComponent};
+use crate::filter::{FilterError, LoadError};
+use crate::host_state::HostState;
+use crate::outbound::Outbound;
+
+/// Guest code's time to parse a configuration, far beyond what it needs.
+const LOAD_CPU_BUDGET: Duration = Duration::from_secs(5);
+
+/// One instance. A [`crate::Filter`] keeps several and is what an embedder wants; an instance by itself is for
+/// measurements and tests. It reaches no provider.
+pub struct Instance {
+    pub(crate) store: Store<HostState>,
+    pub(crate) bindings: bindings::Filter,
+}
+
+impl Instance {
+    /// Makes an instance and gives it its configuration. `cpu_budget` is how long guest code may run from one entry
+    /// to the next; see [`crate::FilterOptions`].
+    ///
+    /// # Errors
+    /// When no instance can be made, the component traps, or the configuration has faults.
+    pub async fn load(
+        component: &FilterComponent,
+        configuration: &Configuration,
+        cpu_budget: Duration,
+    ) -> Result<(Instance, Summary), LoadError> {
+        let mut instance = Instance::new(component, cpu_budget).await?;
+        let loaded =
+            instance.bindings.vestibule_filter_request_filter().call_load(&mut instance.store, configuration).await.map_err(failed)?;
+        match loaded {
+            Ok(summary) => Ok((instance, summary)),
+            Err(faults) => Err(LoadError::Faults(faults)),
+        }
+    }
+
+    /// Decides on one request, alone on this instance. After an error the instance is of no use.
+    ///
+    /// # Errors
+    /// When the component traps. There is no deadline but the CPU budget.
+    pub async fn decide(&mut self, head: RequestHead, body: Option<Vec<u8>>) -> Result<Decision, FilterError> {
+        let guest = self.bindings.vestibule_filter_request_filter();
+        self.store.run_concurrent(async |accessor| decide(accessor, guest, head, body).await).await.flatten().map_err(|error| {
+            log_trap(&error);
+            FilterError::Trapped
+        })
+    }
+
+    pub(crate) async fn references(component: &FilterComponent, toml: &str) -> Result<Vec<Reference>, ComponentError> {
+        let mut instance = Instance::new(component, LOAD_CPU_BUDGET).await?;
+        instance.bindings.vestibule_filter_request_filter().call_references(&mut instance.store, toml).await.map_err(failed)
+    }
+
+    /// From now on the guest may reach what `outbound` allows.
+    pub(crate) fn connect(&mut self, outbound: Arc<Outbound>) {
+        self.store.data_mut().outbound = Some(outbound);
+    }
+
+    /// Without configuration, with time enough to load one.
+    async fn new(component: &FilterComponent, cpu_budget: Duration) -> Result<Instance, ComponentError> {
+        let runtime = component.runtime();
+        let state = HostState::new(runtime.memory_limit(), LOAD_CPU_BUDGET);
+        let ticks = state.cpu_ticks;
+        let mut store = Store::new(runtime.engine(), state);
+        store.limiter(|state| &mut state.limits);
+        store.set_epoch_deadline(ticks);
+        let bindings = component.linked().instantiate_async(&mut store).await.map_err(failed)?;
+        store.data_mut().set_cpu_budget(cpu_budget);
+        Ok(Instance { store, bindings })
+    }
+}
+
+/// Starts one decision on an instance whose event loop is running, and waits for it. Any number may be waiting.
+pub(crate) async fn decide(
+    accessor: &Accessor<HostState>,
+    guest: &Guest,
+    head: RequestHead,
+    body: Option<Vec<u8>>,
+) -> wasmtime::Result<Decision> {
+    accessor.with(|mut access| {
+        let ticks = access.get().cpu_ticks;
+        access.as_context_mut().set_epoch_deadline(ticks);
+    });
+    guest.call_decide(accessor, head, body).await
+}
+
+pub(crate) fn log_trap(error: &wasmtime::Error) {
+    tracing::error!(
+        code = "instance.trapped",
+        "the filter's instance failed and is replaced; requests that were in flight on it are answered with 500: {error:#}"
+    );
+}
+
+fn failed(error: wasmtime::Error) -> ComponentError {
+    ComponentError::Failed(format!("{error:#}"))
+}

@@ -1,0 +1,57 @@
+//! Vestibule's request filter inside any Rust server: loads the component `vestibule.wasm` and its configuration, and
+//! decides on requests.
+//!
+//! This crate terminates no HTTP, forwards nothing and logs nothing of its own accord but failures: that is the
+//! embedder's, who does what the [`Decision`] says. It takes no decision either: that is the component's.
+//!
+//! ```text
+//! vestibule.wasm ── FilterComponent ─┐
+//! secrets.toml ── ConfigurationFile ─┴─ Filter ── decide(RequestHead) ── Decision
+//!                                         │ instances, each with many decisions in flight
+//!                                         └─ outbound HTTPS: providers that the configuration names
+//! ```
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::path::Path;
+//! use vestibule_wasmtime::*;
+//!
+//! let runtime = Runtime::new(&RuntimeOptions::default())?;
+//! let component = FilterComponent::from_file(&runtime, Path::new("dist/vestibule.wasm"), None)?;
+//! let configuration = ConfigurationFile::read(&component, Path::new("secrets.toml"), Some(8501)).await?;
+//! let filter = Filter::load(&component, configuration, FilterOptions::default()).await?;
+//!
+//! let request = http::Request::get("/").header("host", "localhost:8501").body(())?;
+//! let head = http_types::request_head(request.method(), request.uri(), request.headers())?;
+//! match filter.decide(head, None).await?.outcome {
+//!     Outcome::Forward(_edits) => println!("on to the application, with these edits"),
+//!     Outcome::Respond(_response) => println!("answered by the filter itself"),
+//!     Outcome::NeedBody(_limit) => println!("decide again with the body"),
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! `examples/axum.rs` is a whole server.
+
+mod bindings;
+mod component;
+mod configuration_file;
+mod event_log;
+mod fault;
+mod filter;
+mod host_state;
+pub mod http_types;
+mod instance;
+mod outbound;
+mod pool;
+mod precompiled;
+mod runtime;
+
+pub use bindings::{Configuration, Decision, Event, Fault, Forward, Level, Outcome, Reference, RequestHead, Resolved, Response, Summary};
+pub use component::{ComponentError, FilterComponent};
+pub use configuration_file::{ConfigurationError, ConfigurationFile};
+pub use event_log::log;
+pub use filter::{Filter, FilterError, FilterOptions, LoadError};
+pub use instance::Instance;
+pub use outbound::{OutboundError, OutboundOptions};
+pub use runtime::{Runtime, RuntimeError, RuntimeOptions};

@@ -1,0 +1,168 @@
+//! How providers are reached: the host's side of `outbound-http`.
+//!
+//! 1. https only, or http on a loopback host; no user name or password in the URL.
+//! 2. Only origins that the configuration names (metadata documents), or that a metadata document names.
+//! 3. No redirect is followed, no cookie stored, nothing decompressed, no proxy used unless an option says so.
+//! 4. Time and size are bounded by the smaller of what the component asks for and what the host allows.
+
+mod exchange;
+mod metadata;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+use url::{Host, Origin, Url};
+
+use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response};
+use exchange::Exchange;
+use metadata::MetadataDocuments;
+
+/// Limits and trust of the outbound client.
+#[derive(Clone, Debug)]
+pub struct OutboundOptions {
+    /// For name resolution, TCP and TLS. Default: 5 s.
+    pub connect_timeout: Duration,
+    /// For a whole exchange; the component may ask for less. Default: 10 s.
+    pub total_timeout: Duration,
+    /// Bytes of a response body; the component may ask for less. Default: 1 MiB.
+    pub max_response_bytes: u32,
+    /// A PEM file with certificates of authorities to be trusted besides the system's. Default: none.
+    pub extra_roots: Option<PathBuf>,
+    /// Whether `HTTPS_PROXY` and the like are heeded. Default: no.
+    pub proxy_from_environment: bool,
+}
+
+impl Default for OutboundOptions {
+    fn default() -> Self {
+        OutboundOptions {
+            connect_timeout: Duration::from_secs(5),
+            total_timeout: Duration::from_secs(10),
+            max_response_bytes: 1 << 20,
+            extra_roots: None,
+            proxy_from_environment: false,
+        }
+    }
+}
+
+/// The outbound client cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboundError {
+    /// The file of extra roots cannot be read.
+    #[error("cannot read the extra root certificates {}: {source}; name a readable PEM file", path.display())]
+    UnreadableRoots {
+        /// As given.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The file of extra roots holds none.
+    #[error("no certificate in {}; give the authority's certificate in PEM form (-----BEGIN CERTIFICATE-----)", .0.display())]
+    NoRoots(PathBuf),
+    /// The client refuses these settings.
+    #[error("the outbound HTTPS client cannot be set up: {0}; check the extra root certificates")]
+    Client(String),
+}
+
+/// One client with its connections, and what it may reach. Shared by the instances of a filter.
+pub(crate) struct Outbound {
+    exchange: Arc<Exchange>,
+    documents: Arc<MetadataDocuments>,
+}
+
+impl Outbound {
+    pub(crate) fn new(options: &OutboundOptions, metadata_urls: &[String]) -> Result<Outbound, OutboundError> {
+        let urls = metadata_urls.iter().filter_map(|url| {
+            let permitted = permitted_url(url);
+            if permitted.is_none() {
+                tracing::warn!(code = "outbound.url_refused", "{url} is never asked: write an https URL");
+            }
+            permitted
+        });
+        Ok(Outbound { documents: Arc::new(MetadataDocuments::new(urls)), exchange: Arc::new(Exchange::new(options)?) })
+    }
+
+    pub(crate) async fn send(&self, request: Request) -> Result<Response, Error> {
+        let limit = Duration::from_millis(request.timeout_ms.into()).min(self.exchange.total_timeout());
+        timeout(limit, self.send_within_limit(request)).await.unwrap_or(Err(Error::TimedOut))
+    }
+
+    async fn send_within_limit(&self, request: Request) -> Result<Response, Error> {
+        let url = permitted_url(&request.url).ok_or(Error::NotAllowed)?;
+        self.await_permission(&url.origin()).await?;
+        let is_get = request.method == "GET";
+        let response = self.exchange.perform(url.clone(), request).await?;
+        if is_get && response.status == 200 {
+            self.documents.learn(&url, &response.body);
+        }
+        Ok(response)
+    }
+
+    /// A process that has just started may be asked for a token endpoint that another process learned of: it then
+    /// reads the metadata documents itself before it says no.
+    async fn await_permission(&self, origin: &Origin) -> Result<(), Error> {
+        loop {
+            let mut changed = std::pin::pin!(self.documents.changed());
+            changed.as_mut().enable();
+            if self.documents.name(origin) {
+                return Ok(());
+            }
+            for url in self.documents.take_due(Instant::now()) {
+                tokio::spawn(read_document(Arc::clone(&self.exchange), Arc::clone(&self.documents), url));
+            }
+            if !self.documents.are_being_read() {
+                return Err(Error::NotAllowed);
+            }
+            changed.await;
+        }
+    }
+}
+
+/// In a task of its own: a caller that gives up must not stop what others wait for.
+async fn read_document(exchange: Arc<Exchange>, documents: Arc<MetadataDocuments>, url: Url) {
+    let request = Request {
+        method: "GET".into(),
+        url: url.to_string(),
+        headers: vec![("accept".into(), b"application/json".to_vec())],
+        body: Vec::new(),
+        max_response_bytes: u32::MAX,
+        timeout_ms: u32::MAX,
+    };
+    let answer = timeout(exchange.total_timeout(), exchange.perform(url.clone(), request)).await;
+    match answer {
+        Ok(Ok(response)) if response.status == 200 => documents.learn(&url, &response.body),
+        Ok(Ok(response)) => log_unread(&url, &format!("status {}", response.status)),
+        Ok(Err(error)) => log_unread(&url, &format!("{error:?}")),
+        Err(_) => log_unread(&url, "no answer in time"),
+    }
+    documents.done(&url);
+}
+
+fn log_unread(url: &Url, reason: &str) {
+    tracing::warn!(code = "outbound.metadata_unread", "{url} could not be read: {reason}");
+}
+
+/// None for a URL that is never asked, whoever names it.
+fn permitted_url(url: &str) -> Option<Url> {
+    let url = Url::parse(url).ok()?;
+    let scheme_permitted = match url.scheme() {
+        "https" => url.host().is_some(),
+        "http" => is_loopback(&url),
+        _ => false,
+    };
+    let anonymous = url.username().is_empty() && url.password().is_none();
+    (scheme_permitted && anonymous).then_some(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,353 @@
+//! The outbound client against a small server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::Body;
+use axum::http::{HeaderMap, Response as HttpResponse, header};
+use axum::routing::get;
+use axum::{Router, extract::State};
+use futures::future::{join, pending};
+use futures::stream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// Longer than anything here takes: a test that reaches it has hung.
+const HANG: Duration = Duration::from_secs(30);
+
+#[derive(Clone, Default)]
+struct Seen {
+    metadata: Arc<AtomicUsize>,
+    headers: Arc<std::sync::Mutex<Vec<HeaderMap>>>,
+}
+
+/// A provider whose metadata names the given token endpoint.
+struct Provider {
+    origin: String,
+    seen: Seen,
+}
+
+impl Provider {
+    async fn start(token_endpoint: &str) -> Provider {
+        let seen = Seen::default();
+        let metadata = format!(r#"{{"token_endpoint": "{token_endpoint}"}}"#);
+        let app = Router::new()
+            .route(
+                "/metadata",
+                get(|State(seen): State<Seen>| async move {
+                    seen.metadata.fetch_add(1, Ordering::SeqCst);
+                    metadata
+                }),
+            )
+            .route("/never", get(pending::<String>))
+            .route("/redirect", get(|| async { ([(header::LOCATION, "/metadata")], http::StatusCode::FOUND) }))
+            .route("/announced", get(|| async { "x".repeat(1001) }))
+            .route("/fits", get(|| async { "x".repeat(1000) }))
+            .route("/chunked", get(chunked))
+            .route("/headers", get(headers).post(headers))
+            .with_state(seen.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Provider { origin, seen }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    fn metadata_read(&self) -> usize {
+        self.seen.metadata.load(Ordering::SeqCst)
+    }
+}
+
+async fn chunked() -> Body {
+    let chunk = || Ok::<_, std::io::Error>("x".repeat(501));
+    Body::from_stream(stream::iter([chunk(), chunk()]))
+}
+
+async fn headers(State(seen): State<Seen>, headers: HeaderMap, body: String) -> HttpResponse<String> {
+    seen.headers.lock().unwrap().push(headers);
+    HttpResponse::builder()
+        .header("set-cookie", "a=1")
+        .header("set-cookie", "b=2")
+        .header("content-encoding", "gzip")
+        .body(format!("not really gzip: {body}"))
+        .unwrap()
+}
+
+fn outbound(metadata_urls: &[String]) -> Outbound {
+    Outbound::new(&OutboundOptions::default(), metadata_urls).unwrap()
+}
+
+fn get_request(url: impl Into<String>) -> Request {
+    Request { method: "GET".into(), url: url.into(), headers: Vec::new(), body: Vec::new(), max_response_bytes: 1000, timeout_ms: 20_000 }
+}
+
+async fn send(outbound: &Outbound, request: Request) -> Result<Response, Error> {
+    timeout(HANG, outbound.send(request)).await.expect("a request hangs")
+}
+
+#[test]
+fn only_https_and_http_on_loopback_are_permitted() {
+    let permitted = [
+        "https://provider.example/x",
+        "https://127.0.0.1/",
+        "http://localhost:9000/",
+        "http://127.0.0.1/",
+        "http://127.1.2.3:80/",
+        "http://[::1]:8080/",
+    ];
+    let refused = [
+        "http://provider.example/",
+        "http://localhost.example/",
+        "http://10.0.0.1/",
+        "http://[::2]/",
+        "http://0.0.0.0/",
+        "https://user@provider.example/",
+        "https://user:password@provider.example/",
+        "ftp://localhost/",
+        "file:///etc/passwd",
+        "data:,x",
+        "/relative",
+        "",
+    ];
+    for url in permitted {
+        assert!(permitted_url(url).is_some(), "{url}");
+    }
+    for url in refused {
+        assert!(permitted_url(url).is_none(), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_delivered_and_not_followed() {
+    let provider = Provider::start("").await;
+    let outbound = outbound(&[provider.url("/metadata")]);
+    let response = send(&outbound, get_request(provider.url("/redirect"))).await.unwrap();
+    assert_eq!(response.status, 302);
+    assert!(response.headers.contains(&("location".into(), b"/metadata".to_vec())));
+    assert_eq!(provider.metadata_read(), 0);
+}
+
+#[tokio::test]
+async fn nothing_is_delivered_of_a_body_over_the_limit() {
+    let provider = Provider::start("").await;
+    let outbound = outbound(&[provider.url("/metadata")]);
+    for path in ["/announced", "/chunked"] {
+        let answer = send(&outbound, get_request(provider.url(path))).await;
+        assert!(matches!(answer, Err(Error::TooLarge)), "{path}: {answer:?}");
+    }
+    let response = send(&outbound, get_request(provider.url("/fits"))).await.unwrap();
+    assert_eq!(response.body.len(), 1000);
+}
+
+#[tokio::test]
+async fn the_hosts_limits_hold_whatever_the_component_asks_for() {
+    let provider = Provider::start("").await;
+    let options = OutboundOptions { max_response_bytes: 999, total_timeout: Duration::from_millis(100), ..OutboundOptions::default() };
+    let outbound = Outbound::new(&options, &[provider.url("/metadata")]).unwrap();
+    let request = |path| Request { max_response_bytes: u32::MAX, timeout_ms: u32::MAX, ..get_request(provider.url(path)) };
+    assert!(matches!(send(&outbound, request("/fits")).await, Err(Error::TooLarge)));
+    assert!(matches!(send(&outbound, request("/never")).await, Err(Error::TimedOut)));
+}
+
+#[tokio::test]
+async fn the_components_own_timeout_holds() {
+    let provider = Provider::start("").await;
+    let outbound = outbound(&[provider.url("/metadata")]);
+    let request = Request { timeout_ms: 50, ..get_request(provider.url("/never")) };
+    assert!(matches!(send(&outbound, request).await, Err(Error::TimedOut)));
+}
+
+#[tokio::test]
+async fn errors_are_told_apart_and_name_no_url() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let url = format!("http://{address}/metadata?secret");
+    let outbound = outbound(std::slice::from_ref(&url));
+    let garbage = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 1024]).await.unwrap();
+        stream.write_all(b"SSH-2.0-server\r\n\r\n").await.unwrap();
+    };
+    let (answer, ()) = join(send(&outbound, get_request(&*url)), garbage).await;
+    let Err(Error::Protocol(text)) = answer else { panic!("{answer:?}") };
+    assert!(!text.contains("secret"), "{text}");
+    drop(listener);
+    let answer = send(&outbound, get_request(&*url)).await;
+    let Err(Error::Unreachable(text)) = answer else { panic!("{answer:?}") };
+    assert!(text.contains("refused") && !text.contains("secret"), "{text}");
+}
+
+#[tokio::test]
+async fn headers_pass_unchanged_and_no_cookie_is_kept() {
+    let provider = Provider::start("").await;
+    let outbound = outbound(&[provider.url("/metadata")]);
+    let request = || Request {
+        method: "POST".into(),
+        headers: vec![("x-one".into(), b"1".to_vec()), ("x-one".into(), b"2".to_vec())],
+        body: b"code=x".to_vec(),
+        ..get_request(provider.url("/headers"))
+    };
+    send(&outbound, request()).await.unwrap();
+    let response = send(&outbound, request()).await.unwrap();
+    assert_eq!(response.body, b"not really gzip: code=x", "nothing is decompressed");
+    let cookies = response.headers.iter().filter(|(name, _)| name == "set-cookie");
+    assert_eq!(cookies.count(), 2);
+    let seen = provider.seen.headers.lock().unwrap();
+    assert_eq!(seen.len(), 2);
+    for headers in &*seen {
+        assert_eq!(headers.get_all("x-one").iter().count(), 2);
+        assert!(headers["user-agent"].to_str().unwrap().starts_with("vestibule/"));
+        for absent in ["cookie", "accept-encoding", "referer"] {
+            assert!(!headers.contains_key(absent), "{absent}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn methods_and_headers_that_could_split_a_message_are_refused() {
+    let provider = Provider::start("").await;
+    let outbound = outbound(&[provider.url("/metadata")]);
+    let put = Request { method: "PUT".into(), ..get_request(provider.url("/headers")) };
+    let with = |name: &str, value: &str| Request { headers: vec![(name.into(), value.into())], ..get_request(provider.url("/headers")) };
+    let requests = [
+        put,
+        with("Host", "other.example"),
+        with("content-length", "3"),
+        with("Transfer-Encoding", "chunked"),
+        with("x y", "1"),
+        with("x", "a\r\nb: c"),
+    ];
+    for request in requests {
+        let answer = send(&outbound, request.clone()).await;
+        assert!(matches!(answer, Err(Error::Protocol(_))), "{request:?}: {answer:?}");
+    }
+    assert!(provider.seen.headers.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn connections_are_used_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/metadata", listener.local_addr().unwrap());
+    let outbound = outbound(std::slice::from_ref(&url));
+    // One connection is all that this server takes.
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        for _ in 0..2 {
+            let read = stream.read(&mut [0; 4096]).await.unwrap();
+            assert!(read > 0, "the connection was closed");
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+        }
+    };
+    let ask = async {
+        for _ in 0..2 {
+            assert_eq!(send(&outbound, get_request(&*url)).await.unwrap().status, 200);
+        }
+    };
+    timeout(HANG, join(serve, ask)).await.expect("a second connection is asked for");
+}
+
+#[tokio::test]
+async fn a_fresh_process_reads_the_metadata_before_it_refuses_an_origin() {
+    let tokens = Provider::start("").await;
+    let provider = Provider::start(&tokens.url("/fits")).await;
+    let outbound = outbound(&[provider.url("/metadata")]);
+    // Two at once: the document is read once for both.
+    let (first, second) = join(send(&outbound, get_request(tokens.url("/fits"))), send(&outbound, get_request(tokens.url("/fits")))).await;
+    assert_eq!((first.unwrap().status, second.unwrap().status), (200, 200));
+    assert_eq!(provider.metadata_read(), 1);
+    let other = Provider::start("").await;
+    let refused = send(&outbound, get_request(other.url("/fits"))).await;
+    assert!(matches!(refused, Err(Error::NotAllowed)), "{refused:?}");
+    assert_eq!(provider.metadata_read(), 1, "what was read is not read again");
+}
+
+#[tokio::test]
+async fn what_the_component_reads_is_learned_from() {
+    let tokens = Provider::start("").await;
+    let provider = Provider::start(&tokens.url("/fits")).await;
+    let outbound = outbound(&[provider.url("/metadata")]);
+    send(&outbound, get_request(provider.url("/metadata"))).await.unwrap();
+    send(&outbound, get_request(tokens.url("/fits"))).await.unwrap();
+    assert_eq!(provider.metadata_read(), 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_hangs_does_not_hold_up_another() {
+    let hanging = Provider::start("").await;
+    let tokens = Provider::start("").await;
+    let provider = Provider::start(&tokens.url("/fits")).await;
+    let options = OutboundOptions { total_timeout: 2 * HANG, ..OutboundOptions::default() };
+    let urls = [hanging.url("/never"), provider.url("/metadata")];
+    let outbound = Outbound::new(&options, &urls).unwrap();
+    let request = Request { timeout_ms: u32::MAX, ..get_request(tokens.url("/fits")) };
+    assert_eq!(send(&outbound, request).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_is_not_asked_for_every_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let metadata = format!("http://{}/metadata", listener.local_addr().unwrap());
+    let options = OutboundOptions { total_timeout: 2 * HANG, ..OutboundOptions::default() };
+    let outbound = Outbound::new(&options, &[metadata]).unwrap();
+    let request = || Request { timeout_ms: u32::MAX, ..get_request("https://tokens.example/") };
+    let close_one = async { drop(listener.accept().await.unwrap()) };
+    let (refused, ()) = join(send(&outbound, request()), close_one).await;
+    assert!(matches!(refused, Err(Error::NotAllowed)), "{refused:?}");
+    // Nobody accepts any more: a second reading would hang.
+    let refused = send(&outbound, request()).await;
+    assert!(matches!(refused, Err(Error::NotAllowed)), "{refused:?}");
+}
+
+#[test]
+fn extra_roots_must_be_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("roots.pem");
+    let with_roots = || Outbound::new(&OutboundOptions { extra_roots: Some(path.clone()), ..OutboundOptions::default() }, &[]);
+    assert!(matches!(with_roots(), Err(OutboundError::UnreadableRoots { .. })));
+    std::fs::write(&path, "not a certificate").unwrap();
+    assert!(matches!(with_roots(), Err(OutboundError::NoRoots(_))));
+}
+
+#[tokio::test]
+async fn an_extra_root_is_trusted_and_without_it_the_connection_is_refused() {
+    let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let provider = rustls::crypto::ring::default_provider();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(signing_key.serialize_der());
+    let tls = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key.into())
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let url = format!("https://localhost:{port}/metadata");
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            // The client without the root gives up in the handshake.
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue;
+            };
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+            stream.write_all(answer).await.unwrap();
+        }
+    });
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("roots.pem");
+    std::fs::write(&path, cert.pem()).unwrap();
+    let options = OutboundOptions { extra_roots: Some(path), ..OutboundOptions::default() };
+    let without = outbound(std::slice::from_ref(&url));
+    let with = Outbound::new(&options, std::slice::from_ref(&url)).unwrap();
+    let refused = send(&without, get_request(&*url)).await;
+    assert!(matches!(refused, Err(Error::Unreachable(_))), "{refused:?}");
+    assert_eq!(send(&with, get_request(&*url)).await.unwrap().status, 200);
+}

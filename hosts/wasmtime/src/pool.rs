@@ -1,0 +1,318 @@
+//! Instances and the requests that wait for one.
+//!
+//! A request takes a parked instance and runs on it **in the caller's own task**: a decision that needs no provider is
+//! over within that one poll, with no hop to another task and back. A decision that waits for a provider goes on, with
+//! its instance, in a task of its own; that task then takes further requests from the queue onto the same instance.
+//!
+//! ```text
+//! decide ── parked instance? ── yes ── poll once ── ready ── park the instance
+//!                │                         └── pending ── own task: drive until nothing is in flight, then park
+//!                └── no ── queue (bounded) ── taken by a driving task, or by the next instance about to be parked
+//! ```
+//!
+//! One lock covers the parked instances and the queue, so that no request can be queued while an instance is parked.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::coop::consume_budget;
+use tokio::task::yield_now;
+use tokio::time::timeout;
+use wasmtime::component::Accessor;
+
+use crate::bindings::exports::vestibule::filter::request_filter::Guest;
+use crate::bindings::{Configuration, Decision, RequestHead};
+use crate::component::FilterComponent;
+use crate::filter::{FilterError, FilterOptions, LoadError};
+use crate::host_state::HostState;
+use crate::instance::{self, Instance};
+use crate::outbound::Outbound;
+
+pub(crate) struct Pool {
+    component: FilterComponent,
+    configuration: Configuration,
+    outbound: Arc<Outbound>,
+    options: FilterOptions,
+    state: Mutex<State>,
+    /// Wakes one driving task when the queue got a request.
+    queued: Notify,
+}
+
+struct State {
+    /// Loaded instances at the back, used last in first out: the warmest one answers.
+    parked: VecDeque<Slot>,
+    queue: VecDeque<Job>,
+}
+
+/// The right to have one instance; vacant until first needed, and after a trap.
+enum Slot {
+    Loaded(Instance),
+    Vacant,
+}
+
+struct Job {
+    head: RequestHead,
+    body: Option<Vec<u8>>,
+    answer: Answer,
+}
+
+/// Dropped without an answer when the instance traps.
+type Answer = oneshot::Sender<Result<Decision, FilterError>>;
+
+#[expect(clippy::large_enum_variant, reason = "made and matched at once, never kept")]
+enum Dispatched {
+    Run(Slot, Job),
+    Queued,
+    Overloaded,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        component: FilterComponent,
+        configuration: Configuration,
+        outbound: Arc<Outbound>,
+        options: FilterOptions,
+        mut first: Instance,
+    ) -> Pool {
+        first.connect(Arc::clone(&outbound));
+        let mut parked: VecDeque<Slot> = (1..options.instances).map(|_| Slot::Vacant).collect();
+        parked.push_back(Slot::Loaded(first));
+        Pool {
+            component,
+            configuration,
+            outbound,
+            options,
+            state: Mutex::new(State { parked, queue: VecDeque::new() }),
+            queued: Notify::new(),
+        }
+    }
+
+    pub(crate) async fn decide(self: &Arc<Self>, head: RequestHead, body: Option<Vec<u8>>) -> Result<Decision, FilterError> {
+        let (answer, mut answered) = oneshot::channel();
+        match self.dispatch(Job { head, body, answer }) {
+            Dispatched::Run(slot, job) => {
+                let mut driving = Box::pin(drive(Arc::clone(self), slot, job));
+                let over = poll_fn(|cx| Poll::Ready(driving.as_mut().poll(cx).is_ready())).await;
+                if !over {
+                    tokio::spawn(driving);
+                }
+                match answered.try_recv() {
+                    Ok(result) => return result,
+                    Err(TryRecvError::Closed) => return Err(FilterError::Trapped),
+                    Err(TryRecvError::Empty) => {}
+                }
+            }
+            Dispatched::Queued => {}
+            Dispatched::Overloaded => return Err(FilterError::Overloaded),
+        }
+        match timeout(self.options.decision_timeout, answered).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(FilterError::Trapped),
+            Err(_) => Err(FilterError::TimedOut),
+        }
+    }
+
+    fn dispatch(&self, job: Job) -> Dispatched {
+        let mut state = self.state();
+        if let Some(slot) = state.parked.pop_back() {
+            return Dispatched::Run(slot, job);
+        }
+        if state.queue.len() >= self.options.queue {
+            return Dispatched::Overloaded;
+        }
+        state.queue.push_back(job);
+        drop(state);
+        self.queued.notify_one();
+        Dispatched::Queued
+    }
+
+    /// Parks the slot, unless there is a request for it.
+    fn park(&self, slot: Slot) -> Option<(Slot, Job)> {
+        let mut state = self.state();
+        if let Some(job) = state.next_job() {
+            return Some((slot, job));
+        }
+        state.park(slot);
+        None
+    }
+
+    /// The next request of the queue, when there is one. May be dropped at any time without losing one.
+    async fn next_job(&self) -> Job {
+        loop {
+            // A driving task with a full queue and fast decisions would never return to the scheduler.
+            consume_budget().await;
+            let queued = self.queued.notified();
+            if let Some(job) = self.state().next_job() {
+                return job;
+            }
+            queued.await;
+        }
+    }
+
+    async fn instantiate(&self) -> Result<Instance, LoadError> {
+        let (mut instance, _) = Instance::load(&self.component, &self.configuration, self.options.cpu_budget).await?;
+        instance.connect(Arc::clone(&self.outbound));
+        Ok(instance)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code panics while it holds the lock; if it did, the two queues would still be whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn park(&mut self, slot: Slot) {
+        match slot {
+            Slot::Loaded(_) => self.parked.push_back(slot),
+            Slot::Vacant => self.parked.push_front(slot),
+        }
+    }
+
+    /// Passes over requests whose caller has given up.
+    fn next_job(&mut self) -> Option<Job> {
+        loop {
+            let job = self.queue.pop_front()?;
+            if !job.answer.is_closed() {
+                return Some(job);
+            }
+        }
+    }
+}
+
+/// Serves requests on one slot, beginning with `job`, until none is in flight on it and none is queued.
+async fn drive(pool: Arc<Pool>, slot: Slot, job: Job) {
+    let mut seat = Seat { pool: Arc::clone(&pool), slot, parked: false };
+    let mut next = Some(job);
+    while let Some(job) = next {
+        seat.slot = serve(&pool, seat.take(), job).await;
+        next = match pool.park(seat.take()) {
+            Some((slot, job)) => {
+                seat.slot = slot;
+                // The caller whose task this runs in may have its answer by now; let it go.
+                yield_now().await;
+                Some(job)
+            }
+            None => {
+                seat.parked = true;
+                None
+            }
+        };
+    }
+}
+
+/// Gives the slot back whatever happens: a driving task that is dropped midway leaves a vacant one.
+struct Seat {
+    pool: Arc<Pool>,
+    slot: Slot,
+    parked: bool,
+}
+
+impl Seat {
+    fn take(&mut self) -> Slot {
+        mem::replace(&mut self.slot, Slot::Vacant)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if !self.parked {
+            let slot = self.take();
+            self.pool.state().park(slot);
+        }
+    }
+}
+
+/// Runs `first` and whatever the queue gives meanwhile, up to the limit in flight, until nothing is in flight.
+async fn serve(pool: &Pool, slot: Slot, first: Job) -> Slot {
+    let mut instance = match slot {
+        Slot::Loaded(instance) => instance,
+        Slot::Vacant => match pool.instantiate().await {
+            Ok(instance) => instance,
+            Err(error) => {
+                tracing::error!(code = "instance.not_made", "no instance of the filter: {error}");
+                // A caller that has gone away needs no answer.
+                let _ = first.answer.send(Err(FilterError::Unavailable));
+                return Slot::Vacant;
+            }
+        },
+    };
+    let guest = instance.bindings.vestibule_filter_request_filter();
+    let end = instance.store.run_concurrent(async |accessor| serve_loaded(pool, accessor, guest, first).await).await;
+    match end {
+        Ok(InstanceEnd::Reusable) => Slot::Loaded(instance),
+        Ok(InstanceEnd::Unusable) => Slot::Vacant,
+        Err(trap) => {
+            instance::log_trap(&trap);
+            Slot::Vacant
+        }
+    }
+}
+
+enum InstanceEnd {
+    Reusable,
+    Unusable,
+}
+
+async fn serve_loaded(pool: &Pool, accessor: &Accessor<HostState>, guest: &Guest, first: Job) -> InstanceEnd {
+    let grace = pool.options.decision_timeout;
+    let mut calls = FuturesUnordered::new();
+    calls.push(call(accessor, guest, first, grace));
+    let mut end = InstanceEnd::Reusable;
+    while !calls.is_empty() {
+        let takes_more = matches!(end, InstanceEnd::Reusable) && calls.len() < pool.options.in_flight_per_instance;
+        tokio::select! {
+            biased;
+            Some(ended) = calls.next() => if let CallEnd::Broken = ended {
+                end = InstanceEnd::Unusable;
+            },
+            job = pool.next_job(), if takes_more => calls.push(call(accessor, guest, job, grace)),
+        }
+    }
+    end
+}
+
+enum CallEnd {
+    Answered,
+    /// The guest gave no valid answer, or none in time: the instance takes no further requests.
+    Broken,
+}
+
+/// One decision. When its caller is gone (deadline, closed connection) the guest still gets `grace` to come to an end,
+/// since a call cannot be taken out of an instance.
+async fn call(accessor: &Accessor<HostState>, guest: &Guest, job: Job, grace: Duration) -> CallEnd {
+    let Job { head, body, mut answer } = job;
+    let mut decision = Box::pin(instance::decide(accessor, guest, head, body));
+    let decided = tokio::select! {
+        biased;
+        decided = &mut decision => decided,
+        () = answer.closed() => match timeout(grace, decision).await {
+            Ok(decided) => decided,
+            Err(_) => {
+                tracing::error!(
+                    code = "instance.stuck",
+                    "a decision does not come to an end; its instance is replaced when its other requests are through"
+                );
+                return CallEnd::Broken;
+            }
+        },
+    };
+    let (result, end) = match decided {
+        Ok(decision) => (Ok(decision), CallEnd::Answered),
+        Err(error) => {
+            instance::log_trap(&error);
+            (Err(FilterError::Trapped), CallEnd::Broken)
+        }
+    };
+    // A caller that has gone away needs no answer.
+    let _ = answer.send(result);
+    end
+}

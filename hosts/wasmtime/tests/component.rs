@@ -1,0 +1,309 @@
+//! The component itself, `dist/vestibule.wasm`, in this host, with a real provider: whole logins, and what must not
+//! become one.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
+
+mod provider;
+mod visitor;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use provider::HeldProvider;
+use tokio::time::timeout;
+use vestibule_dev_provider::{Options, Provider, Running, SigningAlgorithm};
+use vestibule_wasmtime::{Configuration, ConfigurationFile, Filter, FilterComponent, FilterOptions, LoadError, Runtime, RuntimeOptions};
+use visitor::{ORIGIN, Visitor, answer_at_provider, codes, forward, location, respond, value};
+
+/// Longer than anything here takes: a test that reaches it has hung.
+const HANG: Duration = Duration::from_secs(60);
+
+/// By default, 30 days.
+const SESSION_SECONDS: u64 = 30 * 24 * 60 * 60;
+
+fn component_path() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/vestibule.wasm");
+    assert!(path.is_file(), "{}: no component there; run `make build`", path.display());
+    path
+}
+
+fn component() -> FilterComponent {
+    let runtime = Runtime::new(&RuntimeOptions { max_instances: 8, ..RuntimeOptions::default() }).unwrap();
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("component-cache");
+    FilterComponent::from_file(&runtime, &component_path(), Some(&cache)).unwrap_or_else(|error| panic!("{error}"))
+}
+
+async fn configuration(component: &FilterComponent, toml: &str) -> Configuration {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secrets.toml");
+    std::fs::write(&path, toml).unwrap();
+    ConfigurationFile::read(component, &path, Some(8501)).await.unwrap()
+}
+
+fn secrets(metadata_url: &str) -> String {
+    format!(
+        r#"
+[auth]
+redirect_uri = "http://localhost:{{port}}/oauth2callback"
+cookie_secret = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+client_id = "vestibule-demo"
+client_secret = "vestibule-demo-secret"
+server_metadata_url = "{metadata_url}"
+"#
+    )
+}
+
+/// A filter of one instance.
+async fn filter(component: &FilterComponent, metadata_url: &str) -> Filter {
+    let configuration = configuration(component, &secrets(metadata_url)).await;
+    let options = FilterOptions { instances: 1, ..FilterOptions::default() };
+    Filter::load(component, configuration, options).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A provider and a filter that sends people there.
+async fn site() -> (Running, Filter) {
+    // RSA keys take seconds to make.
+    let options = Options { signing_algorithm: SigningAlgorithm::Es256, ..Options::default() };
+    let provider = Provider::start(options).await.unwrap();
+    let filter = filter(&component(), &provider.metadata_url()).await;
+    (provider, filter)
+}
+
+fn unix_now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// Nobody is logged in as far as the filter can see.
+async fn assert_stranger(visitor: &mut Visitor, filter: &Filter) {
+    let decision = visitor.fetch(filter, "/data").await;
+    assert_eq!((respond(&decision).status, codes(&decision)), (401, vec![]));
+}
+
+#[test]
+fn the_component_imports_our_interfaces_a_clock_and_random_numbers_and_nothing_else() {
+    let mut config = wasmtime::Config::new();
+    config.wasm_component_model_async(true);
+    let engine = wasmtime::Engine::new(&config).unwrap();
+    let component = wasmtime::component::Component::from_file(&engine, component_path()).unwrap();
+    let component_type = component.component_type();
+    let mut imports: Vec<_> = component_type.imports(&engine).map(|(name, _)| name.to_owned()).collect();
+    imports.sort();
+    // The standard library seeds its hash maps by insecure-seed; a host answers it with real randomness.
+    let allowed = [
+        "vestibule:filter/outbound-http@0.1.0",
+        "vestibule:filter/types@0.1.0",
+        "wasi:clocks/wall-clock@0.2",
+        "wasi:random/insecure-seed@0.2",
+        "wasi:random/random@0.2",
+    ];
+    assert_eq!(imports.len(), allowed.len(), "{imports:?}");
+    for (import, allowed) in imports.iter().zip(allowed) {
+        assert!(import == allowed || import.strip_prefix(allowed).is_some_and(|patch| patch.starts_with('.')), "{import}, not {allowed}");
+    }
+    let exports: Vec<_> = component_type.exports(&engine).map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(exports, ["vestibule:filter/request-filter@0.1.0"]);
+}
+
+#[tokio::test]
+async fn a_person_logs_in_is_known_and_logs_out() {
+    let (provider, filter) = site().await;
+    let mut visitor = Visitor::default();
+
+    let back = visitor.log_in(&filter, "/reports/2026?x=1&y=%2F", "alice").await;
+    assert_eq!(back.as_str(), format!("{ORIGIN}/reports/2026?x=1&y=%2F"));
+
+    let decision = visitor.open(&filter, "/reports/2026?x=1&y=%2F").await;
+    let forwarded = forward(&decision);
+    assert_eq!(value(&forwarded.set_headers, "x-forwarded-email"), "alice@example.com");
+    assert_eq!(forwarded.remove_headers, [visitor::SPOOFED, "cookie"], "what the visitor claims to be");
+    let lifetime = forwarded.expires_at.unwrap().checked_sub(unix_now()).unwrap();
+    assert!((SESSION_SECONDS - 60..=SESSION_SECONDS).contains(&lifetime), "{lifetime}");
+
+    let decision = visitor.fetch(&filter, "/auth/user").await;
+    let user: serde_json::Value = serde_json::from_slice(&respond(&decision).body).unwrap();
+    assert_eq!((&user["is_logged_in"], &user["email"]), (&true.into(), &"alice@example.com".into()), "{user}");
+
+    let mut other_tab = visitor.clone();
+    let decision = visitor.open(&filter, "/auth/logout").await;
+    let end_session = location(respond(&decision));
+    assert_eq!(end_session.origin().ascii_serialization(), provider.issuer());
+    assert_eq!(visitor.cookies.len(), 0, "{:?}", visitor.cookies);
+    assert_stranger(&mut visitor, &filter).await;
+    // Sealed cookies are their own proof: a copy of them is good until it expires.
+    forward(&other_tab.open(&filter, "/").await);
+}
+
+#[tokio::test]
+async fn a_login_ends_on_another_instance_than_it_began_on() {
+    let (provider, first) = site().await;
+    let mut visitor = Visitor::default();
+    let callback = visitor.until_callback(&first, "/here", "bob").await;
+    let asked = provider.requests("/.well-known/openid-configuration");
+    drop(first);
+
+    let second = filter(&component(), &provider.metadata_url()).await;
+    let back = location(respond(&visitor.open(&second, &callback).await));
+    assert_eq!(back.path(), "/here");
+    assert_eq!(provider.requests("/.well-known/openid-configuration"), asked, "the attempt's cookie has what the callback needs");
+    forward(&visitor.open(&second, "/here").await);
+}
+
+#[tokio::test]
+async fn many_people_log_in_at_once_on_one_instance() {
+    let (provider, filter) = site().await;
+    provider.faults().script(|script| script.latency = Duration::from_millis(50));
+    let logins = (0..20).map(|number| {
+        let filter = filter.clone();
+        async move {
+            let mut visitor = Visitor::default();
+            let path = format!("/{number}");
+            let person = ["alice", "bob", "chloe"][number % 3];
+            assert_eq!(visitor.log_in(&filter, &path, person).await.path(), path);
+            let decision = visitor.open(&filter, &path).await;
+            let email = value(&forward(&decision).set_headers, "x-forwarded-email").to_owned();
+            assert_eq!(email, format!("{person}@example.com"), "one person's login became another's");
+        }
+    });
+    timeout(HANG, futures::future::join_all(logins)).await.expect("the logins hang");
+}
+
+#[tokio::test]
+async fn access_denied_is_a_page_and_no_session() {
+    let (_provider, filter) = site().await;
+    let mut visitor = Visitor::default();
+    let authorize = location(respond(&visitor.open(&filter, "/").await));
+    let callback = answer_at_provider(authorize, "deny=yes").await;
+    let decision = visitor.open(&filter, &callback).await;
+    assert_eq!((respond(&decision).status, codes(&decision)), (403, vec!["callback.access_denied"]));
+    assert_stranger(&mut visitor, &filter).await;
+}
+
+#[tokio::test]
+async fn a_callback_of_somebody_else_grants_nothing() {
+    let (_provider, filter) = site().await;
+    let callback = Visitor::default().until_callback(&filter, "/", "alice").await;
+    let mut victim = Visitor::default();
+    victim.open(&filter, "/").await;
+    let decision = victim.open(&filter, &callback).await;
+    assert_eq!((respond(&decision).status, codes(&decision)), (400, vec!["callback.unknown_state"]));
+    assert_stranger(&mut victim, &filter).await;
+}
+
+#[tokio::test]
+async fn a_callback_works_once() {
+    let (_provider, filter) = site().await;
+    let mut visitor = Visitor::default();
+    let callback = visitor.until_callback(&filter, "/", "alice").await;
+    let mut thief = visitor.clone();
+    location(respond(&visitor.open(&filter, &callback).await));
+    let session = visitor.cookies.clone();
+
+    // Even with the cookies from before: the code is spent.
+    let decision = thief.open(&filter, &callback).await;
+    assert_eq!((respond(&decision).status, codes(&decision)), (502, vec!["token.refused"]));
+    assert_stranger(&mut thief, &filter).await;
+
+    // In the same browser, a reload leads home and changes nothing.
+    let decision = visitor.open(&filter, &callback).await;
+    assert_eq!(location(respond(&decision)).path(), "/");
+    assert_eq!(visitor.cookies, session);
+}
+
+#[tokio::test]
+async fn a_changed_cookie_is_a_stranger() {
+    let (_provider, filter) = site().await;
+    let mut visitor = Visitor::default();
+    visitor.log_in(&filter, "/", "alice").await;
+    forward(&visitor.fetch(&filter, "/data").await);
+    let name = visitor.cookies.keys().find(|name| name.contains("session")).unwrap().clone();
+    let sealed = visitor.cookies[&name].clone();
+    for position in [3, sealed.len() / 2, sealed.len() - 2] {
+        let mut changed = sealed.clone().into_bytes();
+        changed[position] = if changed[position] == b'A' { b'B' } else { b'A' };
+        visitor.cookies.insert(name.clone(), String::from_utf8(changed).unwrap());
+        let decision = visitor.fetch(&filter, "/data").await;
+        assert_eq!(respond(&decision).status, 401, "changed at {position}");
+        visitor.cookies.insert(name.clone(), sealed.clone());
+    }
+    forward(&visitor.fetch(&filter, "/data").await);
+}
+
+#[tokio::test]
+async fn an_id_token_that_fails_verification_grants_nothing() {
+    let (provider, filter) = site().await;
+    type Misbehave = fn(&mut vestibule_dev_provider::Script);
+    let cases: [(&str, Misbehave); 4] = [
+        ("id_token.signature", |script| script.break_signature = true),
+        ("id_token.nonce", |script| script.edit_id_token = Some(Box::new(|claims| drop(claims.insert("nonce".into(), "other".into()))))),
+        ("id_token.audience", |script| script.edit_id_token = Some(Box::new(|claims| drop(claims.insert("aud".into(), "other".into()))))),
+        ("id_token.expired", |script| script.edit_id_token = Some(Box::new(|claims| drop(claims.insert("exp".into(), 1_000_000.into()))))),
+    ];
+    for (code, misbehave) in cases {
+        provider.faults().clear();
+        provider.faults().script(misbehave);
+        let mut visitor = Visitor::default();
+        let callback = visitor.until_callback(&filter, "/", "alice").await;
+        let decision = visitor.open(&filter, &callback).await;
+        assert_eq!((respond(&decision).status, codes(&decision)), (502, vec![code]));
+        assert_stranger(&mut visitor, &filter).await;
+    }
+    provider.faults().clear();
+    forward(&{
+        let mut visitor = Visitor::default();
+        visitor.log_in(&filter, "/", "alice").await;
+        visitor.open(&filter, "/").await
+    });
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_stops_logins_and_nobody_who_is_logged_in() {
+    let (provider, filter) = site().await;
+    let mut known = Visitor::default();
+    known.log_in(&filter, "/", "alice").await;
+    let callback = {
+        let mut visitor = Visitor::default();
+        let callback = visitor.until_callback(&filter, "/", "bob").await;
+        provider.shutdown().await;
+        let decision = visitor.open(&filter, &callback).await;
+        assert_eq!((respond(&decision).status, codes(&decision)), (503, vec!["provider.unreachable"]));
+        assert_stranger(&mut visitor, &filter).await;
+        callback
+    };
+    assert!(callback.contains("code="));
+    forward(&known.open(&filter, "/").await);
+}
+
+#[tokio::test]
+async fn a_login_that_waits_for_the_provider_holds_up_nothing_on_its_instance() {
+    let mut provider = HeldProvider::start().await;
+    let filter = filter(&component(), &provider.url).await;
+    assert_eq!(filter.summary().metadata_urls, [provider.url.clone()]);
+    assert_eq!(filter.summary().public_origin, ORIGIN);
+
+    let login = tokio::spawn({
+        let filter = filter.clone();
+        async move { Visitor::default().open(&filter, "/").await }
+    });
+    timeout(HANG, provider.arrived(1)).await.expect("the login asks the provider");
+    for _ in 0..100 {
+        let decision = Visitor::default().fetch(&filter, "/api").await;
+        assert_eq!(respond(&decision).status, 401);
+    }
+    assert!(!login.is_finished(), "the provider has not answered");
+    // This provider's metadata is empty: the login ends with an error page.
+    provider.answer(100);
+    let decision = timeout(HANG, login).await.expect("the login ends").unwrap();
+    assert_eq!((respond(&decision).status, codes(&decision)), (502, vec!["metadata.invalid"]));
+}
+
+#[tokio::test]
+async fn faults_name_file_line_key_and_remedy() {
+    let component = component();
+    let toml = secrets("https://provider.example/").replace("cookie_secret = \"9f86d0", "cookie_secret = \"xxx\" # ");
+    let configuration = configuration(&component, &toml).await;
+    let error = Filter::load(&component, configuration, FilterOptions::default()).await.err();
+    let Some(LoadError::Faults(faults)) = error else { panic!("{error:?}") };
+    let fault = faults.iter().find(|fault| fault.key == "auth.cookie_secret").expect("the weak secret");
+    assert!(fault.to_string().starts_with("secrets.toml:4: auth.cookie_secret: "), "{fault}");
+    assert!(fault.fatal && !fault.remedy.is_empty());
+}

@@ -1,0 +1,260 @@
+//! The pool of instances, with a guest that misbehaves on request.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
+
+mod guest;
+mod provider;
+
+use std::future::Future;
+use std::time::Duration;
+
+use provider::HeldProvider;
+use tokio::time::{sleep, timeout};
+use vestibule_wasmtime::{
+    ComponentError, Configuration, ConfigurationFile, Decision, Filter, FilterComponent, FilterError, FilterOptions, LoadError, Outcome,
+    RequestHead, Runtime, RuntimeOptions,
+};
+
+/// Longer than anything here takes: a test that reaches it has hung.
+const HANG: Duration = Duration::from_secs(30);
+
+fn one_instance() -> FilterOptions {
+    FilterOptions { instances: 1, ..FilterOptions::default() }
+}
+
+fn component() -> FilterComponent {
+    let options = RuntimeOptions { max_instances: 8, ..RuntimeOptions::default() };
+    let runtime = Runtime::new(&options).unwrap();
+    FilterComponent::from_bytes(&runtime, &guest::component(), None).unwrap()
+}
+
+fn configuration(toml: &str) -> Configuration {
+    Configuration { file_name: "secrets.toml".into(), toml: toml.into(), resolved: Vec::new(), port: None }
+}
+
+async fn filter(url: &str, options: FilterOptions) -> Filter {
+    Filter::load(&component(), configuration(url), options).await.unwrap()
+}
+
+fn decide(filter: &Filter, path: &str) -> impl Future<Output = Result<u64, FilterError>> + Send + 'static {
+    let filter = filter.clone();
+    let head = RequestHead { method: "GET".into(), path_with_query: path.into(), authority: None, headers: Vec::new() };
+    async move {
+        let decision = timeout(HANG, filter.decide(head, None)).await.expect("a decision hangs");
+        decision.map(expires_at)
+    }
+}
+
+/// What the guest says of the exchange.
+fn expires_at(decision: Decision) -> u64 {
+    match decision.outcome {
+        Outcome::Forward(forward) => forward.expires_at.unwrap(),
+        other => panic!("the guest only forwards, not {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_decision_is_given_again_and_again() {
+    let filter = filter("", one_instance()).await;
+    for _ in 0..1000 {
+        assert_eq!(decide(&filter, "/f").await, Ok(1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_threads_share_the_instances() {
+    let options = FilterOptions { instances: 2, queue: 10_000, ..FilterOptions::default() };
+    let filter = filter("", options).await;
+    let callers: Vec<_> = (0..16)
+        .map(|_| {
+            let filter = filter.clone();
+            tokio::spawn(async move {
+                for _ in 0..500 {
+                    assert_eq!(decide(&filter, "/f").await, Ok(1));
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_a_provider_holds_up_no_other_on_its_instance() {
+    let mut provider = HeldProvider::start().await;
+    let filter = filter(&provider.url, one_instance()).await;
+    let waiting: Vec<_> = (0..5).map(|_| tokio::spawn(decide(&filter, "/w"))).collect();
+    // All five are at the provider at the same time, from one instance …
+    timeout(HANG, provider.arrived(5)).await.expect("one call holds up another");
+    // … and it still decides.
+    assert_eq!(decide(&filter, "/f").await, Ok(1));
+    provider.answer(5);
+    for call in waiting {
+        assert_eq!(call.await.unwrap(), Ok(200));
+    }
+}
+
+#[tokio::test]
+async fn the_number_in_flight_is_bounded_and_so_is_the_queue() {
+    let mut provider = HeldProvider::start().await;
+    let options = FilterOptions { in_flight_per_instance: 2, queue: 1, ..one_instance() };
+    let filter = filter(&provider.url, options).await;
+    let in_flight: Vec<_> = (0..2).map(|_| tokio::spawn(decide(&filter, "/w"))).collect();
+    timeout(HANG, provider.arrived(2)).await.expect("both are in flight");
+    let mut queued = Box::pin(decide(&filter, "/f"));
+    assert!(futures::poll!(queued.as_mut()).is_pending());
+    assert_eq!(decide(&filter, "/f").await, Err(FilterError::Overloaded));
+    provider.answer(2);
+    assert_eq!(queued.await, Ok(1));
+    for call in in_flight {
+        assert_eq!(call.await.unwrap(), Ok(200));
+    }
+}
+
+#[tokio::test]
+async fn a_trap_fails_the_calls_in_flight_on_its_instance_which_is_replaced() {
+    let mut provider = HeldProvider::start().await;
+    let filter = filter(&provider.url, one_instance()).await;
+    let waiting = tokio::spawn(decide(&filter, "/w"));
+    provider.arrived(1).await;
+    assert_eq!(decide(&filter, "/t").await, Err(FilterError::Trapped));
+    assert_eq!(waiting.await.unwrap(), Err(FilterError::Trapped));
+    assert_eq!(decide(&filter, "/f").await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_trap_spares_the_other_instances() {
+    let mut provider = HeldProvider::start().await;
+    let options = FilterOptions { instances: 2, ..FilterOptions::default() };
+    let filter = filter(&provider.url, options).await;
+    let waiting = tokio::spawn(decide(&filter, "/w"));
+    provider.arrived(1).await;
+    // The first instance is busy: this one runs on the second.
+    assert_eq!(decide(&filter, "/t").await, Err(FilterError::Trapped));
+    provider.answer(1);
+    assert_eq!(waiting.await.unwrap(), Ok(200));
+}
+
+#[tokio::test]
+async fn guest_code_that_does_not_end_traps() {
+    let options = FilterOptions { cpu_budget: Duration::from_millis(50), ..one_instance() };
+    let filter = filter("", options).await;
+    assert_eq!(decide(&filter, "/l").await, Err(FilterError::Trapped));
+    assert_eq!(decide(&filter, "/f").await, Ok(1));
+}
+
+#[tokio::test]
+async fn waiting_for_a_provider_takes_nothing_of_the_cpu_budget() {
+    let mut provider = HeldProvider::start().await;
+    let cpu_budget = Duration::from_millis(20);
+    let options = FilterOptions { cpu_budget, ..one_instance() };
+    let filter = filter(&provider.url, options).await;
+    let waiting = tokio::spawn(decide(&filter, "/w"));
+    provider.arrived(1).await;
+    // Time has to pass here: that it passes is what is tested.
+    sleep(5 * cpu_budget).await;
+    provider.answer(1);
+    assert_eq!(waiting.await.unwrap(), Ok(200));
+}
+
+#[tokio::test]
+async fn memory_is_bounded() {
+    let filter = filter("", one_instance()).await;
+    assert_eq!(decide(&filter, "/m").await, Err(FilterError::Trapped));
+    assert_eq!(decide(&filter, "/f").await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_decision_that_never_comes_times_out_and_its_instance_is_replaced() {
+    let options = FilterOptions { in_flight_per_instance: 1, decision_timeout: Duration::from_millis(50), ..one_instance() };
+    let filter = filter("", options).await;
+    assert_eq!(decide(&filter, "/n").await, Err(FilterError::TimedOut));
+    // The only place is taken until the guest's time of grace is over.
+    let recovered = async {
+        while let Err(error) = decide(&filter, "/f").await {
+            assert_eq!(error, FilterError::TimedOut);
+        }
+    };
+    timeout(HANG, recovered).await.expect("the instance was not replaced");
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_the_instance_whole() {
+    let mut provider = HeldProvider::start().await;
+    let filter = filter(&provider.url, one_instance()).await;
+    let waiting = tokio::spawn(decide(&filter, "/w"));
+    let other = tokio::spawn(decide(&filter, "/w"));
+    provider.arrived(2).await;
+    waiting.abort();
+    assert_eq!(decide(&filter, "/f").await, Ok(1));
+    provider.answer(2);
+    assert_eq!(other.await.unwrap(), Ok(200));
+}
+
+#[tokio::test]
+async fn an_origin_of_nobody_is_not_asked() {
+    let mut provider = HeldProvider::start().await;
+    let filter = filter(&provider.url, one_instance()).await;
+    let refused = tokio::spawn(decide(&filter, "/o"));
+    // The host reads the metadata first, which could have named the origin.
+    provider.arrived(1).await;
+    provider.answer(1);
+    assert_eq!(refused.await.unwrap(), Ok(1000), "error number 0 is not-allowed");
+}
+
+#[tokio::test]
+async fn dropping_the_filter_lets_decisions_come_to_their_end() {
+    let mut provider = HeldProvider::start().await;
+    let filter = filter(&provider.url, one_instance()).await;
+    let waiting = tokio::spawn(decide(&filter, "/w"));
+    provider.arrived(1).await;
+    drop(filter);
+    provider.answer(1);
+    assert_eq!(waiting.await.unwrap(), Ok(200));
+}
+
+#[tokio::test]
+async fn faults_are_shown_one_per_line() {
+    let error = Filter::load(&component(), configuration("!"), one_instance()).await.err().expect("a faulty configuration does not load");
+    assert!(matches!(&error, LoadError::Faults(faults) if faults.len() == 1));
+    assert_eq!(error.to_string(), "secrets.toml:3: auth: is wrong; right it");
+}
+
+#[tokio::test]
+async fn a_configuration_file_is_read_with_what_it_refers_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secrets.toml");
+    // This guest takes the whole text for the name of a variable.
+    std::fs::write(&path, "PATH").unwrap();
+    let read = ConfigurationFile::read(&component(), &path, Some(8501)).await.unwrap();
+    assert_eq!(read.file_name, "secrets.toml");
+    assert_eq!(read.toml, "PATH");
+    assert_eq!(read.port, Some(8501));
+    assert_eq!(read.resolved.len(), 1);
+    assert!(read.resolved[0].value.is_some());
+    assert_eq!(read.resolved[0].value, std::env::var("PATH").ok());
+}
+
+#[test]
+fn an_import_beyond_the_world_fails_to_link() {
+    let runtime = Runtime::new(&RuntimeOptions::default()).unwrap();
+    let greedy = wat::parse_str(
+        r#"(component (import "wasi:cli/environment@0.2.6" (instance
+             (export "initial-cwd" (func (result (option string)))))))"#,
+    )
+    .unwrap();
+    let error = FilterComponent::from_bytes(&runtime, &greedy, None).err().unwrap();
+    assert!(matches!(&error, ComponentError::Unlinkable(_)));
+    assert!(error.to_string().contains("wasi:cli/environment"), "{error}");
+}
+
+#[test]
+fn what_is_no_component_is_refused() {
+    let runtime = Runtime::new(&RuntimeOptions::default()).unwrap();
+    let module = wat::parse_str("(module)").unwrap();
+    for bytes in [&b"hello"[..], &module] {
+        let error = FilterComponent::from_bytes(&runtime, bytes, None).err().unwrap();
+        assert!(matches!(error, ComponentError::Invalid(_)), "{error}");
+    }
+}
