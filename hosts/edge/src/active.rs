@@ -1,0 +1,19 @@
+//! What a request is served with: the decider, the application and the public address, replaced as one.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::decider::Decider;
+use crate::upstream::Upstream;
+
+/// Everything that a reload of the configuration replaces. A request keeps the one it started with.
+pub struct Active {
+    pub decider: Box<dyn Decider>,
+    pub upstream: Upstream,
+    /// Origin of `redirect_uri`, `https://app.example.com` for example.
+    pub public_origin: String,
+}
+
+/// The [`Active`] of this moment; readers never wait for a reload.
+pub type Current = Arc<ArcSwap<Active>>;

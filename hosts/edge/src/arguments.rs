@@ -1,0 +1,112 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::log;
+
+/// Login at the edge: puts the login that `[auth]` in secrets.toml describes in front of any application.
+#[derive(Debug, Parser)]
+#[command(name = "vestibule", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve an application behind the login
+    Serve(Serve),
+    /// Try it: a provider, an application and the edge on this machine, no network needed
+    Demo(Demo),
+    /// Check a configuration file: print everything that is wrong with it
+    Check(Check),
+    /// Print a fresh secret for `cookie_secret`
+    CookieSecret,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// The configuration: Streamlit's secrets.toml, with [vestibule] for what Streamlit has no word for
+    #[arg(long, value_name = "FILE", default_value = ".streamlit/secrets.toml")]
+    pub config: PathBuf,
+    /// Address and port to listen on [default: vestibule.listen, else 127.0.0.1:8501]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// The application's address [default: vestibule.upstream]
+    #[arg(long, value_name = "URL")]
+    pub upstream: Option<String>,
+    /// The longest silence of the application in an exchange, in seconds; WebSockets may be silent for ever
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    pub upstream_timeout: Duration,
+    /// Address and port for /healthz
+    #[arg(long, value_name = "HOST:PORT")]
+    pub admin: Option<String>,
+    /// Certificate chain, PEM: listen with TLS and HTTP/2
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// How long requests in flight may take after SIGTERM, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub grace: Duration,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Demo {
+    /// Loopback address and port to listen on
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8501")]
+    pub listen: String,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Check {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = ".streamlit/secrets.toml")]
+    pub config: PathBuf,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The component [default: vestibule.wasm beside this program]
+    #[arg(long, value_name = "FILE")]
+    pub component: Option<PathBuf>,
+    /// Folder for the compiled component, so that the next start is faster
+    #[arg(long, value_name = "FOLDER")]
+    pub cache: Option<PathBuf>,
+    /// How the log is written to stderr; VESTIBULE_LOG=debug writes more
+    #[arg(long, value_enum, default_value = "human")]
+    pub log: log::Format,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "a number of seconds, 10 for example".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "a number of seconds from 0 on".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn tls_needs_both_files() {
+        let error = Arguments::try_parse_from(["vestibule", "serve", "--tls-cert", "a.pem"]).expect_err("half of it");
+        assert!(error.to_string().contains("--tls-key"), "{error}");
+    }
+}

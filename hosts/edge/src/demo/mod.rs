@@ -1,0 +1,127 @@
+//! `vestibule demo`: a provider, an application and the edge, on this machine and without a network.
+
+mod sample_app;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use vestibule_dev_provider::{Options, Provider};
+
+use crate::arguments::{Demo, Serve};
+use crate::listener::Listener;
+use crate::{random, serve};
+
+/// What the demo registers itself as at its provider.
+const CLIENT_ID: &str = "vestibule-demo";
+const CLIENT_SECRET: &str = "vestibule-demo-secret";
+
+/// Runs the demo until SIGTERM or SIGINT.
+///
+/// # Errors
+/// The address is not loopback, or something cannot be started.
+#[expect(clippy::print_stdout, reason = "what to open is for the person at the terminal, not for the log")]
+pub async fn run(arguments: &Demo) -> anyhow::Result<()> {
+    let listener = Listener::bind(&loopback(&arguments.listen)?.to_string()).await?;
+    let listen = listener.address();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+
+    let provider = Provider::start(Options::default()).await?;
+    let app = sample_app::start().await.context("the sample application cannot be started")?;
+    let folder = tempfile::tempdir().context("no folder for the demo's secrets.toml")?;
+    let config = folder.path().join("secrets.toml");
+    let text = secrets_toml(&provider.issuer(), listen);
+    write_private(&config, &text)?;
+
+    println!("The whole configuration, {}:\n\n{text}", config.display());
+    println!("Provider: {}", provider.issuer());
+    println!("Application, as seen from behind the login: http://{app}\n");
+    println!("Open  http://{listen}  in a browser; Ctrl-C stops the demo.");
+
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let served = serve::until(&serve_arguments(arguments, config, app), Some(listener), stop).await;
+    provider.shutdown().await;
+    served
+}
+
+/// The demo's people need no password: nobody else may reach it.
+fn loopback(listen: &str) -> anyhow::Result<SocketAddr> {
+    let address: SocketAddr = listen.parse().with_context(|| format!("{listen:?} is no address and port; write 127.0.0.1:8501"))?;
+    if !address.ip().is_loopback() {
+        bail!("{address}: the demo listens on loopback only, since it lets anybody in; write 127.0.0.1:{}", address.port());
+    }
+    Ok(address)
+}
+
+/// The six lines.
+fn secrets_toml(issuer: &str, listen: SocketAddr) -> String {
+    let issuer = issuer.trim_end_matches('/');
+    format!(
+        "[auth]\n\
+         redirect_uri = \"http://{listen}/oauth2callback\"\n\
+         cookie_secret = \"{}\"\n\
+         client_id = \"{CLIENT_ID}\"\n\
+         client_secret = \"{CLIENT_SECRET}\"\n\
+         server_metadata_url = \"{issuer}/.well-known/openid-configuration\"\n",
+        random::cookie_secret(),
+    )
+}
+
+/// Readable by nobody else: it holds the secrets.
+fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+fn serve_arguments(demo: &Demo, config: PathBuf, app: SocketAddr) -> Serve {
+    Serve {
+        config,
+        listen: None,
+        upstream: Some(format!("http://{app}")),
+        upstream_timeout: Duration::from_secs(60),
+        admin: None,
+        tls_cert: None,
+        tls_key: None,
+        // Whoever stops a demo wants it gone.
+        grace: Duration::from_secs(1),
+        common: demo.common.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_will_do() {
+        for address in ["127.0.0.1:8501", "127.9.9.9:1", "[::1]:8501"] {
+            assert!(loopback(address).is_ok(), "{address}");
+        }
+        for address in ["0.0.0.0:8501", "192.0.2.1:80", "[::]:80", "localhost:8501", "8501"] {
+            assert!(loopback(address).is_err(), "{address}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_has_six_lines_and_a_secret_of_its_own() {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8501));
+        let (one, other) = (secrets_toml("http://127.0.0.1:9", listen), secrets_toml("http://127.0.0.1:9", listen));
+        assert_eq!(one.lines().count(), 6);
+        assert_ne!(one, other);
+    }
+}

@@ -1,0 +1,35 @@
+//! The edge proxy: HTTP in front of one application, with the login decided by the component.
+//!
+//! This crate decides nothing about logins. It speaks HTTP (Pingora), asks the filter about every request (by
+//! `vestibule-wasmtime`) and does exactly what the answer says:
+//!
+//! ```text
+//! peer ──► listener ──► proxy ──► decider (component) ──► forward: edits, X-Forwarded-* ──► upstream
+//!                         ▲             │                                                      │
+//!                         │             └──► respond: the filter's own page or redirect        │
+//!                         └──────────────────────── streamed response ◄────────────────────────┘
+//! ```
+//!
+//! Whatever fails on the way is answered with a page; nothing that fails lets a request through.
+
+pub mod active;
+pub mod admin;
+pub mod arguments;
+pub mod check;
+pub mod component;
+pub mod connection;
+pub mod decider;
+pub mod demo;
+pub mod failure;
+pub mod forwarded;
+pub mod forwarding;
+pub mod listener;
+pub mod log;
+pub mod proxy;
+pub mod random;
+pub mod reload;
+pub mod request_head;
+pub mod serve;
+pub mod tls;
+mod upgrade_socket;
+pub mod upstream;

@@ -1,0 +1,89 @@
+//! `vestibule serve`: reads the configuration, listens, and keeps going until told to stop.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use tokio::signal::unix::{SignalKind, signal};
+use vestibule_wasmtime::{FilterComponent, Runtime, RuntimeOptions};
+
+use crate::arguments::{Common, Serve};
+use crate::component;
+use crate::listener::Listener;
+use crate::proxy::Edge;
+use crate::reload::{self, Source};
+use crate::{admin, tls};
+
+/// The port of Streamlit, and of the six-line example.
+pub const DEFAULT_PORT: u16 = 8501;
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Whatever keeps it from starting; the message names the remedy.
+pub async fn run(arguments: &Serve) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    until(arguments, None, stop).await
+}
+
+/// Serves until `stop` resolves, on `listener` if there is one already.
+///
+/// # Errors
+/// As [`run`].
+pub async fn until(arguments: &Serve, listener: Option<Listener>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let acceptor = match (&arguments.tls_cert, &arguments.tls_key) {
+        (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)?),
+        _ => None,
+    };
+    let component = compile(&arguments.common)?;
+    let source = Source {
+        component,
+        path: arguments.config.clone(),
+        upstream: arguments.upstream.clone(),
+        upstream_timeout: arguments.upstream_timeout,
+    };
+
+    let listener = match (listener, &arguments.listen) {
+        (Some(listener), _) => listener,
+        (None, Some(address)) => Listener::bind(address).await?,
+        (None, None) => Listener::bind(&source.listen_address(DEFAULT_PORT).await?).await?,
+    };
+    let port = listener.address().port();
+    // Before it is loaded: a change in between is found at the first look.
+    let seen = source.fingerprint().await;
+    let current = Arc::new(ArcSwap::from_pointee(source.load(port).await?));
+    let admin = match &arguments.admin {
+        Some(address) => Some(tokio::spawn(admin::serve(address).await?)),
+        None => None,
+    };
+    let reloading = tokio::spawn(reload::keep_current(source, port, seen, current.clone())?);
+
+    let (scheme, address) = (if acceptor.is_some() { "https" } else { "http" }, listener.address());
+    tracing::info!(code = "listener.listening", address = %address, "listening on {scheme}://{address}");
+    let edge = Edge::new(current, acceptor.is_some());
+    listener.serve(edge, acceptor, stop, arguments.grace).await;
+
+    reloading.abort();
+    if let Some(admin) = admin {
+        admin.abort();
+    }
+    tracing::info!(code = "listener.stopped", "stopped");
+    Ok(())
+}
+
+/// Finds and compiles the component.
+///
+/// # Errors
+/// There is none, or it is not a component that this program understands.
+pub fn compile(common: &Common) -> anyhow::Result<FilterComponent> {
+    let path = component::find(common.component.as_deref())?;
+    let runtime = Runtime::new(&RuntimeOptions::default()).context("no WebAssembly runtime")?;
+    FilterComponent::from_file(&runtime, &path, common.cache.as_deref())
+        .with_context(|| format!("{}: the component cannot be used; run `make build`", path.display()))
+}

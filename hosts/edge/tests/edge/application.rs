@@ -1,0 +1,148 @@
+//! The application behind the edge: reads and writes HTTP/1.1 as it is on the wire, so that nothing is hidden.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::raw::{Head, Wire};
+
+/// What tests watch and steer it by.
+#[derive(Default)]
+pub struct Controls {
+    /// Requests received.
+    pub requests: AtomicUsize,
+    /// Connections accepted.
+    pub connections: AtomicUsize,
+    /// Lets `/slow` and `/hang` go on.
+    pub release: Notify,
+    /// `/slow` and `/hang` have a request, or `/upload` has the first bytes of a body.
+    pub started: Notify,
+}
+
+pub struct Application {
+    pub address: SocketAddr,
+    pub controls: Arc<Controls>,
+}
+
+impl Application {
+    pub async fn start() -> Self {
+        Self::listen(None).await
+    }
+
+    pub async fn start_tls(acceptor: TlsAcceptor) -> Self {
+        Self::listen(Some(acceptor)).await
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn requests(&self) -> usize {
+        self.controls.requests.load(Ordering::SeqCst)
+    }
+
+    pub fn connections(&self) -> usize {
+        self.controls.connections.load(Ordering::SeqCst)
+    }
+
+    async fn listen(tls: Option<TlsAcceptor>) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = socket.local_addr().expect("an address");
+        let controls = Arc::new(Controls::default());
+        let shared = controls.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = socket.accept().await {
+                shared.connections.fetch_add(1, Ordering::SeqCst);
+                let (controls, tls) = (shared.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, &controls).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, &controls).await;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, controls }
+    }
+}
+
+/// One connection: `None` from [`respond`] closes it.
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(stream: S, controls: &Controls) {
+    let mut wire = Wire::new(stream);
+    while let Some(head) = wire.read_head().await {
+        controls.requests.fetch_add(1, Ordering::SeqCst);
+        if head.target() == "/ws" {
+            return echo(wire, &head).await;
+        }
+        if respond(&mut wire, &head, controls).await.is_none() {
+            return;
+        }
+    }
+}
+
+async fn respond<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, head: &Head, controls: &Controls) -> Option<()> {
+    let path = head.target().split('?').next().unwrap_or_default().to_owned();
+    match path.as_str() {
+        "/upload" => {
+            let length = head.content_length();
+            let mut read = 0;
+            while read < length {
+                read += wire.read_some(length - read).await?;
+                controls.started.notify_one();
+            }
+            answer(wire, &read.to_string()).await
+        }
+        "/slow" => {
+            wire.stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n").await.ok()?;
+            wire.stream.flush().await.ok()?;
+            controls.started.notify_one();
+            controls.release.notified().await;
+            wire.stream.write_all(b"4\r\nlast\r\n0\r\n\r\n").await.ok()
+        }
+        "/hang" => {
+            controls.started.notify_one();
+            controls.release.notified().await;
+            answer(wire, "at last").await
+        }
+        _ => {
+            wire.skip(head.content_length()).await?;
+            answer(wire, &head.text).await
+        }
+    }
+}
+
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, body: &str) -> Option<()> {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nSet-Cookie: app=1\r\n\r\n", body.len());
+    wire.stream.write_all(head.as_bytes()).await.ok()?;
+    wire.stream.write_all(body.as_bytes()).await.ok()?;
+    wire.stream.flush().await.ok()
+}
+
+/// Upgrades to WebSocket and sends every message back.
+async fn echo<S: AsyncRead + AsyncWrite + Unpin + Send>(mut wire: Wire<S>, head: &Head) {
+    let accept = derive_accept_key(head.values("sec-websocket-key").join("").as_bytes());
+    let response =
+        format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n");
+    if wire.stream.write_all(response.as_bytes()).await.is_err() {
+        return;
+    }
+    let mut socket = WebSocketStream::from_raw_socket(wire.stream, Role::Server, None).await;
+    while let Some(Ok(message)) = socket.next().await {
+        if message.is_close() || socket.send(message).await.is_err() {
+            return;
+        }
+    }
+}

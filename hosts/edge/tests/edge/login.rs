@@ -1,0 +1,277 @@
+//! The program with the real component and a real provider.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use futures::{SinkExt as _, StreamExt as _};
+use reqwest::{StatusCode, Url};
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{self, Message};
+use vestibule_dev_provider::{Options, Provider, Running};
+
+use crate::application::Application;
+use crate::browser::Browser;
+use crate::program::{self, Program};
+use crate::raw::{Head, Wire};
+use crate::tls::Identity;
+
+/// A secret in the configuration, to be looked for where it must not be.
+const COOKIE_SECRET: &str = "not-for-the-log-bTr3Vq0nXw8sKd5yLz2e";
+
+/// Provider, application and edge.
+struct Site {
+    provider: Running,
+    app: Application,
+    program: Program,
+    config: PathBuf,
+    address: std::net::SocketAddr,
+    _folder: TempDir,
+}
+
+impl Site {
+    async fn start() -> Self {
+        Self::start_with(Application::start().await, "http", &[], &[]).await
+    }
+
+    async fn start_with(app: Application, scheme: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let provider = Provider::start(Options::default()).await.expect("a provider");
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("secrets.toml");
+        let upstream = format!("{scheme}://localhost:{}", app.address.port());
+        std::fs::write(&config, secrets_toml(&provider, &upstream)).expect("written");
+        let mut all = vec!["serve", "--config", text(&config), "--listen", "127.0.0.1:0"];
+        all.extend(arguments);
+        let mut program = Program::start(&all, environment);
+        let listening = program.wait_for("listener.listening").await;
+        let address = listening["address"].as_str().and_then(|address| address.parse().ok()).expect("an address");
+        Self { provider, app, program, config, address, _folder: folder }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+fn secrets_toml(provider: &Running, upstream: &str) -> String {
+    format!(
+        "[auth]\nredirect_uri = \"http://127.0.0.1:{{port}}/oauth2callback\"\ncookie_secret = \"{COOKIE_SECRET}\"\n\
+         client_id = \"vestibule-demo\"\nclient_secret = \"vestibule-demo-secret\"\nserver_metadata_url = \"{}\"\n\
+         [vestibule]\nupstream = \"{upstream}\"\n",
+        provider.metadata_url()
+    )
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of text")
+}
+
+#[tokio::test]
+async fn a_person_logs_in_and_out() {
+    let site = Site::start().await;
+    let browser = Browser::new();
+    let deep = site.url("/reports/2026?x=1&y=%2F");
+
+    let page = browser.log_in(&deep, "alice").await;
+    assert_eq!((page.status, page.url.as_str()), (StatusCode::OK, deep.as_str()), "{}", page.body);
+    let received = Head::echoed(page.body);
+    assert_eq!(received.target(), "/reports/2026?x=1&y=%2F");
+    assert_eq!(received.values("x-forwarded-email"), ["alice@example.com"]);
+    // The provider's cookie is here too: both are one host, and cookies know no ports.
+    let cookies = received.values("cookie").join("; ");
+    let ours = cookies.split("; ").find(|cookie| !cookie.starts_with("vestibule-dev-provider-"));
+    assert_eq!(ours, None, "our cookies are not the application's");
+
+    let user = browser.fetch(&site.url("/auth/user")).await;
+    let user: Value = serde_json::from_str(&user.body).unwrap_or_else(|error| panic!("{error}: {}", user.body));
+    assert_eq!(user["email"], "alice@example.com");
+
+    browser.open(&site.url("/auth/logout")).await;
+    let before = site.app.requests();
+    let asked = browser.open(&deep).await;
+    assert!(asked.url.path().ends_with("/authorize") || asked.url.path() == "/oauth2callback", "still logged in: {asked:?}");
+    assert_eq!(site.app.requests(), before);
+
+    site.program.signal(Signal::TERM);
+    let (code, log) = site.program.ended().await;
+    assert_eq!(code, Some(0));
+    let log = log.join("\n");
+    for secret in ["code=", "state=", COOKIE_SECRET, "vestibule-demo-secret", "eyJ"] {
+        assert!(!log.contains(secret), "{secret} in the log:\n{log}");
+    }
+    site.provider.shutdown().await;
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_a_login() {
+    let site = Site::start().await;
+    let browser = Browser::new();
+    let refused = browser.fetch(&site.url("/data.json")).await;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    assert!(refused.body.contains("/auth/login"), "{}", refused.body);
+
+    let spoofed =
+        format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Forwarded-User: alice\r\nX-Forwarded-Email: alice@example.com\r\n\r\n", site.address);
+    let (head, _) = Wire::connect(site.address).await.exchange(&spoofed).await.expect("a response");
+    assert_ne!(head.status(), 200);
+
+    let url = format!("ws://{}/ws", site.address);
+    let tungstenite::Error::Http(response) = tokio_tungstenite::connect_async(url).await.expect_err("not logged in") else {
+        panic!("the answer to an upgrade is a response");
+    };
+    assert_eq!(response.status().as_u16(), 401);
+    assert_eq!(site.app.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_websocket_opens_with_the_session() {
+    let site = Site::start().await;
+    let browser = Browser::new();
+    browser.log_in(&site.url("/"), "alice").await;
+
+    let mut request = format!("ws://{}/ws", site.address).into_client_request().expect("a request");
+    let url: Url = site.url("/ws").parse().expect("a URL");
+    request.headers_mut().insert("cookie", browser.cookies(&url).parse().expect("a value"));
+    request.headers_mut().insert("origin", site.url("").parse().expect("a value"));
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("an upgrade");
+    socket.send(Message::text("hello")).await.expect("sent");
+    assert_eq!(socket.next().await.expect("an echo").expect("a message"), Message::text("hello"));
+}
+
+#[tokio::test]
+async fn a_configuration_is_replaced_while_running() {
+    let mut site = Site::start().await;
+    let browser = Browser::new();
+    browser.log_in(&site.url("/"), "alice").await;
+    let mut kept = Wire::connect(site.address).await;
+    let url: Url = site.url("/").parse().expect("a URL");
+    let request = format!("GET / HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\n\r\n", site.address, browser.cookies(&url));
+    assert_eq!(kept.exchange(&request).await.expect("a response").0.status(), 200);
+
+    // Found by looking at the file.
+    std::fs::write(&site.config, "[auth]\nredirect_uri = 7\n").expect("written");
+    site.program.wait_for("configuration.fault").await;
+    site.program.wait_for("configuration.kept").await;
+    assert_eq!(kept.exchange(&request).await.expect("a response").0.status(), 200, "the old one stays in use");
+
+    let other = Application::start().await;
+    std::fs::write(&site.config, secrets_toml(&site.provider, &other.url())).expect("written");
+    site.program.signal(Signal::HUP);
+    site.program.wait_for("configuration.reloaded").await;
+    let before = site.app.requests();
+    let (head, _) = kept.exchange(&request).await.expect("a response on the same connection");
+    assert_eq!((head.status(), other.requests(), site.app.requests()), (200, 1, before));
+}
+
+#[tokio::test]
+async fn a_stop_lets_requests_finish_within_the_grace() {
+    let site = Site::start().await;
+    let browser = Browser::new();
+    browser.log_in(&site.url("/"), "alice").await;
+    let url: Url = site.url("/slow").parse().expect("a URL");
+    let request = format!("GET /slow HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\n\r\n", site.address, browser.cookies(&url));
+    let mut peer = Wire::connect(site.address).await;
+    peer.stream.write_all(request.as_bytes()).await.expect("sent");
+    peer.read_until("first").await.expect("the first bytes");
+
+    let mut program = site.program;
+    program.signal(Signal::TERM);
+    program.wait_for("listener.stopping").await;
+    site.app.controls.release.notify_one();
+    peer.read_until("last").await.expect("the last bytes");
+    let since = Instant::now();
+    let (code, _) = program.ended().await;
+    assert_eq!(code, Some(0));
+    assert!(since.elapsed() < Duration::from_secs(8), "it waited for its grace: {:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn an_application_behind_tls_is_verified() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (known, unknown) = (Identity::new(), Identity::new());
+    let trusted = folder.path().join("ca.pem");
+    std::fs::write(&trusted, known.certificate_pem()).expect("written");
+    for (identity, status) in [(&known, StatusCode::OK), (&unknown, StatusCode::BAD_GATEWAY)] {
+        let app = Application::start_tls(identity.acceptor()).await;
+        let site = Site::start_with(app, "https", &[], &[("SSL_CERT_FILE", text(&trusted))]).await;
+        let page = Browser::new().log_in(&site.url("/"), "alice").await;
+        assert_eq!(page.status, status, "{}", page.body);
+        assert_eq!(site.app.requests(), usize::from(status == StatusCode::OK));
+    }
+}
+
+#[tokio::test]
+async fn health_is_told_on_the_admin_address_only() {
+    let mut site = Site::start_with(Application::start().await, "http", &["--admin", "127.0.0.1:0"], &[]).await;
+    let admin = site.program.written.iter().find(|line| line.contains("admin.listening")).expect("an admin address");
+    let admin: Value = serde_json::from_str(admin).expect("JSON");
+    let browser = Browser::new();
+    let url = |path: &str| format!("http://{}{path}", admin["address"].as_str().expect("an address"));
+    assert_eq!(browser.fetch(&url("/healthz")).await.status, StatusCode::OK);
+    assert_eq!(browser.fetch(&url("/")).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(browser.fetch(&site.url("/healthz")).await.status, StatusCode::UNAUTHORIZED);
+    site.program.wait_for("request").await;
+}
+
+#[tokio::test]
+async fn check_prints_every_fault() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("secrets.toml");
+    std::fs::write(&config, "[auth]\nredirect_uri = \"ftp://x\"\ncookie_secret = \"xxx\"\nclient_id = \"a\"\n").expect("written");
+    let component = program::component();
+    let arguments = ["check", "--config", text(&config), "--component", text(&component)];
+    let output = program::run(&arguments).await;
+    let faults = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(1), "{faults}");
+    for (key, line) in [("redirect_uri", 2), ("cookie_secret", 3)] {
+        let place = format!("secrets.toml:{line}: auth.{key}");
+        assert!(faults.contains(&place), "{place} not in:\n{faults}");
+    }
+
+    let provider = Provider::start(Options::default()).await.expect("a provider");
+    std::fs::write(&config, secrets_toml(&provider, "http://127.0.0.1:1")).expect("written");
+    let output = program::run(&arguments).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn a_cookie_secret_is_fresh() {
+    let (one, other) = (program::run(&["cookie-secret"]).await, program::run(&["cookie-secret"]).await);
+    assert!(one.status.success() && one.stdout.len() > 40 && one.stdout != other.stdout);
+}
+
+#[tokio::test]
+async fn a_component_that_is_not_there_is_told_with_the_remedy() {
+    let output = program::run(&["check", "--component", "no/such.wasm"]).await;
+    let message = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(message.contains("no/such.wasm") && message.contains("make build"), "{message}");
+}
+
+#[tokio::test]
+async fn the_demo_lets_somebody_in() {
+    let mut program = Program::start(&["demo", "--listen", "127.0.0.1:0"], &[]);
+    program.wait_for("listener.listening").await;
+    let mut url = None;
+    while url.is_none() {
+        let line = program.output.next_line().await.expect("text").expect("a line with the address");
+        url = line.split_whitespace().find(|word| line.starts_with("Open") && word.starts_with("http://")).map(str::to_owned);
+    }
+    let page = Browser::new().log_in(&format!("{}/reports/2026?x=1", url.expect("an address")), "chloe").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    assert!(page.body.contains("chloe@example.com") && page.body.contains("/reports/2026?x=1"), "{}", page.body);
+
+    program.signal(Signal::INT);
+    assert_eq!(program.ended().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn the_demo_refuses_to_be_reached_from_elsewhere() {
+    let output = program::run(&["demo", "--listen", "0.0.0.0:0"]).await;
+    let message = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(message.contains("loopback"), "{message}");
+}

@@ -1,0 +1,16 @@
+//! The edge as its peers see it: over real sockets, before a scripted filter and before the real one.
+
+#![expect(clippy::expect_used, reason = "a step that fails ends its test, and says which one it was")]
+#![expect(unreachable_pub, reason = "what the modules of this one program share has no outside to be hidden from")]
+
+mod application;
+mod browser;
+mod forwarding;
+mod lifecycle;
+mod login;
+mod program;
+mod raw;
+mod scripted;
+mod streaming;
+mod tls;
+mod upgrade;

@@ -1,0 +1,101 @@
+//! The program as an operator runs it: started, watched by its log, told by signals.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+
+/// More than a step takes on a machine that compiles something else at the same time.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub struct Program {
+    child: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    pub output: Lines<BufReader<ChildStdout>>,
+    /// Every line of the log so far.
+    pub written: Vec<String>,
+}
+
+impl Program {
+    /// Starts `vestibule` with a JSON log.
+    pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = command(arguments)
+            .args(["--log", "json", "--component"])
+            .arg(component())
+            .arg("--cache")
+            .arg(cache())
+            .envs(environment.iter().copied())
+            .env("VESTIBULE_LOG", "info,vestibule=debug,vestibule_edge=debug,vestibule_wasmtime=debug")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the program starts");
+        let log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let output = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        Self { child, log, output, written: Vec::new() }
+    }
+
+    /// Waits for the next line of the log with `code`.
+    pub async fn wait_for(&mut self, code: &str) -> Value {
+        let found = async {
+            while let Some(line) = self.log.next_line().await.expect("a log of text") {
+                self.written.push(line.clone());
+                let entry: Value = serde_json::from_str(&line).unwrap_or_default();
+                if entry["code"] == code {
+                    return Some(entry);
+                }
+            }
+            None
+        };
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        found.ok().flatten().unwrap_or_else(|| panic!("no line with {code} in:\n{}", self.written.join("\n")))
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let id = self.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).expect("it runs");
+        kill_process(id, signal).expect("it takes signals");
+    }
+
+    /// Waits for its end and returns the exit code and the whole log.
+    pub async fn ended(mut self) -> (Option<i32>, Vec<String>) {
+        let rest = async {
+            while let Some(line) = self.log.next_line().await.expect("a log of text") {
+                self.written.push(line);
+            }
+            self.child.wait().await.expect("a status")
+        };
+        let status = tokio::time::timeout(PATIENCE, rest).await.expect("an end");
+        (status.code(), self.written)
+    }
+}
+
+/// Runs a command of `vestibule` that ends by itself.
+pub async fn run(arguments: &[&str]) -> Output {
+    command(arguments).output().await.expect("the program starts")
+}
+
+/// The component that `make build` makes.
+pub fn component() -> PathBuf {
+    let path = match std::env::var_os("VESTIBULE_COMPONENT") {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/vestibule.wasm"),
+    };
+    assert!(path.is_file(), "{}: no component there; run `make build`, or set VESTIBULE_COMPONENT", path.display());
+    path
+}
+
+/// Compiled once for all tests.
+fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("component-cache")
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    command.args(arguments);
+    command
+}

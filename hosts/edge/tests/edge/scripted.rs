@@ -1,0 +1,111 @@
+//! The edge in this process, before a filter that does what a test says.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use pingora::listeners::tls::Acceptor;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use vestibule_edge::active::Active;
+use vestibule_edge::decider::{Decider, Undecided};
+use vestibule_edge::listener::Listener;
+use vestibule_edge::proxy::Edge;
+use vestibule_edge::upstream::Upstream;
+use vestibule_wasmtime::{Decision, Forward, Outcome, RequestHead, Response};
+
+/// The grace of edges in tests: long enough for what must finish, short enough to wait for.
+pub const GRACE: Duration = Duration::from_secs(5);
+/// The longest silence of an application where that is not what is tested.
+const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(60);
+
+type Rule = dyn Fn(&RequestHead, Option<&[u8]>) -> Result<Outcome, Undecided> + Send + Sync;
+
+/// Decides by a closure.
+pub struct Script(Box<Rule>);
+
+impl Script {
+    pub fn new(rule: impl Fn(&RequestHead, Option<&[u8]>) -> Result<Outcome, Undecided> + Send + Sync + 'static) -> Self {
+        Self(Box::new(rule))
+    }
+
+    /// Forwards everything as Alice, and anonymous identity headers never.
+    pub fn alice() -> Self {
+        Self::new(|_, _| Ok(Outcome::Forward(alice())))
+    }
+}
+
+#[async_trait]
+impl Decider for Script {
+    async fn decide(&self, head: RequestHead, body: Option<Vec<u8>>) -> Result<Decision, Undecided> {
+        let outcome = self.0(&head, body.as_deref())?;
+        Ok(Decision { outcome, events: Vec::new() })
+    }
+}
+
+pub fn alice() -> Forward {
+    Forward {
+        remove_headers: vec!["X-Forwarded-User".into(), "x_forwarded_user".into()],
+        set_headers: vec![("X-Forwarded-User".into(), b"alice".to_vec())],
+        response_headers: vec![("Set-Cookie".into(), b"session=renewed".to_vec())],
+        expires_at: None,
+    }
+}
+
+pub fn answer(status: u16, body: &str) -> Outcome {
+    let headers = vec![("Content-Type".into(), b"text/plain".to_vec())];
+    Outcome::Respond(Response { status, headers, body: body.as_bytes().to_vec() })
+}
+
+pub struct ScriptedEdge {
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<()>,
+}
+
+impl ScriptedEdge {
+    pub async fn start(script: Script, upstream: &str) -> Self {
+        Self::start_with(script, upstream, UPSTREAM_TIMEOUT, None).await
+    }
+
+    pub async fn start_tls(script: Script, upstream: &str, tls: Acceptor) -> Self {
+        Self::start_with(script, upstream, UPSTREAM_TIMEOUT, Some(tls)).await
+    }
+
+    /// One whose patience with the application is short.
+    pub async fn start_impatient(script: Script, upstream: &str) -> Self {
+        Self::start_with(script, upstream, Duration::from_millis(300), None).await
+    }
+
+    async fn start_with(script: Script, upstream: &str, timeout: Duration, tls: Option<Acceptor>) -> Self {
+        let active = Active {
+            decider: Box::new(script),
+            upstream: Upstream::parse(upstream, timeout).expect("an address"),
+            public_origin: "http://localhost:8501".into(),
+        };
+        let edge = Edge::new(Arc::new(ArcSwap::from_pointee(active)), tls.is_some());
+        let listener = Listener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.address();
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async move {
+            // A dropped edge serves on: its test is over.
+            if stopped.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let served = tokio::spawn(listener.serve(edge, tls, stopped, GRACE));
+        Self { address, stop: Some(stop), served }
+    }
+
+    /// Tells it to stop, without waiting.
+    pub fn stop(&mut self) {
+        self.stop.take().expect("stopped once").send(()).expect("it runs");
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(self) {
+        self.served.await.expect("it ends without a panic");
+    }
+}

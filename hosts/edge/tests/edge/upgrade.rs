@@ -1,0 +1,79 @@
+//! WebSocket through the edge: let through, decided on, and ended with the session.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures::{SinkExt as _, StreamExt as _};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use vestibule_wasmtime::{Forward, Outcome};
+
+use crate::application::Application;
+use crate::raw::Wire;
+use crate::scripted::{Script, ScriptedEdge, alice, answer};
+
+/// More than any test may take to see a connection end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn connect(edge: &ScriptedEdge) -> tungstenite::Result<WebSocketStream<MaybeTlsStream<TcpStream>>> {
+    tokio_tungstenite::connect_async(format!("ws://{}/ws", edge.address)).await.map(|(socket, _)| socket)
+}
+
+#[tokio::test]
+async fn messages_pass_both_ways() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::alice(), &app.url()).await;
+    let mut socket = connect(&edge).await.expect("an upgrade");
+    for text in ["hello", &"x".repeat(200_000)] {
+        socket.send(Message::text(text)).await.expect("sent");
+        assert_eq!(socket.next().await.expect("an echo").expect("a message"), Message::text(text));
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_is_decided_like_any_request() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::new(|_, _| Ok(answer(401, "log in"))), &app.url()).await;
+    let error = connect(&edge).await.expect_err("not logged in");
+    let tungstenite::Error::Http(response) = error else { panic!("{error}") };
+    assert_eq!((response.status(), app.connections()), (tungstenite::http::StatusCode::UNAUTHORIZED, 0));
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_ends_with_its_session() {
+    let app = Application::start().await;
+    let script = Script::new(|_, _| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+        Ok(Outcome::Forward(Forward { expires_at: Some(now + 2), ..alice() }))
+    });
+    let edge = ScriptedEdge::start(script, &app.url()).await;
+    let mut socket = connect(&edge).await.expect("an upgrade");
+    socket.send(Message::text("hello")).await.expect("sent");
+    socket.next().await.expect("an echo").expect("a message");
+    let end = tokio::time::timeout(PATIENCE, socket.next()).await.expect("an end");
+    assert!(end.is_none_or(|message| message.is_err()), "the connection is closed, nothing is said");
+}
+
+/// The bytes after a refused upgrade are a request like any other: nothing may be smuggled past the filter.
+#[tokio::test]
+async fn a_request_after_a_refused_upgrade_is_decided() {
+    let app = Application::start().await;
+    let script = Script::new(|head, _| Ok(if head.path_with_query == "/open" { Outcome::Forward(alice()) } else { answer(401, "") }));
+    let edge = ScriptedEdge::start(script, &app.url()).await;
+    let mut peer = Wire::connect(edge.address).await;
+    let upgrade = "GET /open HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let (head, _) = peer.exchange(upgrade).await.expect("a refusal of the application");
+    assert_eq!(head.status(), 200);
+    // Or the edge has closed the connection: then there is no second request either.
+    if let Some((head, _)) = peer.exchange("GET /closed HTTP/1.1\r\nHost: h\r\n\r\n").await {
+        assert_eq!(head.status(), 401);
+    }
+
+    let smuggled = format!("{upgrade}GET /closed HTTP/1.1\r\nHost: h\r\n\r\n");
+    let mut peer = Wire::connect(edge.address).await;
+    peer.exchange(&smuggled).await.expect("a response to the first");
+    if let Some(head) = peer.read_head().await {
+        assert_eq!(head.status(), 401);
+    }
+    assert_eq!(app.requests(), 2, "only the upgrades have arrived");
+}
