@@ -1,0 +1,28 @@
+# `make help` lists the targets. Each sets up what it needs, and says how when it may not.
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test e2e bench lint clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 14
+
+build: ## make dist/vestibule.wasm (the component) and dist/vestibule (the program)
+	@scripts/build.sh
+
+demo: build ## run the edge, a provider and a sample application: open the URL and log in
+	@dist/vestibule demo --cache target/component-cache
+
+test: build ## run all tests but those in a browser
+	@scripts/test.sh
+
+e2e: build ## run the tests against oidc-provider from npm, and in Chromium
+	@scripts/e2e.sh
+
+bench: build ## compare decisions in the component with the same core compiled natively
+	@cargo bench --package vestibule
+
+lint: ## check formatting, lints, dependencies and documentation
+	@scripts/lint.sh
+
+clean: ## remove everything that was built
+	rm -rf target dist e2e/node_modules e2e/screenshots

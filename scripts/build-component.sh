@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Builds the component, dist/vestibule.wasm, for wasm32-wasip2. Ways to a toolchain that can, in this order:
+#
+#   rustup   the target is installed, or rustup can add it
+#   debian   Debian's rustc-web, which compiles the standard library for the target from its own sources
+#
+# The way that was taken is kept in target/wasm/way, so that a build does not try for a download again each time;
+# WASM_TOOLCHAIN=rustup or =debian chooses one, `make clean` forgets.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/packages.sh
+
+target=wasm32-wasip2
+# Its own folder: two toolchains in one would compile everything anew at each change of hands.
+target_dir=$PWD/target/wasm
+# A mirror that does not answer must not hold up the other way.
+rustup_seconds=120
+debian_packages=(rustc-web cargo-web rust-web-src rust-web-llvm wasi-libc)
+
+main() {
+  local way
+  way=$(choose)
+  case $way in
+    rustup) build_with_rustup ;;
+    debian) build_with_debian ;;
+    *)
+      echo "error: WASM_TOOLCHAIN is '$way'; write rustup or debian, or leave it unset" >&2
+      exit 1
+      ;;
+  esac
+  mkdir -p "$target_dir"
+  echo "$way" >"$target_dir/way"
+  scripts/install-artefact.sh "$target_dir/$target/component/vestibule.wasm" dist/vestibule.wasm
+}
+
+# Prints the way; says on stderr why.
+choose() {
+  if [ -n "${WASM_TOOLCHAIN:-}" ]; then
+    echo "$WASM_TOOLCHAIN"
+  elif rustup_has_target; then
+    echo rustup
+  elif [ "$(cat "$target_dir/way" 2>/dev/null)" = debian ] && debian_is_installed; then
+    echo debian
+  elif rustup_adds_target; then
+    echo "      rustup has added the target $target" >&2
+    echo rustup
+  elif debian_is_installed; then
+    echo debian
+  elif command -v apt-get >/dev/null; then
+    install_packages "the component (Rust for $target)" "${debian_packages[@]}" lld >&2 || exit 1
+    echo debian
+  else
+    echo "error: no Rust toolchain for $target: run 'rustup target add $target', or on Debian install ${debian_packages[*]}" >&2
+    exit 1
+  fi
+}
+
+rustup_has_target() {
+  [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]
+}
+
+rustup_adds_target() {
+  command -v rustup >/dev/null || return 1
+  echo "      asking rustup for the target $target (at most $rustup_seconds s)" >&2
+  timeout "$rustup_seconds" rustup --quiet target add "$target" >/dev/null 2>&1 && rustup_has_target
+}
+
+debian_is_installed() {
+  dpkg-query --show --showformat='${db:Status-Status}\n' "${debian_packages[@]}" 2>/dev/null | grep -cx installed | grep -qx "${#debian_packages[@]}"
+}
+
+build_with_rustup() {
+  echo "      by rustup's toolchain, $(rustc --version)$(first_time 2)"
+  RUSTFLAGS=$(rust_flags) cargo rustc "${cargo_arguments[@]}" -- "${link_arguments[@]}"
+}
+
+build_with_debian() {
+  debian_is_installed || install_packages "the component (Rust for $target)" "${debian_packages[@]}" lld
+  echo "      by Debian's toolchain, $(/usr/bin/rustc --version), with its standard library from source$(first_time 4)"
+  # -Zbuild-std is what RUSTC_BOOTSTRAP is for: Debian has no compiled standard library for the target.
+  PATH=$(linker_folders):$PATH RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc RUSTFLAGS="-L /usr/lib/wasm32-wasi $(rust_flags)" \
+    /usr/bin/cargo rustc -Zbuild-std=std,panic_abort "${cargo_arguments[@]}" -- "${link_arguments[@]}"
+}
+
+first_time() {
+  [ -e dist/vestibule.wasm ] || echo "; the first time about $1 minutes on 2 cores"
+}
+
+# Where wasm-ld is: with rustup's toolchain, else Debian's lld. wasm-component-ld comes with rustc-web.
+linker_folders() {
+  local sysroot host folder
+  sysroot=$(rustc --print sysroot)
+  host=$(rustc -vV | sed -n 's/^host: //p')
+  for folder in "$sysroot/lib/rustlib/$host/bin/gcc-ld" /usr/lib/llvm-*/bin /usr/bin; do
+    if [ -x "$folder/wasm-ld" ]; then
+      echo "$sysroot/lib/rustlib/$host/bin:$folder"
+      return
+    fi
+  done
+  echo "error: no wasm-ld; install Debian's package lld" >&2
+  return 1
+}
+
+# Those that the dependencies are compiled with too. Every host has SIMD on by default.
+rust_flags() {
+  echo "-C target-feature=+simd128"
+}
+
+cargo_arguments=(
+  --profile component -p vestibule --lib --crate-type cdylib
+  --target "$target" --target-dir "$target_dir"
+)
+
+# Without an adapter for preview 1, a call to the system that src/component/preview1.rs does not answer fails the link.
+# The stand-ins answer what wasi-libc imports directly; a test reads the result's imports.
+link_arguments=(-C link-arg=--wasi-adapter=none)
+# rustup's wasi-libc imports these, Debian's none of them; a stand-in that nobody imports is left out.
+for interface in cli/environment cli/exit cli/{stdin,stdout,stderr} cli/terminal-{input,output,stdin,stdout,stderr} \
+  clocks/monotonic-clock io/{error,poll,streams}; do
+  link_arguments+=(-C "link-arg=--adapt=wasi:$interface@0.2.0=$PWD/scripts/guest/no_system.wat")
+done
+
+main

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Builds dist/vestibule.wasm and dist/vestibule. Quick when nothing has changed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ -x dist/vestibule ]; then first=""; else first=", first time about 12 minutes on 2 cores"; fi
+
+echo "[1/3] checking the tools"
+scripts/check-tools.sh
+
+echo "[2/3] building the component"
+scripts/build-component.sh
+
+echo "[3/3] building the native program (Pingora and Wasmtime$first)"
+cargo build --release --workspace --bins
+scripts/install-artefact.sh target/release/vestibule dist/vestibule

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Formatting, lints, dependencies, documentation; every warning is an error.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/packages.sh
+
+deny_version=0.20.2
+
+scripts/check-tools.sh
+
+echo "[1/4] formatting"
+cargo fmt --all --check
+
+echo "[2/4] clippy"
+cargo clippy --release --workspace --all-targets --quiet -- -D warnings
+
+echo "[3/4] dependencies"
+if ! command -v cargo-deny >/dev/null; then
+  echo "      installing cargo-deny $deny_version into target/tools (about 5 minutes on 2 cores)"
+  cargo install --quiet --locked --root target/tools --version "$deny_version" cargo-deny
+fi
+PATH=$PWD/target/tools/bin:$PATH
+cargo deny --log-level error check bans licenses sources
+# The database of advisories is a repository on GitHub.
+if timeout 60 git ls-remote --quiet https://github.com/rustsec/advisory-db HEAD >/dev/null 2>&1; then
+  cargo deny --log-level error check advisories
+else
+  echo "      NOT checked: advisories; their database (github.com/rustsec/advisory-db) cannot be reached from here"
+fi
+
+echo "[4/4] documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items --quiet
