@@ -4,6 +4,7 @@
 //! code for operators; [`Error::explanation`] is the one place where it becomes words for a person.
 
 use crate::http::{Malformed, OutboundError};
+use crate::oidc::cache::Failure;
 use crate::oidc::id_token::Rejected;
 
 /// Why a request did not get what it asked for.
@@ -13,6 +14,10 @@ pub enum Error {
     Malformed(#[from] Malformed),
     #[error("the method is not allowed here")]
     MethodNotAllowed,
+    #[error("this can only be visited, not fetched")]
+    NotVisited,
+    #[error("an upgrade was asked for by a page of another origin")]
+    ForeignOrigin,
     #[error("not logged in")]
     LoginRequired,
     #[error("no provider of that name is configured")]
@@ -81,6 +86,8 @@ impl Error {
         match self {
             Error::Malformed(_) => "request.malformed",
             Error::MethodNotAllowed => "request.method_not_allowed",
+            Error::NotVisited => "request.not_visited",
+            Error::ForeignOrigin => "request.foreign_origin",
             Error::LoginRequired => "request.login_required",
             Error::UnknownProvider => "login.unknown_provider",
             Error::AuthorizationResponse(_) => "callback.malformed",
@@ -108,13 +115,22 @@ impl Error {
             Error::MethodNotAllowed => 405,
             Error::LoginRequired => 401,
             Error::UnknownProvider => 404,
-            Error::AccessDenied => 403,
-            Error::ProviderReported(_) => 502,
+            Error::AccessDenied | Error::NotVisited | Error::ForeignOrigin => 403,
+            Error::ProviderReported(code) => match code.as_str() {
+                "temporarily_unavailable" | "server_error" => 503,
+                "login_required" | "interaction_required" | "account_selection_required" | "consent_required" => 403,
+                _ => 502,
+            },
             Error::Unreachable { .. } => 503,
             Error::Status { status, .. } if *status >= 500 || *status == 429 => 503,
             Error::Status { .. } | Error::Answer { .. } | Error::IdToken { .. } => 502,
             Error::SessionTooLarge { .. } | Error::NotLoaded => 500,
         }
+    }
+
+    /// What it means for what is remembered of the provider.
+    pub fn failure(&self) -> Failure {
+        if self.status() == 503 { Failure::Unavailable } else { Failure::Unacceptable }
     }
 
     /// Whether it is an operator's business rather than a person's at the browser.
@@ -126,6 +142,8 @@ impl Error {
     pub fn explanation(&self) -> Explanation {
         const AGAIN: &str = "Please log in again.";
         const LATER: &str = "Please try again in a minute. If it stays like this, tell whoever runs this application.";
+        const AGAIN_OR_TELL: &str =
+            "Please try again; if it happens again, tell whoever runs this application, and give them the reference number.";
         const OPERATOR: &str = "Please tell whoever runs this application, and give them the reference number.";
         let explain =
             |title, happened: &str, advice, offer_login| Explanation { title, happened: happened.to_owned(), advice, offer_login };
@@ -139,6 +157,12 @@ impl Error {
             Error::MethodNotAllowed => explain(
                 "This does not work here",
                 "This page can be visited, but nothing can be sent to it.",
+                "Go to the first page.",
+                false,
+            ),
+            Error::NotVisited | Error::ForeignOrigin => explain(
+                "This does not work here",
+                "This address is made to be visited from this application, not to be fetched by another page.",
                 "Go to the first page.",
                 false,
             ),
@@ -175,12 +199,9 @@ impl Error {
             Error::Status { .. } if self.status() == 503 => {
                 explain("The login is not available now", "The provider that checks logins has trouble of its own.", LATER, true)
             }
-            Error::Status { .. } | Error::Answer { .. } | Error::IdToken { .. } => explain(
-                "The login failed",
-                "The provider's answer could not be accepted, so you were not logged in.",
-                "Please try again; if it happens again, tell whoever runs this application, and give them the reference number.",
-                true,
-            ),
+            Error::Status { .. } | Error::Answer { .. } | Error::IdToken { .. } => {
+                explain("The login failed", "The provider's answer could not be accepted, so you were not logged in.", AGAIN_OR_TELL, true)
+            }
             Error::SessionTooLarge { .. } => explain(
                 "The login does not fit",
                 "The provider says more about you than a browser can keep (often a very long list of groups).",

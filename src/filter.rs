@@ -163,7 +163,17 @@ fn conclude(progress: Result<Progress, Error>, mut visit: Visit, context: &mut C
             response.body.clear();
         }
     }
+    visit.events.iter_mut().for_each(|event| event.message = one_line(&event.message));
     Step::Done(Decision { outcome, events: visit.events })
+}
+
+/// Longest message for the log, in characters.
+const MAX_MESSAGE: usize = 500;
+
+/// Providers have a part in some messages: no line of theirs begins in the log, and none goes on for ever.
+fn one_line(message: &str) -> String {
+    let printable = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    message.chars().take(MAX_MESSAGE).map(printable).collect()
 }
 
 fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>) -> Response {
@@ -178,7 +188,9 @@ fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>)
         pages::problem(error, error.explanation().offer_login.then_some(login.as_str()), Some(&reference))
     };
     match error.status() {
-        503 => response.with("retry-after", "5"),
+        // A callback is not to be repeated: its login attempt is spent.
+        503 if visit.may_repeat => response.with("retry-after", "5"),
+        401 => response.with("www-authenticate", &pages::challenge(config)),
         405 => response.with("allow", "GET, HEAD"),
         _ => response,
     }

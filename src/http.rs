@@ -3,13 +3,16 @@
 //! Normalisation is refusal: nothing is rewritten, so what was judged is byte for byte what the application receives.
 //! [`Request::parse`] applies these rules in order, and answers 400 (431 for the first) when one is broken:
 //!
-//! 1. At most [`MAX_HEADER_COUNT`] header fields and [`MAX_HEADER_BYTES`] of them.
-//! 2. The method is a token (RFC 9110 section 5.6.2); `CONNECT` and `TRACE` are not for applications.
-//! 3. The target is in origin form: it begins with `/`, has only visible ASCII, no `#` and no `\`.
+//! 1. At most [`MAX_HEADER_COUNT`] header fields (`Cookie` counts as one, however many lines HTTP/2 makes of it) and
+//!    [`MAX_HEADER_BYTES`] of them.
+//! 2. The method is a token (RFC 9110 section 5.6.2) of at most [`MAX_METHOD_BYTES`]; `CONNECT` and `TRACE` are not for applications.
+//! 3. The target is in origin form: it begins with `/`, has at most [`MAX_TARGET_BYTES`], only visible ASCII, no `#` and no `\`.
 //! 4. Its path has no dot segment, plain or percent-encoded, no encoded slash, backslash, control character or
 //!    malformed escape: servers disagree about what these mean.
 //! 5. There is exactly one authority: `Host` once, equal to that of an HTTP/2 or absolute-form request when both are there.
 //! 6. Header names are tokens; values have no control character other than tab.
+
+use std::fmt;
 
 use url::Url;
 
@@ -19,11 +22,17 @@ pub const MAX_HEADER_COUNT: usize = 128;
 /// Names and values together. Enough for two sessions at their budget.
 pub const MAX_HEADER_BYTES: usize = 64 * 1024;
 
+/// The longest that is registered has 17 (IANA HTTP Method Registry).
+pub const MAX_METHOD_BYTES: usize = 32;
+
+/// Four times what RFC 9110 section 4.1 asks every server to take.
+pub const MAX_TARGET_BYTES: usize = 32 * 1024;
+
 /// One header field: name and value as received.
 pub type Header = (String, Vec<u8>);
 
 /// The head of a request as the host received it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct RequestHead {
     pub method: String,
     /// Path and query, byte for byte as the application would receive them.
@@ -79,14 +88,18 @@ impl<'a> Request<'a> {
     /// Reads a request by the rules of this module.
     pub fn parse(head: &'a RequestHead) -> Result<Self, Malformed> {
         let bytes = head.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-        if head.headers.len() > MAX_HEADER_COUNT || bytes > MAX_HEADER_BYTES {
+        let fields = head.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("cookie")).count();
+        if fields > MAX_HEADER_COUNT || bytes > MAX_HEADER_BYTES {
             return Err(Malformed::HeadersTooLarge);
         }
-        if !is_token(&head.method) || head.method == "CONNECT" || head.method == "TRACE" {
+        if !is_token(&head.method) || head.method.len() > MAX_METHOD_BYTES || head.method == "CONNECT" || head.method == "TRACE" {
             return Err(Malformed::Method);
         }
         let target = head.path_with_query.as_str();
-        if !target.starts_with('/') || !target.bytes().all(|b| b.is_ascii_graphic() && b != b'#' && b != b'\\') {
+        if !target.starts_with('/')
+            || target.len() > MAX_TARGET_BYTES
+            || !target.bytes().all(|b| b.is_ascii_graphic() && b != b'#' && b != b'\\')
+        {
             return Err(Malformed::Target);
         }
         let (path, query) = match target.split_once('?') {
@@ -142,7 +155,7 @@ impl<'a> Request<'a> {
 }
 
 /// An answer of the filter.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Response {
     pub status: u16,
     pub headers: Vec<Header>,
@@ -171,7 +184,7 @@ impl Response {
 }
 
 /// A request to a provider. The shell sends it, follows no redirect and keeps to the limits.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct OutboundRequest {
     pub method: &'static str,
     pub url: Url,
@@ -184,7 +197,7 @@ pub struct OutboundRequest {
 }
 
 /// A provider's answer, within the limits of its request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct OutboundResponse {
     pub status: u16,
     pub headers: Vec<Header>,
@@ -205,6 +218,26 @@ pub enum OutboundError {
     #[error("not HTTP: {0}")]
     Protocol(String),
 }
+
+/// Header values and bodies hold cookies, codes and tokens: names and sizes are all that is shown of them.
+macro_rules! redacted_debug {
+    ($type:ty: $($field:ident),+ $(; $body:ident)?) => {
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+                let mut shown = f.debug_struct(stringify!($type));
+                $(shown.field(stringify!($field), &self.$field);)+
+                shown.field("headers", &names);
+                $(shown.field("body_bytes", &self.$body.len());)?
+                shown.finish()
+            }
+        }
+    };
+}
+redacted_debug!(RequestHead: method, authority);
+redacted_debug!(Response: status; body);
+redacted_debug!(OutboundRequest: method; body);
+redacted_debug!(OutboundResponse: status; body);
 
 /// RFC 9110 section 5.6.2.
 fn is_token(text: &str) -> bool {

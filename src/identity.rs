@@ -5,7 +5,8 @@
 //!    counts as the same (CGI turns `-` into `_`, others turn `.` into `_`).
 //! 2. Our cookies are removed.
 //! 3. For a logged-in user the headers are set anew. A claim that is absent, or neither text, number, boolean nor a list
-//!    of those, sets no header.
+//!    of those, sets no header. A user is known by provider and `sub` together (OIDC Core section 5.7). An e-mail address
+//!    that may be somebody else's sets no header ([`crate::config::Provider::proven_email`]).
 //!
 //! **How values are written.** A header carries visible ASCII and spaces between; claims carry anything. Every byte of
 //! a value's UTF-8 that is not such a character, and `%` itself, is percent-encoded (RFC 3986 section 2.1), and so are
@@ -17,11 +18,18 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::http::{Header, Request};
+use crate::secret::Secret;
 use crate::session::{CookieJar, Session};
 
 /// Headers that are the identity's whether or not a configuration sets them.
-const OWN: [&str; 5] =
-    ["X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Preferred-Username", "X-Forwarded-Groups", "X-Forwarded-Access-Token"];
+const OWN: [&str; 6] = [USER, PROVIDER, EMAIL, PREFERRED_USERNAME, GROUPS, ACCESS_TOKEN];
+
+const USER: &str = "X-Forwarded-User";
+const PROVIDER: &str = "X-Forwarded-Provider";
+const EMAIL: &str = "X-Forwarded-Email";
+const PREFERRED_USERNAME: &str = "X-Forwarded-Preferred-Username";
+const GROUPS: &str = "X-Forwarded-Groups";
+const ACCESS_TOKEN: &str = "X-Forwarded-Access-Token";
 
 /// Longest header value, in bytes; a longer one is left out, for the application's server would refuse the request.
 const MAX_VALUE_BYTES: usize = 8 * 1024;
@@ -48,7 +56,7 @@ pub fn edits(request: &Request<'_>, jar: &CookieJar, session: Option<&Session>, 
     if let Some(cookies) = jar.without_ours() {
         edits.remove.push("cookie".to_owned());
         if !cookies.is_empty() {
-            edits.set.push(("cookie".to_owned(), cookies.into_bytes()));
+            edits.set.push(("cookie".to_owned(), cookies));
         }
     }
     if let Some(session) = session {
@@ -59,7 +67,12 @@ pub fn edits(request: &Request<'_>, jar: &CookieJar, session: Option<&Session>, 
 
 /// Names that a claim must not be written into: they steer the connection or our own work.
 pub(crate) fn is_reserved(name: &str) -> bool {
-    const RESERVED: [&str; 15] = [
+    const RESERVED: [&str; 20] = [
+        "authorization",
+        "forwarded",
+        "x-real-ip",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
         "host",
         "cookie",
         "connection",
@@ -76,7 +89,8 @@ pub(crate) fn is_reserved(name: &str) -> bool {
         "x-forwarded-proto",
         "x-forwarded-for",
     ];
-    RESERVED.iter().any(|reserved| folds_to(name, reserved)) || name.to_ascii_lowercase().starts_with("sec-")
+    RESERVED.iter().any(|reserved| folds_to(name, reserved))
+        || ["sec-", "proxy-"].iter().any(|prefix| name.to_ascii_lowercase().starts_with(prefix))
 }
 
 fn is_identity_header(name: &str, config: &Config) -> bool {
@@ -90,28 +104,55 @@ fn folds_to(name: &str, header: &str) -> bool {
 }
 
 fn set_identity(headers: &mut Vec<Header>, session: &Session, config: &Config) {
-    let mut set = |name: &str, claim: Option<&Value>| {
-        if let Some(value) = claim.and_then(header_value).filter(|value| !value.is_empty() && value.len() <= MAX_VALUE_BYTES) {
+    for (name, value) in values(session, config) {
+        if !value.is_empty() && value.len() <= MAX_VALUE_BYTES {
             headers.push((name.to_owned(), value.into_bytes()));
         }
-    };
-    set("X-Forwarded-User", session.claim("sub"));
-    set("X-Forwarded-Email", session.claim("email"));
-    set("X-Forwarded-Preferred-Username", session.claim("preferred_username"));
-    set("X-Forwarded-Groups", session.claim(&config.identity.groups_claim));
-    for (claim, header) in &config.identity.from_claims {
-        set(header, session.claim(claim));
     }
+}
+
+/// Headers that this user's requests lack because their values are too long for an application's server.
+pub(crate) fn left_out<'a>(session: &Session, config: &'a Config) -> Vec<&'a str> {
+    values(session, config).into_iter().filter(|(_, value)| value.len() > MAX_VALUE_BYTES).map(|(name, _)| name).collect()
+}
+
+/// The header with the access token, for an application that may see it.
+pub(crate) fn access_token(token: &Secret) -> Option<Header> {
+    let token = token.expose();
+    let fits = token.len() <= MAX_VALUE_BYTES && token.bytes().all(|b| b.is_ascii_graphic());
+    fits.then(|| (ACCESS_TOKEN.to_owned(), token.as_bytes().to_vec()))
+}
+
+/// What every header says of this user. A header that the configuration fills is not filled a second time.
+fn values<'a>(session: &Session, config: &'a Config) -> Vec<(&'a str, String)> {
+    let email = || config.provider(session.provider()).and_then(|provider| provider.proven_email(session.claims()));
+    let claim = |name: &str| if name.trim_start_matches('/') == "email" { email() } else { session.claim(name) };
+    let from_claims = &config.identity.from_claims;
+    let own = [
+        (USER, claim("sub").and_then(header_value)),
+        (PROVIDER, scalar(&session.provider().into(), TEXT)),
+        (EMAIL, claim("email").and_then(header_value)),
+        (PREFERRED_USERNAME, claim("preferred_username").and_then(header_value)),
+        (GROUPS, claim(&config.identity.groups_claim).and_then(list)),
+    ];
+    let own = own.into_iter().filter(|(name, _)| !from_claims.iter().any(|(_, header)| folds_to(header, name)));
+    let configured = from_claims.iter().map(|(name, header)| (header.as_str(), claim(name).and_then(header_value)));
+    own.chain(configured).filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 /// A claim as a header's value, by the rule of this module.
 fn header_value(claim: &Value) -> Option<String> {
+    if claim.is_array() { list(claim) } else { scalar(claim, TEXT) }
+}
+
+/// The same of a claim that is a list: a single value is a list of one, as some providers write it.
+fn list(claim: &Value) -> Option<String> {
     match claim {
         Value::Array(items) => {
             let items: Option<Vec<String>> = items.iter().map(|item| scalar(item, ITEM)).collect();
             items.map(|items| items.join(","))
         }
-        other => scalar(other, TEXT),
+        other => scalar(other, ITEM),
     }
 }
 

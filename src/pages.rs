@@ -131,9 +131,18 @@ impl HostFailure {
 /// The page of a host's own failure. `nonce`: 16 random bytes or more, as base64url, fresh for every page.
 pub fn host_failure(failure: HostFailure, reference: &str, nonce: &str) -> Response {
     let (title, happened) = failure.words();
-    let page = Page { title, paragraphs: vec![happened.to_owned()], actions: vec![], reference: Some(reference), nonce: nonce.to_owned() };
+    // An empty reference is the page itself (RFC 3986 section 4.4).
+    let again = Action { label: "Try again".into(), href: String::new(), primary: true };
+    let actions = if failure == HostFailure::BodyTooLarge { vec![] } else { vec![again] };
+    let page = Page { title, paragraphs: vec![happened.to_owned()], actions, reference: Some(reference), nonce: nonce.to_owned() };
     let response = page.into_response(failure.status());
     if failure == HostFailure::Overloaded { response.with("retry-after", "1") } else { response }
+}
+
+/// What a 401 says of the way in (RFC 9110 section 11.6.1): by a cookie, which the login sets. No browser has a dialog of
+/// its own for it.
+pub(crate) fn challenge(config: &Config) -> String {
+    format!("Cookie realm=\"{}\", form-action=\"{}\"", config.public.origin(), login_url(config, None, None))
 }
 
 /// Our login route with its parameters.

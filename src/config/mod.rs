@@ -4,6 +4,7 @@
 //! usable: secrets are strong, URLs are URLs, nothing is left to be discovered at the first login.
 
 mod fault;
+mod issuer;
 mod origin;
 mod provider;
 mod section;
@@ -14,9 +15,11 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 pub use fault::Fault;
+pub use issuer::ExpectedIssuer;
+pub(crate) use issuer::issuer_for_tenant;
 pub use origin::PublicOrigin;
 pub(crate) use origin::is_confidential;
-pub use provider::{ClientAuthentication, ExpectedIssuer, Provider};
+pub use provider::{ClientAuthentication, Provider, Requirements};
 
 use crate::secret::Secret;
 use crate::session::KeyRing;
@@ -33,7 +36,7 @@ const MIN_COOKIE_SECRET: usize = 32;
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The text of a configuration, and all that it refers to.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Source {
     /// For messages only.
     pub file_name: String,
@@ -42,6 +45,13 @@ pub struct Source {
     pub resolved: Vec<(Reference, Option<Secret>)>,
     /// Replaces `{port}` in `redirect_uri`.
     pub port: Option<u16>,
+}
+
+/// The text holds secrets.
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source").field("file_name", &self.file_name).field("port", &self.port).finish_non_exhaustive()
+    }
 }
 
 impl Source {
@@ -167,19 +177,9 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let root = Section::root(findings, document.get_ref());
     let auth = root.section("auth");
     let vestibule = root.section("vestibule");
-    if !auth.exists() {
-        let remedy = "add [auth] with redirect_uri, cookie_secret, client_id, client_secret and server_metadata_url";
-        findings.fatal(None, "auth", "the section is missing", remedy);
-        return None;
-    }
+    root.finish_foreign();
     let outside = Outside { resolved: &source.resolved };
-
-    let public = origin::read(&auth, source.port);
-    let cookie_secret = read_cookie_secret(&auth, &outside);
-    let expose_tokens = read_expose_tokens(&auth);
     let extras = vestibule.section("provider");
-    let providers = provider::read_all(&auth, &extras, &outside);
-    auth.finish_lenient();
 
     let login = vestibule.choice("login", &[("required", Login::Required), ("optional", Login::Optional)]);
     let lifetime_section = vestibule.section("session");
@@ -189,12 +189,27 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     };
     let previous = lifetime_section.strings("previous_cookie_secrets").unwrap_or_default();
     previous.iter().for_each(|secret| check_cookie_secret(findings, secret));
+    if let Some(idle_timeout) = lifetime.idle_timeout.filter(|idle| *idle > lifetime.max_age) {
+        let problem = format!("`{}` is longer than the session lasts", humantime::format_duration(idle_timeout));
+        findings.fatal(lifetime_section.at(), &lifetime_section.key("idle_timeout"), problem, "make it shorter than max_age, or remove it");
+    }
     lifetime_section.finish_strict();
     let identity = read_identity(&vestibule.section("identity"));
     let after_logout = vestibule.string("after_logout");
     let upstream = read_url(&vestibule, "upstream");
     let listen = read_listen(&vestibule);
     vestibule.finish_strict();
+
+    if !auth.exists() {
+        let remedy = "add [auth] with redirect_uri, cookie_secret, client_id, client_secret and server_metadata_url";
+        findings.fatal(None, "auth", "the section is missing", remedy);
+        return None;
+    }
+    let public = origin::read(&auth, source.port);
+    let cookie_secret = read_cookie_secret(&auth, &outside);
+    let expose_tokens = read_expose_tokens(&auth);
+    let providers = provider::read_all(&auth, &extras, &outside);
+    auth.finish_lenient();
 
     let public = public?;
     let after_logout = after_logout.and_then(|text| {

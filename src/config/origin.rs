@@ -16,7 +16,7 @@ pub struct PublicOrigin {
 }
 
 impl PublicOrigin {
-    /// Sent to the provider as it is; compared there byte by byte (OIDC Core section 3.1.2.1).
+    /// Sent to the provider in this form, compared there byte by byte (OIDC Core section 3.1.2.1).
     pub fn redirect_uri(&self) -> &Url {
         &self.redirect_uri
     }
@@ -111,6 +111,10 @@ pub(super) fn read(auth: &Section<'_>, port: Option<u16>) -> Option<PublicOrigin
     if base_path.contains("//") || base_path.contains('%') {
         fatal("has a path that servers may read in more than one way", "use plain path segments".into());
         return None;
+    }
+    if !text.value.contains("{port}") && url.as_str() != written {
+        let remedy = format!("write {url} here, and see that the provider has the same");
+        auth.findings.warning(text.at, &text.key, format!("is sent to the provider as {url}"), remedy);
     }
     Some(PublicOrigin { redirect_uri: url, base_path })
 }

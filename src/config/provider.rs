@@ -1,8 +1,12 @@
 //! One OpenID Provider, as `[auth]` or `[auth.<name>]` describes it.
 
-use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
 use url::Url;
 
+use super::issuer::{ExpectedIssuer, is_guid};
 use super::origin::is_confidential;
 use super::section::{Placed, Section};
 use super::{Outside, is_sample};
@@ -19,7 +23,20 @@ const DEFAULT_SCOPE: &str = "openid email profile";
 const DEFAULT_PROMPT: &str = "select_account";
 
 /// Authorization request parameters that protect the login, and are therefore not the user's to set.
-const OURS: [&str; 7] = ["state", "nonce", "redirect_uri", "client_id", "code_challenge", "request", "request_uri"];
+const OURS: [&str; 12] = [
+    "state",
+    "nonce",
+    "redirect_uri",
+    "client_id",
+    "client_secret",
+    "code",
+    "code_challenge",
+    "code_verifier",
+    "grant_type",
+    "iss",
+    "request",
+    "request_uri",
+];
 
 /// How the token endpoint learns that it is us (OIDC Core section 9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -29,15 +46,17 @@ pub enum ClientAuthentication {
     None,
 }
 
-/// Which `issuer` the metadata, and then every ID token, must name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExpectedIssuer {
-    /// Exactly this one, or with a slash at its end (Auth0 has one; the metadata URL cannot tell).
-    Exact(String),
-    /// Microsoft Entra's multi-tenant endpoints: the metadata names `…/{tenantid}/v2.0`, a token its own tenant (`tid`).
-    EntraAnyTenant,
-    /// Microsoft Entra asked by a domain name: it answers with the tenant's GUID.
-    EntraDomain,
+/// What a login must show beyond being one, because the authorization request asked for it.
+///
+/// The request passes through the user's hands, who can take a parameter out; only the ID token tells what was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requirements {
+    /// `max_age`: the longest time between the person's authentication and the authorization request.
+    pub max_age: Option<Duration>,
+    /// `acr_values`: the ID token's `acr` is one of these; empty for any or none.
+    pub acr_values: Vec<String>,
+    /// `hd`, Google's: the account belongs to this domain, or with `*` to any organisation.
+    pub hosted_domain: Option<String>,
 }
 
 /// A provider that people can log in with.
@@ -53,6 +72,7 @@ pub struct Provider {
     pub expected_issuer: ExpectedIssuer,
     /// Entra tenants (GUIDs) that may log in; empty for all that the endpoint lets through.
     pub tenants: Vec<String>,
+    pub requirements: Requirements,
     pub scope: String,
     /// Authorization request parameters beyond those of the protocol, in order.
     pub authorize_params: Vec<(String, String)>,
@@ -60,6 +80,31 @@ pub struct Provider {
     pub client_authentication: Option<ClientAuthentication>,
     /// Whether claims are completed from the userinfo endpoint.
     pub userinfo: bool,
+}
+
+impl Provider {
+    /// Whether whoever these claims are about may (still) log in with this provider: its issuer, one of its tenants.
+    pub fn admits(&self, claims: &Map<String, Value>) -> bool {
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        text("iss").is_some_and(|iss| self.expected_issuer.admits_token(iss)) && self.admits_tenant(text("tid"))
+    }
+
+    /// Whether a tenant may log in.
+    pub fn admits_tenant(&self, tid: Option<&str>) -> bool {
+        self.tenants.is_empty() || tid.is_some_and(|tid| self.tenants.iter().any(|tenant| tenant.eq_ignore_ascii_case(tid)))
+    }
+
+    /// The e-mail address of the claims, when nothing says that it may be somebody else's.
+    ///
+    /// An address that the provider calls unverified proves nothing, and neither does any address of a tenant that
+    /// nobody here chose: its administrator may have written what he liked (`xms_edov` says that Entra checked it).
+    pub fn proven_email<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
+        let is_true = |claim: &Value| *claim == true || *claim == 1 || *claim == "true" || *claim == "1";
+        let verified = claims.get("email_verified").is_none_or(is_true);
+        let any_tenant = self.expected_issuer == ExpectedIssuer::EntraAnyTenant && self.tenants.is_empty();
+        let trusted = !any_tenant || claims.get("xms_edov").is_some_and(is_true);
+        claims.get("email").filter(|_| verified && trusted)
+    }
 }
 
 pub(super) fn read_all(auth: &Section<'_>, extras: &Section<'_>, outside: &Outside<'_>) -> Vec<Provider> {
@@ -82,6 +127,13 @@ pub(super) fn read_all(auth: &Section<'_>, extras: &Section<'_>, outside: &Outsi
     for (name, section) in extras.sections(&known) {
         let remedy = format!("name one of: {}", known.join(", "));
         extras.findings.fatal(section.at(), &extras.key(&name), "there is no such provider in [auth]", remedy);
+    }
+    for (name, at) in extras.scalars() {
+        let remedy = format!(
+            "write it under [{}.<name>]; for the provider in [auth] itself the name is {UNNAMED}",
+            extras.key("").trim_end_matches('.')
+        );
+        extras.findings.fatal(Some(at), &extras.key(&name), "stands under no provider", remedy);
     }
     providers
 }
@@ -129,7 +181,7 @@ fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, outside: &Outsi
     let expected_issuer = metadata_url.as_ref().and_then(|url| expected_issuer(section, url, issuer));
     let title = extra.and_then(|extra| extra.string("title")).map_or_else(|| title_of(name), |text| text.value);
     let userinfo = extra.and_then(|extra| extra.boolean("userinfo")).unwrap_or(false);
-    let tenants = extra.and_then(|extra| extra.strings("tenants")).unwrap_or_default();
+    let tenants = extra.map(read_tenants).unwrap_or_default();
     if let Some(extra) = extra {
         extra.finish_strict();
     }
@@ -141,7 +193,8 @@ fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, outside: &Outsi
             client_secret: client_secret.map(|text| Secret::new(text.value)),
             metadata_url,
             expected_issuer,
-            tenants: tenants.into_iter().map(|tenant| tenant.value.to_ascii_lowercase()).collect(),
+            tenants,
+            requirements: options.requirements,
             scope: options.scope,
             authorize_params: options.authorize_params,
             client_authentication: options.client_authentication,
@@ -152,8 +205,22 @@ fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, outside: &Outsi
     Draft { is_given, missing, provider }
 }
 
+/// A list that holds nothing would let everybody in who was meant to be kept out.
+fn read_tenants(extra: &Section<'_>) -> Vec<String> {
+    let Some(tenants) = extra.strings("tenants") else { return vec![] };
+    let remedy = "write the GUIDs of the tenants that may log in, or remove the key to let all of them in";
+    if tenants.is_empty() {
+        extra.findings.fatal(extra.at(), &extra.key("tenants"), "is empty", remedy);
+    }
+    for tenant in tenants.iter().filter(|tenant| !is_guid(&tenant.value)) {
+        extra.findings.fatal(tenant.at, &tenant.key, format!("`{}` is not a tenant's GUID", tenant.value), remedy);
+    }
+    tenants.into_iter().map(|tenant| tenant.value).collect()
+}
+
 /// `client_kwargs`, and `authorize_params` beside it.
 struct ClientOptions {
+    requirements: Requirements,
     scope: String,
     authorize_params: Vec<(String, String)>,
     client_authentication: Option<ClientAuthentication>,
@@ -161,7 +228,13 @@ struct ClientOptions {
 
 impl ClientOptions {
     fn read(section: &Section<'_>) -> Self {
-        let mut options = Self { scope: DEFAULT_SCOPE.into(), authorize_params: vec![], client_authentication: None };
+        let mut options = Self {
+            requirements: Requirements::default(),
+            scope: DEFAULT_SCOPE.into(),
+            authorize_params: vec![],
+            client_authentication: None,
+        };
+        let mut seen = BTreeSet::new();
         let mut prompt = Some(DEFAULT_PROMPT.to_owned());
         let kwargs = section.entries("client_kwargs").unwrap_or_default();
         let params = section.entries("authorize_params").unwrap_or_default();
@@ -172,7 +245,26 @@ impl ClientOptions {
                 other => other.to_string(),
             };
             let refuse = |problem: &str, remedy: &str| section.findings.fatal(entry.at, &entry.key, problem, remedy);
+            if !seen.insert(name.clone()) {
+                refuse("is given twice", "keep it in client_kwargs or in authorize_params");
+                continue;
+            }
             match name.as_str() {
+                "max_age" => match text.parse().map(Duration::from_secs) {
+                    Ok(max_age) => {
+                        options.requirements.max_age = Some(max_age);
+                        options.authorize_params.push((name.clone(), text));
+                    }
+                    Err(_) => refuse("is not a number of seconds", "write max_age = 3600 for example"),
+                },
+                "acr_values" => {
+                    options.requirements.acr_values = text.split(' ').filter(|value| !value.is_empty()).map(str::to_owned).collect();
+                    options.authorize_params.push((name.clone(), text));
+                }
+                "hd" => {
+                    options.requirements.hosted_domain = Some(text.clone());
+                    options.authorize_params.push((name.clone(), text));
+                }
                 "scope" if text.split(' ').any(|scope| scope == "openid") => options.scope = text,
                 "scope" => refuse("does not hold `openid`: the provider would not say who the user is", "add openid"),
                 "prompt" => prompt = Some(text).filter(|text| !text.is_empty()),
@@ -209,7 +301,7 @@ fn read_metadata_url(section: &Section<'_>, text: &Placed<String>) -> Option<Url
     }
     let example = "write what the provider documents: \"https://accounts.google.com/.well-known/openid-configuration\"";
     match Url::parse(&text.value) {
-        Ok(url) if is_confidential(&url) && url.username().is_empty() && url.fragment().is_none() => Some(url),
+        Ok(url) if is_confidential(&url) && url.username().is_empty() && url.password().is_none() && url.fragment().is_none() => Some(url),
         Ok(url) if url.scheme() == "http" => {
             fatal("is plain http: anybody on the way could log in as anybody".into(), "write https://");
             None

@@ -202,6 +202,29 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Complains of tables that look like a misspelt one of ours. Others are somebody else's: `secrets.toml` is shared.
+    pub(super) fn finish_foreign(&self) {
+        let asked = self.asked.borrow();
+        for (name, at) in self.unasked() {
+            let meant = asked.iter().find(|known| strsim::damerau_levenshtein(&name.to_ascii_lowercase(), known) <= 2);
+            let is_table = self.table.and_then(|table| table.get(name.as_str())).is_some_and(|value| value.get_ref().is_table());
+            if let Some(meant) = meant.filter(|_| is_table) {
+                self.findings.fatal(
+                    Some(at),
+                    &self.key(&name),
+                    "is not known, and nothing in it has an effect",
+                    format!("write [{meant}]"),
+                );
+            }
+        }
+    }
+
+    /// Keys whose values are not tables, with their places.
+    pub(super) fn scalars(&self) -> Vec<(String, usize)> {
+        let table = self.table.into_iter().flat_map(|table| table.iter());
+        table.filter(|(_, value)| !value.get_ref().is_table()).map(|(name, _)| (name.get_ref().to_string(), name.span().start)).collect()
+    }
+
     fn unasked(&self) -> Vec<(String, usize)> {
         let asked = self.asked.borrow();
         let Some(table) = self.table else { return vec![] };

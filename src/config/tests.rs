@@ -249,3 +249,35 @@ fn broken_toml_says_where() {
     assert_eq!(faults("[auth]\nclient_id = \n")[0].0, 2);
     assert_eq!(faults(&"x".repeat(MAX_LENGTH + 1)), [(0, "(file)".to_owned())]);
 }
+
+#[test]
+fn what_looks_like_a_restriction_is_one() {
+    let provider = "\n[vestibule.provider.default]\n";
+    for (more, key) in [
+        (format!("{provider}tenants = []\n"), "vestibule.provider.default.tenants"),
+        (format!("{provider}tenants = [\"example.com\"]\n"), "vestibule.provider.default.tenants"),
+        ("\n[vestibule.provider]\ntenants = [\"9188040d-6c67-4c5b-b112-36a304b66dad\"]\n".into(), "vestibule.provider.tenants"),
+        ("\n[vestibul]\nlogin = \"required\"\n".into(), "vestibul"),
+        ("\n[Auth.okta]\nclient_id = \"a\"\n".into(), "Auth"),
+        ("\n[vestibule.session]\nmax_age = \"1h\"\nidle_timeout = \"2h\"\n".into(), "vestibule.session.idle_timeout"),
+        ("\nclient_kwargs = { max_age = \"long\" }\n".into(), "auth.client_kwargs.max_age"),
+        ("\nclient_kwargs = { hd = \"a\" }\nauthorize_params = { hd = \"b\" }\n".into(), "auth.authorize_params.hd"),
+    ] {
+        let found = faults(&with(&more));
+        assert!(found.iter().any(|(_, given)| given == key), "{more}: {found:?}");
+    }
+    assert!(parse(&with("\n[connections.snowflake]\naccount = \"x\"\n")).is_ok(), "other people's tables are theirs");
+}
+
+#[test]
+fn faults_of_both_halves_are_found_in_one_go() {
+    let found = faults("[vestibule]\nlogin = \"perhaps\"\n");
+    assert_eq!(found, [(0, "auth".into()), (2, "vestibule.login".into())]);
+}
+
+#[test]
+fn a_redirect_uri_that_is_sent_otherwise_than_written_is_said() {
+    let config = parse(&with("").replace("http://localhost:8501", "https://App.Example:443")).unwrap();
+    let warning = config.warnings.iter().find(|warning| warning.key == "auth.redirect_uri").expect("a warning");
+    assert!(warning.problem.contains("https://app.example/oauth2callback"), "{}", warning.problem);
+}

@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::{Flow, Visit};
+use super::{Flow, Visit, only_visited};
 use crate::config::{Config, Login, Provider};
 use crate::error::{Endpoint, Error};
 use crate::filter::{Context, Level, Outcome, Progress};
 use crate::http::{OutboundError, OutboundResponse, Request, Response};
+use crate::identity;
 use crate::oidc::authorization::AuthorizationResponse;
 use crate::oidc::cache::Lookup;
 use crate::oidc::id_token::{IdTokenVerifier, Rejected, VerifiedIdToken};
@@ -22,13 +23,18 @@ const MAX_FORM_BYTES: u32 = 32 * 1024;
 
 /// `GET` (or `POST`, with `response_mode=form_post`) on `redirect_uri`.
 pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    only_visited(request)?;
     visit.is_navigation = true;
     let config = context.config;
     match (request.method, body) {
-        ("GET" | "HEAD", _) => {}
+        ("GET", _) => {}
+        // Looked at, not visited: the code is kept for the visit.
+        ("HEAD", _) => {
+            return Ok(Progress::Done(Outcome::Respond(Response { status: 200, ..Response::default() }.with("cache-control", "no-store"))));
+        }
         ("POST", None) => return Ok(Progress::Done(Outcome::NeedBody(MAX_FORM_BYTES))),
         // A cross-site POST brings no `SameSite=Lax` cookie along, a cross-site GET does: hand the form on as one.
-        ("POST", Some(form)) => return Ok(Progress::Done(Outcome::Respond(form_as_query(form, config)))),
+        ("POST", Some(form)) => return Ok(Progress::Done(Outcome::Respond(form_as_query(form, config)?))),
         _ => return Err(Error::MethodNotAllowed),
     }
     let Some(response) = AuthorizationResponse::parse(request.query_pairs())? else {
@@ -47,6 +53,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     };
     visit.return_to = ReturnTo::parse(attempt.return_to(), config.public.redirect_uri()).ok();
     // Spent from here on, whatever comes of it.
+    visit.may_repeat = false;
     let mut cookies = visit.jar.writer();
     cookies.delete_attempt(attempt.id());
     visit.set_cookies = cookies.into_headers();
@@ -74,7 +81,11 @@ impl ExpectTokens {
         let tokens = TokenResponse::parse(answer, provider)?;
         let metadata = &self.grant.metadata;
         match context.cache.keys(&metadata.issuer, &metadata.jwks_uri, context.now) {
-            Lookup::Fresh(keys) | Lookup::Paused(Some(keys)) => verify(self.grant, tokens, &keys, visit, context),
+            Lookup::Fresh(keys) => verify(self.grant, tokens, &keys, Refetch::Once, visit, context),
+            Lookup::Paused(Some(keys)) => {
+                note_stale_keys(visit);
+                verify(self.grant, tokens, &keys, Refetch::No, visit, context)
+            }
             Lookup::Paused(None) => Err(Error::Unreachable {
                 provider: provider.name.clone(),
                 what: Endpoint::Keys,
@@ -113,13 +124,13 @@ impl ExpectKeys {
                 keys
             }
             Err(error) => {
-                let stale = context.cache.keys_failed(&metadata.issuer, &metadata.jwks_uri, context.now);
-                let stale = stale.filter(|_| error.status() == 503).ok_or(error)?;
-                visit.note(Level::Warn, "keys.stale", "the key set cannot be fetched; using the one known before");
+                let stale = context.cache.keys_failed(&metadata.issuer, &metadata.jwks_uri, error.failure(), context.now);
+                let stale = stale.ok_or(error)?;
+                note_stale_keys(visit);
                 stale
             }
         };
-        verify(self.grant, self.tokens, &keys, visit, context)
+        verify(self.grant, self.tokens, &keys, Refetch::No, visit, context)
     }
 }
 
@@ -144,6 +155,17 @@ impl ExpectUserinfo {
     }
 }
 
+fn note_stale_keys(visit: &mut Visit) {
+    visit.note(Level::Warn, "keys.stale", "the key set cannot be fetched; using the one known before");
+}
+
+/// Whether a token with an unknown `kid` is worth asking for the keys: once for a login, and not after they were asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refetch {
+    Once,
+    No,
+}
+
 fn fetch_keys(grant: AuthorizationGrant, tokens: TokenResponse, is_refetch: bool) -> Progress {
     let request = KeySet::request(&grant.metadata.jwks_uri);
     Progress::Fetch(request, Flow::Keys(Box::new(ExpectKeys { grant, tokens, is_refetch })))
@@ -153,30 +175,41 @@ fn verify(
     grant: AuthorizationGrant,
     tokens: TokenResponse,
     keys: &KeySet,
+    refetch: Refetch,
     visit: &mut Visit,
     context: &mut Context<'_>,
 ) -> Result<Progress, Error> {
     let provider = context.config.provider(&grant.provider).ok_or(Error::UnknownProvider)?;
     let metadata = &grant.metadata;
-    let verifier = IdTokenVerifier { provider, issuer: &metadata.issuer, keys, nonce: &grant.nonce, access_token: &tokens.access_token };
+    let verifier = IdTokenVerifier {
+        provider,
+        issuer: &metadata.issuer,
+        algorithms: metadata.signing_algorithms.as_deref(),
+        requested_at: grant.started_at,
+        keys,
+        nonce: &grant.nonce,
+        access_token: &tokens.access_token,
+    };
     let proof = match verifier.verify(&tokens.id_token, context.now) {
         Ok(proof) => proof,
-        Err(Rejected::UnknownKey) if context.cache.may_refetch_keys(&metadata.issuer, &metadata.jwks_uri, context.now) => {
+        Err(Rejected::UnknownKey)
+            if refetch == Refetch::Once && context.cache.may_refetch_keys(&metadata.issuer, &metadata.jwks_uri, context.now) =>
+        {
             visit.note(Level::Info, "keys.refetch", "the ID token names a key that is not known yet");
             return Ok(fetch_keys(grant, tokens, true));
         }
         Err(reason) => return Err(Error::IdToken { provider: provider.name.clone(), reason }),
     };
-    match metadata.userinfo_endpoint.as_ref().filter(|_| provider.userinfo) {
-        Some(endpoint) => {
-            let request = userinfo::request(endpoint, &tokens.access_token);
-            Ok(Progress::Fetch(request, Flow::Userinfo(Box::new(ExpectUserinfo { grant, tokens, proof }))))
-        }
-        None => {
-            let claims = proof.claims().clone();
-            establish(&grant, tokens, &proof, claims, provider, visit, context)
-        }
+    if !provider.userinfo {
+        let claims = proof.claims().clone();
+        return establish(&grant, tokens, &proof, claims, provider, visit, context);
     }
+    let Some(endpoint) = &metadata.userinfo_endpoint else {
+        let fault = "there is no userinfo_endpoint, and the configuration wants it to be asked".to_owned();
+        return Err(Error::Answer { provider: provider.name.clone(), what: Endpoint::Metadata, fault });
+    };
+    let request = userinfo::request(endpoint, &tokens.access_token);
+    Ok(Progress::Fetch(request, Flow::Userinfo(Box::new(ExpectUserinfo { grant, tokens, proof }))))
 }
 
 fn establish(
@@ -213,6 +246,9 @@ fn establish(
     if let Some(error) = hint_lost {
         visit.note(Level::Warn, "session.no_logout_hint", error.to_string());
     }
+    for header in identity::left_out(&session, config) {
+        visit.note(Level::Warn, "identity.header_too_long", format!("the application does not get {header}: its value is too long"));
+    }
     visit.note(Level::Info, "login.succeeded", format!("login with provider `{}` succeeded", provider.name));
 
     let return_to = ReturnTo::parse(&grant.return_to, config.public.redirect_uri()).ok();
@@ -238,9 +274,11 @@ pub(super) fn after_logout(visit: &Visit, context: &mut Context<'_>) -> Response
     }
 }
 
-fn form_as_query(form: &[u8], config: &Config) -> Response {
+fn form_as_query(form: &[u8], config: &Config) -> Result<Response, Error> {
+    // A form that is no response is not handed on, and one that is too long does not become a long address.
+    AuthorizationResponse::parse(url::form_urlencoded::parse(form))?;
     let mut url = config.public.redirect_uri().clone();
     let known = |name: &str| ["code", "state", "iss", "error"].contains(&name);
     url.query_pairs_mut().extend_pairs(url::form_urlencoded::parse(form).filter(|(name, _)| known(name)));
-    Response::redirect(&url[url::Position::BeforePath..], "POST")
+    Ok(Response::redirect(&url[url::Position::BeforePath..], "POST"))
 }

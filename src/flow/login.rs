@@ -3,7 +3,7 @@
 use jwt_simple::prelude::{Duration, HS256Key, MACLike as _, UnixTimeStamp, VerificationOptions};
 use serde::{Deserialize, Serialize};
 
-use super::{Flow, Visit, only_get};
+use super::{Flow, Visit, only_get, only_visited};
 use crate::config::{Config, Provider};
 use crate::error::{Endpoint, Error};
 use crate::filter::{Context, Level, Outcome, Progress};
@@ -18,6 +18,7 @@ use crate::session::LoginAttempt;
 /// `GET /auth/login`, with `provider` (a name, or Streamlit's signed one) and `return_to`.
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     only_get(request)?;
+    only_visited(request)?;
     // Whoever comes here comes to see a page, whatever their browser says about it.
     visit.is_navigation = true;
     let config = context.config;
@@ -96,26 +97,27 @@ pub(super) fn receive_metadata(
 ) -> Result<ProviderMetadata, Error> {
     match ProviderMetadata::parse(answer, provider) {
         Ok(metadata) => {
-            context.cache.store_metadata(&provider.metadata_url, metadata.clone(), context.now);
+            context.cache.store_metadata(&provider.name, metadata.clone(), context.now);
             Ok(metadata)
         }
         Err(error) => {
-            let stale = context.cache.metadata_failed(&provider.metadata_url, context.now);
             // A provider that is down may be served from memory; one that suddenly is another issuer may not.
-            match stale {
-                Some(stale) if error.status() == 503 => {
-                    visit.note(Level::Warn, "metadata.stale", format!("{error}; using what it said earlier"));
-                    Ok(stale)
-                }
-                _ => Err(error),
+            let stale = context.cache.metadata_failed(&provider.name, error.failure(), context.now);
+            if stale.is_some() {
+                visit.note(Level::Warn, "metadata.stale", format!("{error}; using what it said earlier"));
             }
+            stale.ok_or(error)
         }
     }
 }
 
 fn start(provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
-    match context.cache.metadata(&provider.metadata_url, context.now) {
-        Lookup::Fresh(metadata) | Lookup::Paused(Some(metadata)) => authorize(provider, metadata, visit, context),
+    match context.cache.metadata(&provider.name, context.now) {
+        Lookup::Fresh(metadata) => authorize(provider, metadata, visit, context),
+        Lookup::Paused(Some(metadata)) => {
+            visit.note(Level::Warn, "metadata.stale", "it could not be fetched a moment ago; using what it said earlier");
+            authorize(provider, metadata, visit, context)
+        }
         Lookup::Paused(None) => Err(Error::Unreachable {
             provider: provider.name.clone(),
             what: Endpoint::Metadata,
@@ -135,7 +137,7 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
         return Err(Error::Answer { provider: provider.name.clone(), what: Endpoint::Metadata, fault });
     };
     let return_to = destination(visit.return_to.take(), config);
-    let attempt = LoginAttempt::start(provider, metadata, &return_to, context.now, context.entropy);
+    let mut attempt = LoginAttempt::start(provider, metadata, &return_to, context.now, context.entropy);
     let location = authorization::request(
         &endpoint,
         provider,
@@ -145,7 +147,7 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
         attempt.code_verifier(),
     );
     let mut cookies = visit.jar.writer();
-    attempt.write(&visit.jar, &mut cookies, config, context.now, context.entropy);
+    attempt.write(&visit.jar, &mut cookies, config, context.now, context.entropy)?;
     visit.set_cookies = cookies.into_headers();
     visit.note(Level::Info, "login.started", format!("login with provider `{}` started", provider.name));
     Ok(Progress::Done(Outcome::Respond(Response::redirect(location.as_str(), &visit.method))))

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Flow, Visit, callback, login, only_get};
+use super::{Flow, Visit, callback, login, only_get, only_visited};
 use crate::config::Provider;
 use crate::entropy;
 use crate::error::Error;
@@ -18,10 +18,12 @@ use crate::session::{Session, Tokens};
 /// `GET /auth/logout`, with `return_to` for a logout that ends here.
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     only_get(request)?;
+    only_visited(request)?;
     visit.is_navigation = true;
     let config = context.config;
     let wanted = request.query_pairs().find(|(name, _)| name == "return_to").map(|(_, value)| value.into_owned());
-    visit.return_to = wanted.and_then(|value| ReturnTo::parse(&value, config.public.redirect_uri()).ok());
+    let wanted = wanted.and_then(|value| ReturnTo::parse(&value, config.public.redirect_uri()).ok());
+    visit.return_to = wanted.map(|page| login::destination(Some(page), config));
 
     let session = Session::open(&visit.jar, config, context.now);
     let id_token = session.as_ref().and_then(|session| Tokens::open(&visit.jar, session, config)).and_then(|tokens| tokens.id_token);
@@ -35,7 +37,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     // Entra shows an account picker unless it is told whose session ends (its optional claim `login_hint`).
     let logout_hint = session.claim("login_hint").and_then(Value::as_str).map(str::to_owned);
     let expect = ExpectMetadata { provider: provider.name.clone(), id_token, logout_hint };
-    match context.cache.metadata(&provider.metadata_url, context.now) {
+    match context.cache.metadata(&provider.name, context.now) {
         Lookup::Fresh(metadata) | Lookup::Paused(Some(metadata)) => Ok(expect.log_out_at(provider, &metadata, visit, context)),
         Lookup::Paused(None) => Ok(local(visit, context)),
         Lookup::Fetch => Ok(Progress::Fetch(ProviderMetadata::request(provider), Flow::Logout(Box::new(expect)))),

@@ -20,6 +20,8 @@ pub(crate) struct Visit {
     pub(crate) is_head: bool,
     pub(crate) method: String,
     pub(crate) jar: CookieJar,
+    /// Whether the same request makes sense a second time.
+    pub(crate) may_repeat: bool,
     /// Where the user wants to be, for links on error pages.
     pub(crate) return_to: Option<ReturnTo>,
     pub(crate) events: Vec<Event>,
@@ -34,6 +36,7 @@ impl Visit {
             is_head: request.method == "HEAD",
             method: request.method.to_owned(),
             jar: crate::filter::jar(request, config),
+            may_repeat: true,
             return_to: None,
             events: vec![],
             set_cookies: vec![],
@@ -84,4 +87,12 @@ impl Flow {
 /// Pages of ours are visited, not written to.
 fn only_get(request: &Request<'_>) -> Result<(), Error> {
     if request.method == "GET" || request.method == "HEAD" { Ok(()) } else { Err(Error::MethodNotAllowed) }
+}
+
+/// What changes a login is done by a visit: not by an image, a script or a page that is fetched ahead (Fetch Metadata,
+/// W3C). Clients that do not say what they do are taken to visit.
+fn only_visited(request: &Request<'_>) -> Result<(), Error> {
+    let visited = request.header("sec-fetch-mode").all(|mode| mode == b"navigate");
+    let ahead = request.header("sec-purpose").next().is_some();
+    if visited && !ahead { Ok(()) } else { Err(Error::NotVisited) }
 }

@@ -21,10 +21,11 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// An unknown `kid` makes us ask for new keys, but no more often than this: anybody can make up a `kid`.
 const KEY_REFETCH_FLOOR: Duration = Duration::from_secs(10);
 
-/// Metadata by its URL, keys by theirs together with the issuer they sign for: never trusted across issuers.
+/// Metadata by the configuration's name for the provider, because what is made of a document depends on who asked;
+/// keys by their URL together with the issuer they sign for: never trusted across issuers.
 #[derive(Debug, Default)]
 pub struct ProviderCache {
-    metadata: BTreeMap<Url, Entry<ProviderMetadata>>,
+    metadata: BTreeMap<String, Entry<ProviderMetadata>>,
     keys: BTreeMap<(String, Url), Entry<KeySet>>,
 }
 
@@ -41,6 +42,15 @@ impl<T> Default for Entry<T> {
     }
 }
 
+/// How asking failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No answer, or that of a server in trouble: what it said before may still hold.
+    Unavailable,
+    /// An answer that must not be used: what it said before does not hold any more either.
+    Unacceptable,
+}
+
 /// What the cache has.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Lookup<T> {
@@ -53,17 +63,17 @@ pub enum Lookup<T> {
 }
 
 impl ProviderCache {
-    pub fn metadata(&self, url: &Url, now: UnixTime) -> Lookup<ProviderMetadata> {
-        self.metadata.get(url).map_or(Lookup::Fetch, |entry| entry.look_up(now))
+    pub fn metadata(&self, provider: &str, now: UnixTime) -> Lookup<ProviderMetadata> {
+        self.metadata.get(provider).map_or(Lookup::Fetch, |entry| entry.look_up(now))
     }
 
-    pub fn store_metadata(&mut self, url: &Url, metadata: ProviderMetadata, now: UnixTime) {
-        self.metadata.entry(url.clone()).or_default().store(metadata, now);
+    pub fn store_metadata(&mut self, provider: &str, metadata: ProviderMetadata, now: UnixTime) {
+        self.metadata.entry(provider.to_owned()).or_default().store(metadata, now);
     }
 
     /// Notes the failure; returns what can be served in its place.
-    pub fn metadata_failed(&mut self, url: &Url, now: UnixTime) -> Option<ProviderMetadata> {
-        self.metadata.entry(url.clone()).or_default().fail(now)
+    pub fn metadata_failed(&mut self, provider: &str, failure: Failure, now: UnixTime) -> Option<ProviderMetadata> {
+        self.metadata.entry(provider.to_owned()).or_default().fail(failure, now)
     }
 
     pub fn keys(&self, issuer: &str, jwks_uri: &Url, now: UnixTime) -> Lookup<KeySet> {
@@ -75,14 +85,14 @@ impl ProviderCache {
     }
 
     /// Notes the failure; returns what can be served in its place.
-    pub fn keys_failed(&mut self, issuer: &str, jwks_uri: &Url, now: UnixTime) -> Option<KeySet> {
-        self.keys.entry((issuer.to_owned(), jwks_uri.clone())).or_default().fail(now)
+    pub fn keys_failed(&mut self, issuer: &str, jwks_uri: &Url, failure: Failure, now: UnixTime) -> Option<KeySet> {
+        self.keys.entry((issuer.to_owned(), jwks_uri.clone())).or_default().fail(failure, now)
     }
 
     /// Whether an unknown `kid` may make us ask for the keys again now; the answer counts as the asking.
     pub fn may_refetch_keys(&mut self, issuer: &str, jwks_uri: &Url, now: UnixTime) -> bool {
         let entry = self.keys.entry((issuer.to_owned(), jwks_uri.clone())).or_default();
-        let too_soon = entry.refetched_at.is_some_and(|at| now.since(at) < KEY_REFETCH_FLOOR);
+        let too_soon = entry.refetched_at.is_some_and(|at| is_within(at, KEY_REFETCH_FLOOR, now));
         if !too_soon {
             entry.refetched_at = Some(now);
         }
@@ -93,12 +103,12 @@ impl ProviderCache {
 impl<T: Clone> Entry<T> {
     fn look_up(&self, now: UnixTime) -> Lookup<T> {
         if let Some((value, at)) = &self.value
-            && now.since(*at) < FRESH
+            && is_within(*at, FRESH, now)
         {
             return Lookup::Fresh(value.clone());
         }
         match self.failed_at {
-            Some(at) if now.since(at) < PAUSE => Lookup::Paused(self.not_too_old(now)),
+            Some(at) if is_within(at, PAUSE, now) => Lookup::Paused(self.not_too_old(now)),
             _ => Lookup::Fetch,
         }
     }
@@ -108,15 +118,23 @@ impl<T: Clone> Entry<T> {
         self.failed_at = None;
     }
 
-    fn fail(&mut self, now: UnixTime) -> Option<T> {
+    fn fail(&mut self, failure: Failure, now: UnixTime) -> Option<T> {
         self.failed_at = Some(now);
+        if failure == Failure::Unacceptable {
+            self.value = None;
+        }
         self.not_too_old(now)
     }
 
     fn not_too_old(&self, now: UnixTime) -> Option<T> {
         let (value, at) = self.value.as_ref()?;
-        (now.since(*at) < STALE).then(|| value.clone())
+        is_within(*at, STALE, now).then(|| value.clone())
     }
+}
+
+/// Whether `at` is less than `span` ago. What a clock that has been set back puts into the future is over at once.
+fn is_within(at: UnixTime, span: Duration, now: UnixTime) -> bool {
+    at <= now && now.since(at) < span
 }
 
 #[cfg(test)]
@@ -133,12 +151,23 @@ mod tests {
         entry.store(7, at(0));
         assert_eq!(entry.look_up(at(FRESH.as_secs() - 1)), Lookup::Fresh(7));
         assert_eq!(entry.look_up(at(FRESH.as_secs())), Lookup::Fetch);
-        assert_eq!(entry.fail(at(FRESH.as_secs())), Some(7));
+        assert_eq!(entry.fail(Failure::Unavailable, at(FRESH.as_secs())), Some(7));
         assert_eq!(entry.look_up(at(FRESH.as_secs() + 1)), Lookup::Paused(Some(7)));
         assert_eq!(entry.look_up(at(FRESH.as_secs() + PAUSE.as_secs())), Lookup::Fetch);
-        assert_eq!(entry.fail(at(STALE.as_secs())), None);
+        assert_eq!(entry.fail(Failure::Unavailable, at(STALE.as_secs())), None);
         entry.store(8, at(STALE.as_secs()));
         assert_eq!(entry.look_up(at(STALE.as_secs())), Lookup::Fresh(8));
+        assert_eq!(entry.fail(Failure::Unacceptable, at(STALE.as_secs())), None);
+        assert_eq!(entry.look_up(at(STALE.as_secs() + 1)), Lookup::Paused(None));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_leaves_nothing_behind() {
+        let mut entry = Entry::default();
+        entry.store(7, at(1_000_000));
+        assert_eq!(entry.look_up(at(0)), Lookup::Fetch);
+        assert_eq!(entry.fail(Failure::Unavailable, at(1_000_000)), Some(7));
+        assert_eq!(entry.look_up(at(0)), Lookup::Fetch);
     }
 
     #[test]

@@ -12,8 +12,7 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
 use super::jwks::{Algorithm, KeySelection, KeySet, VerificationKey};
-use super::metadata::issuer_for_tenant;
-use crate::config::Provider;
+use crate::config::{Provider, issuer_for_tenant};
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
@@ -84,6 +83,12 @@ pub enum Rejected {
     Nonce,
     #[error("it belongs to another access token")]
     AccessTokenHash,
+    #[error("it does not prove the authentication that `acr_values` asks for")]
+    AuthenticationContext,
+    #[error("the person authenticated longer ago than `max_age` allows, or at no stated time")]
+    AuthenticationTime,
+    #[error("the account is not of the domain that `hd` asks for")]
+    HostedDomain,
 }
 
 impl Rejected {
@@ -107,6 +112,9 @@ impl Rejected {
             Rejected::NotBefore => "id_token.not_before",
             Rejected::Nonce => "id_token.nonce",
             Rejected::AccessTokenHash => "id_token.access_token_hash",
+            Rejected::AuthenticationContext => "id_token.authentication_context",
+            Rejected::AuthenticationTime => "id_token.authentication_time",
+            Rejected::HostedDomain => "id_token.hosted_domain",
         }
     }
 }
@@ -116,6 +124,10 @@ pub struct IdTokenVerifier<'a> {
     pub provider: &'a Provider,
     /// `issuer` of the metadata that this login was started with.
     pub issuer: &'a str,
+    /// The algorithms that the metadata lists; `None` for all of ours.
+    pub algorithms: Option<&'a [Algorithm]>,
+    /// When the authorization request was made.
+    pub requested_at: UnixTime,
     pub keys: &'a KeySet,
     pub nonce: &'a Secret,
     pub access_token: &'a Secret,
@@ -151,6 +163,9 @@ impl IdTokenVerifier<'_> {
         }
         // 7. and 8. Only the provider's public keys, by an algorithm that needs one. `jwk`, `jku` and `x5u` are not read.
         let algorithm = Algorithm::from_name(header.algorithm()).ok_or(Rejected::Algorithm)?;
+        if self.algorithms.is_some_and(|listed| !listed.contains(&algorithm)) {
+            return Err(Rejected::Algorithm);
+        }
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Rejected::Malformed)?;
         let claims: Map<String, Value> = serde_json::from_slice(&payload).map_err(|_| Rejected::Malformed)?;
         // Before the library converts these numbers with less care.
@@ -159,7 +174,9 @@ impl IdTokenVerifier<'_> {
         let not_before = date(&claims, "nbf", Rejected::NotBefore)?;
 
         // The library cannot read these claims in any other type, and would blame the signature.
-        for (name, otherwise) in [("iss", Rejected::Issuer), ("sub", Rejected::Subject), ("nonce", Rejected::Nonce)] {
+        for (name, otherwise) in
+            [("iss", Rejected::Issuer), ("sub", Rejected::Subject), ("nonce", Rejected::Nonce), ("jti", Rejected::Malformed)]
+        {
             if claims.get(name).is_some_and(|value| !value.is_string()) {
                 return Err(otherwise);
             }
@@ -183,8 +200,7 @@ impl IdTokenVerifier<'_> {
         if text("iss") != Some(&expected) {
             return Err(Rejected::Issuer);
         }
-        let tenants = &self.provider.tenants;
-        if !tenants.is_empty() && !text("tid").is_some_and(|tid| tenants.iter().any(|tenant| tenant.eq_ignore_ascii_case(tid))) {
+        if !self.provider.admits_tenant(text("tid")) {
             return Err(Rejected::Tenant);
         }
         // 3. We are its audience, and nobody else is: an audience that we do not know is one that we do not trust.
@@ -201,7 +217,7 @@ impl IdTokenVerifier<'_> {
         if claims.get("azp").is_some_and(|party| party != client_id) {
             return Err(Rejected::AuthorizedParty);
         }
-        // Section 2: `sub` is a string of 1 to 255 ASCII characters. Streamlit accepts an empty one.
+        // Section 2: `sub` has at most 255 characters. Streamlit accepts an empty one.
         let subject = text("sub").filter(|sub| !sub.trim().is_empty() && sub.len() <= 255).ok_or(Rejected::Subject)?.to_owned();
         // 9. It has not expired.
         if now >= expires_at.after(CLOCK_SKEW) {
@@ -224,8 +240,32 @@ impl IdTokenVerifier<'_> {
         {
             return Err(Rejected::AccessTokenHash);
         }
-        // 12. and 13. (`acr`, `auth_time`) are asked for by nobody here.
+        self.meets_requirements(&claims)?;
         Ok(VerifiedIdToken { claims, subject })
+    }
+}
+
+impl IdTokenVerifier<'_> {
+    /// Steps 12 and 13, and what Google's documentation asks for beside them: what the authorization request asked for
+    /// has been done, for the user could have taken it out of the request.
+    fn meets_requirements(&self, claims: &Map<String, Value>) -> Result<(), Rejected> {
+        let wanted = &self.provider.requirements;
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        if !wanted.acr_values.is_empty() && !text("acr").is_some_and(|acr| wanted.acr_values.iter().any(|value| value == acr)) {
+            return Err(Rejected::AuthenticationContext);
+        }
+        if let Some(max_age) = wanted.max_age {
+            let at = date(claims, "auth_time", Rejected::AuthenticationTime)?.ok_or(Rejected::AuthenticationTime)?;
+            if self.requested_at.since(at) > max_age + CLOCK_SKEW {
+                return Err(Rejected::AuthenticationTime);
+            }
+        }
+        match wanted.hosted_domain.as_deref() {
+            Some("*") if text("hd").is_none_or(str::is_empty) => Err(Rejected::HostedDomain),
+            Some("*") | None => Ok(()),
+            Some(domain) if text("hd").is_some_and(|hd| hd.eq_ignore_ascii_case(domain)) => Ok(()),
+            Some(_) => Err(Rejected::HostedDomain),
+        }
     }
 }
 

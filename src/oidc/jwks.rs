@@ -22,7 +22,7 @@ const MAX_KEYS: usize = 64;
 
 /// The signature algorithms we accept. No symmetric one: an ID token under one proves only that somebody knows the
 /// client secret, and `none` proves nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, Deserialize)]
 pub enum Algorithm {
     Rs256,
     Rs384,

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::jwks::Algorithm;
 use super::outbound;
-use crate::config::{ClientAuthentication, ExpectedIssuer, Provider};
+use crate::config::{ClientAuthentication, Provider};
 use crate::error::{Endpoint, Error};
 use crate::http::{OutboundError, OutboundRequest, OutboundResponse};
 
@@ -33,6 +34,9 @@ pub struct ProviderMetadata {
     /// Whether `iss` is promised in every authorization response (RFC 9207 section 3).
     #[serde(rename = "s", default)]
     pub sends_iss: bool,
+    /// Those of our algorithms that it signs ID tokens with; all when it does not say.
+    #[serde(rename = "g", skip_serializing_if = "Option::is_none", default)]
+    pub signing_algorithms: Option<Vec<Algorithm>>,
 }
 
 /// The document as it comes. Unknown members are ignored (Discovery section 3).
@@ -45,6 +49,7 @@ struct Document {
     userinfo_endpoint: Option<String>,
     end_session_endpoint: Option<String>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    id_token_signing_alg_values_supported: Option<Vec<String>>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
 }
@@ -63,7 +68,7 @@ impl ProviderMetadata {
         let fault = |text: String| outbound::unacceptable(&provider.name, Endpoint::Metadata, text);
         let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Metadata)?;
         let document: Document = serde_json::from_slice(&body).map_err(|error| fault(format!("not provider metadata: {error}")))?;
-        if !issuer_is_expected(&document.issuer, &provider.expected_issuer) {
+        if !provider.expected_issuer.admits_metadata(&document.issuer) {
             return Err(fault("its issuer is not the one that server_metadata_url stands for".into()));
         }
         // Only a provider that is itself on this machine may have endpoints that are reached by plain http.
@@ -85,45 +90,13 @@ impl ProviderMetadata {
             end_session_endpoint: optional("end_session_endpoint", &document.end_session_endpoint)?,
             client_authentication: client_authentication(provider, document.token_endpoint_auth_methods_supported.as_deref())
                 .ok_or_else(|| fault("it supports none of client_secret_basic, client_secret_post and none".into()))?,
+            signing_algorithms: document
+                .id_token_signing_alg_values_supported
+                .map(|names| names.iter().filter_map(|name| Algorithm::from_name(name)).collect()),
             sends_iss: document.authorization_response_iss_parameter_supported,
             issuer: document.issuer,
         })
     }
-}
-
-fn issuer_is_expected(issuer: &str, expected: &ExpectedIssuer) -> bool {
-    match expected {
-        // Discovery section 4.1 removes a terminating slash before it appends `.well-known`, so both forms lead here.
-        ExpectedIssuer::Exact(expected) => issuer == expected || issuer.strip_suffix('/') == Some(expected.as_str()),
-        ExpectedIssuer::EntraAnyTenant => issuer == ENTRA_TEMPLATE || entra_tenant(issuer).is_some(),
-        ExpectedIssuer::EntraDomain => entra_tenant(issuer).is_some(),
-    }
-}
-
-/// The literal issuer of Entra's multi-tenant metadata.
-const ENTRA_TEMPLATE: &str = "https://login.microsoftonline.com/{tenantid}/v2.0";
-
-/// The tenant's GUID in an issuer of Microsoft Entra v2.
-fn entra_tenant(issuer: &str) -> Option<&str> {
-    let (before, after) = ENTRA_TEMPLATE.split_once("{tenantid}")?;
-    issuer.strip_prefix(before)?.strip_suffix(after).filter(|tenant| is_guid(tenant))
-}
-
-fn is_guid(text: &str) -> bool {
-    let lengths = text.split('-').map(str::len);
-    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
-}
-
-/// The issuer that a token must name: with Entra's template, that of the token's own tenant.
-///
-/// Microsoft's documentation of the v2.0 endpoint ("Validate the issuer"): replace `{tenantid}` by the `tid` claim, then
-/// compare exactly. A `tid` that is no GUID could bring a path of its own.
-pub(super) fn issuer_for_tenant(metadata_issuer: &str, tid: Option<&str>) -> Option<String> {
-    if metadata_issuer != ENTRA_TEMPLATE {
-        return Some(metadata_issuer.to_owned());
-    }
-    let tid = tid.filter(|tid| is_guid(tid))?;
-    Some(ENTRA_TEMPLATE.replace("{tenantid}", tid))
 }
 
 /// The configured method, or the best that the provider lists; `client_secret_basic` when it lists none (Discovery
@@ -139,40 +112,4 @@ fn client_authentication(provider: &Provider, listed: Option<&[String]>) -> Opti
     let lists = |name: &str| listed.iter().any(|method| method == name);
     let in_order = [("client_secret_basic", ClientAuthentication::Basic), ("client_secret_post", ClientAuthentication::Post)];
     in_order.into_iter().find(|(name, _)| lists(name)).map(|(_, method)| method)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_expected_issuer_is_believed() {
-        let exact = ExpectedIssuer::Exact("https://op.example".into());
-        assert!(issuer_is_expected("https://op.example", &exact));
-        assert!(issuer_is_expected("https://op.example/", &exact), "Auth0");
-        for other in ["https://op.example//", "https://op.example1", "http://op.example", "https://op.example/x", "", "HTTPS://op.example"]
-        {
-            assert!(!issuer_is_expected(other, &exact), "{other}");
-        }
-        let tenant = "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0";
-        for expected in [ExpectedIssuer::EntraAnyTenant, ExpectedIssuer::EntraDomain] {
-            assert!(issuer_is_expected(tenant, &expected));
-            for other in ["https://login.microsoftonline.com/evil/v2.0", "https://evil.example/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0"] {
-                assert!(!issuer_is_expected(other, &expected), "{other}");
-            }
-        }
-        assert!(issuer_is_expected(ENTRA_TEMPLATE, &ExpectedIssuer::EntraAnyTenant));
-        assert!(!issuer_is_expected(ENTRA_TEMPLATE, &ExpectedIssuer::EntraDomain));
-    }
-
-    #[test]
-    fn the_template_takes_guids_only() {
-        let guid = "9188040d-6c67-4c5b-b112-36a304b66dad";
-        let filled = issuer_for_tenant(ENTRA_TEMPLATE, Some(guid)).unwrap();
-        assert_eq!(filled, format!("https://login.microsoftonline.com/{guid}/v2.0"));
-        for bad in [None, Some(""), Some("common"), Some("../../evil"), Some("{tenantid}")] {
-            assert_eq!(issuer_for_tenant(ENTRA_TEMPLATE, bad), None);
-        }
-        assert_eq!(issuer_for_tenant("https://op.example", Some("x")).as_deref(), Some("https://op.example"));
-    }
 }

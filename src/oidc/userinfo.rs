@@ -35,6 +35,10 @@ pub fn complete(
         return Err(fault("its sub is not the ID token's"));
     }
     let mut completed = claims;
+    if token.claims().contains_key("email") {
+        // The two belong together: this one may be about another address.
+        completed.remove("email_verified");
+    }
     completed.extend(token.claims().clone());
     Ok(completed)
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::CLOCK_DIFFERENCE;
 use super::envelope::Purpose;
-use super::jar::{CookieJar, CookieWriter};
+use super::jar::{CookieJar, CookieWriter, MAX_ATTEMPT_BYTES};
 use crate::config::{Config, Provider};
 use crate::entropy::{self, Entropy};
 use crate::error::Error;
@@ -54,6 +55,8 @@ pub struct AuthorizationGrant {
     pub nonce: Secret,
     pub metadata: ProviderMetadata,
     pub provider: String,
+    /// When the authorization request was made.
+    pub started_at: UnixTime,
     /// Parsed again on use, because the public origin may have changed.
     pub return_to: String,
 }
@@ -77,8 +80,18 @@ impl LoginAttempt {
     }
 
     /// Puts the attempt into the browser, and takes out what has become useless: expired and unreadable ones, and the
-    /// oldest beyond [`MAX_PENDING_ATTEMPTS`].
-    pub fn write(&self, jar: &CookieJar, cookies: &mut CookieWriter<'_>, config: &Config, now: UnixTime, entropy: &mut dyn Entropy) {
+    /// oldest beyond [`MAX_PENDING_ATTEMPTS`]. A page that is too long to be remembered beside all else is forgotten.
+    ///
+    /// # Errors
+    /// [`Error::SessionTooLarge`] when it exceeds [`MAX_ATTEMPT_BYTES`] even so: browsers would drop it without a word.
+    pub fn write(
+        &mut self,
+        jar: &CookieJar,
+        cookies: &mut CookieWriter<'_>,
+        config: &Config,
+        now: UnixTime,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(), Error> {
         let mut pending: Vec<(UnixTime, &str)> = vec![];
         for (id, sealed) in jar.attempts() {
             match Self::open(id, sealed, config, now) {
@@ -90,9 +103,17 @@ impl LoginAttempt {
         let surplus = (pending.len() + 1).saturating_sub(MAX_PENDING_ATTEMPTS);
         pending.iter().take(surplus).for_each(|(_, id)| cookies.delete_attempt(id));
 
-        let plaintext = serde_json::to_vec(self).unwrap_or_default();
-        let sealed = config.keys.seal(Purpose::LoginAttempt, &plaintext, entropy);
+        let mut sealed = self.seal(config, entropy);
+        if sealed.len() > MAX_ATTEMPT_BYTES {
+            self.return_to = config.public.home();
+            sealed = self.seal(config, entropy);
+        }
+        if sealed.len() > MAX_ATTEMPT_BYTES {
+            let what = format!("the metadata of provider `{}`", self.provider);
+            return Err(Error::SessionTooLarge { what, bytes: sealed.len(), limit: MAX_ATTEMPT_BYTES });
+        }
         cookies.set_attempt(&self.id, &sealed, LIFETIME.as_secs());
+        Ok(())
     }
 
     /// The attempt that a `state` belongs to.
@@ -121,8 +142,8 @@ impl LoginAttempt {
             return Err(Error::IssuerParameter);
         }
         let code = response.into_code()?;
-        let Self { code_verifier, nonce, metadata, provider, return_to, .. } = self;
-        Ok(AuthorizationGrant { code, code_verifier, nonce, metadata, provider, return_to })
+        let Self { code_verifier, nonce, metadata, provider, return_to, started_at, .. } = self;
+        Ok(AuthorizationGrant { code, code_verifier, nonce, metadata, provider, started_at, return_to })
     }
 
     pub fn id(&self) -> &str {
@@ -153,10 +174,18 @@ impl LoginAttempt {
         &self.provider
     }
 
+    fn seal(&self, config: &Config, entropy: &mut dyn Entropy) -> String {
+        // Strings and times: nothing in it can fail to become JSON.
+        config.keys.seal(Purpose::LoginAttempt, &serde_json::to_vec(self).unwrap_or_default(), entropy)
+    }
+
     fn open(id: &str, sealed: &str, config: &Config, now: UnixTime) -> Option<Self> {
         let plaintext = config.keys.open(Purpose::LoginAttempt, sealed)?;
         let attempt = Self { id: id.to_owned(), ..serde_json::from_slice(&plaintext).ok()? };
-        config.provider(&attempt.provider).filter(|provider| provider.client_id == attempt.client_id)?;
-        (now < attempt.started_at.after(LIFETIME)).then_some(attempt)
+        let provider = config.provider(&attempt.provider).filter(|provider| provider.client_id == attempt.client_id)?;
+        // The provider of that name may have become another one since.
+        let is_current = provider.expected_issuer.admits_metadata(&attempt.metadata.issuer);
+        let in_time = now < attempt.started_at.after(LIFETIME) && attempt.started_at <= now.after(CLOCK_DIFFERENCE);
+        (is_current && in_time).then_some(attempt)
     }
 }

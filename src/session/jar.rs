@@ -4,6 +4,11 @@
 //! With an https `redirect_uri` every name begins with `__Host-`, which makes browsers refuse the cookie unless it is
 //! `Secure`, has `Path=/` and no `Domain` (RFC 6265bis section 4.1.3.2): no other host and no plain http can plant one.
 //! Behind it comes a tag of the `redirect_uri`, because cookies know no ports and paths do not protect them.
+//!
+//! What comes in is taken apart byte by byte (RFC 6265 section 5.4), not by the crate: it trims every Unicode space, so
+//! that a name with one in front of it, which browsers let any host of the domain set, would become one of ours.
+
+use std::fmt;
 
 use cookie::{Cookie, CookieBuilder, SameSite};
 use sha2::{Digest as _, Sha256};
@@ -17,11 +22,20 @@ pub const MAX_SESSION_BYTES: usize = 5 * CHUNK_BYTES;
 /// Largest sealed tokens, in bytes over all of their cookies.
 pub const MAX_TOKENS_BYTES: usize = 6 * CHUNK_BYTES;
 
+/// Largest sealed login attempt, in bytes: one cookie.
+pub const MAX_ATTEMPT_BYTES: usize = CHUNK_BYTES;
+
 /// Browsers take 4096 bytes for name and value (RFC 6265bis section 5.6); this leaves room for the name.
 const CHUNK_BYTES: usize = 3900;
 
 /// More than any budget needs.
 const MAX_CHUNKS: usize = 8;
+
+/// Longer than ours are: what is longer is not one of them.
+const MAX_ATTEMPT_ID_BYTES: usize = 16;
+
+/// Deletions of login attempts in one response. Whoever sends more of them made them up.
+const MAX_ATTEMPT_DELETIONS: usize = 32;
 
 const SECURE_PREFIX: &str = "__Host-";
 const FAMILY: &str = "vestibule_";
@@ -49,31 +63,40 @@ impl Names {
 }
 
 /// The cookies of one request.
-#[derive(Debug)]
 pub struct CookieJar {
     names: Names,
     secure: bool,
     /// Ours, whatever their state: what must be deleted, and what can be opened.
     ours: Vec<(String, String)>,
-    /// Everybody else's, one string as they came, when there was anything of ours among them.
-    others: Vec<String>,
+    /// Everybody else's, byte for byte as they came.
+    others: Vec<Vec<u8>>,
     has_foreign_family: bool,
 }
 
+/// The values are as good as a password.
+impl fmt::Debug for CookieJar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.ours.iter().map(|(name, _)| name).collect();
+        f.debug_struct("CookieJar").field("ours", &names).finish_non_exhaustive()
+    }
+}
+
 impl CookieJar {
-    /// Reads the `Cookie` lines of a request. What is not text or has no name is nobody's cookie.
+    /// Reads the `Cookie` lines of a request. Only a name that is exactly one of ours is ours.
     pub fn read(request: &Request<'_>, public: &PublicOrigin) -> Self {
         let mut jar =
             Self { names: Names::new(public), secure: public.is_secure(), ours: vec![], others: vec![], has_foreign_family: false };
-        let lines = request.header("cookie").filter_map(|line| std::str::from_utf8(line).ok());
-        for cookie in lines.flat_map(Cookie::split_parse).flatten() {
-            let name = cookie.name();
-            if jar.names.is_ours(name) {
-                jar.ours.push((name.to_owned(), cookie.value().to_owned()));
-            } else if is_family(name) {
-                jar.has_foreign_family = true;
-            } else {
-                jar.others.push(format!("{name}={}", cookie.value()));
+        let pairs = request.header("cookie").flat_map(|line| line.split(|&b| b == b';')).map(trim);
+        for pair in pairs.filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.iter().position(|&b| b == b'=').map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
+            match std::str::from_utf8(trim(name)) {
+                Ok(name) if jar.names.is_ours(name) => {
+                    // A value that is no text was not made by us; it is kept as one that opens nothing, to be deleted.
+                    let value = std::str::from_utf8(trim(value)).unwrap_or_default();
+                    jar.ours.push((name.to_owned(), value.to_owned()));
+                }
+                _ if is_family(name) => jar.has_foreign_family = true,
+                _ => jar.others.push(pair.to_vec()),
             }
         }
         jar
@@ -95,8 +118,8 @@ impl CookieJar {
     }
 
     /// The `Cookie` header that the application gets: `None` when nothing has to change.
-    pub fn without_ours(&self) -> Option<String> {
-        (!self.ours.is_empty() || self.has_foreign_family).then(|| self.others.join("; "))
+    pub fn without_ours(&self) -> Option<Vec<u8>> {
+        (!self.ours.is_empty() || self.has_foreign_family).then(|| self.others.join(&b"; "[..]))
     }
 
     /// For changing them.
@@ -124,13 +147,35 @@ impl CookieJar {
 
 impl Names {
     fn is_ours(&self, name: &str) -> bool {
-        name.starts_with(&self.session) || name.starts_with(&self.tokens) || name.starts_with(&self.attempt)
+        is_chunk_of(&self.session, name) || is_chunk_of(&self.tokens, name) || name.strip_prefix(&self.attempt).is_some_and(is_attempt_id)
     }
 }
 
-/// Whether a cookie belongs to some Vestibule, this one or another: none of them is the application's business.
-fn is_family(name: &str) -> bool {
+/// `name` itself, or `name_1` to the last chunk that there can be.
+fn is_chunk_of(name: &str, given: &str) -> bool {
+    given.strip_prefix(name).is_some_and(|rest| {
+        rest.is_empty() || rest.strip_prefix('_').is_some_and(|index| (1..MAX_CHUNKS).any(|chunk| index == chunk.to_string()))
+    })
+}
+
+fn is_attempt_id(id: &str) -> bool {
+    (1..=MAX_ATTEMPT_ID_BYTES).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// Whether a cookie belongs to some Vestibule, this one or another, or looks so to a server that trims more than we do:
+/// none of them is the application's business.
+fn is_family(name: &[u8]) -> bool {
+    let name = String::from_utf8_lossy(name);
+    let name = name.trim();
     name.strip_prefix(SECURE_PREFIX).unwrap_or(name).starts_with(FAMILY)
+}
+
+/// Without the white space that HTTP knows (RFC 9110 section 5.6.3).
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// Collects `Set-Cookie` headers. A deletion carries the attributes the cookie was set with, or browsers ignore it.
@@ -162,12 +207,15 @@ impl CookieWriter<'_> {
     }
 
     pub fn set_attempt(&mut self, id: &str, sealed: &str, max_age_secs: u64) {
+        debug_assert!(is_attempt_id(id) && sealed.len() <= MAX_ATTEMPT_BYTES);
         let name = format!("{}{id}", self.jar.names.attempt);
         self.set(&name, sealed, max_age_secs);
     }
 
     pub fn delete_attempt(&mut self, id: &str) {
-        self.delete(&format!("{}{id}", self.jar.names.attempt));
+        if self.headers.len() < MAX_ATTEMPT_DELETIONS {
+            self.delete(&format!("{}{id}", self.jar.names.attempt));
+        }
     }
 
     pub fn into_headers(self) -> Vec<Header> {
@@ -192,7 +240,7 @@ impl CookieWriter<'_> {
 
     /// Deletes what the browser sent of a cookie and its chunks, apart from `kept`.
     fn delete_all(&mut self, name: &str, kept: &[String]) {
-        let mut stale: Vec<_> = self.jar.ours.iter().map(|(given, _)| given).filter(|given| given.starts_with(name)).collect();
+        let mut stale: Vec<_> = self.jar.ours.iter().map(|(given, _)| given).filter(|given| is_chunk_of(name, given)).collect();
         stale.sort();
         stale.dedup();
         for given in stale.into_iter().filter(|given| !kept.contains(given)) {
@@ -309,10 +357,50 @@ mod tests {
 
     #[test]
     fn the_application_gets_its_own_cookies_only() {
-        assert_eq!(jar(LOCAL, "a=1; b=\"2\"").without_ours(), None);
-        let mixed = jar(LOCAL, "a=1; vestibule_session_abcdef=x; __Host-vestibule_login_1=y; b=\"2\"; _streamlit_xsrf=z");
-        assert_eq!(mixed.without_ours().as_deref(), Some("a=1; b=\"2\"; _streamlit_xsrf=z"));
-        assert_eq!(jar(LOCAL, "vestibule_session_abcdef=x").without_ours().as_deref(), Some(""));
+        let left = |cookies: &str| jar(LOCAL, cookies).without_ours().map(|left| String::from_utf8(left).unwrap());
+        assert_eq!(left("a=1; b=\"2\""), None);
+        let mixed = "a=1; vestibule_session_abcdef=x; __Host-vestibule_login_1=y; b=\"2\";nameless; _streamlit_xsrf=z";
+        assert_eq!(left(mixed).as_deref(), Some("a=1; b=\"2\"; nameless; _streamlit_xsrf=z"));
+        assert_eq!(left("vestibule_session_abcdef=x").as_deref(), Some(""));
+    }
+
+    #[test]
+    fn a_byte_that_is_no_text_hides_nothing() {
+        let name = Names::new(&public(LOCAL)).session;
+        let mut head = RequestHead::get("/", "localhost");
+        head.headers.push(("cookie".into(), [b"lang=\xe9; ", name.as_bytes(), b"=1~sealed; \xff\xfe=1"].concat()));
+        let jar = CookieJar::read(&Request::parse(&head).unwrap(), &public(LOCAL));
+        assert_eq!(jar.session().as_deref(), Some("sealed"));
+        assert_eq!(jar.without_ours().as_deref(), Some(&b"lang=\xe9; \xff\xfe=1"[..]));
+    }
+
+    /// Browsers let every host of a domain set a name that begins with such a space, `__Host-` behind it or not.
+    #[test]
+    fn a_name_with_another_space_around_it_is_not_ours() {
+        let names = Names::new(&public(HTTPS));
+        let spaces = ('\u{80}'..'\u{ffff}').filter(|c| c.is_whitespace()).collect::<Vec<_>>();
+        assert!(spaces.len() > 15);
+        for space in spaces {
+            for planted in [format!("{space}{}", names.session), format!("{}{space}", names.session), format!("{space}{}x", names.attempt)]
+            {
+                let jar = jar(HTTPS, &format!("{planted}=1~sealed; {space}__Host-app=evil"));
+                assert_eq!((jar.session(), jar.attempts().count()), (None, 0), "{planted:?}");
+                let app = format!("{space}__Host-app=evil");
+                assert_eq!(jar.without_ours().as_deref(), Some(app.as_bytes()), "never to the application, nor changed for it");
+            }
+        }
+        let real = jar(HTTPS, &format!("\u{2003}{0}=1~planted; {0}=1~sealed", names.session));
+        assert_eq!(real.session().as_deref(), Some("sealed"), "what is planted does not push out what is real");
+    }
+
+    #[test]
+    fn made_up_attempts_are_not_all_answered() {
+        let name = Names::new(&public(LOCAL)).attempt;
+        let cookies: Vec<_> = (0..1000).map(|id| format!("{name}{id}=x")).collect();
+        let jar = jar(LOCAL, &cookies.join("; "));
+        let mut writer = jar.writer();
+        jar.attempts().for_each(|(id, _)| writer.delete_attempt(id));
+        assert_eq!(writer.into_headers().len(), MAX_ATTEMPT_DELETIONS);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::CLOCK_DIFFERENCE;
 use super::envelope::Purpose;
 use super::jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 use crate::config::{Config, Provider};
@@ -68,8 +69,11 @@ impl Session {
     pub fn open(jar: &CookieJar, config: &Config, now: UnixTime) -> Option<Self> {
         let plaintext = config.keys.open(Purpose::Session, &jar.session()?)?;
         let session: Self = serde_json::from_slice(&plaintext).ok()?;
-        // The application may have been moved to another client or lost a provider since.
-        config.provider(&session.provider).filter(|provider| provider.client_id == session.client_id)?;
+        // The application may have been moved to another client or provider since, or closed to a tenant.
+        let provider = config.provider(&session.provider).filter(|provider| provider.client_id == session.client_id)?;
+        if !provider.admits(&session.claims) {
+            return None;
+        }
         // A session that began in the future was made by a clock that is not to be trusted, ours or another node's.
         let lifetime = config.lifetime;
         let in_force = now < session.ends_at(config)
@@ -133,9 +137,6 @@ impl Session {
         Error::SessionTooLarge { what: claim, bytes, limit: MAX_SESSION_BYTES }
     }
 }
-
-/// How far the clocks of two nodes may be apart.
-const CLOCK_DIFFERENCE: std::time::Duration = std::time::Duration::from_secs(120);
 
 impl Tokens {
     pub fn new(session: &Session, id_token: Option<Secret>, access_token: Option<Secret>) -> Self {

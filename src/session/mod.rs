@@ -12,7 +12,10 @@ mod envelope;
 mod jar;
 mod login_session;
 
+/// How far the clocks of two nodes may be apart.
+const CLOCK_DIFFERENCE: std::time::Duration = std::time::Duration::from_secs(120);
+
 pub use attempt::{AuthorizationGrant, LoginAttempt, MAX_PENDING_ATTEMPTS};
 pub use envelope::{KeyRing, Purpose};
-pub use jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
+pub use jar::{CookieJar, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 pub use login_session::{Session, Tokens};

@@ -63,8 +63,7 @@ impl Rig {
     }
 
     pub(crate) fn decide(&mut self, head: &RequestHead, body: Option<&[u8]>) -> Decision {
-        let now = UnixTime::from_secs(self.now);
-        let mut step = self.filter.begin(head, body, &mut self.cache, now, &mut self.entropy);
+        let mut step = self.filter.begin(head, body, &mut self.cache, UnixTime::from_secs(self.now), &mut self.entropy);
         loop {
             match step {
                 Step::Done(decision) => {
@@ -75,6 +74,8 @@ impl Rig {
                     assert!(self.sent.len() < 1000, "the filter asks for ever");
                     let answer = self.provider.answer(&request, self.now);
                     self.sent.push(request);
+                    self.now += self.provider.seconds_to_answer;
+                    let now = UnixTime::from_secs(self.now);
                     step = waiting.resume(answer, &self.filter, &mut self.cache, now, &mut self.entropy);
                 }
             }
@@ -189,6 +190,9 @@ pub(crate) struct Provider {
     pub outage: Option<OutboundError>,
     /// Answers the requests whose URL ends so with this status and body instead.
     pub instead: Vec<(&'static str, u16, Vec<u8>)>,
+    /// Does not answer the requests whose URL ends so.
+    pub silent: Vec<&'static str>,
+    pub seconds_to_answer: u64,
     codes: BTreeMap<String, Issued>,
 }
 
@@ -218,6 +222,8 @@ impl Provider {
             edit_userinfo: None,
             outage: None,
             instead: vec![],
+            silent: vec![],
+            seconds_to_answer: 0,
             codes: BTreeMap::new(),
         }
     }
@@ -243,6 +249,9 @@ impl Provider {
     pub(crate) fn answer(&mut self, request: &OutboundRequest, now: u64) -> Result<OutboundResponse, OutboundError> {
         if let Some(outage) = &self.outage {
             return Err(outage.clone());
+        }
+        if self.silent.iter().any(|end| request.url.path().ends_with(end)) {
+            return Err(OutboundError::TimedOut);
         }
         if let Some((_, status, body)) = self.instead.iter().find(|(end, ..)| request.url.path().ends_with(end)) {
             return Ok(OutboundResponse { status: *status, headers: vec![], body: body.clone() });
