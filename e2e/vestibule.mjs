@@ -1,0 +1,72 @@
+// The program under test, started as an operator would.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const PROGRAM = fileURLToPath(new URL('../dist/vestibule', import.meta.url));
+// Compiling the component takes a second; a machine that is busy with other builds needs many.
+const START_SECONDS = 120;
+
+// So that it is compiled once for all tests of a file.
+const CACHE = mkdtempSync(join(tmpdir(), 'vestibule-e2e-cache-'));
+process.on('exit', () => rmSync(CACHE, { recursive: true, force: true }));
+
+export const COOKIE_SECRET = 'c0ffee00d15ea5e5f00dfeedfacecafe0123456789abcdef';
+
+// `vestibule serve` with a configuration of its own, in front of `upstream`. `{port}` in it is the port it listens on.
+// `args` are further arguments.
+export async function startEdge({ toml, upstream, listen = '127.0.0.1:0', args = [] }) {
+  const folder = await mkdtemp(join(tmpdir(), 'vestibule-e2e-'));
+  const config = join(folder, 'secrets.toml');
+  await writeFile(config, toml, { mode: 0o600 });
+  const edge = await start(['serve', '--config', config, '--listen', listen, '--upstream', upstream, '--grace', '1', ...args]);
+  return { ...edge, stop: () => edge.stop().finally(() => rm(folder, { recursive: true, force: true })) };
+}
+
+// `vestibule demo`.
+export function startDemo() {
+  return start(['demo', '--listen', '127.0.0.1:0']);
+}
+
+// Resolves when the program listens. `log` holds what it has logged so far, an object per line.
+async function start(args) {
+  const child = spawn(PROGRAM, [...args, '--log', 'json', '--cache', CACHE], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'exit');
+  child.stdout.resume();
+  const log = [];
+  const address = await new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`vestibule did not listen within ${START_SECONDS} s`)), START_SECONDS * 1000);
+    child.on('error', (error) => reject(new Error(`${PROGRAM} cannot be started (${error.message}); run \`make build\``)));
+    ended.then(([code]) => reject(new Error(`vestibule ended with ${code}:\n${log.map((line) => line.text).join('\n')}`)));
+    createInterface({ input: child.stderr }).on('line', (text) => {
+      const line = parsed(text);
+      log.push({ ...line, text });
+      if (line.code === 'listener.listening') {
+        clearTimeout(timer);
+        resolve(line.address);
+      }
+    });
+  });
+  return {
+    url: `http://${address}`,
+    log,
+    async stop() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
+}

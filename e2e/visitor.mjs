@@ -1,0 +1,96 @@
+// A person's browser, as far as HTTP goes: cookies, redirects, links and forms; and no more than that, so that a test can
+// stop anywhere in between, or send what no browser would.
+
+import assert from 'node:assert/strict';
+import { parse } from 'node-html-parser';
+import { CookieJar } from 'tough-cookie';
+import { Agent, request } from 'undici';
+
+// The headers that a browser sends for a link or a form.
+export const NAVIGATION = {
+  accept: 'text/html,application/xhtml+xml',
+  'sec-fetch-mode': 'navigate',
+  'sec-fetch-dest': 'document',
+  'sec-fetch-site': 'none',
+};
+// The longest chain here is application, provider, login, consent, callback, application.
+const MAX_REDIRECTS = 12;
+
+// Each visitor has connections of their own, and none is kept after the answer: a server that is stopped is not waited for.
+const dispatcher = new Agent({ pipelining: 0 });
+
+export class Visitor {
+  jar = new CookieJar();
+
+  // One request, no redirect followed.
+  async send(url, { method = 'GET', headers = NAVIGATION, body } = {}) {
+    const cookie = await this.jar.getCookieString(String(url));
+    const response = await request(url, { method, headers: { ...headers, ...(cookie && { cookie }) }, body, dispatcher });
+    for (const line of [response.headers['set-cookie'] ?? []].flat()) {
+      await this.jar.setCookie(line, String(url), { ignoreError: true });
+    }
+    return new Page(new URL(url), response, await response.body.text());
+  }
+
+  // A navigation: follows redirects. `until` says of a URL whether to stop before it; the page then has its `next`.
+  async open(url, { until = () => false, ...options } = {}) {
+    let page = await this.send(url, options);
+    for (let redirects = 0; page.next && !until(page.next); redirects += 1) {
+      assert.ok(redirects < MAX_REDIRECTS, `redirected in circles: ${page.next}`);
+      page = await this.send(page.next);
+    }
+    return page;
+  }
+
+  // Fills in the page's form and sends it.
+  submit(page, fields = {}, options = {}) {
+    const form = page.html.querySelector('form');
+    assert.ok(form, `no form on ${page.url}:\n${page.body}`);
+    const hidden = form.querySelectorAll('input[type=hidden]').map((input) => [input.getAttribute('name'), input.getAttribute('value')]);
+    return this.open(new URL(form.getAttribute('action'), page.url), {
+      method: 'POST',
+      headers: { ...NAVIGATION, 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams([...hidden, ...Object.entries(fields)]).toString(),
+      ...options,
+    });
+  }
+
+  // The values of the cookies that a server at `url` would get, by name.
+  async cookies(url) {
+    const cookies = await this.jar.getCookies(String(url));
+    return Object.fromEntries(cookies.map((cookie) => [cookie.key, cookie.value]));
+  }
+}
+
+class Page {
+  constructor(url, response, body) {
+    Object.assign(this, { url, status: response.statusCode, headers: response.headers, body });
+  }
+
+  // Where it redirects to.
+  get next() {
+    const { location } = this.headers;
+    return this.status >= 300 && this.status < 400 && location ? new URL(location, this.url) : undefined;
+  }
+
+  get json() {
+    return JSON.parse(this.body);
+  }
+
+  get html() {
+    return parse(this.body);
+  }
+
+  // What a person reads.
+  get text() {
+    return this.html.querySelector('main')?.structuredText ?? this.html.structuredText;
+  }
+
+  // The link with this text.
+  link(text) {
+    const links = this.html.querySelectorAll('a');
+    const link = links.find((candidate) => candidate.text.trim() === text);
+    assert.ok(link, `no link "${text}" on ${this.url}, but ${links.map((candidate) => `"${candidate.text.trim()}"`).join(', ')}`);
+    return new URL(link.getAttribute('href'), this.url);
+  }
+}
