@@ -19,7 +19,7 @@ e2e: build ## run the tests against oidc-provider from npm, and in Chromium
 	@scripts/e2e.sh
 
 bench: build ## compare decisions in the component with the same core compiled natively
-	@cargo bench --package vestibule
+	@cargo bench --workspace --bench decision --quiet
 
 lint: ## check formatting, lints, dependencies and documentation
 	@scripts/lint.sh

@@ -198,5 +198,5 @@ fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>)
 
 /// For flows: the cookies of the request at hand.
 pub(crate) fn jar(request: &Request<'_>, config: &Config) -> CookieJar {
-    CookieJar::read(request, &config.public)
+    CookieJar::read(request, &config.cookie_names)
 }

@@ -10,6 +10,7 @@ mod provider;
 mod section;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::DeTable;
@@ -22,7 +23,7 @@ pub(crate) use origin::is_confidential;
 pub use provider::{ClientAuthentication, Provider, Requirements};
 
 use crate::secret::Secret;
-use crate::session::KeyRing;
+use crate::session::{CookieNames, KeyRing};
 use fault::MAKE_SECRET;
 use section::{Findings, Placed, Section};
 
@@ -109,6 +110,7 @@ pub struct Config {
     pub warnings: Vec<Fault>,
     pub(crate) cookie_secret: Secret,
     pub(crate) keys: KeyRing,
+    pub(crate) cookie_names: Arc<CookieNames>,
 }
 
 /// Which tokens the application may see.
@@ -235,6 +237,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         warnings: vec![],
         cookie_secret,
         keys,
+        cookie_names: Arc::new(CookieNames::new(&public)),
         public,
     })
 }

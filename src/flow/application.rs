@@ -42,8 +42,8 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
 /// Whether a page of another origin asks for the connection: a browser sends cookies along with an upgrade that a page
 /// of a sibling host asks for, and the application may not look at `Origin` (RFC 6455 section 10.2).
 fn is_foreign_upgrade(request: &Request<'_>, config: &Config) -> bool {
-    let origin = config.public.origin();
-    request.header("upgrade").next().is_some() && request.header("origin").any(|given| given != origin.as_bytes())
+    let is_foreign = |given: &[u8]| given != config.public.origin().as_bytes();
+    request.header("upgrade").next().is_some() && request.header("origin").any(is_foreign)
 }
 
 /// Not on what a page is made of: such answers are what caches keep longest.

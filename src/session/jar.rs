@@ -9,6 +9,7 @@
 //! that a name with one in front of it, which browsers let any host of the domain set, would become one of ours.
 
 use std::fmt;
+use std::sync::Arc;
 
 use cookie::{Cookie, CookieBuilder, SameSite};
 use sha2::{Digest as _, Sha256};
@@ -40,21 +41,23 @@ const MAX_ATTEMPT_DELETIONS: usize = 32;
 const SECURE_PREFIX: &str = "__Host-";
 const FAMILY: &str = "vestibule_";
 
-/// What a cookie of ours is called.
-#[derive(Clone, Debug)]
-struct Names {
+/// What our cookies are called. Made once for a configuration.
+#[derive(Debug)]
+pub struct CookieNames {
+    secure: bool,
     session: String,
     tokens: String,
     /// What every login attempt's name begins with; its id follows.
     attempt: String,
 }
 
-impl Names {
-    fn new(public: &PublicOrigin) -> Self {
+impl CookieNames {
+    pub fn new(public: &PublicOrigin) -> Self {
         let digest = Sha256::digest(public.redirect_uri().as_str().as_bytes());
         let tag: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
         let prefix = if public.is_secure() { SECURE_PREFIX } else { "" };
         Self {
+            secure: public.is_secure(),
             session: format!("{prefix}{FAMILY}session_{tag}"),
             tokens: format!("{prefix}{FAMILY}tokens_{tag}"),
             attempt: format!("{prefix}{FAMILY}login_{tag}_"),
@@ -64,8 +67,7 @@ impl Names {
 
 /// The cookies of one request.
 pub struct CookieJar {
-    names: Names,
-    secure: bool,
+    names: Arc<CookieNames>,
     /// Ours, whatever their state: what must be deleted, and what can be opened.
     ours: Vec<(String, String)>,
     /// Everybody else's, byte for byte as they came.
@@ -83,10 +85,9 @@ impl fmt::Debug for CookieJar {
 
 impl CookieJar {
     /// Reads the `Cookie` lines of a request. Only a name that is exactly one of ours is ours.
-    pub fn read(request: &Request<'_>, public: &PublicOrigin) -> Self {
-        let mut jar =
-            Self { names: Names::new(public), secure: public.is_secure(), ours: vec![], others: vec![], has_foreign_family: false };
-        let pairs = request.header("cookie").flat_map(|line| line.split(|&b| b == b';')).map(trim);
+    pub fn read(request: &Request<'_>, names: &Arc<CookieNames>) -> Self {
+        let mut jar = Self { names: Arc::clone(names), ours: vec![], others: vec![], has_foreign_family: false };
+        let pairs = request.header("cookie").flat_map(pairs).map(trim);
         for pair in pairs.filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.iter().position(|&b| b == b'=').map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
             match std::str::from_utf8(trim(name)) {
@@ -145,7 +146,7 @@ impl CookieJar {
     }
 }
 
-impl Names {
+impl CookieNames {
     fn is_ours(&self, name: &str) -> bool {
         is_chunk_of(&self.session, name) || is_chunk_of(&self.tokens, name) || name.strip_prefix(&self.attempt).is_some_and(is_attempt_id)
     }
@@ -168,6 +169,12 @@ fn is_family(name: &[u8]) -> bool {
     let name = String::from_utf8_lossy(name);
     let name = name.trim();
     name.strip_prefix(SECURE_PREFIX).unwrap_or(name).starts_with(FAMILY)
+}
+
+/// What stands between semicolons. The lines are the longest part of a request, so the search is not made byte by byte.
+fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(b';', line).chain([line.len()]);
+    ends.scan(0, |start, end| Some(&line[std::mem::replace(start, end + 1)..end]))
 }
 
 /// Without the white space that HTTP knows (RFC 9110 section 5.6.3).
@@ -260,7 +267,7 @@ impl CookieWriter<'_> {
 
     /// `Lax`: the provider's redirect back to us is a cross-site navigation, and must bring the login attempt along.
     fn push(&mut self, cookie: CookieBuilder<'_>) {
-        let cookie = cookie.path("/").http_only(true).same_site(SameSite::Lax).secure(self.jar.secure).build();
+        let cookie = cookie.path("/").http_only(true).same_site(SameSite::Lax).secure(self.jar.names.secure).build();
         self.headers.push(("set-cookie".to_owned(), cookie.to_string().into_bytes()));
     }
 }
@@ -271,17 +278,17 @@ mod tests {
     use crate::config::{Config, Source};
     use crate::http::RequestHead;
 
-    fn public(redirect_uri: &str) -> PublicOrigin {
+    fn names(redirect_uri: &str) -> Arc<CookieNames> {
         let toml = format!(
             "[auth]\nredirect_uri = \"{redirect_uri}\"\ncookie_secret = \"0123456789abcdef0123456789abcdef\"\nclient_id = \"a\"\n\
              client_secret = \"b\"\nserver_metadata_url = \"https://op.example/.well-known/openid-configuration\"\n"
         );
-        Config::parse(&Source::new("secrets.toml", &toml)).unwrap().public
+        Config::parse(&Source::new("secrets.toml", &toml)).unwrap().cookie_names
     }
 
     fn jar(redirect_uri: &str, cookies: &str) -> CookieJar {
         let head = RequestHead::get("/", "localhost").with("cookie", cookies);
-        CookieJar::read(&Request::parse(&head).unwrap(), &public(redirect_uri))
+        CookieJar::read(&Request::parse(&head).unwrap(), &names(redirect_uri))
     }
 
     fn text(headers: Vec<Header>) -> Vec<String> {
@@ -366,10 +373,10 @@ mod tests {
 
     #[test]
     fn a_byte_that_is_no_text_hides_nothing() {
-        let name = Names::new(&public(LOCAL)).session;
+        let name = names(LOCAL).session.clone();
         let mut head = RequestHead::get("/", "localhost");
         head.headers.push(("cookie".into(), [b"lang=\xe9; ", name.as_bytes(), b"=1~sealed; \xff\xfe=1"].concat()));
-        let jar = CookieJar::read(&Request::parse(&head).unwrap(), &public(LOCAL));
+        let jar = CookieJar::read(&Request::parse(&head).unwrap(), &names(LOCAL));
         assert_eq!(jar.session().as_deref(), Some("sealed"));
         assert_eq!(jar.without_ours().as_deref(), Some(&b"lang=\xe9; \xff\xfe=1"[..]));
     }
@@ -377,7 +384,7 @@ mod tests {
     /// Browsers let every host of a domain set a name that begins with such a space, `__Host-` behind it or not.
     #[test]
     fn a_name_with_another_space_around_it_is_not_ours() {
-        let names = Names::new(&public(HTTPS));
+        let names = names(HTTPS);
         let spaces = ('\u{80}'..'\u{ffff}').filter(|c| c.is_whitespace()).collect::<Vec<_>>();
         assert!(spaces.len() > 15);
         for space in spaces {
@@ -395,7 +402,7 @@ mod tests {
 
     #[test]
     fn made_up_attempts_are_not_all_answered() {
-        let name = Names::new(&public(LOCAL)).attempt;
+        let name = names(LOCAL).attempt.clone();
         let cookies: Vec<_> = (0..1000).map(|id| format!("{name}{id}=x")).collect();
         let jar = jar(LOCAL, &cookies.join("; "));
         let mut writer = jar.writer();
@@ -405,7 +412,7 @@ mod tests {
 
     #[test]
     fn applications_on_one_host_do_not_share_names() {
-        assert_ne!(Names::new(&public(LOCAL)).session, Names::new(&public("http://localhost:8502/oauth2callback")).session);
-        assert_ne!(Names::new(&public(HTTPS)).session, Names::new(&public("https://app.example/b/oauth2callback")).session);
+        assert_ne!(names(LOCAL).session, names("http://localhost:8502/oauth2callback").session);
+        assert_ne!(names(HTTPS).session, names("https://app.example/b/oauth2callback").session);
     }
 }

@@ -17,5 +17,5 @@ const CLOCK_DIFFERENCE: std::time::Duration = std::time::Duration::from_secs(120
 
 pub use attempt::{AuthorizationGrant, LoginAttempt, MAX_PENDING_ATTEMPTS};
 pub use envelope::{KeyRing, Purpose};
-pub use jar::{CookieJar, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
+pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 pub use login_session::{Session, Tokens};
