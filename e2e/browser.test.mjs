@@ -66,6 +66,7 @@ test('demo: log in, be known, log out', async () => {
   assert.match(await page.innerText('body'), /It was asked for \/reports\?year=2026\./);
   assert.deepEqual(await whoYouAre(page), {
     'x-forwarded-user': 'alice',
+    'x-forwarded-provider': 'default',
     'x-forwarded-email': 'alice@example.com',
     'x-forwarded-preferred-username': 'alice',
     'x-forwarded-groups': 'staff,admins',
@@ -321,7 +322,7 @@ async function providerOfDemo(page) {
 async function providerFails(page) {
   await page.goto(demo.url);
   const consent = new URL(page.url());
-  const answer = new URLSearchParams({ error: 'server_error', state: consent.searchParams.get('state'), iss: consent.origin });
+  const answer = new URLSearchParams({ error: 'invalid_scope', state: consent.searchParams.get('state'), iss: consent.origin });
   await page.goto(`${demo.url}/oauth2callback?${answer}`);
 }
 
