@@ -145,6 +145,8 @@ pub fn references(toml: &str) -> Vec<Reference> {
     let Ok(document) = DeTable::parse(toml) else { return vec![] };
     let mut found = vec![];
     let auth = document.get_ref().get("auth").and_then(|auth| auth.get_ref().as_table());
+    let vestibule = document.get_ref().get("vestibule").and_then(|vestibule| vestibule.get_ref().as_table());
+    let session = vestibule.and_then(|vestibule| vestibule.get("session")?.get_ref().as_table());
     let mut collect = |table: &DeTable<'_>| {
         for name in REFERABLE {
             let text = |suffix: &str| table.get(format!("{name}{suffix}").as_str())?.get_ref().as_str().map(str::to_owned);
@@ -154,13 +156,14 @@ pub fn references(toml: &str) -> Vec<Reference> {
     };
     if let Some(auth) = auth {
         collect(auth);
-        auth.values().filter_map(|value| value.get_ref().as_table()).for_each(collect);
+        auth.values().filter_map(|value| value.get_ref().as_table()).for_each(&mut collect);
     }
+    session.into_iter().for_each(collect);
     found
 }
 
 /// Keys that may stand with `_env` or `_file` behind them.
-const REFERABLE: [&str; 3] = ["cookie_secret", "client_id", "client_secret"];
+const REFERABLE: [&str; 4] = ["cookie_secret", "client_id", "client_secret", "previous_cookie_secrets"];
 
 fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     if source.toml.len() > MAX_LENGTH {
@@ -189,8 +192,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         max_age: lifetime_section.duration("max_age").unwrap_or(DEFAULT_MAX_AGE),
         idle_timeout: lifetime_section.duration("idle_timeout"),
     };
-    let previous = lifetime_section.strings("previous_cookie_secrets").unwrap_or_default();
-    previous.iter().for_each(|secret| check_cookie_secret(findings, secret));
+    let previous = read_previous_secrets(&lifetime_section, &outside);
     if let Some(idle_timeout) = lifetime.idle_timeout.filter(|idle| *idle > lifetime.max_age) {
         let problem = format!("`{}` is longer than the session lasts", humantime::format_duration(idle_timeout));
         findings.fatal(lifetime_section.at(), &lifetime_section.key("idle_timeout"), problem, "make it shorter than max_age, or remove it");
@@ -251,32 +253,37 @@ impl Outside<'_> {
     /// A value written as it is, named by an environment variable (`<name>_env`) or kept in a file (`<name>_file`).
     fn string(&self, section: &Section<'_>, name: &'static str, env: &'static str, file: &'static str) -> Option<Placed<String>> {
         let written = section.string(name);
-        let from_env = section.string(env).map(|text| (Reference::Environment(text.value.clone()), text));
-        let from_file = section.string(file).map(|text| (Reference::File(text.value.clone()), text));
-        if usize::from(written.is_some()) + usize::from(from_env.is_some()) + usize::from(from_file.is_some()) > 1 {
+        let elsewhere = self.elsewhere(section, env, file);
+        if written.is_some() && elsewhere.is_some() {
             let problem = format!("more than one of {name}, {env} and {file} is given");
             section.findings.fatal(section.at(), &section.key(name), problem, "keep one of them");
         }
-        let Some((reference, text)) = from_env.or(from_file) else { return written };
-        let found = self.resolved.iter().find(|(known, _)| *known == reference).and_then(|(_, value)| value.clone());
-        match found {
-            Some(value) => Some(Placed { value: value.expose().to_owned(), at: text.at, key: text.key }),
-            None => {
-                let (problem, remedy) = match &reference {
-                    Reference::Environment(name) => (
-                        format!("the environment variable `{name}` is not set"),
-                        format!("set `{name}` for the process that reads this file"),
-                    ),
-                    Reference::File(path) => (
-                        format!("the file `{path}` cannot be read"),
-                        "write a path that exists, absolute or relative to this file".to_owned(),
-                    ),
-                };
-                section.findings.fatal(text.at, &text.key, problem, remedy);
-                // So that the value's absence is not complained of a second time.
-                Some(Placed { value: String::new(), at: None, key: text.key })
-            }
+        elsewhere.or(written)
+    }
+
+    /// A value named by an environment variable or kept in a file; empty when there is none, which is said.
+    fn elsewhere(&self, section: &Section<'_>, env: &'static str, file: &'static str) -> Option<Placed<String>> {
+        let from_env = section.string(env).map(|text| (Reference::Environment(text.value.clone()), text));
+        let from_file = section.string(file).map(|text| (Reference::File(text.value.clone()), text));
+        if from_env.is_some() && from_file.is_some() {
+            section.findings.fatal(section.at(), &section.key(env), format!("both {env} and {file} are given"), "keep one of them");
         }
+        let (reference, text) = from_env.or(from_file)?;
+        let found = self.resolved.iter().find(|(known, _)| *known == reference).and_then(|(_, value)| value.clone());
+        if let Some(value) = found {
+            return Some(Placed { value: value.expose().to_owned(), at: text.at, key: text.key });
+        }
+        let (problem, remedy) = match &reference {
+            Reference::Environment(name) => {
+                (format!("the environment variable `{name}` is not set"), format!("set `{name}` for the process that reads this file"))
+            }
+            Reference::File(path) => {
+                (format!("the file `{path}` cannot be read"), "write a path that exists, absolute or relative to this file".to_owned())
+            }
+        };
+        section.findings.fatal(text.at, &text.key, problem, remedy);
+        // So that the value's absence is not complained of a second time.
+        Some(Placed { value: String::new(), at: None, key: text.key })
     }
 }
 
@@ -289,6 +296,19 @@ fn read_cookie_secret(auth: &Section<'_>, outside: &Outside<'_>) -> Option<Secre
         check_cookie_secret(auth.findings, &text);
     }
     Some(Secret::new(text.value))
+}
+
+/// A string or a list; from outside, one secret a line.
+fn read_previous_secrets(section: &Section<'_>, outside: &Outside<'_>) -> Vec<Placed<String>> {
+    let written = section.strings("previous_cookie_secrets").unwrap_or_default();
+    let elsewhere = outside.elsewhere(section, "previous_cookie_secrets_env", "previous_cookie_secrets_file");
+    let lines = elsewhere.into_iter().flat_map(|text| {
+        let lines = text.value.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        lines.into_iter().map(move |value| Placed { value, at: text.at, key: text.key.clone() })
+    });
+    let secrets: Vec<_> = written.into_iter().chain(lines).collect();
+    secrets.iter().for_each(|secret| check_cookie_secret(section.findings, secret));
+    secrets
 }
 
 fn check_cookie_secret(findings: &Findings<'_>, text: &Placed<String>) {

@@ -245,6 +245,18 @@ fn secrets_may_stand_elsewhere() {
 }
 
 #[test]
+fn previous_secrets_may_stand_elsewhere_one_a_line() {
+    let toml = with("\n[vestibule.session]\nprevious_cookie_secrets_file = \"old\"\n");
+    assert_eq!(references(&toml), [Reference::File("old".into())]);
+    let resolved =
+        |text: &str| Source { resolved: vec![(Reference::File("old".into()), Some(Secret::new(text)))], ..Source::new("f", &toml) };
+    assert!(Config::parse(&resolved(&format!("{SECRET}\n\n{SECRET}2\n"))).is_ok());
+    let faults = Config::parse(&resolved(&format!("{SECRET}\nxxx\n"))).unwrap_err();
+    assert_eq!(faults[0].key, "vestibule.session.previous_cookie_secrets_file");
+    assert!(Config::parse(&Source::new("f", &toml)).is_err(), "no such file");
+}
+
+#[test]
 fn broken_toml_says_where() {
     assert_eq!(faults("[auth]\nclient_id = \n")[0].0, 2);
     assert_eq!(faults(&"x".repeat(MAX_LENGTH + 1)), [(0, "(file)".to_owned())]);
