@@ -2,19 +2,27 @@
 //!
 //! Compiled code is native code: whoever can write it can run anything as the user that loads it. Therefore
 //!
-//! 1. only a folder is used that belongs to the user this runs as, and that nobody else may write to;
+//! 1. only a folder is used that belongs to the user this runs as, that nobody else may write to, and that is no link;
 //! 2. so must be the file itself, and it must be a plain file;
-//! 3. files are written elsewhere in the folder and renamed into place: no reader sees half a file, and a file that
-//!    is mapped into a process is never changed.
+//! 3. both are checked as they were opened, not by their paths, which may lead elsewhere a moment later;
+//! 4. files are written beside their place and renamed into it: no reader sees half a file.
+
+#[cfg(unix)]
+mod folder;
+#[cfg(not(unix))]
+#[path = "precompiled/no_folder.rs"]
+mod folder;
 
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+use folder::Folder;
 
 pub(crate) struct PrecompiledCache<'a> {
     folder: &'a Path,
@@ -43,7 +51,7 @@ impl<'a> PrecompiledCache<'a> {
 
     /// Compiles when the cache has no usable entry. Trouble with the cache is logged, never an error.
     pub(crate) fn load_or_compile(&self, engine: &Engine, component: &[u8]) -> wasmtime::Result<Component> {
-        let entry = self.folder.join(entry_name(engine, component));
+        let entry = entry_name(engine, component);
         match self.load(engine, &entry) {
             Ok(Some(component)) => return Ok(component),
             Ok(None) => {}
@@ -60,67 +68,23 @@ impl<'a> PrecompiledCache<'a> {
 
     /// None when there is no entry.
     #[expect(unsafe_code, reason = "Wasmtime cannot check compiled code; see SAFETY")]
-    fn load(&self, engine: &Engine, entry: &Path) -> Result<Option<Component>, CacheError> {
-        match entry.symlink_metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(io_error(entry, source)),
-            Ok(metadata) if !metadata.is_file() => return Err(CacheError::Unsafe(entry.into())),
-            Ok(metadata) => refuse_foreign_writers(entry, &metadata)?,
-        }
-        self.check_folder()?;
-        // SAFETY: the file must be what `Component::serialize` wrote, and must not change while it is mapped. Only
-        // this user can have put it there (the folder and the file are ours and nobody else may write to them, just
-        // checked), under a name that only `store` uses, and `store` replaces whole files by renaming. Its name
-        // holds the hash of the component and of the engine's settings; Wasmtime checks its own version again.
-        unsafe { Component::deserialize_file(engine, entry) }
+    fn load(&self, engine: &Engine, entry: &str) -> Result<Option<Component>, CacheError> {
+        let Some(folder) = Folder::open(self.folder)? else { return Ok(None) };
+        let Some(compiled) = folder.read(entry)? else { return Ok(None) };
+        // SAFETY: the bytes must be what `Component::serialize` gave. Only this user can have written them (the folder
+        // and the file are ours and nobody else may write to them, checked on the descriptors that they were read
+        // from), under a name that only `store` uses, which renames whole files into place. The name holds the hash of
+        // the component and of the engine's settings; Wasmtime checks its own version again.
+        unsafe { Component::deserialize(engine, compiled) }
             .map(Some)
-            .map_err(|error| CacheError::Unloadable { path: entry.into(), reason: format!("{error:#}") })
+            .map_err(|error| CacheError::Unloadable { path: self.folder.join(entry), reason: format!("{error:#}") })
     }
 
-    fn store(&self, component: &Component, entry: &Path) -> Result<(), CacheError> {
-        self.make_folder()?;
-        self.check_folder()?;
+    fn store(&self, component: &Component, entry: &str) -> Result<(), CacheError> {
+        let folder = Folder::make(self.folder)?;
         let compiled = component.serialize().map_err(|error| CacheError::Unserializable(format!("{error:#}")))?;
-        let write = || -> io::Result<()> {
-            let mut file = tempfile::NamedTempFile::new_in(self.folder)?;
-            file.write_all(&compiled)?;
-            file.as_file().sync_all()?;
-            file.persist(entry).map_err(|error| error.error)?;
-            Ok(())
-        };
-        write().map_err(|source| io_error(entry, source))
+        folder.write(entry, &compiled)
     }
-
-    fn make_folder(&self) -> Result<(), CacheError> {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(self.folder).map_err(|source| io_error(self.folder, source))
-    }
-
-    fn check_folder(&self) -> Result<(), CacheError> {
-        let metadata = self.folder.metadata().map_err(|source| io_error(self.folder, source))?;
-        refuse_foreign_writers(self.folder, &metadata)
-    }
-}
-
-fn io_error(path: &Path, source: io::Error) -> CacheError {
-    CacheError::Io { path: path.into(), source }
-}
-
-#[cfg(unix)]
-fn refuse_foreign_writers(path: &Path, metadata: &std::fs::Metadata) -> Result<(), CacheError> {
-    use std::os::unix::fs::MetadataExt;
-
-    const WRITABLE_BY_OTHERS: u32 = 0o022;
-    let ours = metadata.uid() == rustix::process::geteuid().as_raw();
-    if ours && metadata.mode() & WRITABLE_BY_OTHERS == 0 { Ok(()) } else { Err(CacheError::Unsafe(path.into())) }
-}
-
-#[cfg(not(unix))]
-fn refuse_foreign_writers(_: &Path, _: &std::fs::Metadata) -> Result<(), CacheError> {
-    Err(CacheError::Unsupported)
 }
 
 /// Differs whenever the component, Wasmtime's version or a setting of the engine differs.
@@ -174,6 +138,10 @@ mod tests {
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
     }
 
+    fn load(cache: &PrecompiledCache<'_>, entry: &Path) -> Result<Option<Component>, CacheError> {
+        cache.load(&engine(), entry.file_name().unwrap().to_str().unwrap())
+    }
+
     #[test]
     fn the_name_follows_component_and_settings() {
         let inlining = Engine::new(wasmtime::Config::new().compiler_inlining(wasmtime::Inlining::Yes)).unwrap();
@@ -192,7 +160,37 @@ mod tests {
         let [entry] = &entries(&folder)[..] else { panic!("one file, no leftovers") };
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(fs::metadata(entry).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(cache.load(&engine(), entry).unwrap().is_some());
+        assert!(load(&cache, entry).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_link_to_a_folder_is_neither_read_nor_written() {
+        let parent = tempfile::tempdir().unwrap();
+        let (folder, link) = (parent.path().join("cache"), parent.path().join("link"));
+        PrecompiledCache::new(&folder).load_or_compile(&engine(), &component()).unwrap();
+        let entry = entries(&folder).remove(0);
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        let cache = PrecompiledCache::new(&link);
+        assert!(matches!(load(&cache, &entry), Err(CacheError::Io { path, .. }) if path == link));
+        fs::remove_file(&entry).unwrap();
+        cache.load_or_compile(&engine(), &component()).unwrap();
+        assert!(entries(&folder).is_empty());
+    }
+
+    #[test]
+    fn an_entry_that_is_no_plain_file_is_not_read() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("cache");
+        let cache = PrecompiledCache::new(&folder);
+        cache.load_or_compile(&engine(), &component()).unwrap();
+        let entry = entries(&folder).remove(0);
+        let elsewhere = parent.path().join("elsewhere");
+        fs::rename(&entry, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &entry).unwrap();
+        assert!(matches!(load(&cache, &entry), Err(CacheError::Io { path, .. }) if path == entry));
+        fs::remove_file(&entry).unwrap();
+        fs::create_dir(&entry).unwrap();
+        assert!(matches!(load(&cache, &entry), Err(CacheError::Unsafe(path)) if path == entry));
     }
 
     #[test]
@@ -203,7 +201,7 @@ mod tests {
         cache.load_or_compile(&engine(), &component()).unwrap();
         let entry = entries(&folder).remove(0);
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o770)).unwrap();
-        assert!(matches!(cache.load(&engine(), &entry), Err(CacheError::Unsafe(path)) if path == folder));
+        assert!(matches!(load(&cache, &entry), Err(CacheError::Unsafe(path)) if path == folder));
         fs::remove_file(&entry).unwrap();
         cache.load_or_compile(&engine(), &component()).unwrap();
         assert!(entries(&folder).is_empty());
@@ -217,7 +215,7 @@ mod tests {
         cache.load_or_compile(&engine(), &component()).unwrap();
         let entry = entries(parent.path()).remove(0);
         fs::set_permissions(&entry, fs::Permissions::from_mode(0o666)).unwrap();
-        assert!(matches!(cache.load(&engine(), &entry), Err(CacheError::Unsafe(path)) if path == entry));
+        assert!(matches!(load(&cache, &entry), Err(CacheError::Unsafe(path)) if path == entry));
     }
 
     #[test]
@@ -227,8 +225,8 @@ mod tests {
         let entry = parent.path().join(entry_name(&engine(), &component()));
         fs::write(&entry, b"damaged").unwrap();
         fs::set_permissions(&entry, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(matches!(cache.load(&engine(), &entry), Err(CacheError::Unloadable { .. })));
+        assert!(matches!(load(&cache, &entry), Err(CacheError::Unloadable { .. })));
         cache.load_or_compile(&engine(), &component()).unwrap();
-        assert!(cache.load(&engine(), &entry).unwrap().is_some());
+        assert!(load(&cache, &entry).unwrap().is_some());
     }
 }
