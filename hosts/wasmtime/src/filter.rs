@@ -16,7 +16,8 @@ use crate::pool::Pool;
 pub struct FilterOptions {
     /// Instances at most; they are made when first needed. Default: two per processor.
     pub instances: usize,
-    /// Decisions in flight on one instance at most, nearly all of them waiting for a provider. Default: 64.
+    /// Decisions in flight on one instance at most. Half of those of all instances may wait for a provider at the same
+    /// time: the others are for decisions that need none. Default: 64.
     pub in_flight_per_instance: usize,
     /// Requests that may wait for an instance; one more is [`FilterError::Overloaded`]. Default: 1024.
     pub queue: usize,
@@ -91,7 +92,8 @@ impl Filter {
     /// client cannot be set up.
     pub async fn load(component: &FilterComponent, configuration: Configuration, options: FilterOptions) -> Result<Filter, LoadError> {
         let (instance, summary) = Instance::load(component, &configuration, options.cpu_budget).await?;
-        let outbound = Arc::new(Outbound::new(&options.outbound, &summary.metadata_urls)?);
+        let max_exchanges = (options.instances.saturating_mul(options.in_flight_per_instance) / 2).max(1);
+        let outbound = Arc::new(Outbound::new(&options.outbound, max_exchanges, &summary.metadata_urls)?);
         let pool = Pool::new(component.clone(), configuration, outbound, options, instance);
         Ok(Filter { pool: Arc::new(pool), summary: Arc::new(summary) })
     }

@@ -4,9 +4,12 @@
 //! 2. Only origins that the configuration names (metadata documents), or that a metadata document names.
 //! 3. No redirect is followed, no cookie stored, nothing decompressed, no proxy used unless an option says so.
 //! 4. Time and size are bounded by the smaller of what the component asks for and what the host allows.
+//! 5. Exchanges at once are bounded, in all and per origin; one more fails at once.
 
 mod exchange;
 mod metadata;
+mod names;
+mod places;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +21,7 @@ use url::{Host, Origin, Url};
 use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response};
 use exchange::Exchange;
 use metadata::MetadataDocuments;
+use places::Places;
 
 /// Limits and trust of the outbound client.
 #[derive(Clone, Debug)]
@@ -28,6 +32,8 @@ pub struct OutboundOptions {
     pub total_timeout: Duration,
     /// Bytes of a response body; the component may ask for less. Default: 1 MiB.
     pub max_response_bytes: u32,
+    /// Exchanges at once with one origin; one more is answered that the provider is unreachable. Default: 32.
+    pub max_exchanges_per_origin: usize,
     /// A PEM file with certificates of authorities to be trusted besides the system's. Default: none.
     pub extra_roots: Option<PathBuf>,
     /// Whether `HTTPS_PROXY` and the like are heeded. Default: no.
@@ -40,6 +46,7 @@ impl Default for OutboundOptions {
             connect_timeout: Duration::from_secs(5),
             total_timeout: Duration::from_secs(10),
             max_response_bytes: 1 << 20,
+            max_exchanges_per_origin: 32,
             extra_roots: None,
             proxy_from_environment: false,
         }
@@ -69,10 +76,12 @@ pub enum OutboundError {
 pub(crate) struct Outbound {
     exchange: Arc<Exchange>,
     documents: Arc<MetadataDocuments>,
+    places: Places,
 }
 
 impl Outbound {
-    pub(crate) fn new(options: &OutboundOptions, metadata_urls: &[String]) -> Result<Outbound, OutboundError> {
+    /// `max_exchanges`: at once, with all providers together.
+    pub(crate) fn new(options: &OutboundOptions, max_exchanges: usize, metadata_urls: &[String]) -> Result<Outbound, OutboundError> {
         let urls = metadata_urls.iter().filter_map(|url| {
             let permitted = permitted_url(url);
             if permitted.is_none() {
@@ -80,7 +89,11 @@ impl Outbound {
             }
             permitted
         });
-        Ok(Outbound { documents: Arc::new(MetadataDocuments::new(urls)), exchange: Arc::new(Exchange::new(options)?) })
+        Ok(Outbound {
+            documents: Arc::new(MetadataDocuments::new(urls)),
+            exchange: Arc::new(Exchange::new(options)?),
+            places: Places::new(max_exchanges, options.max_exchanges_per_origin),
+        })
     }
 
     pub(crate) async fn send(&self, request: Request) -> Result<Response, Error> {
@@ -90,6 +103,10 @@ impl Outbound {
 
     async fn send_within_limit(&self, request: Request) -> Result<Response, Error> {
         let url = permitted_url(&request.url).ok_or(Error::NotAllowed)?;
+        // Before the permission: waiting for it takes a place as well.
+        let Some(_place) = self.places.take(url.origin()) else {
+            return Err(Error::Unreachable("too many exchanges are waiting for providers".into()));
+        };
         self.await_permission(&url.origin()).await?;
         let is_get = request.method == "GET";
         let response = self.exchange.perform(url.clone(), request).await?;
@@ -157,7 +174,7 @@ fn permitted_url(url: &str) -> Option<Url> {
 
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Domain(name)) => names::is_loopback_name(name),
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,

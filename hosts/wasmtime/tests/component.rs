@@ -297,6 +297,26 @@ async fn a_login_that_waits_for_the_provider_holds_up_nothing_on_its_instance() 
 }
 
 #[tokio::test]
+async fn logins_that_wait_for_a_provider_hold_up_nobody_else() {
+    let mut provider = HeldProvider::start().await;
+    let component = component();
+    let configuration = configuration(&component, &secrets(&provider.url)).await;
+    let options = FilterOptions { instances: 1, in_flight_per_instance: 4, ..FilterOptions::default() };
+    let filter = Filter::load(&component, configuration, options).await.unwrap_or_else(|error| panic!("{error}"));
+
+    let open = |filter: Filter| async move { Visitor::default().open(&filter, "/").await };
+    let waiting: Vec<_> = (0..2).map(|_| tokio::spawn(open(filter.clone()))).collect();
+    timeout(HANG, provider.arrived(2)).await.expect("two logins ask the provider");
+    for _ in 0..20 {
+        let decision = open(filter.clone()).await;
+        assert_eq!((respond(&decision).status, codes(&decision)), (503, vec!["provider.unreachable"]));
+        let decision = Visitor::default().fetch(&filter, "/api").await;
+        assert_eq!(respond(&decision).status, 401);
+    }
+    assert!(waiting.iter().all(|login| !login.is_finished()), "the provider has not answered");
+}
+
+#[tokio::test]
 async fn faults_name_file_line_key_and_remedy() {
     let component = component();
     let toml = secrets("https://provider.example/").replace("cookie_secret = \"9f86d0", "cookie_secret = \"xxx\" # ");

@@ -100,14 +100,30 @@ async fn the_number_in_flight_is_bounded_and_so_is_the_queue() {
     let mut provider = HeldProvider::start().await;
     let options = FilterOptions { in_flight_per_instance: 2, queue: 1, ..one_instance() };
     let filter = filter(&provider.url, options).await;
-    let in_flight: Vec<_> = (0..2).map(|_| tokio::spawn(decide(&filter, "/w"))).collect();
-    timeout(HANG, provider.arrived(2)).await.expect("both are in flight");
+    tokio::spawn(decide(&filter, "/n"));
+    let waiting = tokio::spawn(decide(&filter, "/w"));
+    timeout(HANG, provider.arrived(1)).await.expect("both are in flight, the first one before the second");
     let mut queued = Box::pin(decide(&filter, "/f"));
     assert!(futures::poll!(queued.as_mut()).is_pending());
     assert_eq!(decide(&filter, "/f").await, Err(FilterError::Overloaded));
-    provider.answer(2);
+    provider.answer(1);
     assert_eq!(queued.await, Ok(1));
-    for call in in_flight {
+    assert_eq!(waiting.await.unwrap(), Ok(200));
+}
+
+#[tokio::test]
+async fn half_of_the_decisions_may_wait_for_a_provider_and_the_others_do_not_wait_for_them() {
+    let mut provider = HeldProvider::start().await;
+    let options = FilterOptions { in_flight_per_instance: 4, ..one_instance() };
+    let filter = filter(&provider.url, options).await;
+    let waiting: Vec<_> = (0..2).map(|_| tokio::spawn(decide(&filter, "/w"))).collect();
+    timeout(HANG, provider.arrived(2)).await.expect("half of them wait");
+    for _ in 0..20 {
+        assert_eq!(decide(&filter, "/w").await, Ok(1001), "error number 1 is unreachable");
+        assert_eq!(decide(&filter, "/f").await, Ok(1));
+    }
+    provider.answer(2);
+    for call in waiting {
         assert_eq!(call.await.unwrap(), Ok(200));
     }
 }

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
 use url::Url;
 
+use super::names::Names;
 use super::{OutboundError, OutboundOptions};
 use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response};
 
@@ -124,6 +125,7 @@ fn builder(options: &OutboundOptions) -> ClientBuilder {
         .user_agent(USER_AGENT)
         .redirect(redirect::Policy::none())
         .referer(false)
+        .dns_resolver(Names)
         .connect_timeout(options.connect_timeout)
         .timeout(options.total_timeout);
     if options.proxy_from_environment { builder } else { builder.no_proxy() }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use url::{Origin, Url};
@@ -26,6 +26,8 @@ struct Document {
     url: Url,
     /// Of its endpoints; none until the document was read by this process.
     origins: Option<HashSet<Origin>>,
+    /// Of the endpoints before they changed last: logins that began with them come to their end.
+    former_origins: HashSet<Origin>,
     /// When the host itself asked for it last.
     asked_at: Option<Instant>,
     being_read: bool,
@@ -33,15 +35,14 @@ struct Document {
 
 impl MetadataDocuments {
     pub(super) fn new(urls: impl Iterator<Item = Url>) -> Self {
-        let documents = urls.map(|url| Document { url, origins: None, asked_at: None, being_read: false }).collect();
+        let documents =
+            urls.map(|url| Document { url, origins: None, former_origins: HashSet::new(), asked_at: None, being_read: false }).collect();
         MetadataDocuments { documents: Mutex::new(documents), changed: Notify::new() }
     }
 
     /// Whether the configuration or a document that was read names this origin.
     pub(super) fn name(&self, origin: &Origin) -> bool {
-        self.documents()
-            .iter()
-            .any(|document| document.url.origin() == *origin || document.origins.as_ref().is_some_and(|origins| origins.contains(origin)))
+        self.documents().iter().any(|document| document.names(origin))
     }
 
     /// The documents that have not been read, and that were not asked for lately. The caller reads them now, and says
@@ -64,21 +65,20 @@ impl MetadataDocuments {
     }
 
     /// Takes the endpoints' origins from the answer to a metadata URL; an answer to any other URL is ignored, and so
-    /// is one that is no metadata.
+    /// is one that is no metadata: what was learned before stays.
     pub(super) fn learn(&self, url: &Url, answer: &[u8]) {
         let mut documents = self.documents();
         let Some(document) = documents.iter_mut().find(|document| document.url == *url) else {
             return;
         };
-        let Ok(Value::Object(metadata)) = serde_json::from_slice(answer) else {
+        let Some(origins) = endpoint_origins(&document.url, answer) else {
             return;
         };
-        let origins = ENDPOINTS
-            .iter()
-            .filter_map(|endpoint| permitted_url(metadata.get(*endpoint)?.as_str()?))
-            .map(|endpoint| endpoint.origin())
-            .collect();
-        document.origins = Some(origins);
+        if let Some(before) = document.origins.replace(origins)
+            && document.origins.as_ref() != Some(&before)
+        {
+            document.former_origins = before;
+        }
         drop(documents);
         self.changed.notify_waiters();
     }
@@ -104,11 +104,34 @@ impl MetadataDocuments {
     }
 }
 
+impl Document {
+    fn names(&self, origin: &Origin) -> bool {
+        self.url.origin() == *origin
+            || self.origins.as_ref().is_some_and(|origins| origins.contains(origin))
+            || self.former_origins.contains(origin)
+    }
+}
+
+/// None for what is no metadata: without what every login needs (OpenID Connect Discovery 1.0 section 3).
+fn endpoint_origins(document: &Url, answer: &[u8]) -> Option<HashSet<Origin>> {
+    let metadata: Map<String, Value> = serde_json::from_slice(answer).ok()?;
+    let text = |member: &str| metadata.get(member)?.as_str();
+    // Only a provider that is itself on this machine may have endpoints that are reached by plain http: any other could
+    // name the application, which trusts this machine.
+    let permitted = |url: &Url| url.scheme() == "https" || document.scheme() == "http";
+    let endpoint = |member: &str| permitted_url(text(member)?).filter(permitted);
+    text("issuer")?;
+    endpoint("token_endpoint")?;
+    endpoint("jwks_uri")?;
+    Some(ENDPOINTS.iter().filter_map(|member| endpoint(member)).map(|endpoint| endpoint.origin()).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const METADATA: &[u8] = br#"{
+        "issuer": "https://provider.example",
         "token_endpoint": "https://token.example/t",
         "jwks_uri": "https://keys.example:8443/k",
         "userinfo_endpoint": "http://plain.example/u",
@@ -140,21 +163,57 @@ mod tests {
     }
 
     #[test]
-    fn a_later_answer_replaces_the_endpoints() {
+    fn a_later_answer_replaces_all_but_the_last_endpoints() {
         let (documents, document) = documents();
         documents.learn(&document, METADATA);
-        documents.learn(&document, br#"{"token_endpoint": "https://new.example/t"}"#);
-        assert!(documents.name(&url("https://new.example/").origin()));
-        assert!(!documents.name(&url("https://token.example/").origin()));
+        let named = |text: &str| documents.name(&url(text).origin());
+        for name in ["new", "newer"] {
+            // Twice: only a change makes the ones before former ones.
+            for _ in 0..2 {
+                let metadata =
+                    format!(r#"{{"issuer": "x", "token_endpoint": "https://{name}.example/t", "jwks_uri": "https://provider.example/k"}}"#);
+                documents.learn(&document, metadata.as_bytes());
+            }
+            assert!(named(&format!("https://{name}.example/")));
+            assert_eq!(named("https://token.example/"), name == "new", "logins under way know the one before");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_for_providers_on_this_machine() {
+        let metadata = br#"{
+            "issuer": "x", "token_endpoint": "https://provider.example/t", "jwks_uri": "https://provider.example/k",
+            "userinfo_endpoint": "http://127.0.0.1:8080/"
+        }"#;
+        for (document, permitted) in [("https://provider.example/metadata", false), ("http://localhost:9000/metadata", true)] {
+            let documents = MetadataDocuments::new([url(document)].into_iter());
+            documents.learn(&url(document), metadata);
+            assert!(documents.name(&url("https://provider.example/").origin()));
+            assert_eq!(documents.name(&url("http://127.0.0.1:8080/").origin()), permitted, "{document}");
+        }
     }
 
     #[test]
     fn answers_to_other_urls_and_other_content_teach_nothing() {
         let (documents, document) = documents();
         documents.learn(&url("https://provider.example/other"), METADATA);
-        documents.learn(&document, b"[]");
-        documents.learn(&document, b"<html>");
         assert!(!documents.name(&url("https://token.example/").origin()));
+        documents.learn(&document, METADATA);
+        for answer in [
+            "[]",
+            "<html>",
+            "{}",
+            r#"{"error": "maintenance"}"#,
+            r#"{"token_endpoint": "https://other.example/t", "jwks_uri": "https://other.example/k"}"#,
+            r#"{"issuer": "x", "token_endpoint": "http://other.example/t", "jwks_uri": "https://other.example/k"}"#,
+            r#"{"issuer": "x", "token_endpoint": "https://other.example/t"}"#,
+        ] {
+            for _ in 0..2 {
+                documents.learn(&document, answer.as_bytes());
+            }
+            assert!(documents.name(&url("https://token.example/").origin()), "{answer} made it forget");
+            assert!(!documents.name(&url("https://other.example/").origin()), "{answer} was believed");
+        }
     }
 
     #[test]
@@ -168,6 +227,9 @@ mod tests {
         assert!(!documents.are_being_read());
         assert!(documents.take_due(start + Duration::from_secs(29)).is_empty());
         assert_eq!(documents.take_due(start + RETRY_AFTER), std::slice::from_ref(&document));
+        documents.learn(&document, b"{}");
+        documents.done(&document);
+        assert_eq!(documents.take_due(start + 2 * RETRY_AFTER), std::slice::from_ref(&document), "that was no metadata");
         documents.learn(&document, METADATA);
         documents.done(&document);
         assert!(documents.take_due(start + 10 * RETRY_AFTER).is_empty(), "it has been read");

@@ -32,7 +32,9 @@ struct Provider {
 impl Provider {
     async fn start(token_endpoint: &str) -> Provider {
         let seen = Seen::default();
-        let metadata = format!(r#"{{"token_endpoint": "{token_endpoint}"}}"#);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let metadata = format!(r#"{{"issuer": "x", "token_endpoint": "{token_endpoint}", "jwks_uri": "{origin}/keys"}}"#);
         let app = Router::new()
             .route(
                 "/metadata",
@@ -48,8 +50,6 @@ impl Provider {
             .route("/chunked", get(chunked))
             .route("/headers", get(headers).post(headers))
             .with_state(seen.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await });
         Provider { origin, seen }
     }
@@ -79,7 +79,7 @@ async fn headers(State(seen): State<Seen>, headers: HeaderMap, body: String) -> 
 }
 
 fn outbound(metadata_urls: &[String]) -> Outbound {
-    Outbound::new(&OutboundOptions::default(), metadata_urls).unwrap()
+    Outbound::new(&OutboundOptions::default(), 32, metadata_urls).unwrap()
 }
 
 fn get_request(url: impl Into<String>) -> Request {
@@ -96,6 +96,7 @@ fn only_https_and_http_on_loopback_are_permitted() {
         "https://provider.example/x",
         "https://127.0.0.1/",
         "http://localhost:9000/",
+        "http://idp.LOCALHOST:9000/",
         "http://127.0.0.1/",
         "http://127.1.2.3:80/",
         "http://[::1]:8080/",
@@ -103,6 +104,7 @@ fn only_https_and_http_on_loopback_are_permitted() {
     let refused = [
         "http://provider.example/",
         "http://localhost.example/",
+        "http://notlocalhost/",
         "http://10.0.0.1/",
         "http://[::2]/",
         "http://0.0.0.0/",
@@ -148,7 +150,7 @@ async fn nothing_is_delivered_of_a_body_over_the_limit() {
 async fn the_hosts_limits_hold_whatever_the_component_asks_for() {
     let provider = Provider::start("").await;
     let options = OutboundOptions { max_response_bytes: 999, total_timeout: Duration::from_millis(100), ..OutboundOptions::default() };
-    let outbound = Outbound::new(&options, &[provider.url("/metadata")]).unwrap();
+    let outbound = Outbound::new(&options, 32, &[provider.url("/metadata")]).unwrap();
     let request = |path| Request { max_response_bytes: u32::MAX, timeout_ms: u32::MAX, ..get_request(provider.url(path)) };
     assert!(matches!(send(&outbound, request("/fits")).await, Err(Error::TooLarge)));
     assert!(matches!(send(&outbound, request("/never")).await, Err(Error::TimedOut)));
@@ -283,9 +285,35 @@ async fn a_provider_that_hangs_does_not_hold_up_another() {
     let provider = Provider::start(&tokens.url("/fits")).await;
     let options = OutboundOptions { total_timeout: 2 * HANG, ..OutboundOptions::default() };
     let urls = [hanging.url("/never"), provider.url("/metadata")];
-    let outbound = Outbound::new(&options, &urls).unwrap();
+    let outbound = Outbound::new(&options, 32, &urls).unwrap();
     let request = Request { timeout_ms: u32::MAX, ..get_request(tokens.url("/fits")) };
     assert_eq!(send(&outbound, request).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn one_exchange_too_many_with_an_origin_fails_at_once_and_others_go_on() {
+    let hanging = Provider::start("").await;
+    let other = Provider::start("").await;
+    let options = OutboundOptions { max_exchanges_per_origin: 2, ..OutboundOptions::default() };
+    let outbound = Outbound::new(&options, 32, &[hanging.url("/metadata"), other.url("/metadata")]).unwrap();
+    let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(outbound.send(get_request(hanging.url("/never"))))).collect();
+    for exchange in &mut waiting {
+        assert!(futures::poll!(exchange).is_pending());
+    }
+    let refused = send(&outbound, get_request(hanging.url("/fits"))).await;
+    let Err(Error::Unreachable(text)) = refused else { panic!("{refused:?}") };
+    assert!(text.contains("too many exchanges"), "{text}");
+    assert_eq!(send(&outbound, get_request(other.url("/fits"))).await.unwrap().status, 200);
+    drop(waiting);
+    assert_eq!(send(&outbound, get_request(hanging.url("/fits"))).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_name_under_localhost_is_this_machine() {
+    let provider = Provider::start("").await;
+    let url = provider.url("/fits").replace("127.0.0.1", "idp.localhost");
+    let outbound = outbound(std::slice::from_ref(&url));
+    assert_eq!(send(&outbound, get_request(url)).await.unwrap().status, 200);
 }
 
 #[tokio::test]
@@ -293,7 +321,7 @@ async fn a_provider_that_is_down_is_not_asked_for_every_request() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let metadata = format!("http://{}/metadata", listener.local_addr().unwrap());
     let options = OutboundOptions { total_timeout: 2 * HANG, ..OutboundOptions::default() };
-    let outbound = Outbound::new(&options, &[metadata]).unwrap();
+    let outbound = Outbound::new(&options, 32, &[metadata]).unwrap();
     let request = || Request { timeout_ms: u32::MAX, ..get_request("https://tokens.example/") };
     let close_one = async { drop(listener.accept().await.unwrap()) };
     let (refused, ()) = join(send(&outbound, request()), close_one).await;
@@ -307,7 +335,7 @@ async fn a_provider_that_is_down_is_not_asked_for_every_request() {
 fn extra_roots_must_be_certificates() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("roots.pem");
-    let with_roots = || Outbound::new(&OutboundOptions { extra_roots: Some(path.clone()), ..OutboundOptions::default() }, &[]);
+    let with_roots = || Outbound::new(&OutboundOptions { extra_roots: Some(path.clone()), ..OutboundOptions::default() }, 32, &[]);
     assert!(matches!(with_roots(), Err(OutboundError::UnreadableRoots { .. })));
     std::fs::write(&path, "not a certificate").unwrap();
     assert!(matches!(with_roots(), Err(OutboundError::NoRoots(_))));
@@ -346,7 +374,7 @@ async fn an_extra_root_is_trusted_and_without_it_the_connection_is_refused() {
     std::fs::write(&path, cert.pem()).unwrap();
     let options = OutboundOptions { extra_roots: Some(path), ..OutboundOptions::default() };
     let without = outbound(std::slice::from_ref(&url));
-    let with = Outbound::new(&options, std::slice::from_ref(&url)).unwrap();
+    let with = Outbound::new(&options, 32, std::slice::from_ref(&url)).unwrap();
     let refused = send(&without, get_request(&*url)).await;
     assert!(matches!(refused, Err(Error::Unreachable(_))), "{refused:?}");
     assert_eq!(send(&with, get_request(&*url)).await.unwrap().status, 200);
