@@ -28,9 +28,13 @@ async fn main() -> Result<(), Error> {
     let configuration = ConfigurationFile::read(&component, &configuration, Some(PORT)).await?;
     let filter = Filter::load(&component, configuration, FilterOptions::default()).await?;
 
-    let app = Router::new().fallback(get(hello)).layer(from_fn_with_state(filter, ask_filter));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", PORT)).await?;
-    Ok(axum::serve(listener, app).await?)
+    Ok(axum::serve(listener, behind(filter)).await?)
+}
+
+/// The application, behind the filter.
+pub(crate) fn behind(filter: Filter) -> Router {
+    Router::new().fallback(get(hello)).layer(from_fn_with_state(filter, ask_filter))
 }
 
 /// The application: whom the filter says it is talking to.

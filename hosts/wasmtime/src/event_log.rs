@@ -1,11 +1,14 @@
 //! Events of decisions as log records.
 
+use std::borrow::Cow;
+
 use crate::bindings::{Event, Level};
 
 /// Emits one `tracing` event, target `vestibule`, with the fields `code` and, when the user was shown one,
 /// `reference`. Whether and when to log is up to the embedder: nothing in this crate calls it.
 pub fn log(event: &Event) {
     let Event { level, code, message, reference } = event;
+    let message = one_line(message);
     // The level of a tracing event is part of its call site, hence four of them.
     macro_rules! emit {
         ($level:ident) => {
@@ -17,5 +20,21 @@ pub fn log(event: &Event) {
         Level::Info => emit!(info),
         Level::Warn => emit!(warn),
         Level::Error => emit!(error),
+    }
+}
+
+/// What a message quotes may come from anywhere: no line of the log begins within it.
+fn one_line(message: &str) -> Cow<'_, str> {
+    if message.contains(char::is_control) { Cow::Owned(message.replace(char::is_control, "\u{FFFD}")) } else { Cow::Borrowed(message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line() {
+        assert_eq!(one_line("zo\u{eb}: \"a\""), "zo\u{eb}: \"a\"");
+        assert_eq!(one_line("a\nINFO b\r\u{1b}[31m"), "a\u{FFFD}INFO b\u{FFFD}\u{FFFD}[31m");
     }
 }

@@ -1,8 +1,17 @@
 //! Conversions between the component's types and those of the `http` crate, for hosts that use the latter.
 
+use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 use crate::bindings::{Forward, RequestHead, Response};
+
+/// `Cache-Control` of a response that the filter adds a cookie to: a cache that stored it would hand out the session.
+/// `Set-Cookie` alone does not keep a cache from storing (RFC 9111 section 7.3).
+pub const NOT_FOR_CACHES: &str = "private, no-store";
+
+/// What else caches go by, some of them rather than by `Cache-Control`; to be removed from such a response.
+pub const CACHE_DIRECTIVES: [&str; 6] =
+    ["age", "cdn-cache-control", "cloudflare-cdn-cache-control", "expires", "surrogate-control", "x-accel-expires"];
 
 /// A request head that no decision can be asked for: answer it with status 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +42,8 @@ pub fn request_head(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<R
     })
 }
 
-/// Edits the request's headers: removes what the decision removes, then adds what it adds.
+/// Edits the request's headers: removes what the decision removes, then adds what it adds. A proxy removes what the
+/// peer's `Connection` names *before* (RFC 9110 section 7.6.1), or that could take an identity away again.
 ///
 /// # Errors
 /// When a header is not valid; nothing is changed then, and the request must not be forwarded.
@@ -49,12 +59,17 @@ pub fn edit_request(forward: &Forward, headers: &mut HeaderMap) -> Result<(), In
     Ok(())
 }
 
-/// Adds the decision's headers to the application's response.
+/// Adds the decision's headers to the application's response. With a cookie among them no cache may store it.
 ///
 /// # Errors
 /// When a header is not valid; nothing is changed then.
 pub fn edit_response(forward: &Forward, headers: &mut HeaderMap) -> Result<(), InvalidDecision> {
-    append(parse_headers(&forward.response_headers)?, headers);
+    let added = parse_headers(&forward.response_headers)?;
+    if added.iter().any(|(name, _)| name == SET_COOKIE) {
+        CACHE_DIRECTIVES.iter().for_each(|name| drop(headers.remove(*name)));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(NOT_FOR_CACHES));
+    }
+    append(added, headers);
     Ok(())
 }
 
@@ -88,7 +103,7 @@ fn append(fields: Vec<(HeaderName, HeaderValue)>, headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use http::header::{COOKIE, HOST, SET_COOKIE};
+    use http::header::{COOKIE, HOST};
 
     use super::*;
 
@@ -141,6 +156,31 @@ mod tests {
         assert_eq!(users, ["alice"]);
         assert_eq!(headers.get_all("x-group").iter().count(), 2);
         assert_eq!(headers["accept"], "*/*");
+    }
+
+    #[test]
+    fn no_cache_stores_a_response_with_a_cookie_of_the_filters() {
+        let of_application = [
+            ("cache-control", "public, max-age=31536000, immutable"),
+            ("age", "3"),
+            ("expires", "Thu, 01 Jan 2099 00:00:00 GMT"),
+            ("cdn-cache-control", "max-age=60"),
+            ("surrogate-control", "max-age=60"),
+            ("etag", "\"x\""),
+        ];
+        for (added, kept) in [("set-cookie", false), ("x-other", true)] {
+            let mut headers = HeaderMap::new();
+            append(parse_headers(&fields(&of_application)).unwrap(), &mut headers);
+            let edits = Forward { response_headers: fields(&[(added, "a=1")]), ..forward(&[], &[]) };
+            edit_response(&edits, &mut headers).unwrap();
+            assert_eq!(headers[added], "a=1");
+            assert_eq!(headers["etag"], "\"x\"");
+            assert_eq!(headers.get_all(CACHE_CONTROL).iter().count(), 1);
+            assert_eq!(headers[CACHE_CONTROL] == NOT_FOR_CACHES, !kept);
+            for (name, _) in &of_application[1..5] {
+                assert_eq!(headers.contains_key(*name), kept, "{name}");
+            }
+        }
     }
 
     #[test]

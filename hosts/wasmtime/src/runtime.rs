@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::filter::FilterOptions;
+
 /// How often the engine's epoch advances: the resolution of every CPU budget.
 pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(10);
 
@@ -20,7 +22,8 @@ const STACKS_PER_INSTANCE: u32 = 2;
 #[derive(Clone, Debug)]
 pub struct RuntimeOptions {
     /// Instances that may be alive at the same time, over all filters of this runtime. A reload of a
-    /// configuration needs room for the old and the new filter's instances. Default: 128.
+    /// configuration needs room for the old and the new filter's instances. Default: 128, or four times what one
+    /// filter has by default where that is more.
     pub max_instances: u32,
     /// Linear memory that one instance may have, in bytes. Default: 64 MiB.
     pub memory_limit: usize,
@@ -28,8 +31,13 @@ pub struct RuntimeOptions {
 
 impl Default for RuntimeOptions {
     fn default() -> Self {
-        RuntimeOptions { max_instances: 128, memory_limit: 64 << 20 }
+        RuntimeOptions { max_instances: instances_for_filters_of(FilterOptions::default().instances), memory_limit: 64 << 20 }
     }
+}
+
+/// Room for a filter of so many instances, the one that replaces it, and two more that still end.
+fn instances_for_filters_of(instances: usize) -> u32 {
+    u32::try_from(instances.saturating_mul(4)).unwrap_or(u32::MAX).max(128)
 }
 
 /// No engine could be made.
@@ -124,6 +132,15 @@ fn advance_epoch(engine: &Engine) -> Result<(), RuntimeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reload_finds_room_on_machines_of_any_size() {
+        for processors in [1, 2, 16, 64, 256] {
+            let instances = 2 * processors;
+            assert!(instances_for_filters_of(instances) as usize >= 2 * instances, "{processors}");
+        }
+        assert_eq!(RuntimeOptions::default().max_instances, instances_for_filters_of(FilterOptions::default().instances));
+    }
 
     #[test]
     fn a_pool_that_fits_nowhere_falls_back_to_allocation_on_demand() {
