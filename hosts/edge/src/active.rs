@@ -7,12 +7,12 @@ use arc_swap::ArcSwap;
 use crate::decider::Decider;
 use crate::upstream::Upstream;
 
-/// Everything that a reload of the configuration replaces. A request keeps the one it started with.
+/// Everything that a reload of the configuration replaces. A request is decided on by the one it started with.
 pub struct Active {
     pub decider: Box<dyn Decider>,
-    pub upstream: Upstream,
+    pub upstream: Arc<Upstream>,
     /// Origin of `redirect_uri`, `https://app.example.com` for example.
-    pub public_origin: String,
+    pub public_origin: Arc<str>,
 }
 
 /// The [`Active`] of this moment; readers never wait for a reload.

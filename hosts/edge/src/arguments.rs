@@ -39,7 +39,7 @@ pub struct Serve {
     #[arg(long, value_name = "URL")]
     pub upstream: Option<String>,
     /// The longest silence of the application in an exchange, in seconds; WebSockets may be silent for ever
-    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = patience)]
     pub upstream_timeout: Duration,
     /// Address and port for /healthz
     #[arg(long, value_name = "HOST:PORT")]
@@ -88,9 +88,20 @@ pub struct Common {
     pub log: log::Format,
 }
 
+/// More than anybody waits, and not beyond what timers take.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Less than this is a slip: no application answers in no time.
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(100);
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "a number of seconds, 10 for example".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| "a number of seconds from 0 on".to_owned())
+    let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| *duration <= DAY);
+    duration.ok_or_else(|| format!("a number of seconds from 0 to {}", DAY.as_secs()))
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    let patience = seconds(text)?;
+    if patience < SHORTEST_PATIENCE { Err("0.1 seconds or more".to_owned()) } else { Ok(patience) }
 }
 
 #[cfg(test)]
@@ -102,6 +113,18 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_bounds() {
+        let parse = |option: &str, value: &str| Arguments::try_parse_from(["vestibule", "serve", option, value]).is_ok();
+        for value in ["0.2", "120", "86400"] {
+            assert!(parse("--upstream-timeout", value), "{value}");
+        }
+        for value in ["0", "0.05", "86401", "1e18", "-1", "inf", "NaN", "ten"] {
+            assert!(!parse("--upstream-timeout", value), "{value}");
+        }
+        assert!(parse("--grace", "0") && !parse("--grace", "1e18"));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //!
 //! The proxy learns of an upgrade deep inside Pingora; the listener owns the connection. They meet in a task-local:
 //! an HTTP/1.1 connection, the only kind that can be upgraded, is one task from its first byte to its last.
+//!
+//! Responses that do not end (server-sent events, long polls) go on past the session: they carry to the peer only, who
+//! saw it all until then, and the next request is decided anew. An application that minds ends them itself.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,8 +1,10 @@
 //! The headers that tell the application how a request arrived: `X-Forwarded-*` and `Forwarded` (RFC 7239).
 //!
 //! 1. Nobody in front is trusted: every copy that the peer sent is dropped, in any spelling that a server could fold
-//!    into the same name (`X_Forwarded_For`).
-//! 2. What replaces them comes from the connection, from `Host`, and from the configured public origin.
+//!    into the same name (`X_Forwarded_For`). So are other names by which applications know the peer, or another path
+//!    than the one that was decided on.
+//! 2. What replaces them comes from the connection, from `Host`, and from the configured public origin. A name that the
+//!    filter has set is the filter's.
 //!
 //! Behind another proxy that ends TLS, `Host` equal to the configured public host yields that origin's scheme.
 
@@ -13,9 +15,20 @@ use pingora::Result;
 use pingora::http::RequestHeader;
 use url::Url;
 
-/// The names that are ours alone, in the spelling of [`folded`].
-const OURS: [&str; 7] =
-    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-proto", "x-real-ip"];
+/// What all `X-Forwarded-*` begin with, in the spelling of [`folded`].
+const PREFIX: &str = "x-forwarded-";
+/// Names that no peer may set, in the spelling of [`folded`].
+const NOT_THE_PEERS: [&str; 9] = [
+    "cf-connecting-ip",
+    "client-ip",
+    "forwarded",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
 
 /// How a request arrived.
 #[derive(Debug, Clone, Copy)]
@@ -28,32 +41,42 @@ pub struct Arrival<'a> {
     pub public_origin: &'a str,
 }
 
-/// Removes the peer's copies and sets ours.
+/// Removes the peer's copies. To be done before the filter's headers are added.
+pub fn remove(request: &mut RequestHeader) {
+    remove_where(request, |name| {
+        let name = folded(name);
+        name.starts_with(PREFIX) || NOT_THE_PEERS.contains(&name.as_str())
+    });
+}
+
+/// Adds ours, but for names that are there.
 ///
 /// # Errors
 /// None that a request which Pingora has parsed can cause; passed on all the same.
-pub fn replace(request: &mut RequestHeader, arrival: Arrival<'_>) -> Result<()> {
-    remove_where(request, |name| OURS.contains(&folded(name).as_str()));
-
+pub fn add(request: &mut RequestHeader, arrival: Arrival<'_>) -> Result<()> {
     let host = request.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
     let secure = arrival.tls || host.as_deref().is_some_and(|host| is_public_https(host, arrival.public_origin));
     let proto = if secure { "https" } else { "http" };
-    request.insert_header("X-Forwarded-Proto", proto)?;
+    add_absent(request, "X-Forwarded-Proto", proto)?;
 
     let mut forwarded = Vec::new();
     if let Some(peer) = arrival.peer.map(|peer| peer.to_canonical()) {
-        request.insert_header("X-Forwarded-For", peer.to_string())?;
-        request.insert_header("X-Real-IP", peer.to_string())?;
+        add_absent(request, "X-Forwarded-For", &peer.to_string())?;
+        add_absent(request, "X-Real-IP", &peer.to_string())?;
         // RFC 7239 section 6: an IPv6 address stands in brackets and quotes.
         forwarded.push(if peer.is_ipv6() { format!("for=\"[{peer}]\"") } else { format!("for={peer}") });
     }
     if let Some(host) = host.filter(|host| is_plain_authority(host)) {
-        request.insert_header("X-Forwarded-Port", port(&host, secure).to_string())?;
+        add_absent(request, "X-Forwarded-Port", &port(&host, secure).to_string())?;
+        add_absent(request, "X-Forwarded-Host", &host)?;
         forwarded.push(format!("host=\"{host}\""));
-        request.insert_header("X-Forwarded-Host", host)?;
     }
     forwarded.push(format!("proto={proto}"));
-    request.insert_header("Forwarded", forwarded.join(";"))
+    add_absent(request, "Forwarded", &forwarded.join(";"))
+}
+
+fn add_absent(request: &mut RequestHeader, name: &'static str, value: &str) -> Result<()> {
+    if request.headers.contains_key(name) { Ok(()) } else { request.insert_header(name, value) }
 }
 
 /// Removes every header whose name `unwanted` picks.
@@ -99,17 +122,34 @@ mod tests {
         request
     }
 
+    fn replace(request: &mut RequestHeader, arrival: Arrival<'_>) {
+        remove(request);
+        add(request, arrival).expect("headers");
+    }
+
     fn values<'a>(request: &'a RequestHeader, name: &str) -> Vec<&'a str> {
         request.headers.get_all(name).iter().map(|value| value.to_str().expect("text")).collect()
     }
 
     #[test]
     fn every_spelling_of_the_peers_copies_is_dropped() {
-        for spelling in
-            ["X-Forwarded-For", "x_forwarded_for", "X-Forwarded_For", "X.Forwarded.For", "X_REAL_IP", "FORWARDED", "X_Forwarded-Prefix"]
-        {
+        for spelling in [
+            "X-Forwarded-For",
+            "x_forwarded_for",
+            "X-Forwarded_For",
+            "X.Forwarded.For",
+            "X_REAL_IP",
+            "FORWARDED",
+            "X_Forwarded-Prefix",
+            "X-Forwarded-Uri",
+            "x_forwarded_ssl",
+            "X-Original-URL",
+            "X_Rewrite_URL",
+            "True-Client-IP",
+            "CF-Connecting-IP",
+        ] {
             let mut request = request(&[("host", "h"), (spelling, "10.0.0.1"), (spelling, "10.0.0.2")]);
-            replace(&mut request, PEER).expect("headers");
+            replace(&mut request, PEER);
             let spoofed = request.headers.values().any(|value| value.as_bytes().starts_with(b"10.0.0."));
             assert!(!spoofed, "{spelling} got through");
             assert_eq!(values(&request, "x-forwarded-for"), ["192.0.2.7"]);
@@ -119,7 +159,7 @@ mod tests {
     #[test]
     fn ours_tell_how_the_request_arrived() {
         let mut request = request(&[("host", "app.example:8443"), ("accept", "*/*")]);
-        replace(&mut request, Arrival { tls: true, ..PEER }).expect("headers");
+        replace(&mut request, Arrival { tls: true, ..PEER });
         assert_eq!(values(&request, "x-forwarded-proto"), ["https"]);
         assert_eq!(values(&request, "x-forwarded-host"), ["app.example:8443"]);
         assert_eq!(values(&request, "x-forwarded-port"), ["8443"]);
@@ -129,10 +169,27 @@ mod tests {
     }
 
     #[test]
+    fn what_the_filter_sets_stays() {
+        let mut request = request(&[("host", "h"), ("x-real-ip", "10.0.0.1")]);
+        remove(&mut request);
+        request.append_header("x-real-ip", "alice").expect("a header");
+        add(&mut request, PEER).expect("headers");
+        assert_eq!(values(&request, "x-real-ip"), ["alice"]);
+        assert_eq!(values(&request, "x-forwarded-for"), ["192.0.2.7"]);
+    }
+
+    #[test]
+    fn an_ipv4_peer_of_an_ipv6_listener_is_one() {
+        let mut request = request(&[("host", "h")]);
+        replace(&mut request, Arrival { peer: "::ffff:192.0.2.7".parse().ok(), ..PEER });
+        assert_eq!(values(&request, "x-forwarded-for"), ["192.0.2.7"]);
+    }
+
+    #[test]
     fn an_ipv6_peer_stands_in_brackets() {
         let mut request = request(&[("host", "h")]);
         let peer = "2001:db8::1".parse().ok();
-        replace(&mut request, Arrival { peer, ..PEER }).expect("headers");
+        replace(&mut request, Arrival { peer, ..PEER });
         assert_eq!(values(&request, "x-forwarded-for"), ["2001:db8::1"]);
         assert_eq!(values(&request, "forwarded"), ["for=\"[2001:db8::1]\";host=\"h\";proto=http"]);
     }
@@ -147,7 +204,7 @@ mod tests {
             ("localhost:8501", "http://localhost:8501", "http", "8501"),
         ] {
             let mut request = request(&[("host", host)]);
-            replace(&mut request, Arrival { public_origin: origin, ..PEER }).expect("headers");
+            replace(&mut request, Arrival { public_origin: origin, ..PEER });
             assert_eq!(values(&request, "x-forwarded-proto"), [proto], "{host} at {origin}");
             assert_eq!(values(&request, "x-forwarded-port"), [port], "{host} at {origin}");
         }
@@ -156,7 +213,7 @@ mod tests {
     #[test]
     fn an_odd_host_is_not_quoted_into_ours() {
         let mut request = request(&[("host", "a\";for=1")]);
-        replace(&mut request, PEER).expect("headers");
+        replace(&mut request, PEER);
         assert_eq!(values(&request, "forwarded"), ["for=192.0.2.7;proto=http"]);
         assert!(values(&request, "x-forwarded-host").is_empty());
     }

@@ -1,16 +1,19 @@
 //! The filter's edits on their way to the application and back.
 //!
-//! Order, each step after the one before:
+//! Order of the request's edits, each step after the one before:
 //! 1. Pingora removes hop-by-hop fields and what the *peer's* `Connection` names (RFC 9110 section 7.6.1). The edits
 //!    are not there yet, so `Connection: X-Forwarded-User` cannot take an identity away.
-//! 2. The filter's removals, then its additions.
-//! 3. `X-Forwarded-*` and `Forwarded` (see [`crate::forwarded`]).
+//! 2. The peer's `X-Forwarded-*` and the like are removed (see [`crate::forwarded`]), and what the filter removes.
+//! 3. The filter's additions, then our own `X-Forwarded-*`.
+//!
+//! The response's hop-by-hop fields end here as well, before the filter's headers are added.
 
-use http::header::COOKIE;
+use http::header::{CACHE_CONTROL, CONNECTION, COOKIE, SET_COOKIE};
 use http::{HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
 use vestibule_wasmtime::Forward;
+use vestibule_wasmtime::http_types::{CACHE_DIRECTIVES, NOT_FOR_CACHES};
 
 use crate::forwarded::{self, Arrival};
 
@@ -18,11 +21,19 @@ use crate::forwarded::{self, Arrival};
 const CONNECTION_OWNED: [&str; 9] =
     ["connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
+/// Between the application and this host, and nobody else's (RFC 9110 section 7.6.1, and 11.7 for the last two).
+/// `Connection` and the framing are Pingora's to set.
+const HOP_BY_HOP: [&str; 7] =
+    ["keep-alive", "proxy-authenticate", "proxy-authentication-info", "proxy-connection", "te", "trailer", "upgrade"];
+/// What the application's `Connection` cannot take away: without them the body has no end.
+const FRAMING: [&str; 3] = ["connection", "content-length", "transfer-encoding"];
+
 /// Makes of the peer's request, without its hop-by-hop fields, what the application receives.
 ///
 /// # Errors
 /// Status 500 for an edit that is not a header: the request must not go on without it.
 pub fn edit_request(request: &mut RequestHeader, forward: &Forward, arrival: Arrival<'_>) -> Result<()> {
+    forwarded::remove(request);
     forwarded::remove_where(request, |name| forward.remove_headers.iter().any(|unwanted| unwanted.eq_ignore_ascii_case(name)));
     for (name, value) in &forward.set_headers {
         let (name, value) = header(name, value)?;
@@ -32,16 +43,34 @@ pub fn edit_request(request: &mut RequestHeader, forward: &Forward, arrival: Arr
         request.append_header(name, value)?;
     }
     join_cookies(request)?;
-    forwarded::replace(request, arrival)
+    forwarded::add(request, arrival)
 }
 
-/// Adds the decision's headers to the application's response, or to our own page in its place.
+/// Removes the hop-by-hop fields of the application's response, and what its `Connection` names. Not for a `101`, which
+/// is about the connection.
+pub fn end_hop(response: &mut ResponseHeader) {
+    let lines: Vec<_> = response.headers.get_all(CONNECTION).iter().cloned().collect();
+    let named = lines.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim);
+    for name in named.filter(|name| !FRAMING.iter().any(|framing| framing.eq_ignore_ascii_case(name))).chain(HOP_BY_HOP) {
+        response.remove_header(name);
+    }
+}
+
+/// Adds the decision's headers to the application's response, or to our own page in its place. With a cookie among
+/// them no cache may store it, whatever the application says.
 ///
 /// # Errors
-/// Status 500 for an edit that is not a header.
+/// Status 500 for an edit that is not a header, or that is not the filter's to make.
 pub fn edit_response(response: &mut ResponseHeader, headers: &[(String, Vec<u8>)]) -> Result<()> {
     for (name, value) in headers {
         let (name, value) = header(name, value)?;
+        if CONNECTION_OWNED.contains(&name.as_str()) {
+            return Err(not_a_header(name.as_str()));
+        }
+        if name == SET_COOKIE {
+            CACHE_DIRECTIVES.iter().for_each(|name| drop(response.remove_header(*name)));
+            response.insert_header(CACHE_CONTROL, NOT_FOR_CACHES)?;
+        }
         response.append_header(name, value)?;
     }
     Ok(())
@@ -145,6 +174,62 @@ mod tests {
         let mut request = request(&[("cookie", "a=1"), ("cookie", "b=2")]);
         edit_request(&mut request, &forward(&[], &[]), ARRIVAL).expect("edits");
         assert_eq!(values(&request, "cookie"), [b"a=1; b=2"]);
+    }
+
+    fn response(headers: &[(&'static str, &str)]) -> ResponseHeader {
+        let mut response = ResponseHeader::build(200, None).expect("a response");
+        for (name, value) in headers {
+            response.append_header(*name, *value).expect("a header");
+        }
+        response
+    }
+
+    #[test]
+    fn a_response_with_a_cookie_of_the_filters_is_not_for_caches() {
+        let of_application = [
+            ("cache-control", "public, max-age=31536000, immutable"),
+            ("expires", "Thu, 01 Jan 2099 00:00:00 GMT"),
+            ("cdn-cache-control", "max-age=60"),
+            ("surrogate-control", "max-age=60"),
+        ];
+        for (added, stored) in [("Set-Cookie", false), ("x-other", true)] {
+            let mut response = response(&of_application);
+            edit_response(&mut response, &[(added.into(), b"a=1".to_vec())]).expect("edits");
+            assert_eq!(response.headers.get_all(CACHE_CONTROL).iter().count(), 1);
+            assert_eq!(response.headers[CACHE_CONTROL] == NOT_FOR_CACHES, !stored);
+            for (name, _) in &of_application[1..] {
+                assert_eq!(response.headers.contains_key(*name), stored, "{name} with {added}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_edit_of_the_responses_framing_is_refused() {
+        for name in ["content-length", "Transfer-Encoding", "connection"] {
+            let error = edit_response(&mut response(&[]), &[(name.into(), b"0".to_vec())]).expect_err(name);
+            assert_eq!(error.etype(), &ErrorType::HTTPStatus(500), "{name}");
+        }
+    }
+
+    #[test]
+    fn hop_by_hop_fields_of_a_response_end_here_and_its_framing_does_not() {
+        let headers = [
+            ("connection", "X-Hop, content-length"),
+            ("connection", "close, X-Other-Hop"),
+            ("x-hop", "1"),
+            ("x-other-hop", "1"),
+            ("keep-alive", "timeout=5"),
+            ("upgrade", "h2,h2c"),
+            ("proxy-authenticate", "Basic"),
+            ("trailer", "x-sum"),
+            ("content-length", "3"),
+            ("etag", "x"),
+        ];
+        let mut response = response(&headers);
+        end_hop(&mut response);
+        let mut left: Vec<_> = response.headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["connection", "content-length", "etag"]);
     }
 
     #[test]

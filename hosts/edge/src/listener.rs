@@ -10,12 +10,12 @@ use pingora::apps::{HttpServerOptions, ServerApp};
 use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::listener::Listener as Accepting;
 use pingora::protocols::l4::stream::Stream as Connection;
-use pingora::protocols::{IO, Stream};
+use pingora::protocols::{IO, Stream, TcpKeepalive};
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::connection;
 use crate::proxy::Edge;
@@ -26,6 +26,16 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pause after a failed `accept`: when file descriptors run out, it would fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// A peer that is silent for long is asked whether it is there: one that vanished would hold its connection for ever.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive {
+    idle: Duration::from_secs(60),
+    interval: Duration::from_secs(15),
+    count: 4,
+    // The system's.
+    #[cfg(target_os = "linux")]
+    user_timeout: Duration::ZERO,
+};
 
 /// Why there is no listening socket.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +84,7 @@ impl Listener {
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                Some(_) = connections.join_next() => {}
+                Some(ended) = connections.join_next() => log_panic(ended),
                 accepted = accepting.accept() => match accepted {
                     Ok(connection) => {
                         connections.spawn(serve_connection(proxy.clone(), connection, tls.clone(), shutdown.clone()));
@@ -92,10 +102,23 @@ impl Listener {
         tracing::info!(code = "listener.stopping", connections = connections.len(), "stopping: requests in flight may end");
         stopping.send_replace(true);
         ServerApp::cleanup(proxy.as_ref()).await;
-        let all_ended = async { while connections.join_next().await.is_some() {} };
+        let all_ended = async {
+            while let Some(ended) = connections.join_next().await {
+                log_panic(ended)
+            }
+        };
         if tokio::time::timeout(grace, all_ended).await.is_err() {
             tracing::warn!(code = "listener.grace_over", connections = connections.len(), "closed connections that had not ended in time");
         }
+    }
+}
+
+/// The panic itself is told on stderr, which is not the log.
+fn log_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(code = "listener.panic", "a connection ended in a fault of this program; stderr says where");
     }
 }
 
@@ -107,6 +130,7 @@ async fn serve_connection(
 ) {
     // Answers are written at once; a socket that is gone already says so later.
     let _ = connection.set_nodelay();
+    let _ = connection.set_keepalive(&KEEPALIVE);
     let Some(stream) = establish(connection, tls).await else { return };
     connection::run(async {
         let mut next = Some(stream);

@@ -7,7 +7,7 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use pingora::Error;
+use pingora::{Error, ErrorType};
 use tracing_subscriber::EnvFilter;
 
 /// What is written when `VESTIBULE_LOG` does not say otherwise.
@@ -77,9 +77,31 @@ pub fn failure(error: &Error, path: &str, reference: &str) {
     if *error.esource() == pingora::ErrorSource::Downstream {
         // The context of an error that the peer has caused may quote the peer.
         tracing::debug!(code = "request.failed", source, problem, path, reference);
-    } else {
+    } else if quotes_nothing(error.etype()) {
         tracing::warn!(code = "request.failed", source, problem, path, reference, "{}", reasons(error));
+    } else {
+        tracing::warn!(code = "request.failed", source, problem, path, reference, "the exchange with the application failed");
     }
+}
+
+/// Whether an error of this kind tells why without quoting what was sent: this host's own do, and those of a connection
+/// on which nothing was sent yet. Others quote the head that they could not read.
+fn quotes_nothing(kind: &ErrorType) -> bool {
+    use ErrorType::*;
+    matches!(
+        kind,
+        CustomCode(..)
+            | HTTPStatus(_)
+            | ConnectTimedout
+            | ConnectRefused
+            | ConnectNoRoute
+            | ConnectError
+            | TLSHandshakeFailure
+            | TLSHandshakeTimedout
+            | InvalidCert
+            | BindError
+            | SocketError
+    )
 }
 
 /// The contexts of `error` and of what caused it, outermost first.

@@ -1,17 +1,19 @@
 //! The proxy: what happens to one request between the peer and the application.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::EXPECT;
+use http::header::{EXPECT, UPGRADE};
 use http::{Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, Result};
+use pingora::{Error, ErrorSource, ErrorType, Result};
+use tokio::time::timeout;
 use vestibule::pages::{self, HostFailure};
 use vestibule_wasmtime::{Decision, Forward, Outcome, RequestHead, Response};
 
@@ -24,76 +26,125 @@ use crate::forwarding;
 use crate::log;
 use crate::random;
 use crate::request_head::{into_origin_form, request_head};
-use crate::upstream::Candidate;
+use crate::upstream::{Candidate, Upstream};
 
 /// The largest body that can be read for the decision and then still be forwarded: what Pingora keeps for retries.
 const REPLAYED_BODY_BYTES: usize = 64 * 1024;
+
+/// What is read of a body for nothing, so that the page that answers it arrives: closing on unread bytes resets the
+/// connection, and browsers then show that instead.
+const LINGER_BYTES: usize = 1024 * 1024;
+const LINGER_TIME: Duration = Duration::from_secs(1);
 
 /// The edge, as Pingora calls it.
 pub struct Edge {
     current: Current,
     tls: bool,
+    patience: Patience,
+}
+
+/// How long a peer may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// To send a whole body that the decision waits for.
+    pub body: Duration,
+    /// To take the next piece of a response.
+    pub write: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { body: Duration::from_secs(30), write: Duration::from_secs(120) }
+    }
 }
 
 /// One request's state.
 pub struct Exchange {
-    active: Arc<Active>,
     started: Instant,
     /// The path, kept for the log: without the query, which can hold a code.
     path: String,
     /// Set exactly when the decision was to forward.
-    forward: Option<Forward>,
-    /// The number of connections to the application that were tried.
-    attempts: usize,
-    has_more_addresses: bool,
+    onward: Option<Onward>,
+    /// The number of connections to the application that could not be made.
+    failed_connections: usize,
+    connection: Option<Connection>,
     outcome: log::Outcome,
     /// The body was read for the decision.
     body_was_read: bool,
 }
 
+/// A decision to forward, with what it takes. The decider is not kept: its instances would stay as long as an upgraded
+/// connection, and there is room for so many only.
+struct Onward {
+    forward: Forward,
+    upstream: Arc<Upstream>,
+    public_origin: Arc<str>,
+}
+
+/// The connection to the application that was tried last.
+struct Connection {
+    address: usize,
+    has_more_addresses: bool,
+    answered: Option<Arc<AtomicBool>>,
+}
+
 impl Edge {
     /// An edge that listens with TLS or without.
     pub fn new(current: Current, tls: bool) -> Self {
-        Self { current, tls }
+        Self { current, tls, patience: Patience::default() }
+    }
+
+    /// The same with other patience with its peers.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// Asks for the decision, with the body where the filter needs it.
     async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Decided> {
+        let active = self.current.load_full();
+        let onward = |forward| {
+            let (upstream, public_origin) = (active.upstream.clone(), active.public_origin.clone());
+            Decided::Forward(Onward { forward, upstream, public_origin })
+        };
         let authority = into_origin_form(session.req_header_mut())?;
         let head = request_head(session.req_header(), authority.clone())?;
-        let limit = match ask(exchange, head, None).await?.outcome {
-            Outcome::Forward(forward) => return Ok(Decided::Forward(forward)),
+        let limit = match ask(&active, head, None).await?.outcome {
+            Outcome::Forward(forward) => return Ok(onward(forward)),
             Outcome::Respond(response) => return Ok(Decided::Respond(response)),
             Outcome::NeedBody(limit) => limit as usize,
         };
-        let body = read_body(session, limit).await?;
+        let Ok(body) = timeout(self.patience.body, read_body(session, limit)).await else {
+            return Err(Error::explain(ErrorType::ReadTimedout, "the body takes too long").into_down());
+        };
+        let body = body?;
         exchange.body_was_read = true;
         let body_bytes = body.len();
         let head = request_head(session.req_header(), authority)?;
-        match ask(exchange, head, Some(body)).await?.outcome {
+        match ask(&active, head, Some(body)).await?.outcome {
             Outcome::Forward(_) if body_bytes > REPLAYED_BODY_BYTES => {
                 Err(failure::error(HostFailure::BodyTooLarge, "a body this long cannot be forwarded after the decision"))
             }
-            Outcome::Forward(forward) => Ok(Decided::Forward(forward)),
+            Outcome::Forward(forward) => Ok(onward(forward)),
             Outcome::Respond(response) => Ok(Decided::Respond(response)),
             Outcome::NeedBody(_) => Err(failure::error(HostFailure::Filter, "the filter asks for the body that it has")),
         }
     }
 
-    fn arrival<'a>(&self, session: &Session, exchange: &'a Exchange) -> Arrival<'a> {
+    fn arrival<'a>(&self, session: &Session, onward: &'a Onward) -> Arrival<'a> {
         let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
-        Arrival { peer, tls: self.tls, public_origin: &exchange.active.public_origin }
+        Arrival { peer, tls: self.tls, public_origin: &onward.public_origin }
     }
 }
 
 /// A decision without its question for the body.
 enum Decided {
-    Forward(Forward),
+    Forward(Onward),
     Respond(Response),
 }
 
-async fn ask(exchange: &Exchange, head: RequestHead, body: Option<Vec<u8>>) -> Result<Decision> {
-    let decision = exchange.active.decider.decide(head, body).await.map_err(|undecided| {
+async fn ask(active: &Active, head: RequestHead, body: Option<Vec<u8>>) -> Result<Decision> {
+    let decision = active.decider.decide(head, body).await.map_err(|undecided| {
         let failure = match undecided {
             Undecided::Overloaded(_) => HostFailure::Overloaded,
             Undecided::Failed(_) => HostFailure::Filter,
@@ -126,6 +177,10 @@ async fn read_body(session: &mut Session, limit: usize) -> Result<Vec<u8>> {
     Ok(body)
 }
 
+fn undecided() -> Box<Error> {
+    failure::error(HostFailure::Filter, "a request without a decision to forward it")
+}
+
 /// Sends a response that does not come from the application.
 async fn send(session: &mut Session, mut head: ResponseHeader, body: Vec<u8>) -> Result<()> {
     let is_head = session.req_header().method == Method::HEAD;
@@ -141,18 +196,37 @@ async fn send(session: &mut Session, mut head: ResponseHeader, body: Vec<u8>) ->
     Ok(())
 }
 
+/// Whether a request asks for what Pingora passes on: no other upgrade is.
+fn asks_for_websocket(session: &Session) -> bool {
+    session.is_upgrade_req() || session.get_header(UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Reads what the peer still sends, within bounds.
+async fn linger(session: &mut Session) {
+    let reading = async {
+        let mut left = LINGER_BYTES;
+        while let Ok(Some(chunk)) = session.downstream_session.read_request_body().await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Who has more to send than fits has to do without the page.
+    let _ = timeout(LINGER_TIME, reading).await;
+}
+
 #[async_trait]
 impl ProxyHttp for Edge {
     type CTX = Exchange;
 
     fn new_ctx(&self) -> Exchange {
         Exchange {
-            active: self.current.load_full(),
             started: Instant::now(),
             path: String::new(),
-            forward: None,
-            attempts: 0,
-            has_more_addresses: false,
+            onward: None,
+            failed_connections: 0,
+            connection: None,
             outcome: log::Outcome::Failed,
             body_was_read: false,
         }
@@ -163,9 +237,10 @@ impl ProxyHttp for Edge {
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         exchange.path = session.req_header().uri.path().to_owned();
+        session.set_write_timeout(Some(self.patience.write));
         match self.decide(session, exchange).await? {
-            Decided::Forward(forward) => {
-                exchange.forward = Some(forward);
+            Decided::Forward(onward) => {
+                exchange.onward = Some(onward);
                 exchange.outcome = log::Outcome::Forwarded;
                 Ok(false)
             }
@@ -179,11 +254,10 @@ impl ProxyHttp for Edge {
     }
 
     async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
-        let attempt = exchange.attempts;
-        exchange.attempts += 1;
-        match exchange.active.upstream.peer(attempt, session.is_upgrade_req()).await {
-            Ok(Candidate { peer, is_last }) => {
-                exchange.has_more_addresses = !is_last;
+        let onward = exchange.onward.as_ref().ok_or_else(undecided)?;
+        match onward.upstream.peer(exchange.failed_connections, asks_for_websocket(session)).await {
+            Ok(Candidate { peer, index, is_last, answered }) => {
+                exchange.connection = Some(Connection { address: index, has_more_addresses: !is_last, answered });
                 Ok(Box::new(peer))
             }
             Err(error) => Err(failure::error(HostFailure::UpstreamUnreachable, &error.to_string())),
@@ -191,19 +265,24 @@ impl ProxyHttp for Edge {
     }
 
     async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
-        let Some(forward) = &exchange.forward else {
-            return Err(failure::error(HostFailure::Filter, "a request without a decision to forward it"));
-        };
+        let onward = exchange.onward.as_ref().ok_or_else(undecided)?;
         if exchange.body_was_read {
             // `100 Continue` has been sent already.
             request.remove_header(&EXPECT);
         }
-        forwarding::edit_request(request, forward, self.arrival(session, exchange))
+        forwarding::edit_request(request, &onward.forward, self.arrival(session, onward))
     }
 
     async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
-        let Some(forward) = &exchange.forward else { return Ok(()) };
+        let forward = &exchange.onward.as_ref().ok_or_else(undecided)?.forward;
         let upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
+        let is_answer = upgraded || !response.status.is_informational();
+        if !upgraded {
+            forwarding::end_hop(response);
+        }
+        if is_answer && let Some(answered) = exchange.connection.as_ref().and_then(|connection| connection.answered.as_ref()) {
+            answered.store(true, Ordering::Relaxed);
+        }
         if upgraded {
             // An upgraded connection may be silent for long.
             session.set_read_timeout(None);
@@ -211,15 +290,19 @@ impl ProxyHttp for Edge {
                 connection::close_at(expires_at);
             }
         }
-        if upgraded || !response.status.is_informational() {
+        if is_answer {
             forwarding::edit_response(response, &forward.response_headers)?;
         }
         Ok(())
     }
 
     fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
-        // Nothing was sent yet: another address of the same name may do, `127.0.0.1` after `::1` for example.
-        error.set_retry(exchange.has_more_addresses);
+        exchange.failed_connections += 1;
+        if let (Some(connection), Some(onward)) = (&exchange.connection, &exchange.onward) {
+            onward.upstream.avoid(connection.address);
+            // Nothing was sent yet: another address of the same name may do, `127.0.0.1` after `::1` for example.
+            error.set_retry(connection.has_more_addresses);
+        }
         error
     }
 
@@ -229,12 +312,14 @@ impl ProxyHttp for Edge {
         exchange.outcome = log::Outcome::Failed;
         let mut sent = 0;
         if session.response_written().is_none() {
+            // The connection is closed after this, and its peer is to know.
+            session.set_keepalive(None);
             let result = match failure::answer(error) {
                 Answer::Page(failure) => {
                     let page = pages::host_failure(failure, &reference, &random::nonce());
                     sent = page.status;
                     // A session that was renewed on the way is not lost with the application's answer.
-                    let renewed = exchange.forward.as_ref().map_or(&[][..], |forward| &forward.response_headers);
+                    let renewed = exchange.onward.as_ref().map_or(&[][..], |onward| &onward.forward.response_headers);
                     match forwarding::own_response(page.status, &page.headers, page.body.len())
                         .and_then(|mut head| forwarding::edit_response(&mut head, renewed).map(|()| head))
                     {
@@ -250,6 +335,8 @@ impl ProxyHttp for Edge {
             };
             if result.is_err() {
                 sent = 0;
+            } else if *error.esource() != ErrorSource::Downstream {
+                linger(session).await;
             }
         }
         FailToProxy { error_code: sent, can_reuse_downstream: false }

@@ -1,8 +1,10 @@
 //! From Pingora's request to the filter's: the same bytes that the upstream will receive.
 
+use http::header::COOKIE;
 use pingora::http::RequestHeader;
 use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 use pingora::{Error, ErrorType, Result};
+use vestibule::http::{MAX_HEADER_BYTES, MAX_HEADER_COUNT};
 use vestibule_wasmtime::RequestHead;
 
 /// Brings the request target into origin form, in `request` itself, so that the decision and the forwarding rest on
@@ -29,8 +31,15 @@ pub fn into_origin_form(request: &mut RequestHeader) -> Result<Option<String>> {
 /// The head as the filter wants it. Call [`into_origin_form`] first.
 ///
 /// # Errors
-/// Status 400 for a request target that is not UTF-8: RFC 3986 has such bytes percent-encoded.
+/// Status 431 for more headers than the filter takes: they are not even copied. Status 400 for a request target that is
+/// not UTF-8: RFC 3986 has such bytes percent-encoded.
 pub fn request_head(request: &RequestHeader, authority: Option<String>) -> Result<RequestHead> {
+    let bytes = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
+    // HTTP/2 peers split `Cookie` into many lines (RFC 9113 section 8.2.3).
+    let fields = request.headers.len() - request.headers.get_all(COOKIE).iter().count();
+    if bytes > MAX_HEADER_BYTES || fields > MAX_HEADER_COUNT {
+        return Err(refused(431, "more headers than the filter takes"));
+    }
     Ok(RequestHead {
         method: request.method.as_str().to_owned(),
         path_with_query: text(request.raw_path())?,
@@ -49,11 +58,18 @@ fn text(bytes: &[u8]) -> Result<String> {
 }
 
 fn bad_request(reason: &'static str) -> Box<Error> {
-    Error::explain(ErrorType::HTTPStatus(400), reason)
+    refused(400, reason)
+}
+
+/// The peer's fault: anybody can cause it, so that it is no warning in the log.
+fn refused(status: u16, reason: &'static str) -> Box<Error> {
+    Error::explain(ErrorType::HTTPStatus(status), reason).into_down()
 }
 
 #[cfg(test)]
 mod tests {
+    use pingora::ErrorSource;
+
     use super::*;
 
     fn check(target: &str, path_with_query: &str, authority: Option<&str>) {
@@ -96,6 +112,24 @@ mod tests {
         let mut request = RequestHeader::build("GET", b"/\xff", None).expect("a request");
         let authority = into_origin_form(&mut request).expect("one reading");
         let error = request_head(&request, authority).expect_err("not UTF-8");
-        assert_eq!(error.etype(), &ErrorType::HTTPStatus(400));
+        assert_eq!((error.etype(), error.esource()), (&ErrorType::HTTPStatus(400), &ErrorSource::Downstream));
+    }
+
+    #[test]
+    fn more_headers_than_the_filter_takes_are_refused() {
+        let with = |fields: &[(&'static str, usize, usize)]| {
+            let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
+            for (name, lines, bytes) in fields {
+                for _ in 0..*lines {
+                    request.append_header(*name, "x".repeat(*bytes)).expect("a header");
+                }
+            }
+            request_head(&request, None).map(|_| ()).map_err(|error| error.etype().clone())
+        };
+        assert_eq!(with(&[("x", MAX_HEADER_COUNT, 1)]), Ok(()));
+        assert_eq!(with(&[("x", MAX_HEADER_COUNT, 1), ("cookie", 100, 1)]), Ok(()));
+        assert_eq!(with(&[("x", MAX_HEADER_COUNT + 1, 1)]), Err(ErrorType::HTTPStatus(431)));
+        assert_eq!(with(&[("x", 1, MAX_HEADER_BYTES - 1)]), Ok(()));
+        assert_eq!(with(&[("x", 1, MAX_HEADER_BYTES)]), Err(ErrorType::HTTPStatus(431)));
     }
 }

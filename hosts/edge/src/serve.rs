@@ -1,6 +1,7 @@
 //! `vestibule serve`: reads the configuration, listens, and keeps going until told to stop.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -58,8 +59,9 @@ pub async fn until(arguments: &Serve, listener: Option<Listener>, stop: impl Fut
     // Before it is loaded: a change in between is found at the first look.
     let seen = source.fingerprint().await;
     let current = Arc::new(ArcSwap::from_pointee(source.load(port).await?));
+    let stopping = Arc::new(AtomicBool::new(false));
     let admin = match &arguments.admin {
-        Some(address) => Some(tokio::spawn(admin::serve(address).await?)),
+        Some(address) => Some(tokio::spawn(admin::serve(address, stopping.clone()).await?)),
         None => None,
     };
     let reloading = tokio::spawn(reload::keep_current(source, port, seen, current.clone())?);
@@ -67,6 +69,10 @@ pub async fn until(arguments: &Serve, listener: Option<Listener>, stop: impl Fut
     let (scheme, address) = (if acceptor.is_some() { "https" } else { "http" }, listener.address());
     tracing::info!(code = "listener.listening", address = %address, "listening on {scheme}://{address}");
     let edge = Edge::new(current, acceptor.is_some());
+    let stop = async {
+        stop.await;
+        stopping.store(true, Ordering::Relaxed);
+    };
     listener.serve(edge, acceptor, stop, arguments.grace).await;
 
     reloading.abort();

@@ -5,10 +5,16 @@
 //! machine, can win; the end of the body then counts as the end of the *upgraded* connection, which is closed just
 //! after it was opened. On these connections a response is therefore never there at the first look after a write: the
 //! task, which was sent before, comes first.
+//!
+//! Once upgraded, silence is no failure; before the answer it is. Pingora knows one timeout for both, so that the first
+//! is kept here.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::connectors::L4Connect;
@@ -18,10 +24,16 @@ use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketS
 use pingora::{Error, ErrorType, Result};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
 /// Connects for upgrades.
 #[derive(Debug)]
-pub(crate) struct UpgradeConnector;
+pub(crate) struct UpgradeConnector {
+    /// Set when the application has answered.
+    pub(crate) answered: Arc<AtomicBool>,
+    /// The longest wait for that.
+    pub(crate) timeout: Duration,
+}
 
 #[async_trait]
 impl L4Connect for UpgradeConnector {
@@ -37,15 +49,29 @@ impl L4Connect for UpgradeConnector {
             };
             Error::because(kind, format!("no connection to {address}"), cause)
         })?;
-        Ok(VirtualSocketStream::new(Box::new(UpgradeSocket { socket, has_written: false })).into())
+        Ok(VirtualSocketStream::new(Box::new(UpgradeSocket::new(socket, self))).into())
     }
 }
 
-/// A socket whose first read after a write looks a second time.
+/// A socket whose first read after a write looks a second time, and whose reads fail when no answer comes.
 #[derive(Debug)]
 struct UpgradeSocket<S> {
     socket: S,
     has_written: bool,
+    answered: Arc<AtomicBool>,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl<S> UpgradeSocket<S> {
+    fn new(socket: S, connector: &UpgradeConnector) -> Self {
+        let deadline = Box::pin(sleep(connector.timeout));
+        UpgradeSocket { socket, has_written: false, answered: Arc::clone(&connector.answered), deadline }
+    }
+
+    /// Whether it was waited for an answer in vain. Wakes the task when that becomes so.
+    fn is_late(&mut self, context: &mut Context<'_>) -> bool {
+        !self.answered.load(Ordering::Relaxed) && self.deadline.as_mut().poll(context).is_ready()
+    }
 }
 
 impl VirtualSocket for UpgradeSocket<TcpStream> {
@@ -64,7 +90,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for UpgradeSocket<S> {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Pin::new(&mut self.socket).poll_read(context, buffer)
+        let read = Pin::new(&mut self.socket).poll_read(context, buffer);
+        if read.is_pending() && self.is_late(context) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 
@@ -90,10 +120,24 @@ mod tests {
 
     use super::*;
 
+    fn connector(timeout: Duration) -> UpgradeConnector {
+        UpgradeConnector { answered: Arc::default(), timeout }
+    }
+
+    #[tokio::test]
+    async fn silence_is_a_failure_until_the_answer_is_there() {
+        let (socket, _peer) = tokio::io::duplex(64);
+        let mut socket = UpgradeSocket::new(socket, &connector(Duration::ZERO));
+        let error = socket.read_u8().await.expect_err("nobody answers");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        socket.answered.store(true, Ordering::Relaxed);
+        assert!(poll!(Box::pin(socket.read_u8())).is_pending(), "it may be silent now");
+    }
+
     #[tokio::test]
     async fn an_answer_that_is_there_already_is_read_at_the_second_look() {
         let (socket, mut peer) = tokio::io::duplex(64);
-        let mut socket = UpgradeSocket { socket, has_written: false };
+        let mut socket = UpgradeSocket::new(socket, &connector(Duration::MAX));
         peer.write_all(b"101").await.expect("room");
         socket.write_all(b"GET").await.expect("room");
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pingora::protocols::ALPN;
@@ -18,8 +18,8 @@ const RESOLVED_FOR: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// With the TLS handshake.
 const CONNECT_AND_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Idle connections are given up before common servers close them.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Idle connections are given up before common servers close them: gunicorn after 2 s, uvicorn and Node after 5 s.
+const IDLE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// The application's address.
 pub struct Upstream {
@@ -29,6 +29,8 @@ pub struct Upstream {
     /// The longest silence in a response, and in accepting a request; upgraded connections may be silent for ever.
     timeout: Duration,
     resolved: Mutex<Option<(Instant, Vec<SocketAddr>)>>,
+    /// Which of the addresses is next, modulo their number: the one that worked, until it does not.
+    preferred: AtomicUsize,
     /// The next upgrade's number, from 1: 0 is every other request's pool.
     upgrades: AtomicU64,
 }
@@ -36,8 +38,12 @@ pub struct Upstream {
 /// An address to connect to.
 pub struct Candidate {
     pub peer: HttpPeer,
+    /// The address's place among those of the name, for [`Upstream::avoid`].
+    pub index: usize,
     /// The name has no further address to try.
     pub is_last: bool,
+    /// For an upgrade: set it when the answer is there. Until then silence is a failure.
+    pub answered: Option<Arc<AtomicBool>>,
 }
 
 /// Why a text is not the address of an application.
@@ -83,18 +89,20 @@ impl Upstream {
             None => return Err(refused("it has no host")),
         };
         let port = url.port_or_known_default().ok_or_else(|| refused("it has no port"))?;
-        Ok(Self { host, port, tls, timeout, resolved: Mutex::new(None), upgrades: AtomicU64::new(1) })
+        Ok(Self { host, port, tls, timeout, resolved: Mutex::new(None), preferred: AtomicUsize::new(0), upgrades: AtomicU64::new(1) })
     }
 
-    /// The peer for the `attempt`th connection of a request, counted from 0: each attempt takes the name's next address.
-    /// `upgrade`: the request asks for one, so that silence is no failure.
+    /// The peer for a request that has failed to connect `failures` times. A request on a kept connection that was
+    /// closed meanwhile has not: it is tried again at the same address. `upgrade`: the request asks for one, so that
+    /// silence is no failure once it is answered.
     ///
     /// # Errors
     /// [`Unresolved`] when the name has no address.
-    pub async fn peer(&self, attempt: usize, upgrade: bool) -> Result<Candidate, Unresolved> {
+    pub async fn peer(&self, failures: usize, upgrade: bool) -> Result<Candidate, Unresolved> {
         let addresses = self.addresses().await?;
         // `addresses` has at least one element, or it would be `Unresolved`.
-        let address = addresses[attempt % addresses.len()];
+        let index = self.preferred.load(Ordering::Relaxed) % addresses.len();
+        let address = addresses[index];
         // The name is never empty: Pingora would skip the check of the certificate without one.
         let mut peer = HttpPeer::new(address, self.tls, self.host.clone());
         let options = &mut peer.options;
@@ -102,8 +110,10 @@ impl Upstream {
         options.connection_timeout = Some(CONNECT_TIMEOUT);
         options.total_connection_timeout = Some(CONNECT_AND_HANDSHAKE_TIMEOUT);
         options.idle_timeout = Some(IDLE_TIMEOUT);
+        let mut answered = None;
         if upgrade {
-            options.custom_l4 = Some(Arc::new(UpgradeConnector));
+            let flag = answered.insert(Arc::default());
+            options.custom_l4 = Some(Arc::new(UpgradeConnector { answered: Arc::clone(flag), timeout: self.timeout }));
             // Never kept for another request: a number of its own, and no time to wait in the pool, where Pingora tells
             // connections apart by file descriptors, which these do not show.
             options.idle_timeout = Some(Duration::ZERO);
@@ -112,7 +122,12 @@ impl Upstream {
             options.read_timeout = Some(self.timeout);
             options.write_timeout = Some(self.timeout);
         }
-        Ok(Candidate { peer, is_last: attempt + 1 >= addresses.len() })
+        Ok(Candidate { peer, index, is_last: failures + 1 >= addresses.len(), answered })
+    }
+
+    /// No connection was made to the address with this index: the next one is preferred from now on.
+    pub fn avoid(&self, index: usize) {
+        self.preferred.store(index + 1, Ordering::Relaxed);
     }
 
     async fn addresses(&self) -> Result<Vec<SocketAddr>, Unresolved> {
@@ -177,14 +192,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_attempt_takes_another_address() {
+    async fn an_address_is_kept_until_it_fails() {
         let upstream = parse("https://two.test").expect("an address");
         let addresses: Vec<SocketAddr> = vec!["192.0.2.1:443".parse().expect("one"), "192.0.2.2:443".parse().expect("two")];
         *upstream.resolved.lock().await = Some((Instant::now(), addresses.clone()));
-        for attempt in 0..3 {
-            let Candidate { peer, is_last } = upstream.peer(attempt, false).await.expect("a peer");
-            assert_eq!(peer._address.to_string(), addresses[attempt % 2].to_string());
-            assert_eq!((peer.sni.as_str(), is_last), ("two.test", attempt > 0));
-        }
+        let candidate = async |failures| upstream.peer(failures, false).await.expect("a peer");
+        let first = candidate(0).await;
+        assert_eq!((first.peer._address.to_string(), first.is_last), (addresses[0].to_string(), false));
+        assert_eq!(first.peer.sni, "two.test");
+        upstream.avoid(first.index);
+        let second = candidate(1).await;
+        assert_eq!((second.peer._address.to_string(), second.is_last), (addresses[1].to_string(), true));
+        // Whoever comes next, or comes again since its kept connection was closed, has both before it, the good one first.
+        let again = candidate(0).await;
+        assert_eq!((again.peer._address.to_string(), again.is_last), (addresses[1].to_string(), false));
+        upstream.avoid(again.index);
+        assert_eq!(candidate(1).await.peer._address.to_string(), addresses[0].to_string());
     }
 }

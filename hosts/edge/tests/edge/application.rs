@@ -26,6 +26,8 @@ pub struct Controls {
     pub release: Notify,
     /// `/slow` and `/hang` have a request, or `/upload` has the first bytes of a body.
     pub started: Notify,
+    /// `/endless` cannot send any more.
+    pub cut_off: Notify,
 }
 
 pub struct Application {
@@ -82,8 +84,13 @@ impl Application {
 /// One connection: `None` from [`respond`] closes it.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(stream: S, controls: &Controls) {
     let mut wire = Wire::new(stream);
+    let mut served = 0;
     while let Some(head) = wire.read_head().await {
         controls.requests.fetch_add(1, Ordering::SeqCst);
+        served += 1;
+        if head.target() == "/once" && served > 1 {
+            return;
+        }
         if head.target() == "/ws" {
             return echo(wire, &head).await;
         }
@@ -111,6 +118,22 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, head: &H
             controls.started.notify_one();
             controls.release.notified().await;
             wire.stream.write_all(b"4\r\nlast\r\n0\r\n\r\n").await.ok()
+        }
+        "/endless" => {
+            wire.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n").await.ok()?;
+            while wire.stream.write_all(&[b'x'; 64 * 1024]).await.is_ok() {}
+            controls.cut_off.notify_one();
+            None
+        }
+        "/asset" => {
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCache-Control: public, max-age=31536000, immutable\r\n\
+                        Expires: Thu, 01 Jan 2099 00:00:00 GMT\r\nConnection: keep-alive, X-Hop\r\nKeep-Alive: timeout=5\r\n\
+                        X-Hop: 1\r\nUpgrade: h2c\r\n\r\nok";
+            wire.stream.write_all(head.as_bytes()).await.ok()
+        }
+        "/malformed" => {
+            wire.stream.write_all(b"HTTP/1.1 200 OK\r\nSet-Cookie: s=NOT-FOR-THE-LOG\r\nBad Header: x\r\n\r\n").await.ok()?;
+            None
         }
         "/hang" => {
             controls.started.notify_one();

@@ -77,6 +77,49 @@ async fn responses_carry_the_filters_headers_besides_the_applications() {
 }
 
 #[tokio::test]
+async fn a_response_with_a_renewed_session_is_not_for_caches_and_hop_by_hop_fields_end_here() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::alice(), &app.url()).await;
+    let mut peer = Wire::connect(edge.address).await;
+    for _ in 0..2 {
+        let (head, body) = peer.exchange("GET /asset HTTP/1.1\r\nHost: h\r\n\r\n").await.expect("a response");
+        assert_eq!((head.status(), body.as_str()), (200, "ok"));
+        assert_eq!(head.values("set-cookie"), ["session=renewed"]);
+        assert_eq!(head.values("cache-control"), ["private, no-store"]);
+        for name in ["expires", "keep-alive", "x-hop", "upgrade"] {
+            assert!(head.values(name).is_empty(), "{name} in {}", head.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_the_application_closes_is_replaced() {
+    let app = Application::start().await;
+    // A name, so that there may be an address that refuses.
+    let edge = ScriptedEdge::start(Script::alice(), &format!("http://localhost:{}", app.address.port())).await;
+    let mut peer = Wire::connect(edge.address).await;
+    for _ in 0..3 {
+        // The application takes a second one on a connection, and closes it without a word.
+        let (head, _) = peer.exchange("GET /once HTTP/1.1\r\nHost: h\r\n\r\n").await.expect("a response");
+        assert_eq!(head.status(), 200, "{}", head.text);
+    }
+    assert!(app.requests() > 3, "no connection was kept");
+}
+
+#[tokio::test]
+async fn more_headers_than_the_filter_takes_are_431_without_asking_it() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::alice(), &app.url()).await;
+    let many = "X-One: 1\r\n".repeat(200);
+    let large = format!("X-Large: {}\r\n", "x".repeat(70_000));
+    for headers in [many, large] {
+        let request = format!("GET / HTTP/1.1\r\nHost: h\r\n{headers}\r\n");
+        let (head, _) = Wire::connect(edge.address).await.exchange(&request).await.expect("a response");
+        assert_eq!((head.status(), app.requests()), (431, 0));
+    }
+}
+
+#[tokio::test]
 async fn what_the_filter_answers_never_reaches_the_application() {
     let app = Application::start().await;
     let edge = ScriptedEdge::start(Script::new(|_, _| Ok(answer(401, "log in"))), &app.url()).await;
@@ -140,6 +183,15 @@ async fn an_edit_that_cannot_be_made_is_500_and_never_a_pass() {
 }
 
 #[tokio::test]
+async fn an_upgrade_that_is_none_has_the_timeout_of_every_request() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start_impatient(Script::alice(), &app.url()).await;
+    let request = "GET /hang HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
+    let (head, _) = Wire::connect(edge.address).await.exchange(request).await.expect("a page");
+    assert_eq!(head.status(), 504);
+}
+
+#[tokio::test]
 async fn an_application_that_is_down_is_502_and_a_silent_one_504() {
     let nobody = {
         let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -152,6 +204,7 @@ async fn an_application_that_is_down_is_502_and_a_silent_one_504() {
         let (head, body) = Wire::connect(edge.address).await.exchange(request).await.expect("a page");
         assert_eq!(head.status(), status, "{body}");
         assert_eq!(head.values("set-cookie"), ["session=renewed"], "a renewed session is not lost");
+        assert_eq!(head.values("connection"), ["close"], "it is closed");
     }
 }
 

@@ -28,6 +28,23 @@ async fn a_request_in_flight_is_finished_and_no_other_is_taken() {
     edge.ended().await;
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_peer_that_vanishes_is_noticed() {
+    /// The third kind of timer in `/proc/net/tcp` that a connection may have running.
+    const KEEPALIVE_TIMER: &str = "02:";
+
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::alice(), &app.url()).await;
+    let mut peer = Wire::connect(edge.address).await;
+    peer.exchange("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.expect("a response");
+    let ends = [edge.address.port(), peer.stream.local_addr().expect("an address").port()].map(|port| format!(":{port:04X}"));
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("the system's connections");
+    let mut rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let row = rows.find(|row| row[1].ends_with(&ends[0]) && row[2].ends_with(&ends[1])).expect("the connection");
+    assert!(row[5].starts_with(KEEPALIVE_TIMER), "{row:?}");
+}
+
 #[tokio::test]
 async fn an_edge_without_requests_ends_at_once() {
     let mut edge = ScriptedEdge::start(Script::alice(), "http://127.0.0.1:1").await;

@@ -38,11 +38,16 @@ impl Site {
     }
 
     async fn start_with(app: Application, scheme: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start_configured("", app, scheme, arguments, environment).await
+    }
+
+    /// `more`: further lines under `[vestibule]`.
+    async fn start_configured(more: &str, app: Application, scheme: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let provider = Provider::start(Options::default()).await.expect("a provider");
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("secrets.toml");
         let upstream = format!("{scheme}://localhost:{}", app.address.port());
-        std::fs::write(&config, secrets_toml(&provider, &upstream)).expect("written");
+        std::fs::write(&config, secrets_toml(&provider, &upstream) + more).expect("written");
         let mut all = vec!["serve", "--config", text(&config), "--listen", "127.0.0.1:0"];
         all.extend(arguments);
         let mut program = Program::start(&all, environment);
@@ -124,6 +129,54 @@ async fn nobody_gets_in_without_a_login() {
     };
     assert_eq!(response.status().as_u16(), 401);
     assert_eq!(site.app.requests(), 0);
+}
+
+#[tokio::test]
+async fn claimed_identities_end_at_the_edge_whoever_may_pass() {
+    const CLAIMS: &str = "X-Forwarded-User: mallory\r\nX_Forwarded_Email: mallory@evil.example\r\nX-Forwarded-Preferred-Username: mallory\r\n\
+                          X-Forwarded-Groups: mallory\r\n";
+    let site = Site::start_configured("login = \"optional\"\n", Application::start().await, "http", &[], &[]).await;
+    let browser = Browser::new();
+    browser.open(&site.url("/")).await;
+    for (logged_in, email) in [(false, vec![]), (true, vec!["alice@example.com"])] {
+        if logged_in {
+            let asked = browser.log_in(&site.url("/auth/login"), "alice").await;
+            assert_eq!(asked.status, StatusCode::OK, "{}", asked.body);
+        }
+        let url: Url = site.url("/").parse().expect("a URL");
+        for method in ["GET", "OPTIONS", "POST"] {
+            let cookies = browser.cookies(&url);
+            let request =
+                format!("{method} / HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nCookie: {cookies}\r\n{CLAIMS}\r\n", site.address);
+            let (head, body) = Wire::connect(site.address).await.exchange(&request).await.expect("a response");
+            assert_eq!(head.status(), 200, "{method}: {body}");
+            assert!(!body.contains("mallory"), "{method}: {body}");
+            assert_eq!(Head::echoed(body).values("x-forwarded-email"), email, "{method}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn options_without_a_login_does_not_pass() {
+    let site = Site::start().await;
+    let request = format!("OPTIONS / HTTP/1.1\r\nHost: {}\r\nX-Forwarded-User: mallory\r\n\r\n", site.address);
+    let (head, _) = Wire::connect(site.address).await.exchange(&request).await.expect("a response");
+    assert_eq!((head.status(), site.app.requests()), (401, 0));
+}
+
+#[tokio::test]
+async fn a_malformed_response_is_not_quoted_in_the_log() {
+    let mut site = Site::start().await;
+    let browser = Browser::new();
+    browser.log_in(&site.url("/"), "alice").await;
+    let page = browser.open(&site.url("/malformed")).await;
+    assert_eq!(page.status, StatusCode::BAD_GATEWAY, "{}", page.body);
+    let failure = site.program.wait_for("request.failed").await;
+    assert_eq!((failure["problem"].as_str(), failure["path"].as_str()), (Some("InvalidHTTPHeader"), Some("/malformed")));
+    site.program.signal(Signal::TERM);
+    let (_, log) = site.program.ended().await;
+    let log = log.join("\n");
+    assert!(!log.contains("NOT-FOR-THE-LOG"), "{log}");
 }
 
 #[tokio::test]
@@ -214,6 +267,18 @@ async fn health_is_told_on_the_admin_address_only() {
     assert_eq!(browser.fetch(&url("/")).await.status, StatusCode::NOT_FOUND);
     assert_eq!(browser.fetch(&site.url("/healthz")).await.status, StatusCode::UNAUTHORIZED);
     site.program.wait_for("request").await;
+
+    // Busy with a request, so that it stays a while.
+    browser.log_in(&site.url("/"), "alice").await;
+    let page: Url = site.url("/slow").parse().expect("a URL");
+    let request = format!("GET /slow HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\n\r\n", site.address, browser.cookies(&page));
+    let mut peer = Wire::connect(site.address).await;
+    peer.stream.write_all(request.as_bytes()).await.expect("sent");
+    peer.read_until("first").await.expect("the first bytes");
+    site.program.signal(Signal::TERM);
+    site.program.wait_for("listener.stopping").await;
+    assert_eq!(browser.fetch(&url("/healthz")).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    site.app.controls.release.notify_one();
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@
 
 mod application;
 mod browser;
+mod failing_filter;
 mod forwarding;
+#[path = "../../../wasmtime/tests/guest/mod.rs"]
+mod guest;
 mod lifecycle;
 mod login;
 mod program;

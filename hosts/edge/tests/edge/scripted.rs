@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use pingora::listeners::tls::Acceptor;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use vestibule_edge::active::Active;
+use vestibule_edge::active::{Active, Current};
 use vestibule_edge::decider::{Decider, Undecided};
 use vestibule_edge::listener::Listener;
-use vestibule_edge::proxy::Edge;
+use vestibule_edge::proxy::{Edge, Patience};
 use vestibule_edge::upstream::Upstream;
 use vestibule_wasmtime::{Decision, Forward, Outcome, RequestHead, Response};
 
@@ -61,6 +61,7 @@ pub fn answer(status: u16, body: &str) -> Outcome {
 
 pub struct ScriptedEdge {
     pub address: SocketAddr,
+    current: Current,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
 }
@@ -79,13 +80,28 @@ impl ScriptedEdge {
         Self::start_with(script, upstream, Duration::from_millis(300), None).await
     }
 
+    /// One whose patience with its peers is short.
+    pub async fn start_with_patience(script: Script, upstream: &str, patience: Patience) -> Self {
+        Self::serve(active(Box::new(script), upstream, UPSTREAM_TIMEOUT), patience, None).await
+    }
+
+    /// One before another decider than a script.
+    pub async fn start_deciding(decider: Box<dyn Decider>, upstream: &str) -> Self {
+        Self::serve(active(decider, upstream, UPSTREAM_TIMEOUT), Patience::default(), None).await
+    }
+
     async fn start_with(script: Script, upstream: &str, timeout: Duration, tls: Option<Acceptor>) -> Self {
-        let active = Active {
-            decider: Box::new(script),
-            upstream: Upstream::parse(upstream, timeout).expect("an address"),
-            public_origin: "http://localhost:8501".into(),
-        };
-        let edge = Edge::new(Arc::new(ArcSwap::from_pointee(active)), tls.is_some());
+        Self::serve(active(Box::new(script), upstream, timeout), Patience::default(), tls).await
+    }
+
+    /// Puts another script in the place of the one that decides.
+    pub fn replace(&self, script: Script, upstream: &str) {
+        self.current.store(Arc::new(active(Box::new(script), upstream, UPSTREAM_TIMEOUT)));
+    }
+
+    async fn serve(active: Active, patience: Patience, tls: Option<Acceptor>) -> Self {
+        let current: Current = Arc::new(ArcSwap::from_pointee(active));
+        let edge = Edge::new(current.clone(), tls.is_some()).with_patience(patience);
         let listener = Listener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.address();
         let (stop, stopped) = oneshot::channel();
@@ -96,7 +112,7 @@ impl ScriptedEdge {
             }
         };
         let served = tokio::spawn(listener.serve(edge, tls, stopped, GRACE));
-        Self { address, stop: Some(stop), served }
+        Self { address, current, stop: Some(stop), served }
     }
 
     /// Tells it to stop, without waiting.
@@ -108,4 +124,9 @@ impl ScriptedEdge {
     pub async fn ended(self) {
         self.served.await.expect("it ends without a panic");
     }
+}
+
+fn active(decider: Box<dyn Decider>, upstream: &str, timeout: Duration) -> Active {
+    let upstream = Arc::new(Upstream::parse(upstream, timeout).expect("an address"));
+    Active { decider, upstream, public_origin: "http://localhost:8501".into() }
 }

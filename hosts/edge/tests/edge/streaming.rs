@@ -1,12 +1,17 @@
 //! Bodies: streamed both ways, and read ahead only where the filter asks for them.
 
+use std::time::Duration;
+
 use tokio::io::AsyncWriteExt as _;
+use vestibule_edge::proxy::Patience;
 use vestibule_wasmtime::Outcome;
 
 use crate::application::Application;
 use crate::raw::{Head, Wire};
 use crate::scripted::{Script, ScriptedEdge, alice, answer};
 
+/// Longer than anything here takes: a test that reaches it has hung.
+const HANG: Duration = Duration::from_secs(60);
 /// Larger than every buffer on the way.
 const LARGE: usize = 24 * 1024 * 1024;
 
@@ -87,6 +92,42 @@ async fn a_body_over_the_limit_is_413() {
         let (head, _, requests) = post(body, framing).await;
         assert_eq!((head.status(), requests), (413, 0), "{framing}");
     }
+}
+
+#[tokio::test]
+async fn the_page_for_a_body_over_the_limit_arrives_before_the_connection_ends() {
+    let edge = ScriptedEdge::start(reader(), "http://127.0.0.1:1").await;
+    let mut peer = Wire::connect(edge.address).await;
+    let body = vec![b'x'; 500_000];
+    let head = format!("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", body.len());
+    peer.stream.write_all(head.as_bytes()).await.expect("sent");
+    let head = peer.read_head().await.expect("a page");
+    assert_eq!((head.status(), head.values("connection")), (413, vec!["close"]));
+    // As a browser does, which reads when it has sent all.
+    for piece in body.chunks(50_000) {
+        peer.stream.write_all(piece).await.expect("the connection is not reset");
+    }
+    peer.read_body(&head).await.expect("the whole page");
+}
+
+#[tokio::test]
+async fn a_body_that_the_filter_waits_for_in_vain_is_408() {
+    let patience = Patience { body: Duration::from_millis(100), ..Patience::default() };
+    let edge = ScriptedEdge::start_with_patience(reader(), "http://127.0.0.1:1", patience).await;
+    let request = "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 7\r\n\r\nfor";
+    let (head, _) = Wire::connect(edge.address).await.exchange(request).await.expect("a response");
+    assert_eq!(head.status(), 408);
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_take_its_response_is_let_go() {
+    let app = Application::start().await;
+    let patience = Patience { write: Duration::from_millis(100), ..Patience::default() };
+    let edge = ScriptedEdge::start_with_patience(Script::alice(), &app.url(), patience).await;
+    let mut peer = Wire::connect(edge.address).await;
+    peer.stream.write_all(b"GET /endless HTTP/1.1\r\nHost: h\r\n\r\n").await.expect("sent");
+    tokio::time::timeout(HANG, app.controls.cut_off.notified()).await.expect("the application is let go too");
+    drop(peer);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! WebSocket through the edge: let through, decided on, and ended with the session.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::{SinkExt as _, StreamExt as _};
@@ -52,6 +53,46 @@ async fn an_upgraded_connection_ends_with_its_session() {
     socket.next().await.expect("an echo").expect("a message");
     let end = tokio::time::timeout(PATIENCE, socket.next()).await.expect("an end");
     assert!(end.is_none_or(|message| message.is_err()), "the connection is closed, nothing is said");
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_not_answered_fails() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start_impatient(Script::alice(), &app.url()).await;
+    let upgrade = "GET /hang HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let (head, _) = Wire::connect(edge.address).await.exchange(upgrade).await.expect("a page");
+    assert!(head.status() >= 500, "{}", head.text);
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_may_be_silent() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start_impatient(Script::alice(), &app.url()).await;
+    let mut socket = connect(&edge).await.expect("an upgrade");
+    // Time has to pass here: that it passes is what is tested.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    socket.send(Message::text("hello")).await.expect("sent");
+    assert_eq!(socket.next().await.expect("an echo").expect("a message"), Message::text("hello"));
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_does_not_keep_the_decider_of_an_old_configuration() {
+    let app = Application::start().await;
+    let held = Arc::new(());
+    let script = Script::new({
+        let held = held.clone();
+        move |_, _| {
+            assert_eq!(*held, ());
+            Ok(Outcome::Forward(alice()))
+        }
+    });
+    let edge = ScriptedEdge::start(script, &app.url()).await;
+    let mut socket = connect(&edge).await.expect("an upgrade");
+    assert_eq!(Arc::strong_count(&held), 2);
+    edge.replace(Script::alice(), &app.url());
+    assert_eq!(Arc::strong_count(&held), 1, "the open connection keeps it");
+    socket.send(Message::text("hello")).await.expect("sent");
+    assert_eq!(socket.next().await.expect("an echo").expect("a message"), Message::text("hello"));
 }
 
 /// The bytes after a refused upgrade are a request like any other: nothing may be smuggled past the filter.
