@@ -198,7 +198,7 @@ async fn send(session: &mut Session, mut head: ResponseHeader, body: Vec<u8>) ->
 
 /// Whether a request asks for what Pingora passes on: no other upgrade is.
 fn asks_for_websocket(session: &Session) -> bool {
-    session.is_upgrade_req() || session.get_header(UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+    session.is_upgrade_req() && session.get_header(UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Reads what the peer still sends, within bounds.
