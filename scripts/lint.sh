@@ -29,4 +29,5 @@ else
 fi
 
 echo "[4/4] documentation"
+scripts/check-named-tests.sh
 RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items --quiet
