@@ -82,6 +82,7 @@ async fn measure(rig: &Rig, head: &RequestHead, component: &Path) -> Measured {
         path_with_query: head.path_with_query.clone(),
         authority: head.authority.clone(),
         headers: head.headers.clone(),
+        application_server: head.application_server.clone(),
     };
 
     let mut measured = Measured::default();

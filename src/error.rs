@@ -46,6 +46,11 @@ pub enum Error {
 
     #[error("{what} makes the session {bytes} bytes large, over the limit of {limit}")]
     SessionTooLarge { what: String, bytes: usize, limit: usize },
+    #[error(
+        "the claim `{what}` makes the request to Streamlit {bytes} bytes large, over the limit of {limit}; \
+         name claims that the application can do without in vestibule.streamlit.drop_claims"
+    )]
+    StreamlitTooLarge { what: String, bytes: usize, limit: usize },
     #[error("no configuration is loaded")]
     NotLoaded,
 }
@@ -104,6 +109,7 @@ impl Error {
             Error::Answer { what: Endpoint::Userinfo, .. } => "userinfo.invalid",
             Error::IdToken { reason, .. } => reason.code(),
             Error::SessionTooLarge { .. } => "session.too_large",
+            Error::StreamlitTooLarge { .. } => "streamlit.too_large",
             Error::NotLoaded => "filter.not_loaded",
         }
     }
@@ -124,7 +130,7 @@ impl Error {
             Error::Unreachable { .. } => 503,
             Error::Status { status, .. } if *status >= 500 || *status == 429 => 503,
             Error::Status { .. } | Error::Answer { .. } | Error::IdToken { .. } => 502,
-            Error::SessionTooLarge { .. } | Error::NotLoaded => 500,
+            Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } | Error::NotLoaded => 500,
         }
     }
 
@@ -202,7 +208,7 @@ impl Error {
             Error::Status { .. } | Error::Answer { .. } | Error::IdToken { .. } => {
                 explain("The login failed", "The provider's answer could not be accepted, so you were not logged in.", AGAIN_OR_TELL, true)
             }
-            Error::SessionTooLarge { .. } => explain(
+            Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } => explain(
                 "The login does not fit",
                 "The provider says more about you than a browser can keep (often a very long list of groups).",
                 OPERATOR,

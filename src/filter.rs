@@ -21,6 +21,8 @@ pub struct Forward {
     pub response_headers: Vec<Header>,
     /// When the session ends; `None` for an anonymous request.
     pub expires_at: Option<UnixTime>,
+    /// The session's handle, for a request that asks for an upgrade.
+    pub session: Option<String>,
 }
 
 /// What the host shall do.
@@ -57,6 +59,8 @@ pub struct Event {
 pub struct Decision {
     pub outcome: Outcome,
     pub events: Vec<Event>,
+    /// Handles of sessions that are over: the host closes their upgraded connections.
+    pub ended_sessions: Vec<String>,
 }
 
 /// Where a decision stands.
@@ -164,7 +168,7 @@ fn conclude(progress: Result<Progress, Error>, mut visit: Visit, context: &mut C
         }
     }
     visit.events.iter_mut().for_each(|event| event.message = one_line(&event.message));
-    Step::Done(Decision { outcome, events: visit.events })
+    Step::Done(Decision { outcome, events: visit.events, ended_sessions: visit.ended_sessions })
 }
 
 /// Longest message for the log, in characters.

@@ -40,6 +40,8 @@ pub struct RequestHead {
     /// `:authority` of HTTP/2, or that of an absolute-form target.
     pub authority: Option<String>,
     pub headers: Vec<Header>,
+    /// `Server` in the application's latest response; `None` when none was seen.
+    pub application_server: Option<String>,
 }
 
 impl RequestHead {
@@ -82,6 +84,7 @@ pub struct Request<'a> {
     pub query: Option<&'a str>,
     pub authority: &'a str,
     pub headers: &'a [Header],
+    pub application_server: Option<&'a str>,
 }
 
 impl<'a> Request<'a> {
@@ -113,7 +116,8 @@ impl<'a> Request<'a> {
             }
         }
         let authority = single_authority(head)?;
-        Ok(Self { method: &head.method, path, query, authority, headers: &head.headers })
+        let application_server = head.application_server.as_deref();
+        Ok(Self { method: &head.method, path, query, authority, headers: &head.headers, application_server })
     }
 
     /// The values of every line of a header.

@@ -94,11 +94,14 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 }
 
 fn is_identity_header(name: &str, config: &Config) -> bool {
-    OWN.iter().any(|own| folds_to(name, own)) || config.identity.from_claims.iter().any(|(_, header)| folds_to(name, header))
+    let identity = &config.identity;
+    OWN.iter().any(|own| folds_to(name, own))
+        || identity.from_claims.iter().any(|(_, header)| folds_to(name, header))
+        || identity.refused.iter().any(|header| folds_to(name, header))
 }
 
 /// Whether a server could take `name` for `header`.
-fn folds_to(name: &str, header: &str) -> bool {
+pub(crate) fn folds_to(name: &str, header: &str) -> bool {
     let fold = |b: u8| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' };
     name.len() == header.len() && name.bytes().zip(header.bytes()).all(|(a, b)| fold(a) == fold(b))
 }

@@ -53,6 +53,7 @@ pub mod return_to;
 mod route;
 pub mod secret;
 pub mod session;
+pub mod streamlit;
 pub mod time;
 
 #[cfg(target_family = "wasm")]

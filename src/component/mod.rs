@@ -67,6 +67,7 @@ impl Guest for Component {
             path_with_query: request.path_with_query,
             authority: request.authority,
             headers: request.headers,
+            application_server: request.application_server,
         };
         let mut step = loaded.filter.begin(&head, body.as_deref(), &mut loaded.cache.borrow_mut(), now(), &mut HostEntropy);
         loop {
@@ -120,6 +121,7 @@ fn summary(config: &Config) -> types::Summary {
         base_path: config.public.base_path().to_owned(),
         upstream: config.upstream.clone(),
         listen: config.listen.clone(),
+        application_probe: config.application_probe(),
         warnings: config.warnings.iter().cloned().map(types::Fault::from).collect(),
     }
 }
@@ -128,7 +130,7 @@ fn not_loaded() -> types::Decision {
     let error = crate::error::Error::NotLoaded;
     let response = crate::pages::problem(&error, None, None);
     let event = Event { level: Level::Error, code: error.code(), message: error.to_string(), reference: None };
-    Decision { outcome: Outcome::Respond(response), events: vec![event] }.into()
+    Decision { outcome: Outcome::Respond(response), events: vec![event], ended_sessions: vec![] }.into()
 }
 
 impl From<Decision> for types::Decision {
@@ -139,11 +141,13 @@ impl From<Decision> for types::Decision {
                 set_headers: forward.set_headers,
                 response_headers: forward.response_headers,
                 expires_at: forward.expires_at.map(UnixTime::as_secs),
+                session: forward.session,
             }),
             Outcome::Respond(Response { status, headers, body }) => types::Outcome::Respond(types::Response { status, headers, body }),
             Outcome::NeedBody(limit) => types::Outcome::NeedBody(limit),
         };
-        types::Decision { outcome, events: decision.events.into_iter().map(types::Event::from).collect() }
+        let events = decision.events.into_iter().map(types::Event::from).collect();
+        types::Decision { outcome, events, ended_sessions: decision.ended_sessions }
     }
 }
 

@@ -8,6 +8,7 @@ mod issuer;
 mod origin;
 mod provider;
 mod section;
+mod streamlit;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use provider::{ClientAuthentication, Provider, Requirements};
 
 use crate::secret::Secret;
 use crate::session::{CookieNames, KeyRing};
+use crate::streamlit::StreamlitApp;
 use fault::MAKE_SECRET;
 use section::{Findings, Placed, Section};
 
@@ -92,6 +94,8 @@ pub struct IdentityHeaders {
     pub groups_claim: String,
     /// Claim (or JSON pointer into the claims, when it begins with `/`) and the header that carries it.
     pub from_claims: Vec<(String, String)>,
+    /// Further headers that the application takes for identity: nobody sends them, neither a client nor we.
+    pub refused: Vec<String>,
 }
 
 /// A usable configuration.
@@ -103,6 +107,8 @@ pub struct Config {
     pub lifetime: Lifetime,
     pub identity: IdentityHeaders,
     pub expose_tokens: ExposeTokens,
+    /// For `app = "streamlit"`.
+    pub streamlit: Option<StreamlitApp>,
     /// Where a logout ends; `None` for our own page that says so.
     pub after_logout: Option<crate::return_to::ReturnTo>,
     pub upstream: Option<String>,
@@ -133,6 +139,12 @@ impl Config {
             }
             _ => Err(faults),
         }
+    }
+
+    /// What of the application to ask for when it matters which server it is, and it has not said so.
+    pub fn application_probe(&self) -> Option<String> {
+        let app = self.streamlit.as_ref().filter(|app| app.cookie_form.is_none());
+        app.map(|_| self.public.route(crate::streamlit::HEALTH))
     }
 
     pub fn provider(&self, name: &str) -> Option<&Provider> {
@@ -198,7 +210,8 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         findings.fatal(lifetime_section.at(), &lifetime_section.key("idle_timeout"), problem, "make it shorter than max_age, or remove it");
     }
     lifetime_section.finish_strict();
-    let identity = read_identity(&vestibule.section("identity"));
+    let preset = streamlit::read(&vestibule);
+    let identity = IdentityHeaders { refused: preset.trusted_user_headers, ..read_identity(&vestibule.section("identity")) };
     let after_logout = vestibule.string("after_logout");
     let upstream = read_url(&vestibule, "upstream");
     let listen = read_listen(&vestibule);
@@ -229,7 +242,8 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let keys = KeyRing::derive(&secrets, public.redirect_uri().as_str());
     Some(Config {
         providers,
-        login: login.unwrap_or(Login::Required),
+        // A Streamlit app asks for the login itself, by `st.login()`.
+        login: login.unwrap_or(if preset.app.is_some() { Login::Optional } else { Login::Required }),
         lifetime,
         identity,
         expose_tokens,
@@ -239,7 +253,8 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         warnings: vec![],
         cookie_secret,
         keys,
-        cookie_names: Arc::new(CookieNames::new(&public)),
+        cookie_names: Arc::new(CookieNames::new(&public, preset.app.is_some())),
+        streamlit: preset.app,
         public,
     })
 }
@@ -377,7 +392,7 @@ fn read_identity(section: &Section<'_>) -> IdentityHeaders {
         }
     }
     section.finish_strict();
-    IdentityHeaders { groups_claim, from_claims }
+    IdentityHeaders { groups_claim, from_claims, refused: vec![] }
 }
 
 fn read_url(section: &Section<'_>, name: &'static str) -> Option<String> {

@@ -3,12 +3,14 @@
 use super::{Visit, login};
 use crate::config::{Config, Login};
 use crate::error::Error;
-use crate::filter::{Context, Forward, Outcome, Progress};
+use crate::filter::{Context, Forward, Level, Outcome, Progress};
 use crate::http::{Request, Response};
 use crate::identity::{self, Edits};
 use crate::pages;
 use crate::return_to::ReturnTo;
 use crate::session::{Session, Tokens};
+use crate::streamlit::upgrade::{self, User};
+use crate::streamlit::{CookieForm, StreamlitApp};
 
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     let config = context.config;
@@ -19,7 +21,19 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     if session.is_some() && is_foreign_upgrade(request, config) {
         return Err(Error::ForeignOrigin);
     }
-    let Edits { remove, set } = identity::edits(request, &visit.jar, session.as_ref(), config);
+    let mut edits = identity::edits(request, &visit.jar, session.as_ref(), config);
+    if config.expose_tokens.access
+        && let Some(token) = session.as_ref().and_then(|session| Tokens::open(&visit.jar, session, config)?.access_token)
+    {
+        edits.set.extend(identity::access_token(&token));
+    }
+    if let Some(app) = &config.streamlit {
+        upgrade::forbid_resumption(request, &mut edits);
+        if let Some(session) = session.as_ref().filter(|_| upgrade::is_stream(request, config)) {
+            log_in_to_streamlit(request, session, app, visit, context, &mut edits)?;
+        }
+    }
+    let Edits { remove, set } = edits;
     let mut forward = Forward { remove_headers: remove, set_headers: set, ..Forward::default() };
     if let Some(mut session) = session {
         if may_renew(request) && session.touched(config, context.now) {
@@ -29,12 +43,8 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
                 forward.response_headers = cookies.into_headers();
             }
         }
-        if config.expose_tokens.access
-            && let Some(token) = Tokens::open(&visit.jar, &session, config).and_then(|tokens| tokens.access_token)
-        {
-            forward.set_headers.extend(identity::access_token(&token));
-        }
         forward.expires_at = Some(session.ends_at(config));
+        forward.session = is_upgrade(request).then(|| session.handle());
     }
     Ok(Progress::Done(Outcome::Forward(forward)))
 }
@@ -43,7 +53,41 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
 /// of a sibling host asks for, and the application may not look at `Origin` (RFC 6455 section 10.2).
 fn is_foreign_upgrade(request: &Request<'_>, config: &Config) -> bool {
     let is_foreign = |given: &[u8]| given != config.public.origin().as_bytes();
-    request.header("upgrade").next().is_some() && request.header("origin").any(is_foreign)
+    is_upgrade(request) && request.header("origin").any(is_foreign)
+}
+
+fn is_upgrade(request: &Request<'_>) -> bool {
+    request.header("upgrade").next().is_some()
+}
+
+fn log_in_to_streamlit(
+    request: &Request<'_>,
+    session: &Session,
+    app: &StreamlitApp,
+    visit: &mut Visit,
+    context: &Context<'_>,
+    edits: &mut Edits,
+) -> Result<(), Error> {
+    let config = context.config;
+    let told = request.application_server.and_then(CookieForm::of_server);
+    let form = app.cookie_form.or(told).unwrap_or_else(|| {
+        let server =
+            request.application_server.map_or("has not said which server it is".to_owned(), |server| format!("calls itself {server:?}"));
+        let message = format!("the application {server}: it is taken for Streamlit 1.57 or later; set vestibule.streamlit.cookies");
+        visit.note(Level::Warn, "streamlit.server_unknown", message);
+        CookieForm::Itsdangerous
+    });
+    let exposed = config.expose_tokens;
+    let tokens = if exposed.id || exposed.access { Tokens::open(&visit.jar, session, config) } else { None };
+    let user = User { session, tokens: tokens.as_ref(), form };
+    let left_out = upgrade::log_in(request, &visit.jar, &user, app, config, context.now, edits)?;
+    for header in left_out.headers {
+        visit.note(Level::Warn, "streamlit.header_left_out", format!("the application does not get {header}: there is no room for it"));
+    }
+    for claim in left_out.claims {
+        visit.note(Level::Warn, "streamlit.claim_left_out", format!("st.user lacks the claim `{claim}`: there is no room for it"));
+    }
+    Ok(())
 }
 
 /// Not on what a page is made of: such answers are what caches keep longest.

@@ -223,6 +223,7 @@ fn establish(
 ) -> Result<Progress, Error> {
     let config = context.config;
     let session = Session::establish(proof, claims, provider, config, context.now, context.entropy);
+    let replaced = Session::open(&visit.jar, config, context.now).map(|replaced| replaced.handle());
     let mut cookies = visit.jar.writer();
     session.write(&mut cookies, config, context.now, context.entropy)?;
 
@@ -243,6 +244,7 @@ fn establish(
         cookies.delete_tokens();
     }
     visit.set_cookies.append(&mut cookies.into_headers());
+    visit.ended_sessions.extend(replaced);
     if let Some(error) = hint_lost {
         visit.note(Level::Warn, "session.no_logout_hint", error.to_string());
     }

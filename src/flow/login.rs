@@ -30,21 +30,22 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
             _ => {}
         }
     }
-    // A `return_to` elsewhere is an attempt to lead the user there: it is dropped, and said.
-    visit.return_to = return_to.as_deref().and_then(|value| match ReturnTo::parse(value, config.public.redirect_uri()) {
-        Ok(return_to) => Some(return_to),
-        Err(error) => {
+    visit.return_to = match return_to.map(|value| ReturnTo::parse(&value, config.public.redirect_uri())) {
+        Some(Ok(return_to)) => Some(return_to),
+        // A `return_to` elsewhere is an attempt to lead the user there: it is dropped, and said.
+        Some(Err(error)) => {
             visit.note(Level::Warn, "login.return_to_refused", format!("return_to is {error}"));
             None
         }
-    });
+        None => page_before(request, config),
+    };
     match provider {
         None => choose_or_start(visit, context),
         // A provider's name in TOML may hold dots, so the name comes first.
         Some(name) => match config.provider(&name) {
             Some(provider) => start(provider, visit, context),
-            None if name.contains('.') => match provider_of_streamlit(&name, context) {
-                Some(provider) => start(provider, visit, context),
+            None if name.contains('.') => match name_in_streamlits_token(&name, context) {
+                Some(name) => start(config.provider(&name).ok_or(Error::UnknownProvider)?, visit, context),
                 // Streamlit's own answer to a token that is expired or not its own.
                 None => {
                     visit.note(
@@ -58,6 +59,13 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
             None => Err(Error::UnknownProvider),
         },
     }
+}
+
+/// The page of ours that the browser comes from: Streamlit's `st.login()` does not say where the user is.
+fn page_before(request: &Request<'_>, config: &Config) -> Option<ReturnTo> {
+    let mut referers = request.header("referer");
+    let referer = referers.next().filter(|_| referers.next().is_none())?;
+    ReturnTo::parse(std::str::from_utf8(referer).ok()?, config.public.redirect_uri()).ok()
 }
 
 /// With one provider the login begins at once; with several the user chooses.
@@ -166,7 +174,7 @@ struct ProviderToken {
 }
 
 /// Streamlit's own word for a provider: a JWT, HS256 under the cookie secret, two minutes long.
-fn provider_of_streamlit<'a>(token: &str, context: &Context<'a>) -> Option<&'a Provider> {
+fn name_in_streamlits_token(token: &str, context: &Context<'_>) -> Option<String> {
     let key = HS256Key::from_bytes(context.config.cookie_secret.expose().as_bytes());
     let options = VerificationOptions {
         time_tolerance: Some(Duration::from_secs(0)),
@@ -177,6 +185,5 @@ fn provider_of_streamlit<'a>(token: &str, context: &Context<'a>) -> Option<&'a P
     let claims = key.verify_token::<ProviderToken>(token, Some(options)).ok()?;
     // The library lets a token without `exp` live for ever.
     let expires_at = claims.expires_at?.as_secs();
-    (context.now.as_secs() < expires_at).then_some(())?;
-    context.config.provider(&claims.custom.provider)
+    (context.now.as_secs() < expires_at).then_some(claims.custom.provider)
 }

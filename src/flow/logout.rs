@@ -32,6 +32,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     visit.set_cookies = cookies.into_headers();
 
     let Some(session) = session else { return Ok(local(visit, context)) };
+    visit.ended_sessions.push(session.handle());
     let Some(provider) = config.provider(session.provider()) else { return Ok(local(visit, context)) };
     visit.note(Level::Info, "logout", format!("logout from provider `{}`", provider.name));
     // Entra shows an account picker unless it is told whose session ends (its optional claim `login_hint`).

@@ -27,6 +27,8 @@ pub(crate) struct Visit {
     pub(crate) events: Vec<Event>,
     /// Go out with the response, whatever it is.
     pub(crate) set_cookies: Vec<Header>,
+    /// Handles of sessions that are over with this decision.
+    pub(crate) ended_sessions: Vec<String>,
 }
 
 impl Visit {
@@ -40,12 +42,13 @@ impl Visit {
             return_to: None,
             events: vec![],
             set_cookies: vec![],
+            ended_sessions: vec![],
         }
     }
 
     /// For a request that is refused unread: no cookie of it is looked at.
     pub(crate) fn unreadable(head: &RequestHead, config: &Config) -> Self {
-        let nothing = Request { method: "GET", path: "/", query: None, authority: "", headers: &[] };
+        let nothing = Request { method: "GET", path: "/", query: None, authority: "", headers: &[], application_server: None };
         let headers = head.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("accept")).take(1);
         let headers: Vec<Header> = headers.cloned().collect();
         let accept_only = Request { headers: &headers, ..nothing };

@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::PublicOrigin;
 use crate::http::{Header, Request};
+use crate::streamlit;
 
 /// Largest sealed session, in bytes over all of its cookies. Servers take 64 KiB of headers and more, Node.js 16 KiB.
 pub const MAX_SESSION_BYTES: usize = 5 * CHUNK_BYTES;
@@ -49,10 +50,13 @@ pub struct CookieNames {
     tokens: String,
     /// What every login attempt's name begins with; its id follows.
     attempt: String,
+    /// Whether Streamlit's login cookies are kept from the application, as ours are.
+    hides_streamlit: bool,
 }
 
 impl CookieNames {
-    pub fn new(public: &PublicOrigin) -> Self {
+    /// `hides_streamlit`: the application is one of Streamlit's, and takes who the user is from cookies.
+    pub fn new(public: &PublicOrigin, hides_streamlit: bool) -> Self {
         let digest = Sha256::digest(public.redirect_uri().as_str().as_bytes());
         let tag: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
         let prefix = if public.is_secure() { SECURE_PREFIX } else { "" };
@@ -61,6 +65,7 @@ impl CookieNames {
             session: format!("{prefix}{FAMILY}session_{tag}"),
             tokens: format!("{prefix}{FAMILY}tokens_{tag}"),
             attempt: format!("{prefix}{FAMILY}login_{tag}_"),
+            hides_streamlit,
         }
     }
 }
@@ -72,7 +77,8 @@ pub struct CookieJar {
     ours: Vec<(String, String)>,
     /// Everybody else's, byte for byte as they came.
     others: Vec<Vec<u8>>,
-    has_foreign_family: bool,
+    /// There were cookies that are neither ours nor the application's business.
+    has_hidden: bool,
 }
 
 /// The values are as good as a password.
@@ -86,7 +92,7 @@ impl fmt::Debug for CookieJar {
 impl CookieJar {
     /// Reads the `Cookie` lines of a request. Only a name that is exactly one of ours is ours.
     pub fn read(request: &Request<'_>, names: &Arc<CookieNames>) -> Self {
-        let mut jar = Self { names: Arc::clone(names), ours: vec![], others: vec![], has_foreign_family: false };
+        let mut jar = Self { names: Arc::clone(names), ours: vec![], others: vec![], has_hidden: false };
         let pairs = request.header("cookie").flat_map(pairs).map(trim);
         for pair in pairs.filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.iter().position(|&b| b == b'=').map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
@@ -96,7 +102,7 @@ impl CookieJar {
                     let value = std::str::from_utf8(trim(value)).unwrap_or_default();
                     jar.ours.push((name.to_owned(), value.to_owned()));
                 }
-                _ if is_family(name) => jar.has_foreign_family = true,
+                _ if is_family(name) || (jar.names.hides_streamlit && streamlit::is_login_cookie(name)) => jar.has_hidden = true,
                 _ => jar.others.push(pair.to_vec()),
             }
         }
@@ -120,7 +126,12 @@ impl CookieJar {
 
     /// The `Cookie` header that the application gets: `None` when nothing has to change.
     pub fn without_ours(&self) -> Option<Vec<u8>> {
-        (!self.ours.is_empty() || self.has_foreign_family).then(|| self.others.join(&b"; "[..]))
+        (!self.ours.is_empty() || self.has_hidden).then(|| self.others.join(&b"; "[..]))
+    }
+
+    /// The cookies that are the application's, as they came.
+    pub(crate) fn others(&self) -> &[Vec<u8>] {
+        &self.others
     }
 
     /// For changing them.

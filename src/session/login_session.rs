@@ -1,7 +1,10 @@
 //! The session: who logged in, with which provider, until when.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use super::CLOCK_DIFFERENCE;
 use super::envelope::Purpose;
@@ -12,6 +15,9 @@ use crate::error::Error;
 use crate::oidc::id_token::VerifiedIdToken;
 use crate::secret::Secret;
 use crate::time::UnixTime;
+
+/// As unlikely to meet by chance as the session's id.
+const HANDLE_BYTES: usize = 16;
 
 /// A login that is in force. Made from a verified ID token, or opened from what was made that way; there is no third way.
 #[derive(Debug, Serialize, Deserialize)]
@@ -109,6 +115,12 @@ impl Session {
         &self.id
     }
 
+    /// A name for the session that opens nothing: the host may log it, and tells connections apart by it.
+    pub fn handle(&self) -> String {
+        let digest = Sha256::new().chain_update("vestibule/1/session-handle/").chain_update(&self.id).finalize();
+        URL_SAFE_NO_PAD.encode(&digest[..HANDLE_BYTES])
+    }
+
     pub fn provider(&self) -> &str {
         &self.provider
     }
@@ -131,10 +143,14 @@ impl Session {
         if rest.is_empty() { Some(value) } else { value.pointer(&format!("/{rest}")) }
     }
 
-    fn too_large(&self, bytes: usize) -> Error {
+    /// Its name; empty when there is none.
+    pub(crate) fn largest_claim(&self) -> &str {
         let sizes = self.claims.iter().map(|(name, value)| (value.to_string().len(), name));
-        let claim = sizes.max().map(|(_, name)| name.clone()).unwrap_or_default();
-        Error::SessionTooLarge { what: claim, bytes, limit: MAX_SESSION_BYTES }
+        sizes.max().map(|(_, name)| name.as_str()).unwrap_or_default()
+    }
+
+    fn too_large(&self, bytes: usize) -> Error {
+        Error::SessionTooLarge { what: self.largest_claim().to_owned(), bytes, limit: MAX_SESSION_BYTES }
     }
 }
 

@@ -13,7 +13,7 @@ mod jar;
 mod login_session;
 
 /// How far the clocks of two nodes may be apart.
-const CLOCK_DIFFERENCE: std::time::Duration = std::time::Duration::from_secs(120);
+pub(crate) const CLOCK_DIFFERENCE: std::time::Duration = std::time::Duration::from_secs(120);
 
 pub use attempt::{AuthorizationGrant, LoginAttempt, MAX_PENDING_ATTEMPTS};
 pub use envelope::{KeyRing, Purpose};

@@ -13,6 +13,8 @@ pub struct Active {
     pub upstream: Arc<Upstream>,
     /// Origin of `redirect_uri`, `https://app.example.com` for example.
     pub public_origin: Arc<str>,
+    /// What to ask the application for when the filter goes by its `Server`; `None` when it does not.
+    pub application_probe: Option<Arc<str>>,
 }
 
 /// The [`Active`] of this moment; readers never wait for a reload.

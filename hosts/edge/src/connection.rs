@@ -1,4 +1,5 @@
-//! A downstream connection's end: an upgraded connection closes when the session it rests on ends.
+//! A downstream connection's end: an upgraded connection closes when the session it rests on ends, by its time or by
+//! somebody's word ([`crate::upgrades`]).
 //!
 //! The proxy learns of an upgrade deep inside Pingora; the listener owns the connection. They meet in a task-local:
 //! an HTTP/1.1 connection, the only kind that can be upgraded, is one task from its first byte to its last.
@@ -29,26 +30,55 @@ pub async fn run(connection: impl Future<Output = ()>) {
     }
 }
 
-/// Closes the connection that this task serves at `expires_at`, in seconds since the Unix epoch.
-/// Does nothing outside [`run`].
-pub fn close_at(expires_at: u64) {
-    let _ = CONNECTION.try_with(|connection| connection.send_replace(Some(expires_at)));
+/// The end of one connection, in the hands of others.
+#[derive(Clone)]
+pub struct Closer(Arc<watch::Sender<Option<u64>>>);
+
+impl Closer {
+    /// Closes the connection now.
+    pub fn close(&self) {
+        self.close_at(0);
+    }
+
+    /// Closes the connection at `expires_at`, in seconds since the Unix epoch; what was announced for an earlier moment
+    /// stays.
+    pub fn close_at(&self, expires_at: u64) {
+        self.0.send_if_modified(|announced| {
+            let is_earlier = announced.is_none_or(|earlier| expires_at < earlier);
+            if is_earlier {
+                *announced = Some(expires_at);
+            }
+            is_earlier
+        });
+    }
 }
 
-/// Waits until the announced moment; for ever when none is announced.
+/// For the connection that this task serves; `None` outside [`run`].
+pub fn closer() -> Option<Closer> {
+    CONNECTION.try_with(|connection| Closer(Arc::clone(connection))).ok()
+}
+
+/// Waits until the announced moment; for ever when none is announced, or one that the clock cannot represent.
 async fn session_end(mut watched: watch::Receiver<Option<u64>>) {
-    let Ok(announced) = watched.wait_for(Option::is_some).await.map(|value| *value) else {
-        return std::future::pending().await;
-    };
-    let end = UNIX_EPOCH.checked_add(Duration::from_secs(announced.unwrap_or_default()));
-    while let Some(left) = end.map(|end| end.duration_since(SystemTime::now()).unwrap_or_default()) {
-        if left.is_zero() {
+    loop {
+        let announced = *watched.borrow_and_update();
+        let end = announced.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+        let left = end.map(|end| end.duration_since(SystemTime::now()).unwrap_or_default());
+        if left.is_some_and(|left| left.is_zero()) {
             return;
         }
-        tokio::time::sleep(left.min(CLOCK_CHECK)).await;
+        let wait = async {
+            match left {
+                Some(left) => tokio::time::sleep(left.min(CLOCK_CHECK)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = wait => {}
+            // Who announces is as old as the connection.
+            changed = watched.changed() => if changed.is_err() { std::future::pending().await },
+        }
     }
-    // A moment that the clock cannot represent does not come.
-    std::future::pending().await
 }
 
 #[cfg(test)]
@@ -58,7 +88,20 @@ mod tests {
     #[tokio::test]
     async fn an_ended_session_ends_the_connection() {
         run(async {
-            close_at(1);
+            closer().expect("a connection").close_at(1);
+            std::future::pending().await
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn an_earlier_end_takes_the_place_of_a_later_one_and_stays() {
+        run(async {
+            let closer = closer().expect("a connection");
+            closer.close_at(u64::MAX);
+            tokio::task::yield_now().await;
+            closer.close();
+            closer.close_at(u64::MAX);
             std::future::pending().await
         })
         .await;
@@ -72,7 +115,7 @@ mod tests {
     #[tokio::test]
     async fn a_moment_out_of_range_never_comes() {
         run(async {
-            close_at(u64::MAX);
+            closer().expect("a connection").close_at(u64::MAX);
             tokio::task::yield_now().await;
         })
         .await;

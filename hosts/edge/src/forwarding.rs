@@ -42,7 +42,9 @@ pub fn edit_request(request: &mut RequestHeader, forward: &Forward, arrival: Arr
         }
         request.append_header(name, value)?;
     }
-    join_cookies(request)?;
+    if !forward.set_headers.iter().any(|(name, _)| COOKIE.as_str().eq_ignore_ascii_case(name)) {
+        join_cookies(request)?;
+    }
     forwarded::add(request, arrival)
 }
 
@@ -98,7 +100,8 @@ pub fn own_response(status: u16, headers: &[(String, Vec<u8>)], body_bytes: usiz
     Ok(response)
 }
 
-/// One `Cookie` line: HTTP/2 peers split it, HTTP/1.1 has just one (RFC 9113 section 8.2.3).
+/// One `Cookie` line: HTTP/2 peers split it, HTTP/1.1 has just one (RFC 9113 section 8.2.3). Lines of the filter's stay
+/// as they are: it knows what the application's server takes.
 fn join_cookies(request: &mut RequestHeader) -> Result<()> {
     let lines: Vec<&[u8]> = request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if lines.len() < 2 {
@@ -130,6 +133,7 @@ mod tests {
             set_headers: set.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect(),
             response_headers: Vec::new(),
             expires_at: None,
+            session: None,
         }
     }
 
@@ -174,6 +178,13 @@ mod tests {
         let mut request = request(&[("cookie", "a=1"), ("cookie", "b=2")]);
         edit_request(&mut request, &forward(&[], &[]), ARRIVAL).expect("edits");
         assert_eq!(values(&request, "cookie"), [b"a=1; b=2"]);
+    }
+
+    #[test]
+    fn cookie_lines_of_the_filters_stay_apart() {
+        let mut request = request(&[("cookie", "a=1"), ("cookie", "b=2")]);
+        edit_request(&mut request, &forward(&["Cookie"], &[("Cookie", b"c=3"), ("cookie", b"d=4")]), ARRIVAL).expect("edits");
+        assert_eq!(values(&request, "cookie"), [b"c=3", b"d=4"]);
     }
 
     fn response(headers: &[(&'static str, &str)]) -> ResponseHeader {

@@ -14,6 +14,7 @@
 
 pub mod active;
 pub mod admin;
+pub mod application_server;
 pub mod arguments;
 pub mod check;
 pub mod component;
@@ -32,4 +33,5 @@ pub mod request_head;
 pub mod serve;
 pub mod tls;
 mod upgrade_socket;
+pub mod upgrades;
 pub mod upstream;

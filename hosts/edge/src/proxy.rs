@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{EXPECT, UPGRADE};
+use http::header::{EXPECT, HOST, UPGRADE};
 use http::{Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -26,6 +26,7 @@ use crate::forwarding;
 use crate::log;
 use crate::random;
 use crate::request_head::{into_origin_form, request_head};
+use crate::upgrades::{Ending, SessionEnded, Upgrade, Upgrades};
 use crate::upstream::{Candidate, Upstream};
 
 /// The largest body that can be read for the decision and then still be forwarded: what Pingora keeps for retries.
@@ -41,6 +42,7 @@ pub struct Edge {
     current: Current,
     tls: bool,
     patience: Patience,
+    upgrades: Arc<Upgrades>,
 }
 
 /// How long a peer may take.
@@ -71,6 +73,10 @@ pub struct Exchange {
     outcome: log::Outcome,
     /// The body was read for the decision.
     body_was_read: bool,
+    /// Held until this request, and the upgraded connection that comes of it, is over.
+    upgrade: Option<Upgrade>,
+    /// Takes effect when the response has been sent: a browser that is told first connects again with the old cookies.
+    ending: Option<Ending>,
 }
 
 /// A decision to forward, with what it takes. The decider is not kept: its instances would stay as long as an upgraded
@@ -79,6 +85,8 @@ struct Onward {
     forward: Forward,
     upstream: Arc<Upstream>,
     public_origin: Arc<str>,
+    /// The filter goes by what the application says in `Server`.
+    notes_server: bool,
 }
 
 /// The connection to the application that was tried last.
@@ -91,7 +99,7 @@ struct Connection {
 impl Edge {
     /// An edge that listens with TLS or without.
     pub fn new(current: Current, tls: bool) -> Self {
-        Self { current, tls, patience: Patience::default() }
+        Self { current, tls, patience: Patience::default(), upgrades: Arc::default() }
     }
 
     /// The same with other patience with its peers.
@@ -105,11 +113,12 @@ impl Edge {
         let active = self.current.load_full();
         let onward = |forward| {
             let (upstream, public_origin) = (active.upstream.clone(), active.public_origin.clone());
-            Decided::Forward(Onward { forward, upstream, public_origin })
+            Decided::Forward(Onward { forward, upstream, public_origin, notes_server: active.application_probe.is_some() })
         };
         let authority = into_origin_form(session.req_header_mut())?;
-        let head = request_head(session.req_header(), authority.clone())?;
-        let limit = match ask(&active, head, None).await?.outcome {
+        let server = application_server(&active, session.req_header()).await;
+        let head = request_head(session.req_header(), authority.clone(), server.clone())?;
+        let limit = match self.ask(&active, head, None, exchange).await? {
             Outcome::Forward(forward) => return Ok(onward(forward)),
             Outcome::Respond(response) => return Ok(Decided::Respond(response)),
             Outcome::NeedBody(limit) => limit as usize,
@@ -120,8 +129,8 @@ impl Edge {
         let body = body?;
         exchange.body_was_read = true;
         let body_bytes = body.len();
-        let head = request_head(session.req_header(), authority)?;
-        match ask(&active, head, Some(body)).await?.outcome {
+        let head = request_head(session.req_header(), authority, server)?;
+        match self.ask(&active, head, Some(body), exchange).await? {
             Outcome::Forward(_) if body_bytes > REPLAYED_BODY_BYTES => {
                 Err(failure::error(HostFailure::BodyTooLarge, "a body this long cannot be forwarded after the decision"))
             }
@@ -129,6 +138,30 @@ impl Edge {
             Outcome::Respond(response) => Ok(Decided::Respond(response)),
             Outcome::NeedBody(_) => Err(failure::error(HostFailure::Filter, "the filter asks for the body that it has")),
         }
+    }
+
+    async fn ask(&self, active: &Active, head: RequestHead, body: Option<Vec<u8>>, exchange: &mut Exchange) -> Result<Outcome> {
+        let Decision { outcome, events, ended_sessions } = active.decider.decide(head, body).await.map_err(|undecided| {
+            let failure = match undecided {
+                Undecided::Overloaded(_) => HostFailure::Overloaded,
+                Undecided::Failed(_) => HostFailure::Filter,
+            };
+            failure::error(failure, &undecided.to_string())
+        })?;
+        events.iter().for_each(vestibule_wasmtime::log);
+        if !ended_sessions.is_empty() {
+            exchange.ending = Some(Ending { all: self.upgrades.clone(), sessions: ended_sessions });
+        }
+        Ok(outcome)
+    }
+
+    /// Ties the upgrade that a request asks for to its session.
+    fn begin_upgrade(&self, forward: &Forward) -> Result<Option<Upgrade>> {
+        let Some((session, closer)) = forward.session.as_deref().zip(connection::closer()) else { return Ok(None) };
+        self.upgrades.begin(session, closer).map(Some).map_err(|SessionEnded| {
+            // The next request comes without the session's cookies.
+            Error::explain(ErrorType::HTTPStatus(403), "an upgrade for a session that has just ended").into_down()
+        })
     }
 
     fn arrival<'a>(&self, session: &Session, onward: &'a Onward) -> Arrival<'a> {
@@ -143,16 +176,10 @@ enum Decided {
     Respond(Response),
 }
 
-async fn ask(active: &Active, head: RequestHead, body: Option<Vec<u8>>) -> Result<Decision> {
-    let decision = active.decider.decide(head, body).await.map_err(|undecided| {
-        let failure = match undecided {
-            Undecided::Overloaded(_) => HostFailure::Overloaded,
-            Undecided::Failed(_) => HostFailure::Filter,
-        };
-        failure::error(failure, &undecided.to_string())
-    })?;
-    decision.events.iter().for_each(vestibule_wasmtime::log);
-    Ok(decision)
+/// What the application says that it is, for a request to upgrade and a filter that goes by it.
+async fn application_server(active: &Active, request: &RequestHeader) -> Option<String> {
+    let path = active.application_probe.as_deref().filter(|_| request.headers.contains_key(UPGRADE))?;
+    active.upstream.server.find_out(&active.upstream, path, request.headers.get(HOST)).await
 }
 
 /// The whole body, of at most `limit` bytes.
@@ -229,6 +256,8 @@ impl ProxyHttp for Edge {
             connection: None,
             outcome: log::Outcome::Failed,
             body_was_read: false,
+            upgrade: None,
+            ending: None,
         }
     }
 
@@ -240,6 +269,7 @@ impl ProxyHttp for Edge {
         session.set_write_timeout(Some(self.patience.write));
         match self.decide(session, exchange).await? {
             Decided::Forward(onward) => {
+                exchange.upgrade = self.begin_upgrade(&onward.forward)?;
                 exchange.onward = Some(onward);
                 exchange.outcome = log::Outcome::Forwarded;
                 Ok(false)
@@ -274,7 +304,11 @@ impl ProxyHttp for Edge {
     }
 
     async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
-        let forward = &exchange.onward.as_ref().ok_or_else(undecided)?.forward;
+        let onward = exchange.onward.as_ref().ok_or_else(undecided)?;
+        let forward = &onward.forward;
+        if onward.notes_server {
+            onward.upstream.server.note(response);
+        }
         let upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
         let is_answer = upgraded || !response.status.is_informational();
         if !upgraded {
@@ -286,8 +320,8 @@ impl ProxyHttp for Edge {
         if upgraded {
             // An upgraded connection may be silent for long.
             session.set_read_timeout(None);
-            if let Some(expires_at) = forward.expires_at {
-                connection::close_at(expires_at);
+            if let Some((expires_at, closer)) = forward.expires_at.zip(connection::closer()) {
+                closer.close_at(expires_at);
             }
         }
         if is_answer {

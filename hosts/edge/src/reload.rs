@@ -54,6 +54,7 @@ impl Source {
         Ok(Active {
             upstream: Arc::new(Upstream::parse(upstream, self.upstream_timeout)?),
             public_origin: summary.public_origin.as_str().into(),
+            application_probe: summary.application_probe.as_deref().map(Arc::from),
             decider: Box::new(filter),
         })
     }

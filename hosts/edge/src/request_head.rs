@@ -28,12 +28,12 @@ pub fn into_origin_form(request: &mut RequestHeader) -> Result<Option<String>> {
     Ok(Some(authority))
 }
 
-/// The head as the filter wants it. Call [`into_origin_form`] first.
+/// The head as the filter wants it; `application_server` is what the application says in `Server`. Call [`into_origin_form`] first.
 ///
 /// # Errors
 /// Status 431 for more headers than the filter takes: they are not even copied. Status 400 for a request target that is
 /// not UTF-8: RFC 3986 has such bytes percent-encoded.
-pub fn request_head(request: &RequestHeader, authority: Option<String>) -> Result<RequestHead> {
+pub fn request_head(request: &RequestHeader, authority: Option<String>, application_server: Option<String>) -> Result<RequestHead> {
     let bytes = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
     // HTTP/2 peers split `Cookie` into many lines (RFC 9113 section 8.2.3).
     let fields = request.headers.len() - request.headers.get_all(COOKIE).iter().count();
@@ -45,6 +45,7 @@ pub fn request_head(request: &RequestHeader, authority: Option<String>) -> Resul
         path_with_query: text(request.raw_path())?,
         authority,
         headers: request.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect(),
+        application_server,
     })
 }
 
@@ -76,7 +77,7 @@ mod tests {
         let mut request = RequestHeader::build("GET", target.as_bytes(), None).expect("a request");
         let found = into_origin_form(&mut request).expect("one reading");
         assert_eq!(found.as_deref(), authority, "{target}");
-        assert_eq!(request_head(&request, found).expect("a head").path_with_query, path_with_query, "{target}");
+        assert_eq!(request_head(&request, found, None).expect("a head").path_with_query, path_with_query, "{target}");
         assert_eq!(request.raw_path(), path_with_query.as_bytes(), "what is decided on is what is sent");
     }
 
@@ -103,7 +104,7 @@ mod tests {
             let value = http::HeaderValue::from_bytes(value).expect("a value");
             request.append_header("cookie", value).expect("a header");
         }
-        let head = request_head(&request, None).expect("a head");
+        let head = request_head(&request, None, None).expect("a head");
         assert_eq!(head.headers, [("cookie".into(), b"a=1".to_vec()), ("cookie".into(), b"b=\xff".to_vec())]);
     }
 
@@ -111,7 +112,7 @@ mod tests {
     fn a_target_that_is_not_utf8_is_refused() {
         let mut request = RequestHeader::build("GET", b"/\xff", None).expect("a request");
         let authority = into_origin_form(&mut request).expect("one reading");
-        let error = request_head(&request, authority).expect_err("not UTF-8");
+        let error = request_head(&request, authority, None).expect_err("not UTF-8");
         assert_eq!((error.etype(), error.esource()), (&ErrorType::HTTPStatus(400), &ErrorSource::Downstream));
     }
 
@@ -124,7 +125,7 @@ mod tests {
                     request.append_header(*name, "x".repeat(*bytes)).expect("a header");
                 }
             }
-            request_head(&request, None).map(|_| ()).map_err(|error| error.etype().clone())
+            request_head(&request, None, None).map(|_| ()).map_err(|error| error.etype().clone())
         };
         assert_eq!(with(&[("x", MAX_HEADER_COUNT, 1)]), Ok(()));
         assert_eq!(with(&[("x", MAX_HEADER_COUNT, 1), ("cookie", 100, 1)]), Ok(()));

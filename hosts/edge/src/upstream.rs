@@ -10,6 +10,7 @@ use pingora::upstreams::peer::HttpPeer;
 use tokio::sync::Mutex;
 use url::{Host, Url};
 
+use crate::application_server::ApplicationServer;
 use crate::upgrade_socket::UpgradeConnector;
 
 /// How long a resolved name is used: an application that moves is found again soon.
@@ -33,6 +34,7 @@ pub struct Upstream {
     preferred: AtomicUsize,
     /// The next upgrade's number, from 1: 0 is every other request's pool.
     upgrades: AtomicU64,
+    pub server: ApplicationServer,
 }
 
 /// An address to connect to.
@@ -89,7 +91,8 @@ impl Upstream {
             None => return Err(refused("it has no host")),
         };
         let port = url.port_or_known_default().ok_or_else(|| refused("it has no port"))?;
-        Ok(Self { host, port, tls, timeout, resolved: Mutex::new(None), preferred: AtomicUsize::new(0), upgrades: AtomicU64::new(1) })
+        let (resolved, preferred, upgrades) = (Mutex::new(None), AtomicUsize::new(0), AtomicU64::new(1));
+        Ok(Self { host, port, tls, timeout, resolved, preferred, upgrades, server: ApplicationServer::default() })
     }
 
     /// The peer for a request that has failed to connect `failures` times. A request on a kept connection that was

@@ -29,7 +29,7 @@ pub enum InvalidDecision {
     Status(u16),
 }
 
-/// The head as the component wants it: nothing is normalised.
+/// The head as the component wants it: nothing is normalised. `application_server` is absent; a host that knows it sets it.
 ///
 /// # Errors
 /// When the target has no path, as with CONNECT.
@@ -39,6 +39,7 @@ pub fn request_head(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<R
         path_with_query: uri.path_and_query().ok_or(NoPath)?.as_str().to_owned(),
         authority: uri.authority().map(|authority| authority.as_str().to_owned()),
         headers: headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect(),
+        application_server: None,
     })
 }
 
@@ -113,6 +114,7 @@ mod tests {
             set_headers: fields(set),
             response_headers: Vec::new(),
             expires_at: None,
+            session: None,
         }
     }
 

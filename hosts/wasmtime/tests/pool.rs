@@ -38,7 +38,8 @@ async fn filter(url: &str, options: FilterOptions) -> Filter {
 
 fn decide(filter: &Filter, path: &str) -> impl Future<Output = Result<u64, FilterError>> + Send + 'static {
     let filter = filter.clone();
-    let head = RequestHead { method: "GET".into(), path_with_query: path.into(), authority: None, headers: Vec::new() };
+    let head =
+        RequestHead { method: "GET".into(), path_with_query: path.into(), authority: None, headers: Vec::new(), application_server: None };
     async move {
         let decision = timeout(HANG, filter.decide(head, None)).await.expect("a decision hangs");
         decision.map(expires_at)

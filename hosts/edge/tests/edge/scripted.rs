@@ -41,7 +41,7 @@ impl Script {
 impl Decider for Script {
     async fn decide(&self, head: RequestHead, body: Option<Vec<u8>>) -> Result<Decision, Undecided> {
         let outcome = self.0(&head, body.as_deref())?;
-        Ok(Decision { outcome, events: Vec::new() })
+        Ok(Decision { outcome, events: Vec::new(), ended_sessions: Vec::new() })
     }
 }
 
@@ -51,6 +51,7 @@ pub fn alice() -> Forward {
         set_headers: vec![("X-Forwarded-User".into(), b"alice".to_vec())],
         response_headers: vec![("Set-Cookie".into(), b"session=renewed".to_vec())],
         expires_at: None,
+        session: None,
     }
 }
 
@@ -128,5 +129,5 @@ impl ScriptedEdge {
 
 fn active(decider: Box<dyn Decider>, upstream: &str, timeout: Duration) -> Active {
     let upstream = Arc::new(Upstream::parse(upstream, timeout).expect("an address"));
-    Active { decider, upstream, public_origin: "http://localhost:8501".into() }
+    Active { decider, upstream, public_origin: "http://localhost:8501".into(), application_probe: None }
 }

@@ -8,7 +8,7 @@
 (module
   (import "vestibule:filter/outbound-http@0.1.0" "[async-lower]send" (func $send (param i32 i32) (result i32)))
   (import "[export]vestibule:filter/request-filter@0.1.0" "[task-return]decide"
-    (func $return (param i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32)))
+    (func $return (param i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32 i32 i32 i32 i32)))
   (import "$root" "[waitable-set-new]" (func $set_new (result i32)))
   (import "$root" "[waitable-join]" (func $join (param i32 i32)))
   (import "$root" "[subtask-drop]" (func $subtask_drop (param i32)))
@@ -57,8 +57,8 @@
     (local $result i32) (local $fault i32)
     (global.set $url (local.get $text))
     (global.set $url_length (local.get $length))
-    (local.set $result (call $new (i32.const 80)))
-    (memory.fill (local.get $result) (i32.const 0) (i32.const 80))
+    (local.set $result (call $new (i32.const 88)))
+    (memory.fill (local.get $result) (i32.const 0) (i32.const 88))
     (if (i32.and (i32.ne (local.get $length) (i32.const 0)) (i32.eq (i32.load8_u (local.get $text)) (i32.const 33)))
       (then
         ;; err([{ file, line: 3, key, problem, remedy, fatal }])
@@ -73,13 +73,14 @@
         (call $store_list (i32.add (local.get $result) (i32.const 4)) (local.get $fault) (i32.const 1)))
       (else
         ;; ok({ metadata-urls: [text], everything else empty })
-        (call $store_list (i32.add (local.get $result) (i32.const 4)) (i32.add (local.get $result) (i32.const 64)) (i32.const 1))
-        (call $store_list (i32.add (local.get $result) (i32.const 64)) (local.get $text) (local.get $length))))
+        (call $store_list (i32.add (local.get $result) (i32.const 4)) (i32.add (local.get $result) (i32.const 80)) (i32.const 1))
+        (call $store_list (i32.add (local.get $result) (i32.const 80)) (local.get $text) (local.get $length))))
     (local.get $result))
 
   (func $forward (param $expires_at i64)
     (call $return (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
-      (i32.const 1) (local.get $expires_at) (i32.const 0) (i32.const 0)))
+      (i32.const 1) (local.get $expires_at) (i32.const 0) (i32.const 0) (i32.const 0)
+      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
 
   (func $forward_answer (param $answer i32)
     (call $forward
@@ -110,7 +111,8 @@
   (func (export "[async-lift]vestibule:filter/request-filter@0.1.0#decide")
     (param $method i32) (param $method_length i32) (param $path i32) (param $path_length i32)
     (param $has_authority i32) (param $authority i32) (param $authority_length i32)
-    (param $headers i32) (param $headers_length i32) (param $has_body i32) (param $body i32) (param $body_length i32)
+    (param $headers i32) (param $headers_length i32) (param $has_server i32) (param $server i32) (param $server_length i32)
+    (param $has_body i32) (param $body i32) (param $body_length i32)
     (result i32)
     (local $what i32)
     (local.set $what (i32.load8_u offset=1 (local.get $path)))

@@ -57,6 +57,7 @@ impl Visitor {
             path_with_query: path.into(),
             authority: None,
             headers: fields.iter().map(|&(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect(),
+            application_server: None,
         };
         let decision = timeout(HANG, filter.decide(head, None)).await.expect("a decision hangs").unwrap();
         match &decision.outcome {

@@ -1,0 +1,47 @@
+//! `app = "streamlit"` and `[vestibule.streamlit]`: what is in front of us, and what it needs.
+
+use super::section::Section;
+use crate::streamlit::{CookieForm, StreamlitApp};
+
+/// The applications that there is a preset for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum App {
+    Streamlit,
+}
+
+/// The preset, and headers that the application takes for identity although we do not set them.
+pub(super) struct Preset {
+    pub(super) app: Option<StreamlitApp>,
+    pub(super) trusted_user_headers: Vec<String>,
+}
+
+pub(super) fn read(vestibule: &Section<'_>) -> Preset {
+    let app = vestibule.choice("app", &[("streamlit", App::Streamlit)]);
+    let section = vestibule.section("streamlit");
+    let forms = [("auto", None), ("itsdangerous", Some(CookieForm::Itsdangerous)), ("tornado", Some(CookieForm::Tornado))];
+    let cookie_form = section.choice("cookies", &forms).flatten();
+    let drop_claims = section.strings("drop_claims").unwrap_or_default().into_iter().map(|claim| claim.value).collect();
+    let trusted_user_headers = read_header_names(&section);
+    section.finish_strict();
+    if section.exists() && app.is_none() {
+        let remedy = "write app = \"streamlit\" under [vestibule], or remove the section";
+        vestibule.findings.fatal(section.at(), &vestibule.key("streamlit"), "has no effect", remedy);
+    }
+    Preset { app: app.map(|App::Streamlit| StreamlitApp { cookie_form, drop_claims }), trusted_user_headers }
+}
+
+/// The names in the application's `server.trustedUserHeaders`.
+fn read_header_names(section: &Section<'_>) -> Vec<String> {
+    let names = section.strings("trusted_user_headers").unwrap_or_default();
+    let mut good = vec![];
+    for name in names {
+        let is_name = !name.value.is_empty() && name.value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if is_name && !crate::identity::is_reserved(&name.value) {
+            good.push(name.value);
+        } else {
+            let problem = format!("`{}` is not the name of a header that says who a user is", name.value);
+            section.findings.fatal(name.at, &name.key, problem, "write the names in the application's server.trustedUserHeaders");
+        }
+    }
+    good
+}
