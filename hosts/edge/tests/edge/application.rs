@@ -1,8 +1,8 @@
 //! The application behind the edge: reads and writes HTTP/1.1 as it is on the wire, so that nothing is hidden.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -28,6 +28,10 @@ pub struct Controls {
     pub started: Notify,
     /// `/endless` cannot send any more.
     pub cut_off: Notify,
+    /// What it calls itself in `Server`; nothing at first.
+    server: Mutex<Option<&'static str>>,
+    /// Heads of the requests that were upgraded.
+    upgrades: Mutex<Vec<Head>>,
 }
 
 pub struct Application {
@@ -54,6 +58,16 @@ impl Application {
 
     pub fn connections(&self) -> usize {
         self.controls.connections.load(Ordering::SeqCst)
+    }
+
+    /// From now on it calls itself so.
+    pub fn call_itself(&self, server: &'static str) {
+        *self.controls.server.lock().expect("no test has panicked here") = Some(server);
+    }
+
+    /// The head of the request that was upgraded last.
+    pub fn last_upgrade(&self) -> Head {
+        self.controls.upgrades.lock().expect("no test has panicked here").last().cloned().expect("an upgrade")
     }
 
     async fn listen(tls: Option<TlsAcceptor>) -> Self {
@@ -91,8 +105,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(stream: S, controls: &C
         if head.target() == "/once" && served > 1 {
             return;
         }
-        if head.target() == "/ws" {
-            return echo(wire, &head).await;
+        if head.target() == "/ws" || head.target() == "/_stcore/stream" {
+            return echo(wire, head, controls).await;
         }
         if respond(&mut wire, &head, controls).await.is_none() {
             return;
@@ -110,7 +124,7 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, head: &H
                 read += wire.read_some(length - read).await?;
                 controls.started.notify_one();
             }
-            answer(wire, &read.to_string()).await
+            answer(wire, &read.to_string(), controls).await
         }
         "/slow" => {
             wire.stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n").await.ok()?;
@@ -138,27 +152,37 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, head: &H
         "/hang" => {
             controls.started.notify_one();
             controls.release.notified().await;
-            answer(wire, "at last").await
+            answer(wire, "at last", controls).await
         }
         _ => {
             wire.skip(head.content_length()).await?;
-            answer(wire, &head.text).await
+            answer(wire, &head.text, controls).await
         }
     }
 }
 
-async fn answer<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, body: &str) -> Option<()> {
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nSet-Cookie: app=1\r\n\r\n", body.len());
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, body: &str, controls: &Controls) -> Option<()> {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n{}Set-Cookie: app=1\r\n\r\n", body.len(), server_line(controls));
     wire.stream.write_all(head.as_bytes()).await.ok()?;
     wire.stream.write_all(body.as_bytes()).await.ok()?;
     wire.stream.flush().await.ok()
 }
 
+fn server_line(controls: &Controls) -> String {
+    let server = *controls.server.lock().expect("no test has panicked here");
+    server.map_or_else(String::new, |server| format!("Server: {server}\r\n"))
+}
+
 /// Upgrades to WebSocket and sends every message back.
-async fn echo<S: AsyncRead + AsyncWrite + Unpin + Send>(mut wire: Wire<S>, head: &Head) {
+async fn echo<S: AsyncRead + AsyncWrite + Unpin + Send>(mut wire: Wire<S>, head: Head, controls: &Controls) {
     let accept = derive_accept_key(head.values("sec-websocket-key").join("").as_bytes());
-    let response =
-        format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n");
+    // The first protocol that is offered, as Streamlit does.
+    let protocol = head.values("sec-websocket-protocol").first().and_then(|offered| offered.split(',').next()).map(str::to_owned);
+    let protocol = protocol.map_or_else(String::new, |protocol| format!("Sec-WebSocket-Protocol: {protocol}\r\n"));
+    let response = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n{protocol}\r\n"
+    );
+    controls.upgrades.lock().expect("no test has panicked here").push(head);
     if wire.stream.write_all(response.as_bytes()).await.is_err() {
         return;
     }

@@ -23,12 +23,12 @@ use crate::tls::Identity;
 const COOKIE_SECRET: &str = "not-for-the-log-bTr3Vq0nXw8sKd5yLz2e";
 
 /// Provider, application and edge.
-struct Site {
+pub struct Site {
     provider: Running,
-    app: Application,
-    program: Program,
+    pub app: Application,
+    pub program: Program,
     config: PathBuf,
-    address: std::net::SocketAddr,
+    pub address: std::net::SocketAddr,
     _folder: TempDir,
 }
 
@@ -42,7 +42,7 @@ impl Site {
     }
 
     /// `more`: further lines under `[vestibule]`.
-    async fn start_configured(more: &str, app: Application, scheme: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    pub async fn start_configured(more: &str, app: Application, scheme: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let provider = Provider::start(Options::default()).await.expect("a provider");
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("secrets.toml");
@@ -56,7 +56,7 @@ impl Site {
         Self { provider, app, program, config, address, _folder: folder }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 }

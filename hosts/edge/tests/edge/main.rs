@@ -15,5 +15,6 @@ mod program;
 mod raw;
 mod scripted;
 mod streaming;
+mod streamlit;
 mod tls;
 mod upgrade;

@@ -92,7 +92,7 @@ impl Wire<TcpStream> {
 }
 
 /// The head of a request or response, as received.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Head {
     pub text: String,
 }

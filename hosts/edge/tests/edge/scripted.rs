@@ -41,7 +41,9 @@ impl Script {
 impl Decider for Script {
     async fn decide(&self, head: RequestHead, body: Option<Vec<u8>>) -> Result<Decision, Undecided> {
         let outcome = self.0(&head, body.as_deref())?;
-        Ok(Decision { outcome, events: Vec::new(), ended_sessions: Vec::new() })
+        // `/end/<session>` ends a session, whatever else the script says.
+        let ended_sessions = head.path_with_query.strip_prefix("/end/").map(str::to_owned).into_iter().collect();
+        Ok(Decision { outcome, events: Vec::new(), ended_sessions })
     }
 }
 
@@ -84,6 +86,12 @@ impl ScriptedEdge {
     /// One whose patience with its peers is short.
     pub async fn start_with_patience(script: Script, upstream: &str, patience: Patience) -> Self {
         Self::serve(active(Box::new(script), upstream, UPSTREAM_TIMEOUT), patience, None).await
+    }
+
+    /// One whose filter goes by what the application says in `Server`, and would have it asked for `probe`.
+    pub async fn start_probing(script: Script, upstream: &str, probe: &str) -> Self {
+        let active = Active { application_probe: Some(probe.into()), ..active(Box::new(script), upstream, UPSTREAM_TIMEOUT) };
+        Self::serve(active, Patience::default(), None).await
     }
 
     /// One before another decider than a script.
