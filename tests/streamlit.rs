@@ -271,7 +271,7 @@ fn nobody_resumes_a_session_of_streamlits() {
 fn headers_that_streamlit_trusts_are_nobodys_to_send() {
     let config = preset("[vestibule.streamlit]\ntrusted_user_headers = [\"X-Remote-User\"]\n");
     let (mut rig, browser) = logged_in(&config);
-    for name in ["X-Remote-User", "x-remote-user", "X_Remote_User", "X.Remote.User"] {
+    for name in ["X-Remote-User", "x-remote-user", "X_Remote_User", "X.Remote.User", "X-Streamlit-User", "x_streamlit_user"] {
         let head = upgrade(&browser, STREAM, STARLETTE).with(name, "mallory");
         let forward = forward(rig.decide(&head, None));
         assert!(received(&head, &forward, name).is_empty(), "{name}");

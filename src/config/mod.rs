@@ -211,7 +211,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     }
     lifetime_section.finish_strict();
     let preset = streamlit::read(&vestibule);
-    let identity = IdentityHeaders { refused: preset.trusted_user_headers, ..read_identity(&vestibule.section("identity")) };
+    let identity = IdentityHeaders { refused: preset.refused_headers, ..read_identity(&vestibule.section("identity")) };
     let after_logout = vestibule.string("after_logout");
     let upstream = read_url(&vestibule, "upstream");
     let listen = read_listen(&vestibule);

@@ -12,8 +12,11 @@ enum App {
 /// The preset, and headers that the application takes for identity although we do not set them.
 pub(super) struct Preset {
     pub(super) app: Option<StreamlitApp>,
-    pub(super) trusted_user_headers: Vec<String>,
+    pub(super) refused_headers: Vec<String>,
 }
+
+/// Where Streamlit took the user's address from before it had a login, and for a while after.
+const OWN_USER_HEADER: &str = "X-Streamlit-User";
 
 pub(super) fn read(vestibule: &Section<'_>) -> Preset {
     let app = vestibule.choice("app", &[("streamlit", App::Streamlit)]);
@@ -27,7 +30,8 @@ pub(super) fn read(vestibule: &Section<'_>) -> Preset {
         let remedy = "write app = \"streamlit\" under [vestibule], or remove the section";
         vestibule.findings.fatal(section.at(), &vestibule.key("streamlit"), "has no effect", remedy);
     }
-    Preset { app: app.map(|App::Streamlit| StreamlitApp { cookie_form, drop_claims }), trusted_user_headers }
+    let refused_headers = if app.is_some() { [vec![OWN_USER_HEADER.to_owned()], trusted_user_headers].concat() } else { vec![] };
+    Preset { app: app.map(|App::Streamlit| StreamlitApp { cookie_form, drop_claims }), refused_headers }
 }
 
 /// The names in the application's `server.trustedUserHeaders`.
