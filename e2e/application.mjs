@@ -1,13 +1,15 @@
-// The application behind the edge: answers every request with what it received, as JSON.
+// The application behind the edge: answers every request with what it received, as JSON. `server` is what it says that
+// it is.
 
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 
-export async function startApplication() {
+export async function startApplication({ server: product } = {}) {
   const server = createServer((request, response) => {
     const { method, url, headers, rawHeaders } = request;
     request.resume().on('end', () => {
       response.setHeader('content-type', 'application/json');
+      if (product) response.setHeader('server', product);
       response.end(JSON.stringify({ method, url, headers, rawHeaders }));
     });
   });

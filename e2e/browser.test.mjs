@@ -7,17 +7,14 @@ import { mkdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
 
 import { startApplication } from './application.mjs';
+import { DESKTOP, launchBrowser, logsIn, openWindow, PHONE } from './browser.mjs';
+import { assertSealed, isOurs } from './cookies.mjs';
 import { Provider } from './provider.mjs';
 import { COOKIE_SECRET, startDemo, startEdge } from './vestibule.mjs';
 
 const SCREENSHOTS = fileURLToPath(new URL('screenshots/', import.meta.url));
-const PHONE = { name: 'phone', width: 390, height: 844 };
-const DESKTOP = { name: 'desktop', width: 1280, height: 800 };
-// What Chromium says of every page whose status is an error.
-const STATUS_MESSAGE = 'Failed to load resource: the server responded with a status of';
 // Larger than what the edge reads of a form that a provider posts.
 const TOO_LONG = 40 * 1024;
 
@@ -38,13 +35,7 @@ const running = [];
 before(async () => {
   await rm(SCREENSHOTS, { recursive: true, force: true });
   await mkdir(SCREENSHOTS);
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
-    args: [
-      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync',
-    ],
-  });
+  browser = await launchBrowser();
   running.push(() => browser.close());
   demo = await startDemo();
   running.push(demo.stop);
@@ -75,7 +66,7 @@ test('demo: log in, be known, log out', async () => {
   await page.getByRole('button', { name: 'Send' }).click();
   await page.getByText('echo: hello', { exact: true }).waitFor();
   assert.deepEqual(seen.errors, []);
-  await assertSealed(context, page);
+  await assertSealed(context, page, demo.url, ['alice', 'Alice Example', 'example.com', 'staff', 'admins', 'groups', 'preferred_username']);
 
   await page.getByRole('link', { name: 'Log out' }).click();
   await page.getByRole('heading', { name: 'You are logged out' }).waitFor();
@@ -239,28 +230,8 @@ async function startCrowded() {
   return edge;
 }
 
-// A browser that nobody has used, and what it has seen since the last navigation.
-async function openBrowser() {
-  const context = await browser.newContext({ viewport: PHONE, colorScheme: 'light' });
-  // oidc-provider's own pages ask for a font.
-  await context.route((url) => url.hostname !== '127.0.0.1', (route) => route.abort());
-  const page = await context.newPage();
-  const seen = { document: undefined, requests: [], errors: [], hosts: new Set() };
-  page.on('request', (request) => {
-    if (request.isNavigationRequest()) Object.assign(seen, { requests: [], errors: [] });
-    seen.requests.push(request.url());
-    seen.hosts.add(new URL(request.url()).hostname);
-  });
-  page.on('response', (response) => {
-    if (response.request().isNavigationRequest()) seen.document = response;
-  });
-  page.on('pageerror', (error) => seen.errors.push(String(error)));
-  page.on('console', (message) => {
-    // A page with an error status is one error by itself.
-    const isStatus = message.location().url === seen.requests[0] && message.text().startsWith(STATUS_MESSAGE);
-    if (['error', 'warning'].includes(message.type()) && !isStatus) seen.errors.push(message.text());
-  });
-  return { context, page, seen };
+function openBrowser() {
+  return openWindow(browser);
 }
 
 // What holds for every page, whoever's it is; and its pictures.
@@ -279,26 +250,6 @@ async function assertGood(page, seen, { name, status, heading }) {
     }
   }
   assert.deepEqual(seen.errors, []);
-}
-
-// No script reads our cookies, no other site sends them, and nobody reads in them who it is.
-async function assertSealed(context, page) {
-  const cookies = (await context.cookies(demo.url)).filter(isOurs);
-  assert.equal(cookies.length, 2, 'a session and its tokens');
-  for (const { name, value, httpOnly, sameSite, path, domain } of cookies) {
-    assert.deepEqual({ httpOnly, sameSite, path, domain }, { httpOnly: true, sameSite: 'Lax', path: '/', domain: '127.0.0.1' }, name);
-    const decoded = value.split(/[.~]/).map((part) => Buffer.from(part, 'base64url').toString('latin1'));
-    const readings = [value, decodeURIComponent(value), ...decoded];
-    // No shorter ones: three letters are in any random text of this length.
-    for (const claim of ['alice', 'Alice Example', 'example.com', 'staff', 'admins', 'groups', 'preferred_username']) {
-      assert.ok(!readings.some((reading) => reading.includes(claim)), `${claim} can be read in ${name}`);
-    }
-  }
-  assert.doesNotMatch(await page.evaluate(() => document.cookie), /vestibule/);
-}
-
-function isOurs(cookie) {
-  return cookie.name.startsWith('vestibule_');
 }
 
 // On the development provider's page.
@@ -328,10 +279,7 @@ async function providerFails(page) {
 
 async function logsInCrowded(page) {
   await page.goto(crowded.url);
-  await page.locator('input[name=login]').fill('alice');
-  await page.locator('input[name=password]').fill('any');
-  await page.getByRole('button', { name: 'Sign-in' }).click();
-  await page.getByRole('button', { name: 'Continue' }).click();
+  await logsIn(page, 'alice');
   await page.waitForURL(`${crowded.url}/**`);
 }
 

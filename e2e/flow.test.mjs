@@ -340,11 +340,8 @@ async function start(t, { providers, toml }) {
   return edge;
 }
 
-// From the provider's login page on. `until` is the visitor's.
-async function logIn(visitor, form, login, options = {}) {
-  const page = await visitor.submit(form, { login, password: 'any' }, options);
-  // Consent is asked for once.
-  return page.html.querySelector('input[value=consent]') ? visitor.submit(page, {}, options) : page;
+function logIn(visitor, form, login, options) {
+  return visitor.logIn(form, login, options);
 }
 
 function isCallback(edge) {

@@ -27,15 +27,17 @@ export function claimsOf(login) {
 export class Provider {
   // name: of the provider's cookies, since those of two on one host would get in each other's way.
   // alg: of its ID tokens. claimsInUserinfo: ID tokens hold `sub` alone, as OpenID Connect Core section 5.4 has it.
-  // claims: what it says of everybody, besides or instead of `claimsOf`.
-  static async listen({ name, alg = 'RS256', claimsInUserinfo = false, claims = {} }) {
+  // claims: what it says of everybody, besides or instead of `claimsOf`. clientSecret: instead of the one below.
+  // settings: further lines of the configuration's table for it.
+  static async listen({ name, alg = 'RS256', claimsInUserinfo = false, claims = {}, ...options }) {
     const provider = new Provider();
-    Object.assign(provider, { name, alg, claimsInUserinfo, claims, key: KEYS[alg]().privateKey.export({ format: 'jwk' }) });
+    Object.assign(provider, options, { name, alg, claimsInUserinfo, claims, key: KEYS[alg]().privateKey.export({ format: 'jwk' }) });
     await provider.#open(0);
     provider.issuer = `http://127.0.0.1:${provider.server.address().port}`;
     return provider;
   }
 
+  settings = '';
   clientId = 'app';
   clientSecret = 'secret of the app: 100% & more';
 
@@ -49,6 +51,7 @@ export class Provider {
       `client_id = ${JSON.stringify(this.clientId)}`,
       `client_secret = ${JSON.stringify(this.clientSecret)}`,
       `server_metadata_url = ${JSON.stringify(this.metadataUrl)}`,
+      this.settings,
     ].join('\n');
   }
 

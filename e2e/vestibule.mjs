@@ -21,12 +21,17 @@ export const COOKIE_SECRET = 'c0ffee00d15ea5e5f00dfeedfacecafe0123456789abcdef';
 
 // `vestibule serve` with a configuration of its own, in front of `upstream`. `{port}` in it is the port it listens on.
 // `args` are further arguments.
-export async function startEdge({ toml, upstream, listen = '127.0.0.1:0', args = [] }) {
+export async function startEdge({ toml, ...options }) {
   const folder = await mkdtemp(join(tmpdir(), 'vestibule-e2e-'));
   const config = join(folder, 'secrets.toml');
   await writeFile(config, toml, { mode: 0o600 });
-  const edge = await start(['serve', '--config', config, '--listen', listen, '--upstream', upstream, '--grace', '1', ...args]);
+  const edge = await startEdgeOf({ config, ...options });
   return { ...edge, stop: () => edge.stop().finally(() => rm(folder, { recursive: true, force: true })) };
+}
+
+// The same with a configuration that is there, by its path.
+export function startEdgeOf({ config, upstream, listen = '127.0.0.1:0', args = [] }) {
+  return start(['serve', '--config', config, '--listen', listen, '--upstream', upstream, '--grace', '1', ...args]);
 }
 
 // `vestibule demo`.

@@ -55,6 +55,12 @@ export class Visitor {
     });
   }
 
+  // From oidc-provider's login page on. Consent is asked for once.
+  async logIn(form, login, options = {}) {
+    const page = await this.submit(form, { login, password: 'any' }, options);
+    return page.html.querySelector('input[value=consent]') ? this.submit(page, {}, options) : page;
+  }
+
   // The values of the cookies that a server at `url` would get, by name.
   async cookies(url) {
     const cookies = await this.jar.getCookies(String(url));
