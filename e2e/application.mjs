@@ -5,7 +5,8 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 
 export async function startApplication({ server: product } = {}) {
-  const server = createServer((request, response) => {
+  // As much as Tornado and uvicorn take.
+  const server = createServer({ maxHeaderSize: 64 * 1024 }, (request, response) => {
     const { method, url, headers, rawHeaders } = request;
     request.resume().on('end', () => {
       response.setHeader('content-type', 'application/json');

@@ -17,7 +17,8 @@ export const NAVIGATION = {
 const MAX_REDIRECTS = 12;
 
 // Each visitor has connections of their own, and none is kept after the answer: a server that is stopped is not waited for.
-const dispatcher = new Agent({ pipelining: 0 });
+// A login with many claims sets cookies that are larger than what a client of 16 KiB takes; browsers take 256.
+const dispatcher = new Agent({ pipelining: 0, maxHeaderSize: 256 * 1024 });
 
 export class Visitor {
   jar = new CookieJar();

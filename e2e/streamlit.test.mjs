@@ -1,0 +1,370 @@
+// The drop-in for Streamlit: unmodified apps, real Streamlit, real Chromium, `vestibule serve` in front with the same
+// secrets.toml. Names of tests begin with the release of Streamlit, and the server where it has two.
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import { launchBrowser, logsIn, logsOutAtProvider, openWindow } from './browser.mjs';
+import { assertSealed, isOurs, isSession } from './cookies.mjs';
+import { claimsOf, Provider } from './provider.mjs';
+import { startStage } from './stage.mjs';
+import { FORMS, makeCookie, NEWEST } from './streamlit.mjs';
+import { AppSocket } from './streamlit-socket.mjs';
+import { COOKIE_SECRET } from './vestibule.mjs';
+import { Visitor } from './visitor.mjs';
+
+const EXAMPLES = new URL('../examples/streamlit/', import.meta.url);
+const SCREENSHOTS = fileURLToPath(new URL('screenshots/', import.meta.url));
+// As many as Entra puts into a token before it says that there are too many, and of the same length.
+const GROUPS = Array.from({ length: 200 }, (_, number) => guid(number));
+const THIRTY_DAYS = 30 * 24 * 60 * 60;
+const STRANGER = 'Hello, whoever you are!';
+
+let browser;
+
+before(async () => {
+  await mkdir(SCREENSHOTS, { recursive: true });
+  browser = await launchBrowser();
+});
+
+after(() => browser.close());
+
+for (const { release, cookies, options } of FORMS) {
+  test(`${release} (${cookies})`, async (t) => {
+    // Without a prompt the provider asks nobody whom it knows, which is what the logout shall end.
+    const staff = await listen(t, 'staff', { settings: 'client_kwargs = { prompt = "" }' });
+    const crowded = await listen(t, 'crowded', { claims: { groups: GROUPS } });
+    const stage = await startStage(t, {
+      release, options, providers: { default: crowded, staff }, auth: 'expose_tokens = ["id", "access"]',
+    });
+    await t.test('log in, be known in every tab, log out of everything', (t) => logInAndOut(t, stage, staff, `${release}-${cookies}`));
+    await t.test('200 group ids in the token, and both tokens for the app', (t) => logInWithGroups(t, stage, crowded, release));
+    await t.test("who knows a session of somebody else's does not get its user", () => resumeOthers(stage, release));
+  });
+}
+
+async function logInAndOut(t, stage, provider, name) {
+  const { context, page, seen } = await open(t);
+  await page.goto(`${stage.url}/page?x=1&y=%26`);
+  assert.deepEqual(await userOn(page, STRANGER), { is_logged_in: false });
+  await page.getByRole('button', { name: 'Log in with staff' }).click();
+  await logsIn(page, 'alice');
+  const user = await userOn(page, 'Hello, alice Example!');
+  assert.equal(page.url(), `${stage.url}/page?x=1&y=%26`, 'the page that asked for the login');
+  assert.deepEqual(JSON.parse(await line(page, 'query')), { x: '1', y: '&' });
+  assertClaims(user, provider, 'staff', claimsOf('alice'));
+
+  const tab = await context.newPage();
+  await tab.goto(`${stage.url}/`);
+  assert.deepEqual(await userOn(tab, 'Hello, alice Example!'), user);
+  await assertSealed(context, tab, stage.url, Object.values(claimsOf('alice')).flat());
+  assert.deepEqual(mishaps(seen), []);
+  await tab.screenshot({ path: `${SCREENSHOTS}streamlit-${name}.png` });
+
+  await logsOut(stage, page, tab);
+  assert.deepEqual((await context.cookies(stage.url)).filter(isOurs), []);
+  await page.getByRole('button', { name: 'Log in with staff' }).click();
+  await logsIn(page, 'bob');
+  assert.equal((await userOn(page, 'Hello, bob Example!')).sub, 'bob');
+}
+
+async function logInWithGroups(t, stage, provider, release) {
+  const { page } = await open(t);
+  await page.goto(stage.url);
+  await page.getByRole('button', { name: 'Log in', exact: true }).click();
+  await logsIn(page, 'alice');
+  const user = await userOn(page, 'Hello, alice Example!');
+  assertClaims(user, provider, 'default', { ...claimsOf('alice'), groups: GROUPS });
+  // Streamlit knows of tokens since 1.53.
+  assert.deepEqual(Object.keys(user.tokens ?? {}).sort(), release === '1.50.0' ? [] : ['access', 'id']);
+  if (user.tokens) assert.equal(payload(user.tokens.id).sub, 'alice');
+}
+
+async function resumeOthers(stage, release) {
+  const [alice, bob] = [await loggedIn(stage, 'alice', 'staff'), await loggedIn(stage, 'bob', 'staff')];
+  const { session } = await visit(alice, stage.url);
+  const again = await visit(alice, stage.url, { session });
+  assert.equal(again.user.sub, 'alice');
+  assert.notEqual(again.session, session, 'not even who opened it: the app cannot tell who that was');
+
+  const asBob = await visit(bob, stage.url, { session });
+  assert.equal(asBob.user.sub, 'bob');
+  assert.notEqual(asBob.session, session);
+  const asNobody = await visit(new Visitor(), stage.url, { session });
+  assert.deepEqual(asNobody.user, { is_logged_in: false });
+  assert.notEqual(asNobody.session, session);
+
+  // That these are right is Vestibule's doing, where Streamlit itself does not look who it is.
+  const past = await visit(new Visitor(), stage.streamlit.url, { session });
+  assert.equal(past.user.is_logged_in, release !== NEWEST, 'without Vestibule');
+}
+
+// As the document has them, and who logs in where.
+const EXAMPLE_LOGINS = {
+  'unnamed-provider': [['default', 'Log in']],
+  // It asks for the login by itself.
+  'named-provider': [['microsoft', undefined]],
+  'several-providers': [['microsoft', 'Microsoft'], ['okta', 'Okta']],
+  'connection-settings': [['auth0', 'Log in']],
+};
+
+for (const [example, logins] of Object.entries(EXAMPLE_LOGINS)) {
+  test(`${NEWEST}: example ${example}`, (t) => runExample(t, { example, logins }));
+
+  // st.experimental_user, of which the document speaks, was taken out after this release.
+  test(`1.50.0: example ${example}, with st.experimental_user as in the document`, async (t) => {
+    const script = await readFile(new URL(`${example}/app.py`, EXAMPLES), 'utf8');
+    await runExample(t, { example, logins, release: '1.50.0', script: script.replaceAll('st.user', 'st.experimental_user') });
+  });
+}
+
+async function runExample(t, { example, logins, ...app }) {
+  const providers = {};
+  for (const [name] of logins) providers[name] = await listen(t, name);
+  const secrets = await readFile(new URL(`${example}/.streamlit/secrets.toml`, EXAMPLES), 'utf8');
+  const stage = await startStage(t, {
+    ...app, source: fileURLToPath(new URL(`${example}/`, EXAMPLES)), providers, secrets: filledIn(secrets, providers),
+  });
+  for (const [name, button] of logins) {
+    const { context, page, seen } = await open(t);
+    const asked = page.waitForRequest((request) => request.url().startsWith(`${providers[name].issuer}/auth?`));
+    await page.goto(stage.url);
+    if (button) await page.getByRole('button', { name: button, exact: true }).click();
+    const { searchParams } = new URL((await asked).url());
+    assert.equal(searchParams.get('prompt'), example === 'connection-settings' ? 'login' : 'select_account');
+    await logsIn(page, 'alice');
+    await page.getByText('Hello, alice Example!').waitFor();
+    assert.equal(page.url(), `${stage.url}/`);
+    await page.screenshot({ path: `${SCREENSHOTS}streamlit-example-${example}-${name}.png` });
+    assert.deepEqual(mishaps(seen), []);
+
+    // The second example has no button for it.
+    if (example === 'named-provider') {
+      await page.goto(`${stage.url}/auth/logout`);
+    } else {
+      await page.getByRole('button', { name: 'Log out' }).click();
+    }
+    await logsOutAtProvider(page);
+    if (example === 'named-provider') {
+      await page.locator('input[name=login]').waitFor();
+    } else {
+      await page.getByRole('button', { name: button, exact: true }).waitFor();
+    }
+    assert.deepEqual((await context.cookies(stage.url)).filter(isSession), []);
+    await context.close();
+  }
+}
+
+test(`${NEWEST}: two tabs that log in at the same time are both logged in`, async (t) => {
+  const stage = await startStage(t, { providers: { default: await listen(t, 'main') } });
+  const { context, page } = await open(t);
+  const tab = await context.newPage();
+  await page.goto(`${stage.url}/page?x=1`);
+  await tab.goto(`${stage.url}/page?x=2`);
+  for (const each of [page, tab]) {
+    await each.getByRole('button', { name: 'Log in', exact: true }).click();
+    await each.locator('input[name=login]').waitFor();
+  }
+  // The tab that began last comes back first.
+  for (const each of [tab, page]) {
+    await logsIn(each, 'alice');
+    const { tokens } = await userOn(each, 'Hello, alice Example!');
+    assert.deepEqual(tokens, {}, 'nothing is exposed unless configured');
+  }
+  assert.equal(page.url(), `${stage.url}/page?x=1`);
+  assert.equal(tab.url(), `${stage.url}/page?x=2`);
+});
+
+test(`${NEWEST}: a tampered cookie is nobody's, and the page is clean`, async (t) => {
+  const stage = await startStage(t, { providers: { default: await listen(t, 'main') } });
+  const { context, page, seen } = await open(t);
+  await page.goto(stage.url);
+  await page.getByRole('button', { name: 'Log in', exact: true }).click();
+  await logsIn(page, 'alice');
+  await userOn(page, 'Hello, alice Example!');
+
+  const session = (await context.cookies(stage.url)).filter((cookie) => cookie.name.startsWith('vestibule_session'));
+  assert.notEqual(session.length, 0);
+  await context.addCookies(session.map((cookie) => ({ ...cookie, value: tampered(cookie.value) })));
+  await page.reload();
+  assert.deepEqual(await userOn(page, STRANGER), { is_logged_in: false });
+  assert.equal(seen.document.status(), 200);
+  assert.deepEqual(mishaps(seen), []);
+});
+
+test(`${NEWEST}: a session lives for 30 days unless configured, and takes the WebSocket with it`, async (t) => {
+  const provider = await listen(t, 'main');
+  const long = await startStage(t, { providers: { default: provider } });
+  const alice = await loggedIn(long, 'alice');
+  assertExpiry(await sessionCookies(alice, long.url), THIRTY_DAYS);
+
+  const seconds = 5;
+  const short = await startStage(t, { providers: { default: provider }, vestibule: `[vestibule.session]\nmax_age = "${seconds}s"` });
+  const bob = await loggedIn(short, 'bob');
+  assertExpiry(await sessionCookies(bob, short.url), seconds);
+  const socket = await AppSocket.open(bob, short.url);
+  assert.equal((await socket.run()).user.sub, 'bob');
+  await socket.closed;
+  assert.deepEqual((await visit(bob, short.url)).user, { is_logged_in: false });
+});
+
+// With the form of the cookies as a setting, not found out.
+for (const { release, cookies, options } of [FORMS[0], FORMS[3]]) {
+  test(`${release} (${cookies}): under server.baseUrlPath`, async (t) => {
+    const provider = await listen(t, 'main');
+    const stage = await startStage(t, {
+      release, options, basePath: '/tools/app', providers: { default: provider }, vestibule: `[vestibule.streamlit]\ncookies = "${cookies}"`,
+    });
+    const { context, page } = await open(t);
+    await page.goto(`${stage.url}/page?x=1`);
+    assert.deepEqual(await userOn(page, STRANGER), { is_logged_in: false });
+    await page.getByRole('button', { name: 'Log in', exact: true }).click();
+    await logsIn(page, 'alice');
+    await userOn(page, 'Hello, alice Example!');
+    assert.equal(page.url(), `${stage.url}/page?x=1`);
+
+    const tab = await context.newPage();
+    await tab.goto(`${stage.url}/`);
+    await userOn(tab, 'Hello, alice Example!');
+    await logsOut(stage, page, tab);
+  });
+}
+
+test(`${NEWEST}: Streamlit's own cookies, and links to its login, are worth nothing from a browser`, async (t) => {
+  const stage = await startStage(t, { providers: { default: await listen(t, 'main') } });
+  // Signed as Streamlit signs: it would believe it.
+  const forge = async (url) => {
+    const mallory = new Visitor();
+    const user = { sub: 'alice', name: 'alice Example', origin: url, is_logged_in: true, provider: 'default' };
+    const cookie = await makeCookie(NEWEST, 'itsdangerous', { name: '_streamlit_user', value: JSON.stringify(user) });
+    await mallory.jar.setCookie(`_streamlit_user=${cookie}`, url);
+    return mallory;
+  };
+  assert.equal((await visit(await forge(stage.streamlit.url), stage.streamlit.url)).user.sub, 'alice', 'without Vestibule');
+  const mallory = await forge(stage.url);
+  assert.deepEqual((await visit(mallory, stage.url)).user, { is_logged_in: false });
+
+  const page = await mallory.send(`${stage.url}/auth/login?provider=${unsignedJwt({ provider: 'default' })}`);
+  assert.equal(page.next?.href, `${stage.url}/`);
+});
+
+async function listen(t, name, options = {}) {
+  const provider = await Provider.listen({ name, ...options });
+  t.after(() => provider.stop());
+  return provider;
+}
+
+async function open(t) {
+  const opened = await openWindow(browser);
+  t.after(() => opened.context.close());
+  return opened;
+}
+
+// Logs out on `page`, and finds `tab` logged out too.
+async function logsOut(stage, page, tab) {
+  // Streamlit opens another WebSocket by itself when its own is closed.
+  const connected = tab.waitForEvent('websocket');
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await logsOutAtProvider(page);
+  assert.deepEqual(await userOn(page, STRANGER), { is_logged_in: false });
+  assert.equal(page.url(), `${stage.url}/`);
+  await connected;
+  // It draws what it has until somebody touches it.
+  await tab.getByRole('button', { name: 'Count' }).click();
+  assert.deepEqual(await userOn(tab, STRANGER), { is_logged_in: false });
+}
+
+// What went wrong in the page's scripts. Streamlit's page asks for addresses that there are not, whoever answers.
+function mishaps(seen) {
+  return seen.errors.filter((error) => !error.startsWith('Failed to load resource'));
+}
+
+// Who the app says it is, once it greets so and has run to its end.
+async function userOn(page, greeting) {
+  await page.getByText(greeting, { exact: true }).waitFor();
+  await page.locator('[data-test-script-state=notRunning]').waitFor();
+  return JSON.parse(await line(page, 'user'));
+}
+
+// What e2e/streamlit/app.py writes behind this name.
+async function line(page, name) {
+  const text = await page.getByTestId('stText').filter({ hasText: `${name}=` }).innerText();
+  return text.slice(`${name}=`.length);
+}
+
+// A person who has logged in by a link to the login; no page of the app was opened.
+async function loggedIn(stage, login, provider = 'default') {
+  const visitor = new Visitor();
+  const page = await visitor.logIn(await visitor.open(`${stage.url}/auth/login?provider=${provider}`), login);
+  assert.equal(page.url.href, `${stage.url}/`);
+  return visitor;
+}
+
+// Opens the app, looks, and leaves.
+async function visit(visitor, url, options) {
+  const socket = await AppSocket.open(visitor, url, options);
+  const shown = await socket.run();
+  await socket.close();
+  return shown;
+}
+
+// All claims of the ID token are there, and what Streamlit adds; of its tokens say other tests.
+function assertClaims(user, provider, name, claims) {
+  const { aud, exp, iat, iss, nonce, tokens, ...others } = user;
+  assert.deepEqual({ aud, iss }, { aud: provider.clientId, iss: provider.issuer });
+  for (const number of [exp, iat]) assert.ok(Number.isInteger(number));
+  assert.equal(typeof nonce, 'string');
+  assert.deepEqual(others, { ...claims, is_logged_in: true, provider: name });
+}
+
+async function sessionCookies(visitor, url) {
+  return (await visitor.jar.getCookies(url)).filter((cookie) => isSession({ name: cookie.key }));
+}
+
+function assertExpiry(cookies, seconds) {
+  assert.notEqual(cookies.length, 0);
+  for (const cookie of cookies) assert.equal(cookie.maxAge, seconds);
+}
+
+// The example's secrets.toml with values in place of its placeholders, by origin.
+function filledIn(secrets, providers) {
+  return (origin) => {
+    let provider = providers.default;
+    const lines = secrets.split('\n').map((text) => {
+      const [, section] = /^\[auth\.(\w+)\]$/.exec(text) ?? [];
+      if (section) provider = providers[section];
+      const [key] = text.split(' = ');
+      const value = {
+        redirect_uri: `${origin}/oauth2callback`,
+        cookie_secret: COOKIE_SECRET,
+        client_id: provider?.clientId,
+        client_secret: provider?.clientSecret,
+        server_metadata_url: provider?.metadataUrl,
+      }[key];
+      return value === undefined ? text : `${key} = ${JSON.stringify(value)}`;
+    });
+    return lines.join('\n');
+  };
+}
+
+function tampered(value) {
+  const middle = Math.floor(value.length / 2);
+  return value.slice(0, middle) + (value[middle] === 'A' ? 'B' : 'A') + value.slice(middle + 1);
+}
+
+function unsignedJwt(claims) {
+  const encoded = (part) => Buffer.from(JSON.stringify(part)).toString('base64url');
+  return `${encoded({ alg: 'none', typ: 'JWT' })}.${encoded({ ...claims, exp: Math.floor(Date.now() / 1000) + 60 })}.`;
+}
+
+function payload(jwt) {
+  return JSON.parse(Buffer.from(jwt.split('.')[1], 'base64url').toString());
+}
+
+function guid(number) {
+  const hex = createHash('sha256').update(String(number)).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
+}
