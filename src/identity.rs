@@ -119,6 +119,16 @@ pub(crate) fn left_out<'a>(session: &Session, config: &'a Config) -> Vec<&'a str
     values(session, config).into_iter().filter(|(_, value)| value.len() > MAX_VALUE_BYTES).map(|(name, _)| name).collect()
 }
 
+/// Whether the provider has the person's groups and does not tell them: Entra's overage, when there are more than 200
+/// (OIDC Core section 5.6.2, "distributed claims"; `hasgroups` where there is no room for those either). The list could
+/// be had from Microsoft Graph, with a permission that this login does not ask for.
+pub(crate) fn groups_are_withheld(session: &Session, config: &Config) -> bool {
+    let groups = config.identity.groups_claim.as_str();
+    let elsewhere = session.claim("_claim_names").is_some_and(|names| names.get(groups).is_some());
+    let too_many = session.claim("hasgroups").is_some_and(|claim| *claim == true || *claim == "true");
+    session.claim(groups).is_none() && (elsewhere || too_many)
+}
+
 /// The header with the access token, for an application that may see it.
 pub(crate) fn access_token(token: &Secret) -> Option<Header> {
     let token = token.expose();

@@ -256,7 +256,7 @@ fn a_session_is_worth_nothing_to_another_application_or_client() {
     let elsewhere = CONFIG.replace("https://app.example/", "https://app.example/other/");
     let mut other = Rig::new(&elsewhere);
     let renamed = browser.cookies.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    let answer = Browser { cookies: renamed }.visit(&mut other, "/other/auth/user").response();
+    let answer = Browser { cookies: renamed, ..Browser::default() }.visit(&mut other, "/other/auth/user").response();
     assert_eq!(body(&answer), r#"{"is_logged_in":false}"#);
 }
 
@@ -273,7 +273,7 @@ fn every_changed_bit_of_a_session_is_nobody() {
         if changed.contains([';', ',', '"', '\\']) || changed.chars().any(|c| c.is_whitespace() || c.is_control()) {
             continue;
         }
-        let mut browser = Browser { cookies: [(name.clone(), changed)].into() };
+        let mut browser = Browser { cookies: [(name.clone(), changed)].into(), ..Browser::default() };
         let answer = browser.visit(&mut rig, "/auth/user").response();
         answers.insert(body(&answer).to_owned());
     }

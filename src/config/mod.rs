@@ -18,7 +18,7 @@ use toml::de::DeTable;
 
 pub use fault::Fault;
 pub use issuer::ExpectedIssuer;
-pub(crate) use issuer::issuer_for_tenant;
+pub(crate) use issuer::{is_issuer_of_token, may_sign_for};
 pub use origin::PublicOrigin;
 pub(crate) use origin::is_confidential;
 pub use provider::{ClientAuthentication, Provider, Requirements};

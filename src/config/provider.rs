@@ -321,7 +321,8 @@ fn expected_issuer(section: &Section<'_>, metadata_url: &Url, issuer: Option<Pla
         }
         return good.then_some(ExpectedIssuer::Exact(issuer.value));
     }
-    if metadata_url.host_str() == Some("login.microsoftonline.com") {
+    let is_entra = metadata_url.host_str() == Some("login.microsoftonline.com");
+    if is_entra {
         let tenant = metadata_url.path_segments().and_then(|mut segments| segments.next()).unwrap_or_default();
         if ["common", "organizations", "consumers"].contains(&tenant) {
             return Some(ExpectedIssuer::EntraAnyTenant);
@@ -337,7 +338,8 @@ fn expected_issuer(section: &Section<'_>, metadata_url: &Url, issuer: Option<Pla
         section.findings.fatal(section.at(), &section.key("server_metadata_url"), format!("does not end in {WELL_KNOWN}"), remedy);
         return None;
     };
-    Some(ExpectedIssuer::Exact(issuer.to_owned()))
+    // Entra takes a tenant's GUID in capitals, and answers with small letters.
+    Some(ExpectedIssuer::Exact(if is_entra { issuer.to_ascii_lowercase() } else { issuer.to_owned() }))
 }
 
 /// `microsoft` is `Microsoft` on a button; a name with capitals of its own is left as it is.

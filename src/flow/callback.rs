@@ -91,7 +91,7 @@ impl ExpectTokens {
                 what: Endpoint::Keys,
                 error: OutboundError::Unreachable("it failed a moment ago".into()),
             }),
-            Lookup::Fetch => Ok(fetch_keys(self.grant, tokens, false)),
+            Lookup::Fetch => Ok(fetch_keys(self.grant, tokens)),
         }
     }
 }
@@ -101,8 +101,6 @@ impl ExpectTokens {
 pub(crate) struct ExpectKeys {
     grant: AuthorizationGrant,
     tokens: TokenResponse,
-    /// Whether these are asked for because the known ones lack the token's `kid`.
-    is_refetch: bool,
 }
 
 impl ExpectKeys {
@@ -117,10 +115,6 @@ impl ExpectKeys {
         let keys = match KeySet::parse(answer, provider) {
             Ok(keys) => {
                 context.cache.store_keys(&metadata.issuer, &metadata.jwks_uri, keys.clone(), context.now);
-                if !self.is_refetch {
-                    // These are as fresh as they get: a `kid` that is not among them is not worth another request.
-                    context.cache.may_refetch_keys(&metadata.issuer, &metadata.jwks_uri, context.now);
-                }
                 keys
             }
             Err(error) => {
@@ -166,9 +160,9 @@ enum Refetch {
     No,
 }
 
-fn fetch_keys(grant: AuthorizationGrant, tokens: TokenResponse, is_refetch: bool) -> Progress {
+fn fetch_keys(grant: AuthorizationGrant, tokens: TokenResponse) -> Progress {
     let request = KeySet::request(&grant.metadata.jwks_uri);
-    Progress::Fetch(request, Flow::Keys(Box::new(ExpectKeys { grant, tokens, is_refetch })))
+    Progress::Fetch(request, Flow::Keys(Box::new(ExpectKeys { grant, tokens })))
 }
 
 fn verify(
@@ -196,7 +190,7 @@ fn verify(
             if refetch == Refetch::Once && context.cache.may_refetch_keys(&metadata.issuer, &metadata.jwks_uri, context.now) =>
         {
             visit.note(Level::Info, "keys.refetch", "the ID token names a key that is not known yet");
-            return Ok(fetch_keys(grant, tokens, true));
+            return Ok(fetch_keys(grant, tokens));
         }
         Err(reason) => return Err(Error::IdToken { provider: provider.name.clone(), reason }),
     };
@@ -250,6 +244,10 @@ fn establish(
     }
     for header in identity::left_out(&session, config) {
         visit.note(Level::Warn, "identity.header_too_long", format!("the application does not get {header}: its value is too long"));
+    }
+    if identity::groups_are_withheld(&session, config) {
+        let message = "the provider does not tell the groups of this person, there are too many; the application gets none";
+        visit.note(Level::Warn, "identity.groups_withheld", message);
     }
     visit.note(Level::Info, "login.succeeded", format!("login with provider `{}` succeeded", provider.name));
 

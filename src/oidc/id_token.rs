@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
 use super::jwks::{Algorithm, KeySelection, KeySet, VerificationKey};
-use crate::config::{Provider, issuer_for_tenant};
+use crate::config::{Provider, is_issuer_of_token, may_sign_for};
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
@@ -187,8 +187,8 @@ impl IdTokenVerifier<'_> {
         }
 
         // 6. The signature.
-        let key = match self.keys.select(algorithm, header.key_id()) {
-            KeySelection::Key(key) => key,
+        let (key, key_issuer) = match self.keys.select(algorithm, header.key_id()) {
+            KeySelection::Key { key, issuer } => (key, issuer),
             KeySelection::UnknownKid => return Err(Rejected::UnknownKey),
             KeySelection::Ambiguous => return Err(Rejected::AmbiguousKey),
         };
@@ -196,8 +196,8 @@ impl IdTokenVerifier<'_> {
 
         // 2. The issuer is exactly that of the metadata, and with Entra's template that of the token's tenant.
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        let expected = issuer_for_tenant(self.issuer, text("tid")).ok_or(Rejected::Issuer)?;
-        if text("iss") != Some(&expected) {
+        let iss = text("iss").filter(|iss| is_issuer_of_token(self.issuer, iss, text("tid"))).ok_or(Rejected::Issuer)?;
+        if key_issuer.is_some_and(|key_issuer| !may_sign_for(key_issuer, iss, text("tid"))) {
             return Err(Rejected::Issuer);
         }
         if !self.provider.admits_tenant(text("tid")) {

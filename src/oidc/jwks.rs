@@ -67,8 +67,9 @@ pub enum VerificationKey {
 }
 
 /// Which key a token asks for.
-pub enum KeySelection {
-    Key(Box<VerificationKey>),
+pub enum KeySelection<'a> {
+    /// `issuer`: for whom the key signs, where the key itself says so.
+    Key { key: Box<VerificationKey>, issuer: Option<&'a str> },
     /// The key set may be older than the key.
     UnknownKid,
     /// Several fit and the token does not say which.
@@ -93,6 +94,9 @@ struct Jwk {
     e: Option<String>,
     x: Option<String>,
     y: Option<String>,
+    /// Entra's own member; elsewhere it may be anything.
+    #[serde(default)]
+    issuer: Value,
 }
 
 #[derive(Deserialize)]
@@ -120,11 +124,11 @@ impl KeySet {
     }
 
     /// The key for a token with this header. With a `kid`, that key and no other; without, the only one that fits.
-    pub fn select(&self, algorithm: Algorithm, kid: Option<&str>) -> KeySelection {
+    pub fn select(&self, algorithm: Algorithm, kid: Option<&str>) -> KeySelection<'_> {
         let named = self.0.iter().filter(|key| kid.is_none() || key.kid.as_deref() == kid);
-        let mut fitting = named.filter_map(|key| key.for_algorithm(algorithm));
+        let mut fitting = named.filter_map(|key| Some((key.for_algorithm(algorithm)?, key.issuer.as_str())));
         match (fitting.next(), fitting.next()) {
-            (Some(key), None) => KeySelection::Key(Box::new(key)),
+            (Some((key, issuer)), None) => KeySelection::Key { key: Box::new(key), issuer },
             (Some(_), Some(_)) => KeySelection::Ambiguous,
             (None, _) => KeySelection::UnknownKid,
         }

@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ed25519_compact::{KeyPair, Seed};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256, Sha512};
+use sha2::{Digest as _, Sha256};
 use url::Url;
 use vestibule::config::{Config, Source};
 use vestibule::entropy::Fixed;
@@ -16,6 +15,10 @@ use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
 use vestibule::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::time::UnixTime;
+
+pub(crate) use signing_key::SigningKey;
+
+mod signing_key;
 
 pub(crate) const ISSUER: &str = "https://op.example";
 pub(crate) const HOST: &str = "app.example";
@@ -110,14 +113,21 @@ impl Seen {
 }
 
 /// Keeps cookies as a browser does that visits one host.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Browser {
+    pub host: &'static str,
     pub cookies: BTreeMap<String, String>,
+}
+
+impl Default for Browser {
+    fn default() -> Self {
+        Self { host: HOST, cookies: BTreeMap::new() }
+    }
 }
 
 impl Browser {
     pub(crate) fn head(&self, path: &str) -> RequestHead {
-        let head = RequestHead::get(path, HOST).with("accept", "text/html");
+        let head = RequestHead::get(path, self.host).with("accept", "text/html");
         if self.cookies.is_empty() {
             return head;
         }
@@ -178,9 +188,17 @@ type Edit<T> = Option<Box<dyn Fn(&mut T)>>;
 /// An OpenID Provider that does what a test wants of it.
 pub(crate) struct Provider {
     pub issuer: String,
-    pub key: KeyPair,
+    /// Where its metadata is; every other endpoint is where the metadata says.
+    pub metadata_url: String,
+    pub key: SigningKey,
     pub kid: Option<String>,
+    /// The `iss` parameter of authorization responses (RFC 9207).
+    pub response_issuer: Option<String>,
+    /// What it adds to authorization responses besides.
+    pub response_extras: Vec<(&'static str, String)>,
     pub edit_metadata: Edit<Value>,
+    /// Changes the header of the ID token before it is signed.
+    pub edit_header: Edit<Value>,
     pub edit_claims: Edit<Map<String, Value>>,
     pub edit_token: Edit<String>,
     pub edit_jwks: Edit<Value>,
@@ -212,9 +230,13 @@ impl Provider {
     pub(crate) fn new(issuer: &str) -> Self {
         Self {
             issuer: issuer.to_owned(),
-            key: KeyPair::from_seed(Seed::new([7; 32])),
+            metadata_url: format!("{issuer}/.well-known/openid-configuration"),
+            key: SigningKey::ed25519(7),
             kid: Some("key-1".to_owned()),
+            response_issuer: Some(issuer.to_owned()),
+            response_extras: vec![],
             edit_metadata: None,
+            edit_header: None,
             edit_claims: None,
             edit_token: None,
             edit_jwks: None,
@@ -242,7 +264,12 @@ impl Provider {
         };
         self.codes.insert(code.clone(), issued);
         let mut callback = Url::parse(&asked["redirect_uri"]).unwrap();
-        callback.query_pairs_mut().append_pair("code", &code).append_pair("state", &asked["state"]).append_pair("iss", &self.issuer);
+        callback
+            .query_pairs_mut()
+            .append_pair("code", &code)
+            .append_pair("state", &asked["state"])
+            .extend_pairs(self.response_issuer.iter().map(|issuer| ("iss", issuer)))
+            .extend_pairs(&self.response_extras);
         callback[url::Position::BeforePath..].to_owned()
     }
 
@@ -256,11 +283,13 @@ impl Provider {
         if let Some((_, status, body)) = self.instead.iter().find(|(end, ..)| request.url.path().ends_with(end)) {
             return Ok(OutboundResponse { status: *status, headers: vec![], body: body.clone() });
         }
-        let (status, body) = match request.url.path() {
-            "/.well-known/openid-configuration" => (200, self.metadata()),
-            "/jwks" => (200, self.jwks()),
-            "/token" => self.token(request, now),
-            "/userinfo" => (200, self.userinfo(request)),
+        let metadata = self.metadata();
+        let is = |endpoint: &str| metadata[endpoint] == request.url.as_str();
+        let (status, body) = match request.url.as_str() {
+            url if url == self.metadata_url => (200, metadata),
+            _ if is("jwks_uri") => (200, self.jwks()),
+            _ if is("token_endpoint") => self.token(request, now),
+            _ if is("userinfo_endpoint") => (200, self.userinfo(request)),
             other => panic!("asked for {other}"),
         };
         Ok(OutboundResponse { status, headers: vec![], body: body.to_string().into_bytes() })
@@ -282,8 +311,9 @@ impl Provider {
     }
 
     fn jwks(&self) -> Value {
-        let x = URL_SAFE_NO_PAD.encode(*self.key.pk);
-        let mut key = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "use": "sig", "alg": "EdDSA" });
+        let mut key = self.key.public_jwk();
+        key["use"] = "sig".into();
+        key["alg"] = self.key.algorithm().into();
         if let Some(kid) = &self.kid {
             key["kid"] = kid.as_str().into();
         }
@@ -300,7 +330,7 @@ impl Provider {
             return (400, json!({ "error": "invalid_grant" }));
         }
         let access_token = "access-token-1";
-        let at_hash = URL_SAFE_NO_PAD.encode(&Sha512::digest(access_token)[..32]);
+        let at_hash = self.key.half_of_hash(access_token);
         let claims = json!({
             "iss": self.issuer, "sub": issued.sub, "aud": issued.client_id, "iat": now, "exp": now + 300, "nonce": issued.nonce, "at_hash": at_hash,
             "name": "Alice Example", "email": "alice@example.com", "preferred_username": "alice", "groups": ["staff", "admins"],
@@ -309,7 +339,9 @@ impl Provider {
         if let Some(change) = &self.edit_claims {
             change(&mut claims);
         }
-        let mut id_token = self.sign(&json!({ "alg": "EdDSA", "typ": "JWT", "kid": self.kid }), &Value::Object(claims));
+        let mut header = json!({ "alg": self.key.algorithm(), "typ": "JWT", "kid": self.kid });
+        edit(&self.edit_header, &mut header);
+        let mut id_token = self.sign(&header, &Value::Object(claims));
         if let Some(change) = &self.edit_token {
             change(&mut id_token);
         }
@@ -326,8 +358,8 @@ impl Provider {
         }
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", encode(&header), encode(payload));
-        let signature = self.key.sk.sign(&signed, None);
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(*signature))
+        let signature = self.key.sign(signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
     fn userinfo(&self, request: &OutboundRequest) -> Value {

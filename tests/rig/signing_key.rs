@@ -1,0 +1,66 @@
+//! What the rig's provider signs with, without a library that knows JWTs: it would refuse what some tests want.
+
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_compact::{KeyPair, Seed};
+use rsa::RsaPrivateKey;
+use rsa::pkcs1v15;
+use rsa::signature::{SignatureEncoding as _, Signer as _};
+use rsa::traits::PublicKeyParts as _;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256, Sha512};
+
+/// Making one takes longer than all that is done with it: once for a process.
+static RSA_2048: LazyLock<RsaPrivateKey> = LazyLock::new(|| RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).expect("an RSA key"));
+
+#[derive(Clone)]
+pub(crate) enum SigningKey {
+    Ed25519(KeyPair),
+    /// RS256.
+    Rsa(&'static RsaPrivateKey),
+}
+
+impl SigningKey {
+    pub(crate) fn ed25519(seed: u8) -> Self {
+        Self::Ed25519(KeyPair::from_seed(Seed::new([seed; 32])))
+    }
+
+    pub(crate) fn rsa() -> Self {
+        Self::Rsa(&RSA_2048)
+    }
+
+    pub(crate) fn algorithm(&self) -> &'static str {
+        match self {
+            Self::Ed25519(_) => "EdDSA",
+            Self::Rsa(_) => "RS256",
+        }
+    }
+
+    /// The members that make the key (RFC 7518 section 6.3.1, RFC 8037 section 2), and no others.
+    pub(crate) fn public_jwk(&self) -> Value {
+        match self {
+            Self::Ed25519(pair) => json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(*pair.pk) }),
+            Self::Rsa(key) => {
+                let encode = |number: &rsa::BigUint| URL_SAFE_NO_PAD.encode(number.to_bytes_be());
+                json!({ "kty": "RSA", "n": encode(key.n()), "e": encode(key.e()) })
+            }
+        }
+    }
+
+    pub(crate) fn sign(&self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Ed25519(pair) => pair.sk.sign(bytes, None).to_vec(),
+            Self::Rsa(key) => pkcs1v15::SigningKey::<rsa::sha2::Sha256>::new((*key).clone()).sign(bytes).to_vec(),
+        }
+    }
+
+    /// `at_hash` (OIDC Core section 3.1.3.6).
+    pub(crate) fn half_of_hash(&self, access_token: &str) -> String {
+        match self {
+            Self::Ed25519(_) => URL_SAFE_NO_PAD.encode(&Sha512::digest(access_token)[..32]),
+            Self::Rsa(_) => URL_SAFE_NO_PAD.encode(&Sha256::digest(access_token)[..16]),
+        }
+    }
+}
