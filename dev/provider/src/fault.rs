@@ -29,6 +29,8 @@ pub struct Script {
 
     /// The token endpoint answers this HTTP status, with the error `temporarily_unavailable`. The code is not spent.
     pub token_status: Option<u16>,
+    /// Clients that do not authenticate with `client_secret_basic` are refused.
+    pub basic_only: bool,
     /// Changes the token response.
     pub edit_token_response: Option<Edit>,
 

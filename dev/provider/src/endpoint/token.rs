@@ -61,12 +61,15 @@ pub(crate) async fn exchange(
 }
 
 fn redeem(provider: &Provider, headers: &HeaderMap, form: Result<RawForm, RawFormRejection>) -> Result<Map<String, Value>, TokenError> {
-    let scripted = provider.faults.with(|script| script.token_status);
+    let (scripted, basic_only) = provider.faults.with(|script| (script.token_status, script.basic_only));
     if let Some(status) = scripted.and_then(|status| StatusCode::from_u16(status).ok()) {
         return Err(TokenError::Scripted(status));
     }
     let RawForm(form) = form.map_err(|_| TokenError::NoForm)?;
     let parameters = Parameters::parse(&form)?;
+    if basic_only && !headers.contains_key(header::AUTHORIZATION) {
+        return Err(ClientError::Missing.into());
+    }
     let client = authenticate(&provider.clients, headers, &parameters)?;
     match parameters.value("grant_type") {
         Some("authorization_code") => {}

@@ -112,6 +112,11 @@ async fn responses() -> Outcome {
     faults.script(|it| it.response_issuer = ResponseIssuer::Replaced("https://evil.example".into()));
     assert_eq!(browser.consent(CONFIDENTIAL.0, "alice").await?.response()?["iss"], "https://evil.example");
 
+    faults.script(|it| it.basic_only = true);
+    let code = browser.code(CONFIDENTIAL.0, "alice").await?;
+    let by_post = [("client_id", CONFIDENTIAL.0), ("client_secret", CONFIDENTIAL.1)];
+    assert_eq!(browser.post("/token", &[token_form(&code), by_post.to_vec()].concat()).await?.status, 401);
+    assert_eq!(browser.post_as("/token", CONFIDENTIAL, &token_form(&code)).await?.status, 200);
     faults.script(|it| it.token_status = Some(500));
     let code = browser.code(CONFIDENTIAL.0, "alice").await?;
     assert_eq!(browser.post_as("/token", CONFIDENTIAL, &token_form(&code)).await?.status, 500);

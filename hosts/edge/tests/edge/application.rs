@@ -20,6 +20,8 @@ use crate::raw::{Head, Wire};
 pub struct Controls {
     /// Requests received.
     pub requests: AtomicUsize,
+    /// Their targets, in order.
+    pub targets: Mutex<Vec<String>>,
     /// Connections accepted.
     pub connections: AtomicUsize,
     /// Lets `/slow` and `/hang` go on.
@@ -54,6 +56,13 @@ impl Application {
 
     pub fn requests(&self) -> usize {
         self.controls.requests.load(Ordering::SeqCst)
+    }
+
+    /// How many requests came whose target holds this text.
+    #[allow(dead_code, reason = "`tests/serve` uses it")]
+    pub fn saw(&self, text: &str) -> usize {
+        let targets = self.controls.targets.lock().expect("no test panics here");
+        targets.iter().filter(|target| target.contains(text)).count()
     }
 
     pub fn connections(&self) -> usize {
@@ -101,6 +110,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(stream: S, controls: &C
     let mut served = 0;
     while let Some(head) = wire.read_head().await {
         controls.requests.fetch_add(1, Ordering::SeqCst);
+        controls.targets.lock().expect("no test panics here").push(head.target().to_owned());
         served += 1;
         if head.target() == "/once" && served > 1 {
             return;

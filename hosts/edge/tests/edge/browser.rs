@@ -77,6 +77,13 @@ impl Browser {
         sent.map(|cookie| cookie.stripped().to_string()).collect::<Vec<_>>().join("; ")
     }
 
+    /// What somebody else got into the browser.
+    #[allow(dead_code, reason = "`tests/serve` uses it")]
+    pub fn plant(&self, name: &str, value: &str) {
+        let cookie = Cookie::new(name.to_owned(), value.to_owned());
+        self.jar.lock().expect("no test has panicked here").insert(name.to_owned(), cookie);
+    }
+
     async fn send(&self, request: RequestBuilder, url: Url) -> Page {
         let response = request.header(header::COOKIE, self.cookies(&url)).send().await.expect("a response");
         self.keep(response.headers());

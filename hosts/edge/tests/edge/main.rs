@@ -1,6 +1,6 @@
 //! The edge as its peers see it: over real sockets, before a scripted filter and before the real one.
 
-#![expect(clippy::expect_used, reason = "a step that fails ends its test, and says which one it was")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a step that fails ends its test, and says which one it was")]
 #![expect(unreachable_pub, reason = "what the modules of this one program share has no outside to be hidden from")]
 
 mod application;

@@ -56,6 +56,12 @@ impl Program {
         found.ok().flatten().unwrap_or_else(|| panic!("no line with {code} in:\n{}", self.written.join("\n")))
     }
 
+    /// The next line of the log; `None` when the program has ended.
+    #[allow(dead_code, reason = "`tests/serve` uses it")]
+    pub async fn next_line(&mut self) -> Option<String> {
+        self.log.next_line().await.expect("a log of text")
+    }
+
     pub fn signal(&self, signal: Signal) {
         let id = self.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).expect("it runs");
         kill_process(id, signal).expect("it takes signals");
