@@ -221,6 +221,26 @@ fn the_session_ends_when_it_is_due() {
     assert_eq!(browser.visit(&mut rig, "/").response().status, 302);
 }
 
+/// caddy-security CVE-2024-21492: what is promised without a store, and what is not (SECURITY.md, "Revocation").
+#[test]
+fn a_copied_session_outlives_its_logout_and_ends_when_it_is_due() {
+    let config = format!("{CONFIG}\n[vestibule.session]\nmax_age = \"8h\"\nidle_timeout = \"1h\"\n");
+    let (mut rig, mut browser) = (Rig::new(&config), Browser::default());
+    browser.log_in(&mut rig, "/", "alice");
+    let mut thief = browser.clone();
+    browser.visit(&mut rig, "/auth/logout");
+    assert!(!is_logged_in(&mut browser, &mut rig));
+    assert!(is_logged_in(&mut thief.clone(), &mut rig), "nobody remembers that it has ended");
+    let mut unused = thief.clone();
+    for _ in 0..15 {
+        rig.now += 30 * 60;
+        thief.visit(&mut rig, "/").forward();
+    }
+    assert!(!is_logged_in(&mut unused, &mut rig), "idle for hours");
+    rig.now += 30 * 60;
+    assert!(!is_logged_in(&mut thief, &mut rig), "eight hours after the login, however it was used");
+}
+
 #[test]
 fn an_idle_session_ends_and_a_used_one_goes_on_to_its_absolute_end() {
     let config = format!("{CONFIG}\n[vestibule.session]\nmax_age = \"8h\"\nidle_timeout = \"1h\"\n");
