@@ -29,16 +29,17 @@ async fn main() -> Result<(), Error> {
     let filter = Filter::load(&component, configuration, FilterOptions::default()).await?;
 
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", PORT)).await?;
-    Ok(axum::serve(listener, behind(filter)).await?)
+    let application = Router::new().fallback(get(hello));
+    Ok(axum::serve(listener, behind(filter, application)).await?)
 }
 
-/// The application, behind the filter.
-pub(crate) fn behind(filter: Filter) -> Router {
-    Router::new().fallback(get(hello)).layer(from_fn_with_state(filter, ask_filter))
+/// An application, behind the filter.
+pub(crate) fn behind(filter: Filter, application: Router) -> Router {
+    application.layer(from_fn_with_state(filter, ask_filter))
 }
 
 /// The application: whom the filter says it is talking to.
-async fn hello(headers: HeaderMap) -> String {
+pub(crate) async fn hello(headers: HeaderMap) -> String {
     let user = headers.get("x-forwarded-user").and_then(|user| user.to_str().ok());
     format!("Hello, {}!\n", user.unwrap_or("stranger"))
 }

@@ -46,7 +46,8 @@ async fn the_example_greets_who_has_logged_in_and_nobody_else() {
     let filter = Filter::load(&component, configuration, FilterOptions { instances: 1, ..FilterOptions::default() }).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, example::behind(filter)).await });
+    let application = axum::Router::new().fallback(axum::routing::get(example::hello));
+    tokio::spawn(async move { axum::serve(listener, example::behind(filter, application)).await });
 
     // More than one test may have installed it before.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -1,0 +1,61 @@
+//! What does not pass, and what is said instead.
+
+use anyhow::{Context as _, Result, ensure};
+use reqwest::{Method, header};
+use serde_json::Value;
+
+use super::{expect, expect_status, logged_in};
+use crate::application::Echo;
+use crate::browser::Browser;
+use crate::site::Site;
+
+pub(super) async fn a_script_learns_where_to_log_in(site: &Site) -> Result<()> {
+    let before = site.application.requests();
+    let page = Browser::new()?.fetch(&site.url("/data?x=1")?).await?;
+    expect_status(&page, 401)?;
+    expect("the content type", page.values("content-type"), vec!["application/problem+json"])?;
+    let problem: Value = serde_json::from_str(&page.body).with_context(|| page.body.clone())?;
+    expect("the way to the login", &problem["login"], &Value::from("/auth/login"))?;
+    expect("the number of requests for the application", site.application.requests(), before)
+}
+
+pub(super) async fn a_form_without_a_session_is_not_passed_on(site: &Site) -> Result<()> {
+    let before = site.application.requests();
+    let page = Browser::new()?.navigate(Method::POST, &site.url("/save")?, &[], Some("a=1")).await?;
+    expect_status(&page, 401)?;
+    ensure!(page.body.contains("/auth/login"), "no way to the login: {}", page.body);
+    expect("the number of requests for the application", site.application.requests(), before)
+}
+
+pub(super) async fn an_image_logs_nobody_out(site: &Site) -> Result<()> {
+    let browser = logged_in(site, "alice").await?;
+    let url = site.url("/auth/logout")?;
+    let image = browser.script(Method::GET, &url).header("sec-fetch-mode", "no-cors").header("sec-fetch-dest", "image");
+    expect("the status", browser.send(image, &url).await?.status().as_u16(), 403)?;
+    expect_status(&browser.fetch(&site.url("/data")?).await?, 200)
+}
+
+/// Hosts may bring such a path to one reading before they ask, or refuse it themselves. What must not be is that the
+/// application gets it as it is.
+pub(super) async fn a_path_with_two_readings_does_not_pass(site: &Site) -> Result<()> {
+    let browser = logged_in(site, "alice").await?;
+    for path in ["/public/..%2fapp", "/public%5Capp", "/public%00"] {
+        let page = browser.step(&site.url(path)?).await?;
+        if let Ok(echo) = Echo::parse(&page.body) {
+            ensure!(echo.target() != path, "the application got {path}");
+        } else {
+            ensure!((400..500).contains(&page.status), "{path}: {} {}", page.status, page.body);
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn a_provider_that_is_down_stops_new_logins(site: &Site) -> Result<()> {
+    site.provider.faults().script(|script| script.offline = true);
+    let before = site.application.requests();
+    let page = Browser::new()?.open(&site.url("/")?).await?;
+    site.provider.faults().clear();
+    expect_status(&page, 503)?;
+    expect("the content type", page.values(header::CONTENT_TYPE.as_str()), vec!["text/html; charset=utf-8"])?;
+    expect("the number of requests for the application", site.application.requests(), before)
+}

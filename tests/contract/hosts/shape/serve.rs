@@ -1,0 +1,29 @@
+//! `vestibule serve`: the edge proxy.
+
+use anyhow::Result;
+use async_trait::async_trait;
+use tokio::process::Command;
+
+use super::{Process, Shape, Started, built, component_cache};
+use crate::site::Setting;
+
+pub struct Serve;
+
+#[async_trait]
+impl Shape for Serve {
+    fn name(&self) -> &'static str {
+        "serve"
+    }
+
+    fn title(&self) -> &'static str {
+        "`vestibule serve`"
+    }
+
+    async fn start(&self, setting: &Setting) -> Result<Started> {
+        let secrets = setting.write_secrets(&format!("upstream = \"http://{}\"\n", setting.upstream), "")?;
+        let mut command = Command::new(built("dist/vestibule")?);
+        command.args(["serve", "--listen", &setting.public.to_string()]).arg("--config").arg(secrets);
+        command.arg("--component").arg(built("dist/vestibule.wasm")?).arg("--cache").arg(component_cache());
+        Ok(Started::processes(vec![Process::start(&mut command, &setting.folder)?]))
+    }
+}

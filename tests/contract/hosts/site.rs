@@ -1,0 +1,176 @@
+//! One host with the login in it, its provider and its application.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use url::Url;
+use vestibule_dev_provider::{Options, Person, Provider, Running};
+
+use crate::application::Application;
+use crate::browser::Browser;
+use crate::shape::{Shape, Started};
+
+/// A secret that no log may show.
+const COOKIE_SECRET: &str = "contract-bTr3Vq0nXw8sKd5yLz2eHg7m";
+
+/// How long a host may take to start on a machine that compiles something else.
+const START: Duration = Duration::from_secs(120);
+
+/// The pause between two looks at a host that starts: it has no event to wait for.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What a site is configured for. Each is started once for a shape, and its rows take turns on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `login = "required"`.
+    Required,
+    /// `login = "optional"`.
+    Optional,
+    /// As the first, and nothing is known of the provider yet.
+    Fresh,
+    /// As the first, and sessions end soon when they are not used.
+    Renewing,
+}
+
+impl Kind {
+    pub const ALL: [Self; 4] = [Self::Required, Self::Optional, Self::Fresh, Self::Renewing];
+
+    fn login(self) -> &'static str {
+        if self == Self::Optional { "optional" } else { "required" }
+    }
+
+    fn session(self) -> &'static str {
+        if self == Self::Renewing { "[vestibule.session]\nidle_timeout = \"8s\"\n" } else { "" }
+    }
+}
+
+/// What a shape is started with.
+pub struct Setting {
+    /// Where browsers go, and where the shape must listen: a port of loopback that is free.
+    pub public: SocketAddr,
+    /// Where the application listens.
+    pub upstream: SocketAddr,
+    /// The application itself, for a shape that runs it in its own process.
+    pub application: Application,
+    pub metadata_url: String,
+    pub kind: Kind,
+    /// For whatever files the shape needs.
+    pub folder: PathBuf,
+}
+
+impl Setting {
+    /// Writes the configuration and returns its path. `keys` are further lines of `[vestibule]`, `sections` stand behind.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_secrets(&self, keys: &str, sections: &str) -> Result<PathBuf> {
+        let path = self.folder.join("secrets.toml");
+        let text = format!(
+            "[auth]\nredirect_uri = \"http://{}/oauth2callback\"\ncookie_secret = \"{COOKIE_SECRET}\"\nclient_id = \"vestibule-demo\"\n\
+             client_secret = \"vestibule-demo-secret\"\nserver_metadata_url = \"{}\"\n[vestibule]\nlogin = \"{}\"\n{keys}{}{sections}",
+            self.public,
+            self.metadata_url,
+            self.kind.login(),
+            self.kind.session(),
+        );
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+}
+
+/// A shape that runs, ready to take requests.
+pub struct Site {
+    pub provider: Running,
+    pub application: Application,
+    public: SocketAddr,
+    // Stopped before its folder goes.
+    _started: Started,
+    _folder: TempDir,
+}
+
+/// Fixed ports, for a person who opens it in a browser; or any that are free.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ports {
+    pub public: u16,
+    pub application: u16,
+}
+
+impl Site {
+    /// # Errors
+    /// Something of it does not start; the message holds the end of its log.
+    pub async fn start(shape: &dyn Shape, kind: Kind, ports: Ports) -> Result<Self> {
+        let people = Person::ready_made().into_iter().chain([frank()]).collect();
+        let provider = Provider::start(Options { people, ..Options::default() }).await?;
+        let application = Application::default();
+        let upstream = application.listen(ports.application).await.context("the application has no port")?;
+        let folder = tempfile::tempdir()?;
+        let public = if ports.public == 0 { free_address().await? } else { (Ipv4Addr::LOCALHOST, ports.public).into() };
+        let setting = Setting {
+            public,
+            upstream,
+            application: application.clone(),
+            metadata_url: provider.metadata_url(),
+            kind,
+            folder: folder.path().to_owned(),
+        };
+        let mut started = shape.start(&setting).await.with_context(|| format!("{} does not start", shape.name()))?;
+        until_ready(public, &mut started).await.with_context(|| format!("{} does not get ready", shape.name()))?;
+        Ok(Self { provider, application, public, _started: started, _folder: folder })
+    }
+
+    /// A URL of the site, as a browser writes it.
+    ///
+    /// # Errors
+    /// The path is none.
+    pub fn url(&self, path: &str) -> Result<Url> {
+        Ok(Url::parse(&format!("http://{}{path}", self.public))?)
+    }
+
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.public)
+    }
+}
+
+/// An address of loopback that nobody listens on.
+///
+/// # Errors
+/// There is no free port.
+pub async fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?)
+}
+
+/// Somebody whose session needs two cookies.
+fn frank() -> Person {
+    let groups = (1..=130).map(|number| format!("division-of-department-{number:03}")).collect();
+    let ready_made = Person::ready_made().into_iter().next();
+    let alice = ready_made.unwrap_or_else(|| unreachable!("the development provider knows somebody"));
+    Person { sub: "frank".into(), preferred_username: "frank".into(), groups, ..alice }
+}
+
+/// Until a route of Vestibule's own answers: every part of the host is there then.
+async fn until_ready(public: SocketAddr, started: &mut Started) -> Result<()> {
+    let url = Url::parse(&format!("http://{public}/auth/user"))?;
+    let browser = Browser::new()?;
+    let looking = async {
+        let mut last = String::from("nothing listens");
+        loop {
+            if let Some(ended) = started.ended() {
+                bail!("{ended}");
+            }
+            match browser.fetch(&url).await {
+                Ok(page) if page.status == 200 && page.body.contains("is_logged_in") => return Ok(()),
+                Ok(page) => last = format!("{} {}", page.status, page.body),
+                Err(error) => _ = error,
+            }
+            if started.is_overdue(START) {
+                bail!("last seen: {last}\n{}", started.logs());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    looking.await
+}
