@@ -1,10 +1,10 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test e2e bench lint clean
+.PHONY: help build demo test test-hosts e2e bench lint clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 build: ## make dist/vestibule.wasm (the component) and dist/vestibule (the program)
 	@scripts/build.sh
@@ -14,6 +14,9 @@ demo: build ## run the edge, a provider and a sample application: open the URL a
 
 test: build ## run all tests but those in a browser
 	@scripts/test.sh
+
+test-hosts: build ## run the contract in every host, other proxies included
+	@scripts/test-hosts.sh
 
 e2e: build ## run the tests against oidc-provider from npm, and in Chromium
 	@scripts/e2e.sh

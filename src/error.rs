@@ -20,6 +20,16 @@ pub enum Error {
     ForeignOrigin,
     #[error("not logged in")]
     LoginRequired,
+    #[error("the proxy's question lacks {0}, or has it twice: configure the proxy as the examples show")]
+    Question(&'static str),
+    #[error("the proxy asks about a route of Vestibule's own: have it send login, callback, logout and user here")]
+    RouteAsked,
+    #[error("a header is named so that servers take it for one of the identity's, and the proxy cannot remove it")]
+    LookalikeHeader,
+    #[error("the decision changes a header that no answer to a proxy carries: this application needs mode = \"proxy\"")]
+    EditNotCarried,
+    #[error("there is no application behind this service: have the proxy send it login, callback, logout and user only")]
+    NotARoute,
     #[error("no provider of that name is configured")]
     UnknownProvider,
 
@@ -94,6 +104,11 @@ impl Error {
             Error::NotVisited => "request.not_visited",
             Error::ForeignOrigin => "request.foreign_origin",
             Error::LoginRequired => "request.login_required",
+            Error::Question(_) => "authz.malformed_question",
+            Error::RouteAsked => "authz.route_asked",
+            Error::LookalikeHeader => "authz.lookalike_header",
+            Error::EditNotCarried => "authz.edit_not_carried",
+            Error::NotARoute => "authz.not_a_route",
             Error::UnknownProvider => "login.unknown_provider",
             Error::AuthorizationResponse(_) => "callback.malformed",
             Error::UnknownState => "callback.unknown_state",
@@ -118,9 +133,10 @@ impl Error {
         match self {
             Error::Malformed(Malformed::HeadersTooLarge) => 431,
             Error::Malformed(_) | Error::AuthorizationResponse(_) | Error::UnknownState | Error::IssuerParameter => 400,
+            Error::Question(_) | Error::LookalikeHeader => 400,
             Error::MethodNotAllowed => 405,
             Error::LoginRequired => 401,
-            Error::UnknownProvider => 404,
+            Error::UnknownProvider | Error::NotARoute => 404,
             Error::AccessDenied | Error::NotVisited | Error::ForeignOrigin => 403,
             Error::ProviderReported(code) => match code.as_str() {
                 "temporarily_unavailable" | "server_error" => 503,
@@ -130,7 +146,8 @@ impl Error {
             Error::Unreachable { .. } => 503,
             Error::Status { status, .. } if *status >= 500 || *status == 429 => 503,
             Error::Status { .. } | Error::Answer { .. } | Error::IdToken { .. } => 502,
-            Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } | Error::NotLoaded => 500,
+            Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } => 500,
+            Error::NotLoaded | Error::RouteAsked | Error::EditNotCarried => 500,
         }
     }
 
@@ -141,7 +158,7 @@ impl Error {
 
     /// Whether it is an operator's business rather than a person's at the browser.
     pub fn is_operators(&self) -> bool {
-        self.status() >= 500
+        self.status() >= 500 || matches!(self, Error::Question(_))
     }
 
     /// The same for everybody who could have caused it on purpose: no value of the request or of a token is in it.
@@ -154,7 +171,7 @@ impl Error {
         let explain =
             |title, happened: &str, advice, offer_login| Explanation { title, happened: happened.to_owned(), advice, offer_login };
         match self {
-            Error::Malformed(_) => explain(
+            Error::Malformed(_) | Error::LookalikeHeader => explain(
                 "This request cannot be understood",
                 "The address or a header of the request is not in the form that the web agreed on.",
                 "Check the address, or go to the first page.",
@@ -178,6 +195,7 @@ impl Error {
                 "Log in, then do it again.",
                 true,
             ),
+            Error::NotARoute => explain("There is nothing here", "No page has this address.", "Go to the first page.", false),
             Error::UnknownProvider => {
                 explain("There is no such login", "The link names a way to log in that this application does not have.", AGAIN, true)
             }
@@ -214,7 +232,7 @@ impl Error {
                 OPERATOR,
                 false,
             ),
-            Error::NotLoaded => {
+            Error::NotLoaded | Error::Question(_) | Error::RouteAsked | Error::EditNotCarried => {
                 explain("The login is not set up", "This application's login has no working configuration.", OPERATOR, false)
             }
         }

@@ -1,5 +1,6 @@
 //! The filter: one request in, one decision out, with a question to the network in between when it cannot be helped.
 
+use crate::authz::{Asked, Authz};
 use crate::config::Config;
 use crate::entropy::{self, Entropy};
 use crate::error::Error;
@@ -118,22 +119,59 @@ impl Filter {
         entropy: &mut dyn Entropy,
     ) -> Step {
         let mut context = Context { config: &self.config, cache, now, entropy };
+        match &self.config.authz {
+            None => self.decide(head, body, &mut context),
+            Some(authz) => self.serve_proxy(authz, head, body, &mut context),
+        }
+    }
+
+    /// Another proxy asks, or sends a request for a route of ours ([`crate::authz`]).
+    fn serve_proxy(&self, authz: &Authz, head: &RequestHead, body: Option<&[u8]>, context: &mut Context<'_>) -> Step {
+        let original = match authz.read(head, &self.config.public) {
+            Ok(Asked::About(original)) => original,
+            Ok(Asked::Directly(request)) => {
+                return match self.decide(&request, body, context) {
+                    Step::Done(Decision { outcome: Outcome::Forward(_), .. }) => self.refuse(Error::NotARoute, &request, context),
+                    step => step,
+                };
+            }
+            Err(error) => return self.refuse(error, head, context),
+        };
+        let path = original.path_with_query.split('?').next().unwrap_or_default();
+        let answer = match Route::of(path, &self.config.public) {
+            Route::Application => match self.decide(&original, None, context) {
+                Step::Done(decision) => authz.answer(decision, &original, &self.config),
+                Step::Fetch(..) => Err(Error::RouteAsked),
+            },
+            _ => Err(Error::RouteAsked),
+        };
+        match answer {
+            Ok(decision) => Step::Done(decision),
+            Err(error) => match self.refuse(error, &original, context) {
+                Step::Done(decision) => Step::Done(authz.refuse(decision)),
+                step => step,
+            },
+        }
+    }
+
+    fn refuse(&self, error: Error, head: &RequestHead, context: &mut Context<'_>) -> Step {
+        conclude(Err(error), Visit::unreadable(head, &self.config), context)
+    }
+
+    fn decide(&self, head: &RequestHead, body: Option<&[u8]>, context: &mut Context<'_>) -> Step {
         let request = match Request::parse(head) {
             Ok(request) => request,
-            Err(malformed) => {
-                let visit = Visit::unreadable(head, &self.config);
-                return conclude(Err(malformed.into()), visit, &mut context);
-            }
+            Err(malformed) => return self.refuse(malformed.into(), head, context),
         };
         let mut visit = Visit::new(&request, &self.config);
         let progress = match Route::of(request.path, &self.config.public) {
-            Route::Login => flow::login::begin(&request, &mut visit, &mut context),
-            Route::Callback => flow::callback::begin(&request, body, &mut visit, &mut context),
-            Route::Logout => flow::logout::begin(&request, &mut visit, &mut context),
-            Route::User => flow::user::answer(&request, &visit, &context),
-            Route::Application => flow::application::begin(&request, &mut visit, &mut context),
+            Route::Login => flow::login::begin(&request, &mut visit, context),
+            Route::Callback => flow::callback::begin(&request, body, &mut visit, context),
+            Route::Logout => flow::logout::begin(&request, &mut visit, context),
+            Route::User => flow::user::answer(&request, &visit, context),
+            Route::Application => flow::application::begin(&request, &mut visit, context),
         };
-        conclude(progress, visit, &mut context)
+        conclude(progress, visit, context)
     }
 }
 

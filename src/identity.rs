@@ -16,7 +16,7 @@
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::config::Config;
+use crate::config::{Config, IdentityHeaders};
 use crate::http::{Header, Request};
 use crate::secret::Secret;
 use crate::session::{CookieJar, Session};
@@ -65,6 +65,12 @@ pub fn edits(request: &Request<'_>, jar: &CookieJar, session: Option<&Session>, 
     edits
 }
 
+/// Every header that may carry the identity.
+pub(crate) fn header_names(config: &Config) -> Vec<&str> {
+    let IdentityHeaders { from_claims, refused, .. } = &config.identity;
+    OWN.into_iter().chain(from_claims.iter().map(|(_, header)| header.as_str())).chain(refused.iter().map(String::as_str)).collect()
+}
+
 /// Names that a claim must not be written into: they steer the connection or our own work.
 pub(crate) fn is_reserved(name: &str) -> bool {
     const RESERVED: [&str; 20] = [
@@ -93,7 +99,8 @@ pub(crate) fn is_reserved(name: &str) -> bool {
         || ["sec-", "proxy-"].iter().any(|prefix| name.to_ascii_lowercase().starts_with(prefix))
 }
 
-fn is_identity_header(name: &str, config: &Config) -> bool {
+/// Whether a server could take `name` for one of them.
+pub(crate) fn is_identity_header(name: &str, config: &Config) -> bool {
     let identity = &config.identity;
     OWN.iter().any(|own| folds_to(name, own))
         || identity.from_claims.iter().any(|(_, header)| folds_to(name, header))

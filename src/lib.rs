@@ -40,6 +40,7 @@
 //! }
 //! ```
 
+pub mod authz;
 pub mod config;
 pub mod entropy;
 pub mod error;

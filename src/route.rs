@@ -15,6 +15,8 @@ pub(crate) enum Route {
 pub(crate) const LOGIN: &str = "/auth/login";
 pub(crate) const LOGOUT: &str = "/auth/logout";
 pub(crate) const USER: &str = "/auth/user";
+/// Where other proxies ask ([`crate::authz`]); the application's in any other mode.
+pub(crate) const CHECK: &str = "/auth/check";
 
 impl Route {
     pub(crate) fn of(path: &str, public: &PublicOrigin) -> Self {

@@ -3,6 +3,7 @@
 //! [`Config::parse`] is the only way to make a [`Config`], and finds every fault in one go. A value of that type is
 //! usable: secrets are strong, URLs are URLs, nothing is left to be discovered at the first login.
 
+mod authz;
 mod fault;
 mod issuer;
 mod origin;
@@ -23,6 +24,7 @@ pub use origin::PublicOrigin;
 pub(crate) use origin::is_confidential;
 pub use provider::{ClientAuthentication, Provider, Requirements};
 
+use crate::authz::Authz;
 use crate::secret::Secret;
 use crate::session::{CookieNames, KeyRing};
 use crate::streamlit::StreamlitApp;
@@ -111,6 +113,8 @@ pub struct Config {
     pub streamlit: Option<StreamlitApp>,
     /// Where a logout ends; `None` for our own page that says so.
     pub after_logout: Option<crate::return_to::ReturnTo>,
+    /// Answers another proxy instead of being one; `None`: requests go on to the application.
+    pub authz: Option<Authz>,
     pub upstream: Option<String>,
     pub listen: Option<String>,
     pub warnings: Vec<Fault>,
@@ -214,6 +218,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let identity = IdentityHeaders { refused: preset.refused_headers, ..read_identity(&vestibule.section("identity")) };
     let after_logout = vestibule.string("after_logout");
     let upstream = read_url(&vestibule, "upstream");
+    let authz = authz::read(&vestibule, upstream.is_some());
     let listen = read_listen(&vestibule);
     vestibule.finish_strict();
 
@@ -248,6 +253,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         identity,
         expose_tokens,
         after_logout,
+        authz,
         upstream,
         listen,
         warnings: vec![],

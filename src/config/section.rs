@@ -73,6 +73,11 @@ impl<'a> Section<'a> {
         self.table.is_some()
     }
 
+    /// Whether a key is there, whatever it holds.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(name))
+    }
+
     /// Where the table itself stands.
     pub(super) fn at(&self) -> Option<usize> {
         self.at

@@ -293,3 +293,33 @@ fn a_redirect_uri_that_is_sent_otherwise_than_written_is_said() {
     let warning = config.warnings.iter().find(|warning| warning.key == "auth.redirect_uri").expect("a warning");
     assert!(warning.problem.contains("https://app.example/oauth2callback"), "{}", warning.problem);
 }
+
+#[test]
+fn the_service_for_other_proxies_is_configured_whole() {
+    let authz = |keys: &str, section: &str| faults(&with(&format!("[vestibule]\n{keys}\n{section}")));
+    let key = |key: &str| key.to_owned();
+    for (keys, section, line, fault) in [
+        ("mode = \"authz\"", "", 7, "vestibule.authz.proxy"),
+        ("mode = \"authz\"", "[vestibule.authz]", 9, "vestibule.authz.proxy"),
+        ("mode = \"authz\"", "[vestibule.authz]\nproxy = \"apache\"", 10, "vestibule.authz.proxy"),
+        ("mode = \"authz\"", "[vestibule.authz]\nproxy = \"caddy\"\nproxies = []", 11, "vestibule.authz.proxies"),
+        ("mode = \"authz\"", "[vestibule.authz]\nproxy = \"caddy\"\ntrusted_proxies = []", 9, "vestibule.authz.trusted_proxies"),
+        (
+            "mode = \"authz\"",
+            "[vestibule.authz]\nproxy = \"caddy\"\ntrusted_proxies = [\"localhost\"]",
+            11,
+            "vestibule.authz.trusted_proxies",
+        ),
+        ("mode = \"authz\"\nupstream = \"http://127.0.0.1:80\"", "[vestibule.authz]\nproxy = \"caddy\"", 7, "vestibule.upstream"),
+        ("mode = \"authz\"\napp = \"streamlit\"", "[vestibule.authz]\nproxy = \"caddy\"", 7, "vestibule.app"),
+        ("mode = \"other\"", "", 8, "vestibule.mode"),
+        ("login = \"required\"", "[vestibule.authz]\nproxy = \"caddy\"", 9, "vestibule.authz"),
+    ] {
+        assert_eq!(authz(keys, section), [(line, key(fault))], "{keys} {section}");
+    }
+    let good =
+        parse(&with("[vestibule]\nmode = \"authz\"\n[vestibule.authz]\nproxy = \"envoy\"\ntrusted_proxies = \"10.0.0.0/8\"\n")).unwrap();
+    let trusted = good.authz.unwrap().trusted_proxies;
+    assert!(trusted.contains("10.1.2.3".parse().unwrap()) && !trusted.contains("127.0.0.1".parse().unwrap()));
+    assert!(parse(&with("[vestibule]\nmode = \"proxy\"\n")).unwrap().authz.is_none());
+}

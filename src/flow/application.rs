@@ -111,8 +111,9 @@ fn not_logged_in(request: &Request<'_>, visit: &mut Visit, context: &mut Context
         // A form cannot be sent to the provider and back, so nothing pretends that it was.
         return Err(Error::LoginRequired);
     }
-    if !config.public.has_authority(request.authority) {
-        // The login's cookies belong to the public origin: start there, or the callback will not find them.
+    // The login's cookies belong to the public origin: start there, or the callback will not find them. And the answer to
+    // a proxy's question waits for nobody.
+    if config.authz.is_some() || !config.public.has_authority(request.authority) {
         let here = pages::login_url(config, None, visit.return_to.as_ref());
         let location = format!("{}{here}", config.public.origin());
         return Ok(Progress::Done(Outcome::Respond(Response::redirect(&location, request.method))));

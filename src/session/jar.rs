@@ -70,6 +70,14 @@ impl CookieNames {
     }
 }
 
+impl CookieNames {
+    /// The cookies that a session can have.
+    pub fn of_session(&self) -> impl Iterator<Item = String> {
+        let further = (1..MAX_CHUNKS).map(|index| format!("{}_{index}", self.session));
+        std::iter::once(self.session.clone()).chain(further)
+    }
+}
+
 /// The cookies of one request.
 pub struct CookieJar {
     names: Arc<CookieNames>,

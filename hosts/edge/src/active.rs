@@ -1,8 +1,10 @@
-//! What a request is served with: the decider, the application and the public address, replaced as one.
+//! What a request is served with: the decider, what it is for and the public address, replaced as one.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+
+use vestibule::authz::TrustedProxies;
 
 use crate::decider::Decider;
 use crate::upstream::Upstream;
@@ -10,11 +12,19 @@ use crate::upstream::Upstream;
 /// Everything that a reload of the configuration replaces. A request is decided on by the one it started with.
 pub struct Active {
     pub decider: Box<dyn Decider>,
-    pub upstream: Arc<Upstream>,
+    pub service: Service,
     /// Origin of `redirect_uri`, `https://app.example.com` for example.
     pub public_origin: Arc<str>,
     /// What to ask the application for when the filter goes by its `Server`; `None` when it does not.
     pub application_probe: Option<Arc<str>>,
+}
+
+/// What becomes of requests.
+pub enum Service {
+    /// They go on to this application.
+    Proxy(Arc<Upstream>),
+    /// They are answered, when they come from one of these proxies.
+    Authz(TrustedProxies),
 }
 
 /// The [`Active`] of this moment; readers never wait for a reload.

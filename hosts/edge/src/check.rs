@@ -22,6 +22,10 @@ pub async fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
                 eprintln!("{warning}");
             }
             println!("{}: in order, for {}", arguments.config.display(), summary.public_origin);
+            if let Some(authorization) = &summary.authorization {
+                println!("request headers that the proxy takes from an answer: Cookie, {}", authorization.identity_headers.join(", "));
+                println!("cookies that an answer may set: {}", authorization.session_cookies.join(", "));
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {

@@ -1,5 +1,6 @@
 //! The proxy: what happens to one request between the peer and the application.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,10 +15,11 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::timeout;
+use vestibule::authz::TrustedProxies;
 use vestibule::pages::{self, HostFailure};
 use vestibule_wasmtime::{Decision, Forward, Outcome, RequestHead, Response};
 
-use crate::active::{Active, Current};
+use crate::active::{Active, Current, Service};
 use crate::connection;
 use crate::decider::Undecided;
 use crate::failure::{self, Answer};
@@ -111,15 +113,21 @@ impl Edge {
     /// Asks for the decision, with the body where the filter needs it.
     async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Decided> {
         let active = self.current.load_full();
-        let onward = |forward| {
-            let (upstream, public_origin) = (active.upstream.clone(), active.public_origin.clone());
-            Decided::Forward(Onward { forward, upstream, public_origin, notes_server: active.application_probe.is_some() })
+        if let Service::Authz(trusted) = &active.service {
+            check_peer(peer(session), trusted)?;
+        }
+        let onward = |forward| match &active.service {
+            Service::Proxy(upstream) => {
+                let (upstream, public_origin) = (upstream.clone(), active.public_origin.clone());
+                Ok(Decided::Forward(Onward { forward, upstream, public_origin, notes_server: active.application_probe.is_some() }))
+            }
+            Service::Authz(_) => Err(failure::error(HostFailure::Filter, "the filter forwards, and there is no application")),
         };
         let authority = into_origin_form(session.req_header_mut())?;
         let server = application_server(&active, session.req_header()).await;
         let head = request_head(session.req_header(), authority.clone(), server.clone())?;
         let limit = match self.ask(&active, head, None, exchange).await? {
-            Outcome::Forward(forward) => return Ok(onward(forward)),
+            Outcome::Forward(forward) => return onward(forward),
             Outcome::Respond(response) => return Ok(Decided::Respond(response)),
             Outcome::NeedBody(limit) => limit as usize,
         };
@@ -134,7 +142,7 @@ impl Edge {
             Outcome::Forward(_) if body_bytes > REPLAYED_BODY_BYTES => {
                 Err(failure::error(HostFailure::BodyTooLarge, "a body this long cannot be forwarded after the decision"))
             }
-            Outcome::Forward(forward) => Ok(onward(forward)),
+            Outcome::Forward(forward) => onward(forward),
             Outcome::Respond(response) => Ok(Decided::Respond(response)),
             Outcome::NeedBody(_) => Err(failure::error(HostFailure::Filter, "the filter asks for the body that it has")),
         }
@@ -165,8 +173,7 @@ impl Edge {
     }
 
     fn arrival<'a>(&self, session: &Session, onward: &'a Onward) -> Arrival<'a> {
-        let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
-        Arrival { peer, tls: self.tls, public_origin: &onward.public_origin }
+        Arrival { peer: peer(session), tls: self.tls, public_origin: &onward.public_origin }
     }
 }
 
@@ -178,8 +185,27 @@ enum Decided {
 
 /// What the application says that it is, for a request to upgrade and a filter that goes by it.
 async fn application_server(active: &Active, request: &RequestHeader) -> Option<String> {
+    let Service::Proxy(upstream) = &active.service else { return None };
     let path = active.application_probe.as_deref().filter(|_| request.headers.contains_key(UPGRADE))?;
-    active.upstream.server.find_out(&active.upstream, path, request.headers.get(HOST)).await
+    upstream.server.find_out(upstream, path, request.headers.get(HOST)).await
+}
+
+fn peer(session: &Session) -> Option<IpAddr> {
+    session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip())
+}
+
+/// Questions of strangers are not even read. A peer that cannot be told is one.
+fn check_peer(peer: Option<IpAddr>, trusted: &TrustedProxies) -> Result<()> {
+    if peer.is_some_and(|peer| trusted.contains(peer)) {
+        return Ok(());
+    }
+    let address = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
+    tracing::warn!(
+        code = "authz.peer_refused",
+        peer = address,
+        "a peer that may not ask; if it is the proxy, add its address to vestibule.authz.trusted_proxies"
+    );
+    Err(Error::explain(ErrorType::HTTPStatus(403), "the peer is none of the trusted proxies").into_down())
 }
 
 /// The whole body, of at most `limit` bytes.

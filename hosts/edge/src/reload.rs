@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use tokio::signal::unix::{SignalKind, signal};
-use vestibule_wasmtime::{ConfigurationFile, Filter, FilterComponent, FilterOptions};
+use vestibule::authz::TrustedProxies;
+use vestibule_wasmtime::{ConfigurationFile, Filter, FilterComponent, FilterOptions, Summary};
 
-use crate::active::{Active, Current};
+use crate::active::{Active, Current, Service};
 use crate::upstream::Upstream;
 
 /// How often the file is looked at. Polling also works where a file is replaced through a link, as in Kubernetes.
@@ -46,13 +47,8 @@ impl Source {
         for warning in &summary.warnings {
             tracing::warn!(code = "configuration.warning", "{warning}");
         }
-        let upstream = self
-            .upstream
-            .as_deref()
-            .or(summary.upstream.as_deref())
-            .context("no application is named; give --upstream http://127.0.0.1:8080, or write `upstream` under [vestibule]")?;
         Ok(Active {
-            upstream: Arc::new(Upstream::parse(upstream, self.upstream_timeout)?),
+            service: self.service(summary)?,
             public_origin: summary.public_origin.as_str().into(),
             application_probe: summary.application_probe.as_deref().map(Arc::from),
             decider: Box::new(filter),
@@ -74,6 +70,20 @@ impl Source {
         let mut hasher = DefaultHasher::new();
         content.hash(&mut hasher);
         Some(hasher.finish())
+    }
+
+    fn service(&self, summary: &Summary) -> anyhow::Result<Service> {
+        if let Some(authorization) = &summary.authorization {
+            ensure!(self.upstream.is_none(), "--upstream has no effect with mode = \"authz\": name the application in the proxy that asks");
+            let trusted = TrustedProxies::parse(authorization.trusted_proxies.iter().map(String::as_str));
+            return Ok(Service::Authz(trusted.context("host and component are not of one release")?));
+        }
+        let upstream = self
+            .upstream
+            .as_deref()
+            .or(summary.upstream.as_deref())
+            .context("no application is named; give --upstream http://127.0.0.1:8080, or write `upstream` under [vestibule]")?;
+        Ok(Service::Proxy(Arc::new(Upstream::parse(upstream, self.upstream_timeout)?)))
     }
 
     async fn filter(&self, port: u16) -> anyhow::Result<Filter> {

@@ -19,5 +19,5 @@ wasmtime::component::bindgen!({
 });
 
 pub use vestibule::filter::types::{
-    Configuration, Decision, Event, Fault, Forward, Level, Outcome, Reference, RequestHead, Resolved, Response, Summary,
+    Authorization, Configuration, Decision, Event, Fault, Forward, Level, Outcome, Reference, RequestHead, Resolved, Response, Summary,
 };

@@ -47,7 +47,9 @@ mod pool;
 mod precompiled;
 mod runtime;
 
-pub use bindings::{Configuration, Decision, Event, Fault, Forward, Level, Outcome, Reference, RequestHead, Resolved, Response, Summary};
+pub use bindings::{
+    Authorization, Configuration, Decision, Event, Fault, Forward, Level, Outcome, Reference, RequestHead, Resolved, Response, Summary,
+};
 pub use component::{ComponentError, FilterComponent};
 pub use configuration_file::{ConfigurationError, ConfigurationFile};
 pub use event_log::log;

@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "what the modules of this one program share has no outside to be hidden from")]
 
 mod application;
+mod authz;
 mod browser;
 mod failing_filter;
 mod forwarding;

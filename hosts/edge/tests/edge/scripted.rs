@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use pingora::listeners::tls::Acceptor;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use vestibule_edge::active::{Active, Current};
+use vestibule_edge::active::{Active, Current, Service};
 use vestibule_edge::decider::{Decider, Undecided};
 use vestibule_edge::listener::Listener;
 use vestibule_edge::proxy::{Edge, Patience};
@@ -137,5 +137,6 @@ impl ScriptedEdge {
 
 fn active(decider: Box<dyn Decider>, upstream: &str, timeout: Duration) -> Active {
     let upstream = Arc::new(Upstream::parse(upstream, timeout).expect("an address"));
-    Active { decider, upstream, public_origin: "http://localhost:8501".into(), application_probe: None }
+    let public_origin = "http://localhost:8501".into();
+    Active { decider, service: Service::Proxy(upstream), public_origin, application_probe: None }
 }

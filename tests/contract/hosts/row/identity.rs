@@ -1,6 +1,6 @@
 //! Who the application is told the user is.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use reqwest::Method;
 
 use super::{expect, expect_status, logged_in};
@@ -21,7 +21,8 @@ const IDENTITY: [&str; 6] = [
 const SPOOFED: &str = "mallory";
 
 pub(super) async fn claims_of_the_client_do_not_arrive(site: &Site) -> Result<()> {
-    let claims: Vec<_> = IDENTITY.iter().map(|name| (*name, SPOOFED)).collect();
+    // Each twice: a host that replaces the first line only would pass the second.
+    let claims: Vec<_> = IDENTITY.iter().chain(&IDENTITY).map(|name| (*name, SPOOFED)).collect();
     let (stranger, alice) = (Browser::new()?, logged_in_where_optional(site, "alice").await?);
     for (browser, user) in [(stranger, vec![]), (alice, vec!["alice"])] {
         for method in [Method::GET, Method::POST, Method::OPTIONS] {
@@ -59,6 +60,33 @@ pub(super) async fn connection_takes_no_identity_away(site: &Site) -> Result<()>
     expect("the user", echo.values("x-forwarded-user"), vec!["alice"])?;
     expect("the address", echo.values("x-forwarded-email"), vec!["alice@example.com"])?;
     expect("`Connection`", echo.values("connection").iter().filter(|value| value.contains("forwarded")).count(), 0)
+}
+
+/// What a proxy says of a request to the service that it asks, said by the client instead.
+pub(super) async fn the_client_has_no_say_in_what_is_asked(site: &Site) -> Result<()> {
+    let deep = site.url("/reports?x=1")?;
+    let said = [
+        ("x-forwarded-method", "OPTIONS"),
+        ("x-forwarded-uri", "/other"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "ftp"),
+        ("x-original-method", "OPTIONS"),
+        ("x-original-uri", "/other"),
+        ("x-original-url", "http://evil.example/other"),
+        ("x-envoy-original-path", "/other"),
+        ("x-envoy-auth-headers-to-remove", "x-forwarded-user"),
+    ];
+    let browser = Browser::new()?;
+    let asked = browser.navigate(Method::GET, &deep, &said, None).await?;
+    expect_status(&asked, 302)?;
+    let login = asked.location.context("a redirect leads somewhere")?;
+    let page = browser.log_in(&login, "alice").await?;
+    expect("the page", &page.url, &deep)?;
+    let page = browser.navigate(Method::GET, &deep, &said, None).await?;
+    expect_status(&page, 200)?;
+    let echo = Echo::parse(&page.body)?;
+    expect("the request", (echo.method(), echo.target()), ("GET", "/reports?x=1"))?;
+    expect("the user", echo.values("x-forwarded-user"), vec!["alice"])
 }
 
 /// Otherwise a script in the page could read what is for the application only.

@@ -51,6 +51,7 @@ pub fn all() -> Vec<Row> {
         "identity headers of the client do not arrive", Optional: identity::claims_of_the_client_do_not_arrive;
         "nor do names that servers take for them", Optional: identity::lookalikes_do_not_arrive;
         CONNECTION, Required: identity::connection_takes_no_identity_away;
+        "the client has no say in what a proxy asks", Required: identity::the_client_has_no_say_in_what_is_asked;
         "the proxy's question is not for browsers", Required: identity::the_check_tells_browsers_nothing;
         "Vestibule's cookies do not arrive, others do", Required: session::only_other_cookies_arrive;
         "a changed cookie is no session", Required: session::a_changed_cookie_is_no_session;

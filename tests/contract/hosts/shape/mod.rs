@@ -1,5 +1,6 @@
 //! The hosts, each a file.
 
+mod beside;
 mod library;
 mod process;
 mod serve;
@@ -51,7 +52,7 @@ pub fn always() -> Vec<Box<dyn Shape>> {
 
 /// Those whose servers `make test-hosts` installs.
 fn installed() -> Vec<Box<dyn Shape>> {
-    vec![]
+    vec![Box::new(beside::ENVOY), Box::new(beside::TRAEFIK), Box::new(beside::CADDY), Box::new(beside::NGINX)]
 }
 
 /// What runs of a shape. Dropping it stops it.

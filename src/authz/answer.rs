@@ -1,0 +1,141 @@
+//! From a decision to what the proxy gets.
+
+use super::{Authz, Proxy};
+use crate::config::Config;
+use crate::error::Error;
+use crate::filter::{Decision, Forward, Outcome};
+use crate::http::{Header, RequestHead, Response};
+use crate::identity;
+
+/// What Envoy removes from the request before it goes on: a list of names (`ext_authz` over HTTP).
+const ENVOY_REMOVES: &str = "X-Envoy-Auth-Headers-To-Remove";
+
+/// nginx hands on the first `Set-Cookie` of an answer at most, so each gets a name of its own: this with a number, from 1.
+const NUMBERED_SET_COOKIE: &str = "X-Vestibule-Set-Cookie";
+
+impl Authz {
+    /// The answer to a question about `original`.
+    ///
+    /// # Errors
+    /// What must be said instead: the proxy cannot do what was decided.
+    pub(crate) fn answer(&self, mut decision: Decision, original: &RequestHead, config: &Config) -> Result<Decision, Error> {
+        match decision.outcome {
+            Outcome::Forward(forward) => {
+                decision.outcome = Outcome::Respond(self.allow(forward, original, config)?);
+                Ok(decision)
+            }
+            // To a proxy this would be a pass; and no question comes with a body.
+            Outcome::Respond(Response { status: 200..=299, .. }) | Outcome::NeedBody(_) => Err(Error::RouteAsked),
+            Outcome::Respond(_) => Ok(self.refuse(decision)),
+        }
+    }
+
+    /// A refusal, as this proxy can hand it on.
+    pub(crate) fn refuse(&self, mut decision: Decision) -> Decision {
+        if self.proxy == Proxy::Nginx {
+            // It sends the request itself after this, and the refusal, with its page and its events, is the answer to that.
+            let response = Response { status: 401, ..Response::default() }.with("cache-control", "no-store");
+            decision.outcome = Outcome::Respond(response);
+            decision.events.clear();
+        }
+        decision
+    }
+
+    fn allow(&self, forward: Forward, original: &RequestHead, config: &Config) -> Result<Response, Error> {
+        let Forward { remove_headers, set_headers, response_headers, .. } = forward;
+        let ours = identity::header_names(config);
+        let is_known = |name: &str| is(name, "cookie") || ours.iter().any(|known| is(name, known));
+        if !set_headers.iter().all(|(name, _)| is_known(name)) {
+            return Err(Error::EditNotCarried);
+        }
+        if self.proxy != Proxy::Envoy
+            && let Some(name) = remove_headers.iter().find(|name| !is_known(name))
+        {
+            return Err(if identity::is_identity_header(name, config) { Error::LookalikeHeader } else { Error::EditNotCarried });
+        }
+        let (cookies, mut headers): (Vec<_>, Vec<_>) = set_headers.into_iter().partition(|(name, _)| is(name, "cookie"));
+        // The whole of it each time: an answer without it means that there is none.
+        let cookies = if remove_headers.iter().any(|name| is(name, "cookie")) { cookies } else { lines(original, "cookie") };
+        if !cookies.is_empty() {
+            let values: Vec<_> = cookies.into_iter().map(|(_, value)| value).collect();
+            headers.push(("Cookie".to_owned(), values.join(&b"; "[..])));
+        }
+        if self.proxy == Proxy::Envoy {
+            // It removes after it has set.
+            let is_set = |name: &str| headers.iter().any(|(set, _)| is(set, name));
+            let removed = ours.into_iter().chain(["Cookie"]).chain(remove_headers.iter().map(String::as_str));
+            let mut removed: Vec<_> = removed.filter(|name| !is_set(name)).map(str::to_ascii_lowercase).collect();
+            removed.sort();
+            removed.dedup();
+            headers.push((ENVOY_REMOVES.to_owned(), removed.join(",").into_bytes()));
+        }
+        if !response_headers.is_empty() {
+            headers.extend(self.for_the_browser(response_headers));
+        }
+        Ok(Response { status: 200, headers, body: vec![] })
+    }
+
+    /// What the proxy adds to the application's response: a session that was renewed, which no cache may store.
+    fn for_the_browser(&self, headers: Vec<Header>) -> Vec<Header> {
+        let mut number = 0;
+        let numbered = headers.into_iter().map(|(name, value)| {
+            if self.proxy == Proxy::Nginx && is(&name, "set-cookie") {
+                number += 1;
+                return (format!("{NUMBERED_SET_COOKIE}-{number}"), value);
+            }
+            (name, value)
+        });
+        numbered.chain([("Cache-Control".to_owned(), b"private, no-store".to_vec())]).collect()
+    }
+}
+
+fn is(name: &str, other: &str) -> bool {
+    name.eq_ignore_ascii_case(other)
+}
+
+fn lines(head: &RequestHead, name: &str) -> Vec<Header> {
+    head.headers.iter().filter(|(given, _)| is(given, name)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authz::TrustedProxies;
+    use crate::config::Source;
+
+    const TOML: &str = "[auth]\nredirect_uri = \"https://app.example/oauth2callback\"\nclient_id = \"a\"\nclient_secret = \"b\"\n\
+                        cookie_secret = \"0123456789abcdef0123456789abcdef\"\n\
+                        server_metadata_url = \"https://op.example/.well-known/openid-configuration\"\n\
+                        [vestibule.identity]\nheaders = { department = \"X-Department\" }\n";
+
+    fn answer(proxy: Proxy, outcome: Outcome) -> Result<Response, Error> {
+        let config = Config::parse(&Source::new("secrets.toml", TOML)).unwrap();
+        let authz = Authz { proxy, trusted_proxies: TrustedProxies::default() };
+        let decision = Decision { outcome, events: vec![] };
+        authz.answer(decision, &RequestHead::get("/", "app.example"), &config).map(|decision| match decision.outcome {
+            Outcome::Respond(response) => response,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    fn forward(remove: &[&str], set: &[&str]) -> Outcome {
+        Outcome::Forward(Forward {
+            remove_headers: remove.iter().map(|&name| name.to_owned()).collect(),
+            set_headers: set.iter().map(|&name| (name.to_owned(), b"x".to_vec())).collect(),
+            ..Forward::default()
+        })
+    }
+
+    #[test]
+    fn an_edit_that_the_proxy_would_not_make_is_no_pass() {
+        for proxy in [Proxy::Envoy, Proxy::Traefik, Proxy::Caddy, Proxy::Nginx] {
+            assert_eq!(answer(proxy, forward(&["x-department"], &["X-Department", "x-forwarded-USER"])).unwrap().status, 200);
+            assert_eq!(answer(proxy, forward(&[], &["X-Other"])).err(), Some(Error::EditNotCarried), "{proxy:?}");
+            let removal = answer(proxy, forward(&["x-other"], &[])).err();
+            assert_eq!(removal, (proxy != Proxy::Envoy).then_some(Error::EditNotCarried), "{proxy:?}");
+            assert_eq!(answer(proxy, Outcome::NeedBody(1)).err(), Some(Error::RouteAsked), "{proxy:?}");
+            let page = Outcome::Respond(Response { status: 200, ..Response::default() });
+            assert_eq!(answer(proxy, page).err(), Some(Error::RouteAsked), "{proxy:?}");
+        }
+    }
+}

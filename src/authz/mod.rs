@@ -1,0 +1,50 @@
+//! Answers for another proxy: it keeps the request, asks about it, and does what it is told (`mode = "authz"`).
+//!
+//! ```text
+//! browser ──► proxy ── question ──► Vestibule            GET /auth/check
+//!               │  ◄── 200 with identity headers to copy, or 302, 400, 401, 403 to pass on
+//!               └──► application
+//! ```
+//!
+//! 1. A question is read in the one form that the configured proxy has ([`Proxy`]), and becomes the request that it is
+//!    about. What is missing or there twice is no question: 400.
+//! 2. The decision is [`crate::filter::Filter`]'s, on that request. It never waits for a provider: who is to log in is
+//!    sent to `/auth/login`, so that a proxy's patience with questions may be short.
+//! 3. A decision to forward becomes 200, for this proxy's way to carry it out. Whatever else it is has another status:
+//!    to every proxy 2xx means "let it through".
+//! 4. Login, callback, logout and user are sent here by the proxy as they are, and never asked about. Nothing else is
+//!    served: there is no application behind this service.
+//!
+//! **Identity headers that the client sends.** A proxy sets or deletes headers that its configuration names. It cannot
+//! delete every spelling that a server could fold into such a name; so a request with another spelling is refused, but
+//! for Envoy, which deletes what the answer names.
+
+mod answer;
+mod peers;
+mod question;
+
+pub(crate) use question::Asked;
+
+pub use peers::{NotANetwork, TrustedProxies};
+
+/// Which proxy asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proxy {
+    /// `ext_authz` over HTTP: the request itself, without its body, its path behind `/auth/check`.
+    Envoy,
+    /// `forwardAuth`: `X-Forwarded-Method`, `X-Forwarded-Host`, `X-Forwarded-Uri`.
+    Traefik,
+    /// `forward_auth`, or what it stands for: as Traefik's.
+    Caddy,
+    /// `auth_request`: `X-Original-Method`, `X-Original-URI`, and `Host` passed on. It knows 200, 401 and 403 only, so
+    /// every refusal is 401; the configuration then sends the request itself here, for the answer in full.
+    Nginx,
+}
+
+/// The settings of `[vestibule.authz]`.
+#[derive(Clone, Debug)]
+pub struct Authz {
+    pub proxy: Proxy,
+    /// Who may ask. The host compares, for it knows its peers.
+    pub trusted_proxies: TrustedProxies,
+}

@@ -1,0 +1,211 @@
+//! From a proxy's question to the request that it is about.
+
+use super::{Authz, Proxy};
+use crate::config::PublicOrigin;
+use crate::error::Error;
+use crate::http::{Header, RequestHead};
+use crate::route;
+
+/// What a request to the service is.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// This request, which the proxy has sent here.
+    Directly(RequestHead),
+    /// A question, about this request.
+    About(RequestHead),
+}
+
+impl Asked {
+    fn directly(head: &RequestHead) -> Self {
+        Self::Directly(RequestHead { headers: upgrade_restored(head.headers.clone()), ..head.clone() })
+    }
+}
+
+/// The headers that a question is put in.
+#[derive(Clone, Copy)]
+struct Form {
+    method: &'static str,
+    target: &'static str,
+    /// `None`: `Host` is the original one.
+    host: Option<&'static str>,
+}
+
+const FORWARDED: Form = Form { method: "X-Forwarded-Method", target: "X-Forwarded-Uri", host: Some("X-Forwarded-Host") };
+const ORIGINAL: Form = Form { method: "X-Original-Method", target: "X-Original-URI", host: None };
+
+impl Authz {
+    /// Tells questions from requests, by the path.
+    ///
+    /// # Errors
+    /// [`Error::Question`] when a question is not in the form of the configured proxy.
+    pub(crate) fn read(&self, head: &RequestHead, public: &PublicOrigin) -> Result<Asked, Error> {
+        let check = public.route(route::CHECK);
+        let Some(rest) = head.path_with_query.strip_prefix(check.as_str()) else { return Ok(Asked::directly(head)) };
+        let form = match self.proxy {
+            Proxy::Envoy => return behind_prefix(head, rest),
+            Proxy::Traefik | Proxy::Caddy => FORWARDED,
+            Proxy::Nginx => ORIGINAL,
+        };
+        // The original query may stand behind it (Caddy): the form has it as well.
+        if rest.is_empty() || rest.starts_with('?') { form.read(head).map(Asked::About) } else { Ok(Asked::directly(head)) }
+    }
+}
+
+/// Envoy's way: the request itself, with a prefix before its path.
+fn behind_prefix(head: &RequestHead, rest: &str) -> Result<Asked, Error> {
+    match rest.bytes().next() {
+        Some(b'/') => {
+            let original = RequestHead { path_with_query: rest.to_owned(), ..head.clone() };
+            Ok(Asked::About(RequestHead { headers: upgrade_restored(original.headers.clone()), ..original }))
+        }
+        None | Some(b'?') => Err(Error::Question("the original path behind /auth/check")),
+        Some(_) => Ok(Asked::directly(head)),
+    }
+}
+
+impl Form {
+    fn read(self, head: &RequestHead) -> Result<RequestHead, Error> {
+        let method = only(head, self.method)?;
+        let path_with_query = only(head, self.target)?;
+        let host = only(head, self.host.unwrap_or("Host"))?;
+        let of_question = [Some(self.method), Some(self.target), self.host, Some("Host")];
+        let is_of_question = |name: &str| of_question.iter().flatten().any(|other| other.eq_ignore_ascii_case(name));
+        let headers = head.headers.iter().filter(|(name, _)| !is_of_question(name)).cloned();
+        let headers = [("host".to_owned(), host.into_bytes())].into_iter().chain(headers).collect();
+        let mut original = head.clone();
+        original.method = method;
+        original.path_with_query = path_with_query;
+        original.authority = None;
+        original.headers = upgrade_restored(headers);
+        Ok(original)
+    }
+}
+
+/// The value of a header that must be there once.
+fn only(head: &RequestHead, name: &'static str) -> Result<String, Error> {
+    let mut values = head.headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (Some(value), None) => String::from_utf8(value.clone()).map_err(|_| Error::Question(name)),
+        _ => Err(Error::Question(name)),
+    }
+}
+
+/// `Upgrade` ends at the proxy (RFC 9110 section 7.8), and the rules for WebSockets need it. What a browser sends along
+/// with it, and lets no page set, goes on: RFC 6455 section 4.1 asks for both.
+fn upgrade_restored(mut headers: Vec<Header>) -> Vec<Header> {
+    let has = |name: &str| headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+    if !has("upgrade") && (has("sec-websocket-key") || has("sec-websocket-version")) {
+        headers.push(("upgrade".to_owned(), b"websocket".to_vec()));
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authz::TrustedProxies;
+    use crate::config::{Config, Source};
+
+    fn read(proxy: Proxy, head: &RequestHead) -> Result<Asked, Error> {
+        let toml = "[auth]\nredirect_uri = \"https://app.example/base/oauth2callback\"\nclient_id = \"a\"\nclient_secret = \"b\"\n\
+                    cookie_secret = \"0123456789abcdef0123456789abcdef\"\n\
+                    server_metadata_url = \"https://op.example/.well-known/openid-configuration\"\n";
+        let config = Config::parse(&Source::new("secrets.toml", toml)).unwrap();
+        Authz { proxy, trusted_proxies: TrustedProxies::default() }.read(head, &config.public)
+    }
+
+    fn about(proxy: Proxy, head: &RequestHead) -> RequestHead {
+        match read(proxy, head) {
+            Ok(Asked::About(original)) => original,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn values<'a>(head: &'a RequestHead, name: &str) -> Vec<&'a str> {
+        let lines = head.headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        lines.map(|(_, value)| std::str::from_utf8(value).unwrap()).collect()
+    }
+
+    fn forwarded() -> RequestHead {
+        RequestHead::get("/base/auth/check", "vestibule:8502")
+            .with("X-Forwarded-Method", "POST")
+            .with("X-Forwarded-Uri", "/reports?x=%2F")
+            .with("X-Forwarded-Host", "app.example")
+            .with("cookie", "a=1")
+    }
+
+    fn original() -> RequestHead {
+        RequestHead::get("/base/auth/check", "app.example").with("X-Original-Method", "POST").with("X-Original-URI", "/reports?x=%2F")
+    }
+
+    #[test]
+    fn each_proxys_form_is_the_request_that_it_is_about() {
+        let envoy = RequestHead { method: "POST".into(), ..RequestHead::get("/base/auth/check/reports?x=%2F", "app.example") };
+        let of_caddy = RequestHead { path_with_query: "/base/auth/check?x=%2F".into(), ..forwarded() };
+        for (proxy, head) in [(Proxy::Envoy, envoy), (Proxy::Traefik, forwarded()), (Proxy::Caddy, of_caddy), (Proxy::Nginx, original())] {
+            let request = about(proxy, &head);
+            assert_eq!((request.method.as_str(), request.path_with_query.as_str()), ("POST", "/reports?x=%2F"), "{proxy:?}");
+            assert_eq!(values(&request, "host"), ["app.example"], "{proxy:?}");
+            for name in ["x-forwarded-method", "x-forwarded-uri", "x-forwarded-host", "x-original-method", "x-original-uri"] {
+                assert!(values(&request, name).is_empty(), "{name} of {proxy:?}");
+            }
+        }
+        assert_eq!(values(&about(Proxy::Traefik, &forwarded()), "cookie"), ["a=1"]);
+    }
+
+    #[test]
+    fn another_proxys_form_is_not_believed() {
+        let both = original().with("X-Forwarded-Method", "GET").with("X-Forwarded-Uri", "/public").with("X-Forwarded-Host", "evil");
+        let request = about(Proxy::Nginx, &both);
+        assert_eq!((request.path_with_query.as_str(), values(&request, "host")), ("/reports?x=%2F", vec!["app.example"]));
+        let envoy = RequestHead { path_with_query: "/base/auth/check/reports".into(), ..both };
+        let request = about(Proxy::Envoy, &envoy);
+        assert_eq!((request.method.as_str(), request.path_with_query.as_str()), ("GET", "/reports"));
+    }
+
+    #[test]
+    fn what_is_missing_or_there_twice_is_no_question() {
+        for (proxy, whole) in [(Proxy::Traefik, forwarded()), (Proxy::Caddy, forwarded()), (Proxy::Nginx, original())] {
+            let names: Vec<_> = whole.headers.iter().map(|(name, _)| name.clone()).filter(|name| name.starts_with("X-")).collect();
+            for name in names {
+                let without = |_: &RequestHead| {
+                    let headers = whole.headers.iter().filter(|(given, _)| *given != name).cloned().collect();
+                    RequestHead { headers, ..whole.clone() }
+                };
+                let bytes = RequestHead { headers: [without(&whole).headers, vec![(name.clone(), vec![0xff])]].concat(), ..whole.clone() };
+                for head in [without(&whole), whole.clone().with(&name.to_lowercase(), "/other"), bytes] {
+                    match read(proxy, &head) {
+                        Err(Error::Question(missing)) => assert_eq!(missing, name, "{proxy:?}"),
+                        other => panic!("{proxy:?} without {name}: {other:?}"),
+                    }
+                }
+            }
+        }
+        for path in ["/base/auth/check", "/base/auth/check?x=1"] {
+            let asked = read(Proxy::Envoy, &RequestHead::get(path, "app.example"));
+            assert!(matches!(asked, Err(Error::Question("the original path behind /auth/check"))), "{path}: {asked:?}");
+        }
+    }
+
+    #[test]
+    fn other_paths_are_requests() {
+        for proxy in [Proxy::Envoy, Proxy::Traefik, Proxy::Caddy, Proxy::Nginx] {
+            for path in ["/", "/auth/check", "/base/auth/login", "/base/auth/checks", "/base/auth/check%2f"] {
+                let asked = read(proxy, &RequestHead { path_with_query: path.into(), ..forwarded() });
+                assert!(matches!(asked, Ok(Asked::Directly(_))), "{path} of {proxy:?}: {asked:?}");
+            }
+        }
+        let asked = read(Proxy::Traefik, &RequestHead { path_with_query: "/base/auth/check/x".into(), ..forwarded() });
+        assert!(matches!(asked, Ok(Asked::Directly(_))), "{asked:?}");
+    }
+
+    #[test]
+    fn a_websocket_is_known_by_what_goes_on() {
+        assert!(values(&about(Proxy::Nginx, &original()), "upgrade").is_empty());
+        for name in ["Sec-WebSocket-Key", "sec-websocket-version"] {
+            assert_eq!(values(&about(Proxy::Nginx, &original().with(name, "13")), "upgrade"), ["websocket"], "{name}");
+        }
+        let kept = original().with("Upgrade", "h2c").with("sec-websocket-key", "x");
+        assert_eq!(values(&about(Proxy::Nginx, &kept), "upgrade"), ["h2c"]);
+    }
+}

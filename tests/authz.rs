@@ -1,0 +1,223 @@
+//! Other proxies ask about requests: what they are answered, and what they are not told.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
+
+mod rig;
+
+use rig::{Browser, CONFIG, HOST, Rig};
+use vestibule::filter::Outcome;
+use vestibule::http::{RequestHead, Response};
+
+const PROXIES: [&str; 4] = ["envoy", "traefik", "caddy", "nginx"];
+
+fn config(proxy: &str) -> String {
+    format!("{CONFIG}[vestibule]\nmode = \"authz\"\n[vestibule.authz]\nproxy = \"{proxy}\"\n")
+}
+
+/// The question that `proxy` asks about a request.
+fn question(proxy: &str, original: &RequestHead) -> RequestHead {
+    let RequestHead { method, path_with_query, headers, .. } = original.clone();
+    match proxy {
+        "envoy" => RequestHead { path_with_query: format!("/auth/check{path_with_query}"), ..original.clone() },
+        "nginx" => {
+            let head = RequestHead { headers, ..RequestHead::get("/auth/check", HOST) };
+            head.with("X-Original-Method", &method).with("X-Original-URI", &path_with_query)
+        }
+        _ => {
+            let (host, others): (Vec<_>, Vec<_>) = headers.into_iter().partition(|(name, _)| name == "host");
+            let mut head = RequestHead::get("/auth/check", "vestibule:8502");
+            head.headers.extend(others);
+            let host = String::from_utf8(host[0].1.clone()).unwrap();
+            head.with("X-Forwarded-Method", &method).with("X-Forwarded-Uri", &path_with_query).with("X-Forwarded-Host", &host)
+        }
+    }
+}
+
+fn ask(rig: &mut Rig, proxy: &str, original: &RequestHead) -> Response {
+    match rig.decide(&question(proxy, original), None).outcome {
+        Outcome::Respond(response) => response,
+        other => panic!("{proxy}: {other:?}"),
+    }
+}
+
+fn values<'a>(response: &'a Response, name: &str) -> Vec<&'a str> {
+    let lines = response.headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
+    lines.map(|(_, value)| std::str::from_utf8(value).unwrap()).collect()
+}
+
+/// Somebody who has logged in where the proxy sends the four routes here.
+fn logged_in(rig: &mut Rig) -> Browser {
+    let mut browser = Browser::default();
+    let back = browser.log_in(rig, "/auth/login", "alice");
+    assert_eq!(back.status, 302);
+    browser
+}
+
+#[test]
+fn who_is_logged_in_passes_with_their_identity() {
+    for proxy in PROXIES {
+        let mut rig = Rig::new(&config(proxy));
+        let mut browser = logged_in(&mut rig);
+        browser.cookies.insert("theme".into(), "dark".into());
+        let answer = ask(&mut rig, proxy, &browser.head("/reports?x=1"));
+        assert_eq!(answer.status, 200, "{proxy}");
+        assert_eq!(values(&answer, "X-Forwarded-User"), ["alice"], "{proxy}");
+        assert_eq!(values(&answer, "X-Forwarded-Groups"), ["staff,admins"], "{proxy}");
+        assert_eq!(values(&answer, "Cookie"), ["theme=dark"], "{proxy}: ours are not the application's");
+        assert!(values(&answer, "Set-Cookie").is_empty() && answer.body.is_empty(), "{proxy}");
+    }
+}
+
+#[test]
+fn the_cookies_that_remain_are_told_whole() {
+    for proxy in PROXIES {
+        let mut rig = Rig::new(&config(proxy).replace("mode", "login = \"optional\"\nmode"));
+        let stranger = Browser::default().head("/").with("cookie", "a=1; b=2").with("Cookie", "c=3");
+        assert_eq!(values(&ask(&mut rig, proxy, &stranger), "cookie"), ["a=1; b=2; c=3"], "{proxy}: as they came");
+        let without = Browser::default().head("/");
+        assert!(values(&ask(&mut rig, proxy, &without), "cookie").is_empty(), "{proxy}: there are none");
+    }
+}
+
+#[test]
+fn envoy_removes_what_it_does_not_set() {
+    let mut rig = Rig::new(&config("envoy").replace("mode", "login = \"optional\"\nmode"));
+    let asked = Browser::default().head("/").with("X_Forwarded_User", "mallory");
+    let removed = ask(&mut rig, "envoy", &asked);
+    assert_eq!(
+        values(&removed, "x-envoy-auth-headers-to-remove"),
+        ["cookie,x-forwarded-access-token,x-forwarded-email,x-forwarded-groups,x-forwarded-preferred-username,\
+             x-forwarded-provider,x-forwarded-user,x_forwarded_user"]
+    );
+    let browser = logged_in(&mut rig);
+    let answer = ask(&mut rig, "envoy", &browser.head("/"));
+    assert_eq!(values(&answer, "x-envoy-auth-headers-to-remove"), ["cookie,x-forwarded-access-token"]);
+}
+
+#[test]
+fn names_that_a_proxy_cannot_remove_are_refused() {
+    for (proxy, status) in [("traefik", 400), ("caddy", 400), ("nginx", 401)] {
+        for login in ["optional", "required"] {
+            let mut rig = Rig::new(&config(proxy).replace("mode", &format!("login = \"{login}\"\nmode")));
+            let browser = logged_in(&mut rig);
+            for name in ["X_Forwarded_User", "x-forwarded.email", "X!Forwarded-Groups"] {
+                let answer = ask(&mut rig, proxy, &browser.head("/").with(name, "mallory"));
+                assert_eq!(answer.status, status, "{name} by {proxy}");
+                assert!(values(&answer, "x-forwarded-user").is_empty(), "{name} by {proxy}");
+            }
+            let exact = ask(&mut rig, proxy, &browser.head("/").with("x-FORWARDED-user", "mallory"));
+            assert_eq!((exact.status, values(&exact, "x-forwarded-user")), (200, vec!["alice"]), "{proxy}");
+        }
+    }
+    let mut rig = Rig::new(&config("caddy"));
+    let browser = logged_in(&mut rig);
+    ask(&mut rig, "caddy", &browser.head("/").with("x_forwarded_user", "mallory"));
+    assert_eq!(rig.last_event(), "authz.lookalike_header");
+}
+
+#[test]
+fn a_question_is_answered_without_asking_the_provider() {
+    for proxy in PROXIES {
+        let mut rig = Rig::new(&config(proxy));
+        let answer = ask(&mut rig, proxy, &Browser::default().head("/reports?x=%2F&y"));
+        if proxy == "nginx" {
+            assert_eq!((answer.status, answer.header("location")), (401, None));
+            // What nginx does then: the request itself.
+            let full = Browser::default().visit(&mut rig, "/reports?x=%2F&y").response();
+            assert_eq!(full.header("location"), Some("https://app.example/auth/login?return_to=%2Freports%3Fx%3D%252F%26y"));
+        } else {
+            let login = "https://app.example/auth/login?return_to=%2Freports%3Fx%3D%252F%26y";
+            assert_eq!((answer.status, answer.header("location")), (302, Some(login)), "{proxy}");
+        }
+        assert!(rig.sent.is_empty(), "{proxy}: a proxy waits for no provider");
+    }
+}
+
+#[test]
+fn no_refusal_looks_like_a_pass() {
+    // With several providers the login begins with a page, status 200.
+    let two = CONFIG.replace("client_id", "[auth.a]\nclient_id")
+        + &CONFIG[CONFIG.find("client_id").unwrap()..].replace("client_id", "[auth.b]\nclient_id");
+    for proxy in PROXIES {
+        let toml = format!("{two}[vestibule]\nmode = \"authz\"\n[vestibule.authz]\nproxy = \"{proxy}\"\n");
+        let mut rig = Rig::new(&toml);
+        let page = Browser::default().head("/");
+        let script = RequestHead::get("/", HOST).with("accept", "application/json");
+        let ambiguous = Browser::default().head("/a/../b");
+        let form = RequestHead { method: "POST".into(), ..Browser::default().head("/") };
+        for (asked, status) in [(page, 302), (script, 401), (ambiguous, 400), (form, 401)] {
+            let answer = ask(&mut rig, proxy, &asked);
+            assert_eq!(answer.status, if proxy == "nginx" { 401 } else { status }, "{asked:?} of {proxy}");
+        }
+    }
+}
+
+#[test]
+fn our_own_routes_are_not_asked_about() {
+    for proxy in PROXIES {
+        let mut rig = Rig::new(&config(proxy));
+        let browser = logged_in(&mut rig);
+        for path in ["/auth/user", "/auth/login", "/auth/logout", "/oauth2callback?code=x&state=y"] {
+            let answer = ask(&mut rig, proxy, &browser.head(path));
+            assert_eq!(answer.status, if proxy == "nginx" { 401 } else { 500 }, "{path} of {proxy}");
+            assert!(values(&answer, "set-cookie").is_empty(), "{path} of {proxy}");
+        }
+        if proxy != "nginx" {
+            assert_eq!(rig.last_event(), "authz.route_asked");
+        }
+        // The login is untouched.
+        assert_eq!(ask(&mut rig, proxy, &browser.head("/")).status, 200, "{proxy}");
+    }
+}
+
+#[test]
+fn there_is_no_application_behind_the_service() {
+    for proxy in PROXIES {
+        let mut rig = Rig::new(&config(proxy));
+        let mut browser = logged_in(&mut rig);
+        let answer = browser.visit(&mut rig, "/reports").response();
+        assert_eq!((answer.status, rig.last_event()), (404, "authz.not_a_route"), "{proxy}");
+        assert!(values(&answer, "x-forwarded-user").is_empty(), "{proxy}");
+    }
+}
+
+#[test]
+fn what_is_no_question_in_the_proxys_form_is_refused() {
+    for proxy in PROXIES {
+        let mut rig = Rig::new(&config(proxy));
+        let browser = logged_in(&mut rig);
+        let other = if proxy == "nginx" { "traefik" } else { "nginx" };
+        let answer = rig.decide(&question(other, &browser.head("/")), None).outcome;
+        let Outcome::Respond(answer) = answer else { panic!("{proxy}: {answer:?}") };
+        assert_eq!((answer.status, rig.last_event()), (400, "authz.malformed_question"), "{proxy}");
+        assert!(values(&answer, "x-forwarded-user").is_empty(), "{proxy}");
+    }
+}
+
+#[test]
+fn a_renewed_session_goes_back_with_the_answer() {
+    for proxy in PROXIES {
+        let mut rig = Rig::new(&format!("{}[vestibule.session]\nidle_timeout = \"1h\"\n", config(proxy)));
+        let browser = logged_in(&mut rig);
+        assert!(values(&ask(&mut rig, proxy, &browser.head("/")), "cache-control").is_empty(), "{proxy}: not yet");
+        rig.now += 30 * 60;
+        let answer = ask(&mut rig, proxy, &browser.head("/"));
+        let cookies = values(&answer, if proxy == "nginx" { "X-Vestibule-Set-Cookie-1" } else { "Set-Cookie" });
+        assert!(cookies.len() == 1 && cookies[0].starts_with("__Host-vestibule_session_"), "{proxy}: {cookies:?}");
+        assert_eq!(values(&answer, "cache-control"), ["private, no-store"], "{proxy}");
+    }
+}
+
+#[test]
+fn a_websocket_of_another_origin_is_refused_without_its_upgrade_header() {
+    for proxy in PROXIES {
+        let mut rig = Rig::new(&config(proxy));
+        let mut browser = logged_in(&mut rig);
+        let asked = |origin| browser.head("/ws").with("sec-websocket-key", "x").with("origin", origin);
+        let (own, foreign) = (asked("https://app.example"), asked("https://evil.example"));
+        assert_eq!(ask(&mut rig, proxy, &own).status, 200, "{proxy}");
+        assert_eq!(ask(&mut rig, proxy, &foreign).status, if proxy == "nginx" { 401 } else { 403 }, "{proxy}");
+        let sent = browser.send(&mut rig, &foreign).response();
+        assert_eq!((sent.status, rig.last_event()), (403, "request.foreign_origin"), "{proxy}");
+    }
+}
