@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-hosts e2e bench lint clean
+.PHONY: help build demo test test-hosts e2e bench bench-hosts lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -23,6 +23,9 @@ e2e: build ## run the tests against oidc-provider from npm, and in Chromium
 
 bench: build ## compare decisions in the component with the same core compiled natively
 	@cargo bench --workspace --bench decision --quiet
+
+bench-hosts: build ## compare every host with the same one without the login
+	@scripts/bench-hosts.sh
 
 lint: ## check formatting, lints, dependencies and documentation
 	@scripts/lint.sh

@@ -15,6 +15,7 @@
 #![expect(unreachable_pub, reason = "what the modules of this one program share has no outside to be hidden from")]
 
 mod application;
+mod bench;
 mod browser;
 mod row;
 mod shape;
@@ -51,6 +52,9 @@ struct Arguments {
     /// List the hosts
     #[arg(long)]
     list: bool,
+    /// Compare each host with the same one without the login
+    #[arg(long)]
+    bench: bool,
     /// Start one host with a provider and an application, and keep it running until Ctrl-C
     #[arg(long)]
     keep: bool,
@@ -82,6 +86,9 @@ async fn run(arguments: Arguments) -> Result<()> {
     }
     if arguments.keep {
         return keep(&shapes).await;
+    }
+    if arguments.bench {
+        return bench::run(&shapes).await;
     }
     let reports: Vec<Report> = stream::iter(&shapes).map(|shape| report(shape.as_ref())).buffered(AT_ONCE).collect().await;
     let failures: Vec<_> = reports.iter().flat_map(Report::failures).collect();

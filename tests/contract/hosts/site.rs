@@ -103,6 +103,10 @@ impl Site {
     /// # Errors
     /// Something of it does not start; the message holds the end of its log.
     pub async fn start(shape: &dyn Shape, kind: Kind, ports: Ports) -> Result<Self> {
+        Self::start_as(shape, kind, ports, Login::With).await
+    }
+
+    async fn start_as(shape: &dyn Shape, kind: Kind, ports: Ports, login: Login) -> Result<Self> {
         let people = Person::ready_made().into_iter().chain([frank()]).collect();
         let provider = Provider::start(Options { people, ..Options::default() }).await?;
         let application = Application::default();
@@ -117,9 +121,21 @@ impl Site {
             kind,
             folder: folder.path().to_owned(),
         };
-        let mut started = shape.start(&setting).await.with_context(|| format!("{} does not start", shape.name()))?;
-        until_ready(public, &mut started).await.with_context(|| format!("{} does not get ready", shape.name()))?;
+        let started = match login {
+            Login::With => shape.start(&setting).await,
+            Login::Without => shape.start_plain(&setting).await,
+        };
+        let mut started = started.with_context(|| format!("{} does not start", shape.name()))?;
+        until_ready(public, login, &mut started).await.with_context(|| format!("{} does not get ready", shape.name()))?;
         Ok(Self { provider, application, public, _started: started, _folder: folder })
+    }
+
+    /// The same host without the login.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_plain(shape: &dyn Shape) -> Result<Self> {
+        Self::start_as(shape, Kind::Required, Ports::default(), Login::Without).await
     }
 
     /// A URL of the site, as a browser writes it.
@@ -151,8 +167,16 @@ fn frank() -> Person {
     Person { sub: "frank".into(), preferred_username: "frank".into(), groups, ..alice }
 }
 
-/// Until a route of Vestibule's own answers: every part of the host is there then.
-async fn until_ready(public: SocketAddr, started: &mut Started) -> Result<()> {
+/// Whether a host has the login in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Login {
+    With,
+    Without,
+}
+
+/// Until a route of Vestibule's own answers, or the application: every part of the host is there then.
+async fn until_ready(public: SocketAddr, login: Login, started: &mut Started) -> Result<()> {
+    let sign = if login == Login::With { "is_logged_in" } else { "application" };
     let url = Url::parse(&format!("http://{public}/auth/user"))?;
     let browser = Browser::new()?;
     let looking = async {
@@ -162,7 +186,7 @@ async fn until_ready(public: SocketAddr, started: &mut Started) -> Result<()> {
                 bail!("{ended}");
             }
             match browser.fetch(&url).await {
-                Ok(page) if page.status == 200 && page.body.contains("is_logged_in") => return Ok(()),
+                Ok(page) if page.status == 200 && page.body.contains(sign) => return Ok(()),
                 Ok(page) => last = format!("{} {}", page.status, page.body),
                 Err(error) => _ = error,
             }

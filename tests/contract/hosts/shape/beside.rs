@@ -73,10 +73,23 @@ impl Shape for Beside {
         let serve = Process::start(&mut serve, &setting.folder)?;
 
         let cookies = session_cookies(&secrets).await?;
+        let ports = [setting.public, vestibule, setting.upstream];
+        let proxy = self.start_proxy(setting, "examples", |text| with_ports(text, ports).replace(SESSION_COOKIES, &cookies))?;
+        Ok(Started::processes(vec![serve, proxy]))
+    }
+
+    async fn start_plain(&self, setting: &Setting) -> Result<Started> {
+        let ports = [setting.public, setting.public, setting.upstream];
+        Ok(Started::processes(vec![self.start_proxy(setting, "tests/contract/plain", |text| with_ports(text, ports))?]))
+    }
+}
+
+impl Beside {
+    /// Starts the proxy with the files of a folder of the tree, edited.
+    fn start_proxy(&self, setting: &Setting, folder: &str, edit: impl Fn(&str) -> String) -> Result<Process> {
         for file in self.files {
-            let text = std::fs::read_to_string(of_tree("examples").join(self.name).join(file))?;
-            let text = with_ports(&text, [setting.public, vestibule, setting.upstream]).replace(SESSION_COOKIES, &cookies);
-            std::fs::write(setting.folder.join(file), text)?;
+            let text = std::fs::read_to_string(of_tree(folder).join(self.name).join(file))?;
+            std::fs::write(setting.folder.join(file), edit(&text))?;
         }
         let mut proxy = Command::new(server(self.name)?);
         // Absolute, for nginx looks elsewhere; the folder of files that a configuration names is the working one.
@@ -85,7 +98,7 @@ impl Shape for Beside {
         if self.name == "nginx" {
             proxy.arg("-p").arg(&setting.folder);
         }
-        Ok(Started::processes(vec![serve, Process::start(&mut proxy, &setting.folder)?]))
+        Process::start(&mut proxy, &setting.folder)
     }
 }
 

@@ -36,6 +36,16 @@ pub trait Shape: Send + Sync {
     /// # Errors
     /// It cannot be started, or a program of it is not installed; the message says how to install it.
     async fn start(&self, setting: &Setting) -> Result<Started>;
+
+    /// Starts the same host without the login, for comparison. By default the application itself, as far as a host is
+    /// nothing without the login.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    async fn start_plain(&self, setting: &Setting) -> Result<Started> {
+        setting.application.listen(setting.public.port()).await?;
+        Ok(Started::processes(vec![]))
+    }
 }
 
 /// Every shape, in the order of the table.
