@@ -111,7 +111,7 @@ mod tests {
     fn answer(proxy: Proxy, outcome: Outcome) -> Result<Response, Error> {
         let config = Config::parse(&Source::new("secrets.toml", TOML)).unwrap();
         let authz = Authz { proxy, trusted_proxies: TrustedProxies::default() };
-        let decision = Decision { outcome, events: vec![] };
+        let decision = Decision { outcome, events: vec![], ended_sessions: vec![] };
         authz.answer(decision, &RequestHead::get("/", "app.example"), &config).map(|decision| match decision.outcome {
             Outcome::Respond(response) => response,
             other => panic!("{other:?}"),
