@@ -23,6 +23,13 @@ export function claimsOf(login) {
   };
 }
 
+// A provider for the time of a test; `options` are those of `Provider.listen`.
+export async function startProvider(t, options) {
+  const provider = await Provider.listen(options);
+  t.after(() => provider.stop());
+  return provider;
+}
+
 // Takes a port first: its issuer is known before the application that it shall know is.
 export class Provider {
   // name: of the provider's cookies, since those of two on one host would get in each other's way.

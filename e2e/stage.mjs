@@ -55,6 +55,11 @@ export async function startStage(t, {
   return { url, origin, streamlit, edge };
 }
 
+// What went wrong in the page's scripts. Streamlit's page asks for addresses that there are not, whoever answers.
+export function mishaps(seen) {
+  return seen.errors.filter((error) => !error.startsWith('Failed to load resource'));
+}
+
 function secretsOf({ redirectUri, providers: { default: unnamed, ...named }, auth, vestibule }) {
   return [
     '[auth]',

@@ -6,7 +6,7 @@ import { request } from 'node:http';
 import { test } from 'node:test';
 
 import { startApplication } from './application.mjs';
-import { claimsOf, Provider } from './provider.mjs';
+import { claimsOf, startProvider } from './provider.mjs';
 import { makeCookie, readCookie } from './streamlit.mjs';
 import { COOKIE_SECRET, startEdge } from './vestibule.mjs';
 import { Visitor } from './visitor.mjs';
@@ -50,8 +50,7 @@ for (const { form, release, server, cookie } of FORMS) {
 
   for (const [what, claims] of Object.entries({ short: SHORT, long: LONG })) {
     test(`${form}: the library reads what is signed for a ${what} token, and makes the same`, async (t) => {
-      const provider = await Provider.listen({ name: 'main', claims });
-      t.after(() => provider.stop());
+      const provider = await startProvider(t, { name: 'main', claims });
       const application = await startApplication({ server });
       t.after(application.stop);
       const edge = await startEdge({

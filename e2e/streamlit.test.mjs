@@ -3,20 +3,18 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { launchBrowser, logsIn, logsOutAtProvider, openWindow } from './browser.mjs';
 import { assertSealed, isOurs, isSession } from './cookies.mjs';
-import { claimsOf, Provider } from './provider.mjs';
-import { startStage } from './stage.mjs';
+import { claimsOf, startProvider } from './provider.mjs';
+import { mishaps, startStage } from './stage.mjs';
 import { FORMS, makeCookie, NEWEST } from './streamlit.mjs';
 import { AppSocket } from './streamlit-socket.mjs';
-import { COOKIE_SECRET } from './vestibule.mjs';
 import { Visitor } from './visitor.mjs';
 
-const EXAMPLES = new URL('../examples/streamlit/', import.meta.url);
 const SCREENSHOTS = fileURLToPath(new URL('screenshots/', import.meta.url));
 // As many as Entra puts into a token before it says that there are too many, and of the same length.
 const GROUPS = Array.from({ length: 200 }, (_, number) => guid(number));
@@ -35,8 +33,8 @@ after(() => browser.close());
 for (const { release, cookies, options } of FORMS) {
   test(`${release} (${cookies})`, async (t) => {
     // Without a prompt the provider asks nobody whom it knows, which is what the logout shall end.
-    const staff = await listen(t, 'staff', { settings: 'client_kwargs = { prompt = "" }' });
-    const crowded = await listen(t, 'crowded', { claims: { groups: GROUPS } });
+    const staff = await startProvider(t, { name: 'staff', settings: 'client_kwargs = { prompt = "" }' });
+    const crowded = await startProvider(t, { name: 'crowded', claims: { groups: GROUPS } });
     const stage = await startStage(t, {
       release, options, providers: { default: crowded, staff }, auth: 'expose_tokens = ["id", "access"]',
     });
@@ -102,64 +100,8 @@ async function resumeOthers(stage, release) {
   assert.equal(past.user.is_logged_in, release !== NEWEST, 'without Vestibule');
 }
 
-// As the document has them, and who logs in where.
-const EXAMPLE_LOGINS = {
-  'unnamed-provider': [['default', 'Log in']],
-  // It asks for the login by itself.
-  'named-provider': [['microsoft', undefined]],
-  'several-providers': [['microsoft', 'Microsoft'], ['okta', 'Okta']],
-  'connection-settings': [['auth0', 'Log in']],
-};
-
-for (const [example, logins] of Object.entries(EXAMPLE_LOGINS)) {
-  test(`${NEWEST}: example ${example}`, (t) => runExample(t, { example, logins }));
-
-  // st.experimental_user, of which the document speaks, was taken out after this release.
-  test(`1.50.0: example ${example}, with st.experimental_user as in the document`, async (t) => {
-    const script = await readFile(new URL(`${example}/app.py`, EXAMPLES), 'utf8');
-    await runExample(t, { example, logins, release: '1.50.0', script: script.replaceAll('st.user', 'st.experimental_user') });
-  });
-}
-
-async function runExample(t, { example, logins, ...app }) {
-  const providers = {};
-  for (const [name] of logins) providers[name] = await listen(t, name);
-  const secrets = await readFile(new URL(`${example}/.streamlit/secrets.toml`, EXAMPLES), 'utf8');
-  const stage = await startStage(t, {
-    ...app, source: fileURLToPath(new URL(`${example}/`, EXAMPLES)), providers, secrets: filledIn(secrets, providers),
-  });
-  for (const [name, button] of logins) {
-    const { context, page, seen } = await open(t);
-    const asked = page.waitForRequest((request) => request.url().startsWith(`${providers[name].issuer}/auth?`));
-    await page.goto(stage.url);
-    if (button) await page.getByRole('button', { name: button, exact: true }).click();
-    const { searchParams } = new URL((await asked).url());
-    assert.equal(searchParams.get('prompt'), example === 'connection-settings' ? 'login' : 'select_account');
-    await logsIn(page, 'alice');
-    await page.getByText('Hello, alice Example!').waitFor();
-    assert.equal(page.url(), `${stage.url}/`);
-    await page.screenshot({ path: `${SCREENSHOTS}streamlit-example-${example}-${name}.png` });
-    assert.deepEqual(mishaps(seen), []);
-
-    // The second example has no button for it.
-    if (example === 'named-provider') {
-      await page.goto(`${stage.url}/auth/logout`);
-    } else {
-      await page.getByRole('button', { name: 'Log out' }).click();
-    }
-    await logsOutAtProvider(page);
-    if (example === 'named-provider') {
-      await page.locator('input[name=login]').waitFor();
-    } else {
-      await page.getByRole('button', { name: button, exact: true }).waitFor();
-    }
-    assert.deepEqual((await context.cookies(stage.url)).filter(isSession), []);
-    await context.close();
-  }
-}
-
 test(`${NEWEST}: two tabs that log in at the same time are both logged in`, async (t) => {
-  const stage = await startStage(t, { providers: { default: await listen(t, 'main') } });
+  const stage = await startStage(t, { providers: { default: await startProvider(t, { name: 'main' }) } });
   const { context, page } = await open(t);
   const tab = await context.newPage();
   await page.goto(`${stage.url}/page?x=1`);
@@ -179,7 +121,7 @@ test(`${NEWEST}: two tabs that log in at the same time are both logged in`, asyn
 });
 
 test(`${NEWEST}: a tampered cookie is nobody's, and the page is clean`, async (t) => {
-  const stage = await startStage(t, { providers: { default: await listen(t, 'main') } });
+  const stage = await startStage(t, { providers: { default: await startProvider(t, { name: 'main' }) } });
   const { context, page, seen } = await open(t);
   await page.goto(stage.url);
   await page.getByRole('button', { name: 'Log in', exact: true }).click();
@@ -196,7 +138,7 @@ test(`${NEWEST}: a tampered cookie is nobody's, and the page is clean`, async (t
 });
 
 test(`${NEWEST}: a session lives for 30 days unless configured, and takes the WebSocket with it`, async (t) => {
-  const provider = await listen(t, 'main');
+  const provider = await startProvider(t, { name: 'main' });
   const long = await startStage(t, { providers: { default: provider } });
   const alice = await loggedIn(long, 'alice');
   assertExpiry(await sessionCookies(alice, long.url), THIRTY_DAYS);
@@ -214,7 +156,7 @@ test(`${NEWEST}: a session lives for 30 days unless configured, and takes the We
 // With the form of the cookies as a setting, not found out.
 for (const { release, cookies, options } of [FORMS[0], FORMS[3]]) {
   test(`${release} (${cookies}): under server.baseUrlPath`, async (t) => {
-    const provider = await listen(t, 'main');
+    const provider = await startProvider(t, { name: 'main' });
     const stage = await startStage(t, {
       release, options, basePath: '/tools/app', providers: { default: provider }, vestibule: `[vestibule.streamlit]\ncookies = "${cookies}"`,
     });
@@ -234,7 +176,7 @@ for (const { release, cookies, options } of [FORMS[0], FORMS[3]]) {
 }
 
 test(`${NEWEST}: Streamlit's own cookies, and links to its login, are worth nothing from a browser`, async (t) => {
-  const stage = await startStage(t, { providers: { default: await listen(t, 'main') } });
+  const stage = await startStage(t, { providers: { default: await startProvider(t, { name: 'main' }) } });
   // Signed as Streamlit signs: it would believe it.
   const forge = async (url) => {
     const mallory = new Visitor();
@@ -250,12 +192,6 @@ test(`${NEWEST}: Streamlit's own cookies, and links to its login, are worth noth
   const page = await mallory.send(`${stage.url}/auth/login?provider=${unsignedJwt({ provider: 'default' })}`);
   assert.equal(page.next?.href, `${stage.url}/`);
 });
-
-async function listen(t, name, options = {}) {
-  const provider = await Provider.listen({ name, ...options });
-  t.after(() => provider.stop());
-  return provider;
-}
 
 async function open(t) {
   const opened = await openWindow(browser);
@@ -275,11 +211,6 @@ async function logsOut(stage, page, tab) {
   // It draws what it has until somebody touches it.
   await tab.getByRole('button', { name: 'Count' }).click();
   assert.deepEqual(await userOn(tab, STRANGER), { is_logged_in: false });
-}
-
-// What went wrong in the page's scripts. Streamlit's page asks for addresses that there are not, whoever answers.
-function mishaps(seen) {
-  return seen.errors.filter((error) => !error.startsWith('Failed to load resource'));
 }
 
 // Who the app says it is, once it greets so and has run to its end.
@@ -327,27 +258,6 @@ async function sessionCookies(visitor, url) {
 function assertExpiry(cookies, seconds) {
   assert.notEqual(cookies.length, 0);
   for (const cookie of cookies) assert.equal(cookie.maxAge, seconds);
-}
-
-// The example's secrets.toml with values in place of its placeholders, by origin.
-function filledIn(secrets, providers) {
-  return (origin) => {
-    let provider = providers.default;
-    const lines = secrets.split('\n').map((text) => {
-      const [, section] = /^\[auth\.(\w+)\]$/.exec(text) ?? [];
-      if (section) provider = providers[section];
-      const [key] = text.split(' = ');
-      const value = {
-        redirect_uri: `${origin}/oauth2callback`,
-        cookie_secret: COOKIE_SECRET,
-        client_id: provider?.clientId,
-        client_secret: provider?.clientSecret,
-        server_metadata_url: provider?.metadataUrl,
-      }[key];
-      return value === undefined ? text : `${key} = ${JSON.stringify(value)}`;
-    });
-    return lines.join('\n');
-  };
 }
 
 function tampered(value) {
