@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the component, dist/vestibule.wasm, for wasm32-wasip2. Ways to a toolchain that can, in this order:
+# Builds the components for wasm32-wasip2: dist/vestibule.wasm, dist/vestibule-middleware.wasm and
+# dist/vestibule-proxy.wasm. Ways to a toolchain that can, in this order:
 #
 #   rustup   the target is installed, or rustup can add it
 #   debian   Debian's rustc-web, which compiles the standard library for the target from its own sources
@@ -30,7 +31,22 @@ main() {
   esac
   mkdir -p "$target_dir"
   echo "$way" >"$target_dir/way"
-  scripts/install-artefact.sh "$target_dir/$target/component/vestibule.wasm" dist/vestibule.wasm
+}
+
+# The packages that become components. Each is linked by itself: the link arguments are not for what it depends on.
+build_all() {
+  build_guest vestibule --features component
+  build_guest vestibule-middleware
+  build_guest vestibule-proxy
+  build_guest vestibule-relay
+}
+
+# build_guest PACKAGE ARGUMENT...: compiles it and copies the component to dist/.
+build_guest() {
+  local package=$1
+  shift
+  in_toolchain cargo rustc --package "$package" "$@" "${cargo_arguments[@]}" -- "${link_arguments[@]}"
+  scripts/install-artefact.sh "$target_dir/$target/component/${package//-/_}.wasm" "dist/$package.wasm"
 }
 
 # Prints the way; says on stderr why.
@@ -70,20 +86,26 @@ debian_is_installed() {
 }
 
 build_with_rustup() {
-  echo "      by rustup's toolchain, $(rustc --version)$(first_time 2)"
-  RUSTFLAGS=$(rust_flags) cargo rustc "${cargo_arguments[@]}" -- "${link_arguments[@]}"
+  echo "      by rustup's toolchain, $(rustc --version)$(first_time 3)"
+  in_toolchain() {
+    RUSTFLAGS=$(rust_flags) "$@"
+  }
+  build_all
 }
 
 build_with_debian() {
   debian_is_installed || install_packages "the component (Rust for $target)" "${debian_packages[@]}" lld
-  echo "      by Debian's toolchain, $(/usr/bin/rustc --version), with its standard library from source$(first_time 4)"
+  echo "      by Debian's toolchain, $(/usr/bin/rustc --version), with its standard library from source$(first_time 6)"
   # -Zbuild-std is what RUSTC_BOOTSTRAP is for: Debian has no compiled standard library for the target.
-  PATH=$(linker_folders):$PATH RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc RUSTFLAGS="-L /usr/lib/wasm32-wasi $(rust_flags)" \
-    /usr/bin/cargo rustc -Zbuild-std=std,panic_abort "${cargo_arguments[@]}" -- "${link_arguments[@]}"
+  cargo_arguments+=(-Zbuild-std=std,panic_abort)
+  in_toolchain() {
+    PATH=$(linker_folders):/usr/bin:$PATH RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc RUSTFLAGS="-L /usr/lib/wasm32-wasi $(rust_flags)" "$@"
+  }
+  build_all
 }
 
 first_time() {
-  [ -e dist/vestibule.wasm ] || echo "; the first time about $1 minutes on 2 cores"
+  [ -e dist/vestibule-proxy.wasm ] || echo "; the first time about $1 minutes on 2 cores"
 }
 
 # Where wasm-ld is: with rustup's toolchain, else Debian's lld. wasm-component-ld comes with rustc-web.
@@ -106,12 +128,9 @@ rust_flags() {
   echo "-C target-feature=+simd128"
 }
 
-cargo_arguments=(
-  --profile component -p vestibule --lib --crate-type cdylib
-  --target "$target" --target-dir "$target_dir"
-)
+cargo_arguments=(--profile component --lib --crate-type cdylib --target "$target" --target-dir "$target_dir")
 
-# Without an adapter for preview 1, a call to the system that src/component/preview1.rs does not answer fails the link.
+# Without an adapter for preview 1, a call to the system that shells/preview1 does not answer fails the link.
 # The stand-ins answer what wasi-libc imports directly; a test reads the result's imports.
 link_arguments=(-C link-arg=--wasi-adapter=none)
 # rustup's wasi-libc imports these, Debian's none of them; a stand-in that nobody imports is left out.

@@ -57,5 +57,6 @@ pub mod session;
 pub mod streamlit;
 pub mod time;
 
-#[cfg(target_family = "wasm")]
+// Not in the other shells, which depend on this crate: a component exports what is linked into it.
+#[cfg(all(target_family = "wasm", feature = "component"))]
 mod component;

@@ -1,9 +1,9 @@
 //! The shell for `vestibule:filter`: converts types, reads the clock, draws randomness, sends requests. Decides nothing.
 
-mod preview1;
-
 use std::cell::RefCell;
 use std::rc::Rc;
+
+use vestibule_preview1 as _;
 
 use crate::config::{Config, Fault, Reference, Source, references};
 use crate::entropy::Entropy;

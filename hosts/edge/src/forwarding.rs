@@ -1,61 +1,42 @@
-//! The filter's edits on their way to the application and back.
-//!
-//! Order of the request's edits, each step after the one before:
-//! 1. Pingora removes hop-by-hop fields and what the *peer's* `Connection` names (RFC 9110 section 7.6.1). The edits
-//!    are not there yet, so `Connection: X-Forwarded-User` cannot take an identity away.
-//! 2. The peer's `X-Forwarded-*` and the like are removed (see [`crate::forwarded`]), and what the filter removes.
-//! 3. The filter's additions, then our own `X-Forwarded-*`.
-//!
-//! The response's hop-by-hop fields end here as well, before the filter's headers are added.
+//! The filter's edits on their way to the application and back, in Pingora's types. The rules are
+//! [`vestibule_rules::forwarding`]'s; of the request, Pingora itself has removed the hop-by-hop fields and what the peer's
+//! `Connection` names before.
 
-use http::header::{CACHE_CONTROL, CONNECTION, COOKIE, SET_COOKIE};
+use http::header::HOST;
 use http::{HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
+use vestibule_rules::fields::{Field, Fields, NotAField};
+use vestibule_rules::forwarded::Arrival;
+use vestibule_rules::forwarding;
 use vestibule_wasmtime::Forward;
-use vestibule_wasmtime::http_types::{CACHE_DIRECTIVES, NOT_FOR_CACHES};
 
-use crate::forwarded::{self, Arrival};
-
-/// What the filter must not set: it belongs to the connection, not to the request.
-const CONNECTION_OWNED: [&str; 9] =
-    ["connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
-
-/// Between the application and this host, and nobody else's (RFC 9110 section 7.6.1, and 11.7 for the last two).
-/// `Connection` and the framing are Pingora's to set.
-const HOP_BY_HOP: [&str; 7] =
-    ["keep-alive", "proxy-authenticate", "proxy-authentication-info", "proxy-connection", "te", "trailer", "upgrade"];
-/// What the application's `Connection` cannot take away: without them the body has no end.
-const FRAMING: [&str; 3] = ["connection", "content-length", "transfer-encoding"];
+/// How a request arrived, but for what the request itself says of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Connection<'a> {
+    /// The peer's address; absent when the connection has none to tell.
+    pub peer: Option<std::net::IpAddr>,
+    /// The connection is TLS.
+    pub tls: bool,
+    /// Origin of `redirect_uri`.
+    pub public_origin: &'a str,
+}
 
 /// Makes of the peer's request, without its hop-by-hop fields, what the application receives.
 ///
 /// # Errors
 /// Status 500 for an edit that is not a header: the request must not go on without it.
-pub fn edit_request(request: &mut RequestHeader, forward: &Forward, arrival: Arrival<'_>) -> Result<()> {
-    forwarded::remove(request);
-    forwarded::remove_where(request, |name| forward.remove_headers.iter().any(|unwanted| unwanted.eq_ignore_ascii_case(name)));
-    for (name, value) in &forward.set_headers {
-        let (name, value) = header(name, value)?;
-        if CONNECTION_OWNED.contains(&name.as_str()) {
-            return Err(not_a_header(name.as_str()));
-        }
-        request.append_header(name, value)?;
-    }
-    if !forward.set_headers.iter().any(|(name, _)| COOKIE.as_str().eq_ignore_ascii_case(name)) {
-        join_cookies(request)?;
-    }
-    forwarded::add(request, arrival)
+pub fn edit_request(request: &mut RequestHeader, forward: &Forward, connection: Connection<'_>) -> Result<()> {
+    let host = request.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+    let Connection { peer, tls, public_origin } = connection;
+    let arrival = Arrival { peer, tls, host: host.as_deref(), public_origin };
+    forwarding::edit_request(&mut Request(request), &forward.remove_headers, &forward.set_headers, arrival).map_err(not_a_field)
 }
 
 /// Removes the hop-by-hop fields of the application's response, and what its `Connection` names. Not for a `101`, which
 /// is about the connection.
 pub fn end_hop(response: &mut ResponseHeader) {
-    let lines: Vec<_> = response.headers.get_all(CONNECTION).iter().cloned().collect();
-    let named = lines.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim);
-    for name in named.filter(|name| !FRAMING.iter().any(|framing| framing.eq_ignore_ascii_case(name))).chain(HOP_BY_HOP) {
-        response.remove_header(name);
-    }
+    forwarding::end_hop(&mut Response(response));
 }
 
 /// Adds the decision's headers to the application's response, or to our own page in its place. With a cookie among
@@ -63,69 +44,63 @@ pub fn end_hop(response: &mut ResponseHeader) {
 ///
 /// # Errors
 /// Status 500 for an edit that is not a header, or that is not the filter's to make.
-pub fn edit_response(response: &mut ResponseHeader, headers: &[(String, Vec<u8>)]) -> Result<()> {
-    for (name, value) in headers {
-        let (name, value) = header(name, value)?;
-        if CONNECTION_OWNED.contains(&name.as_str()) {
-            return Err(not_a_header(name.as_str()));
-        }
-        if name == SET_COOKIE {
-            CACHE_DIRECTIVES.iter().for_each(|name| drop(response.remove_header(*name)));
-            response.insert_header(CACHE_CONTROL, NOT_FOR_CACHES)?;
-        }
-        response.append_header(name, value)?;
-    }
-    Ok(())
+pub fn edit_response(response: &mut ResponseHeader, headers: &[Field]) -> Result<()> {
+    forwarding::edit_response(&mut Response(response), headers).map_err(not_a_field)
 }
 
 /// A filter's response, complete but for its length. Hop-by-hop fields and `Content-Length` are this host's to set.
 ///
 /// # Errors
 /// Status 500 for a status or header that HTTP does not have.
-pub fn own_response(status: u16, headers: &[(String, Vec<u8>)], body_bytes: usize) -> Result<ResponseHeader> {
+pub fn own_response(status: u16, headers: &[Field], body_bytes: usize) -> Result<ResponseHeader> {
     if !(200..=599).contains(&status) {
         return Error::e_explain(ErrorType::HTTPStatus(500), format!("the filter answers with status {status}"));
     }
     let mut response = ResponseHeader::build(status, Some(headers.len() + 1))?;
-    for (name, value) in headers {
-        let (name, value) = header(name, value)?;
-        if !CONNECTION_OWNED.contains(&name.as_str()) {
-            response.append_header(name, value)?;
-        }
-    }
-    // RFC 9110 section 8.6: no length with 204; 304 and HEAD would have to tell the length of what is not sent.
-    if !matches!(status, 204 | 304) {
-        response.insert_header(http::header::CONTENT_LENGTH, body_bytes)?;
+    for (name, value) in forwarding::own_response(status, headers, body_bytes, false) {
+        Response(&mut response).append(&name, &value).map_err(not_a_field)?;
     }
     Ok(response)
 }
 
-/// One `Cookie` line: HTTP/2 peers split it, HTTP/1.1 has just one (RFC 9113 section 8.2.3). Lines of the filter's stay
-/// as they are: it knows what the application's server takes.
-fn join_cookies(request: &mut RequestHeader) -> Result<()> {
-    let lines: Vec<&[u8]> = request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if lines.len() < 2 {
-        return Ok(());
-    }
-    let joined = lines.join(&b"; "[..]);
-    let value = HeaderValue::from_bytes(&joined).map_err(|_| not_a_header(COOKIE.as_str()))?;
-    request.insert_header(COOKIE, value)
-}
+struct Request<'a>(&'a mut RequestHeader);
+struct Response<'a>(&'a mut ResponseHeader);
 
-fn header(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue)> {
-    let parsed = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_bytes(value).ok());
-    parsed.ok_or_else(|| not_a_header(name))
-}
+/// Both keep their fields alike, without a type in common.
+macro_rules! fields_of_pingora {
+    ($type:ty) => {
+        impl Fields for $type {
+            fn visit(&self, see: &mut dyn FnMut(&str, &[u8])) {
+                self.0.headers.iter().for_each(|(name, value)| see(name.as_str(), value.as_bytes()));
+            }
 
-fn not_a_header(name: &str) -> Box<Error> {
-    Error::explain(ErrorType::HTTPStatus(500), format!("the filter sets a header that cannot be sent: {name:?}"))
+            fn remove_where(&mut self, unwanted: &dyn Fn(&str) -> bool) {
+                let names: Vec<_> = self.0.headers.keys().filter(|name| unwanted(name.as_str())).cloned().collect();
+                names.iter().for_each(|name| drop(self.0.remove_header(name)));
+            }
+
+            fn append(&mut self, name: &str, value: &[u8]) -> Result<(), NotAField> {
+                let refused = || NotAField(name.to_owned());
+                let value = HeaderValue::from_bytes(value).map_err(|_| refused())?;
+                // From text, Pingora keeps the name's case; from a parsed name it does not.
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
+                self.0.append_header(name.to_owned(), value).map(drop).map_err(|_| refused())
+            }
+        }
+    };
+}
+fields_of_pingora!(Request<'_>);
+fields_of_pingora!(Response<'_>);
+
+fn not_a_field(refused: NotAField) -> Box<Error> {
+    Error::explain(ErrorType::HTTPStatus(500), refused.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ARRIVAL: Arrival<'_> = Arrival { peer: None, tls: false, public_origin: "http://localhost:8501" };
+    const CONNECTION: Connection<'_> = Connection { peer: None, tls: false, public_origin: "http://localhost:8501" };
 
     fn forward(remove: &[&str], set: &[(&str, &[u8])]) -> Forward {
         Forward {
@@ -153,38 +128,34 @@ mod tests {
     fn removal_takes_every_line_and_comes_before_addition() {
         let mut request = request(&[("X-User", "mallory"), ("x-user", "eve"), ("x-keep", "1")]);
         let edits = forward(&["X-USER"], &[("X-User", "zoë".as_bytes())]);
-        edit_request(&mut request, &edits, ARRIVAL).expect("edits");
+        edit_request(&mut request, &edits, CONNECTION).expect("edits");
         assert_eq!(values(&request, "x-user"), ["zoë".as_bytes()]);
         assert_eq!(values(&request, "x-keep"), [b"1"]);
     }
 
     #[test]
-    fn a_name_given_twice_means_two_lines() {
-        let mut request = request(&[]);
-        edit_request(&mut request, &forward(&[], &[("x-group", b"a"), ("x-group", b"b")]), ARRIVAL).expect("edits");
-        assert_eq!(values(&request, "x-group"), [b"a", b"b"]);
-    }
-
-    #[test]
     fn an_edit_that_cannot_be_sent_stops_the_request() {
         for (name, value) in [("x user", &b"a"[..]), ("x-user", b"a\r\nb"), ("connection", b"x-user"), ("Content-Length", b"0")] {
-            let error = edit_request(&mut request(&[]), &forward(&[], &[(name, value)]), ARRIVAL).expect_err(name);
+            let error = edit_request(&mut request(&[]), &forward(&[], &[(name, value)]), CONNECTION).expect_err(name);
             assert_eq!(error.etype(), &ErrorType::HTTPStatus(500), "{name}");
         }
     }
 
     #[test]
-    fn cookies_become_one_line() {
-        let mut request = request(&[("cookie", "a=1"), ("cookie", "b=2")]);
-        edit_request(&mut request, &forward(&[], &[]), ARRIVAL).expect("edits");
-        assert_eq!(values(&request, "cookie"), [b"a=1; b=2"]);
+    fn the_application_is_told_how_the_request_arrived() {
+        let mut request = request(&[("host", "app.example:8443"), ("x-forwarded-for", "10.0.0.1")]);
+        let connection = Connection { peer: "192.0.2.7".parse().ok(), tls: true, ..CONNECTION };
+        edit_request(&mut request, &forward(&[], &[]), connection).expect("edits");
+        assert_eq!(values(&request, "x-forwarded-for"), [b"192.0.2.7"]);
+        assert_eq!(values(&request, "x-forwarded-host"), [b"app.example:8443"]);
+        assert_eq!(values(&request, "x-forwarded-proto"), [b"https"]);
     }
 
     #[test]
-    fn cookie_lines_of_the_filters_stay_apart() {
+    fn cookies_become_one_line() {
         let mut request = request(&[("cookie", "a=1"), ("cookie", "b=2")]);
-        edit_request(&mut request, &forward(&["Cookie"], &[("Cookie", b"c=3"), ("cookie", b"d=4")]), ARRIVAL).expect("edits");
-        assert_eq!(values(&request, "cookie"), [b"c=3", b"d=4"]);
+        edit_request(&mut request, &forward(&[], &[]), CONNECTION).expect("edits");
+        assert_eq!(values(&request, "cookie"), [b"a=1; b=2"]);
     }
 
     fn response(headers: &[(&'static str, &str)]) -> ResponseHeader {
@@ -197,21 +168,11 @@ mod tests {
 
     #[test]
     fn a_response_with_a_cookie_of_the_filters_is_not_for_caches() {
-        let of_application = [
-            ("cache-control", "public, max-age=31536000, immutable"),
-            ("expires", "Thu, 01 Jan 2099 00:00:00 GMT"),
-            ("cdn-cache-control", "max-age=60"),
-            ("surrogate-control", "max-age=60"),
-        ];
-        for (added, stored) in [("Set-Cookie", false), ("x-other", true)] {
-            let mut response = response(&of_application);
-            edit_response(&mut response, &[(added.into(), b"a=1".to_vec())]).expect("edits");
-            assert_eq!(response.headers.get_all(CACHE_CONTROL).iter().count(), 1);
-            assert_eq!(response.headers[CACHE_CONTROL] == NOT_FOR_CACHES, !stored);
-            for (name, _) in &of_application[1..] {
-                assert_eq!(response.headers.contains_key(*name), stored, "{name} with {added}");
-            }
-        }
+        let mut response = response(&[("cache-control", "public"), ("expires", "Thu, 01 Jan 2099 00:00:00 GMT")]);
+        edit_response(&mut response, &[("Set-Cookie".into(), b"a=1".to_vec())]).expect("edits");
+        let mut left: Vec<_> = response.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().expect("text"))).collect();
+        left.sort_unstable();
+        assert_eq!(left, [("cache-control", "private, no-store"), ("set-cookie", "a=1")]);
     }
 
     #[test]

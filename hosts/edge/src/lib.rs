@@ -22,7 +22,6 @@ pub mod connection;
 pub mod decider;
 pub mod demo;
 pub mod failure;
-pub mod forwarded;
 pub mod forwarding;
 pub mod listener;
 pub mod log;

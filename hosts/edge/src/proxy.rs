@@ -23,7 +23,6 @@ use crate::active::{Active, Current, Service};
 use crate::connection;
 use crate::decider::Undecided;
 use crate::failure::{self, Answer};
-use crate::forwarded::Arrival;
 use crate::forwarding;
 use crate::log;
 use crate::random;
@@ -172,8 +171,8 @@ impl Edge {
         })
     }
 
-    fn arrival<'a>(&self, session: &Session, onward: &'a Onward) -> Arrival<'a> {
-        Arrival { peer: peer(session), tls: self.tls, public_origin: &onward.public_origin }
+    fn connection<'a>(&self, session: &Session, onward: &'a Onward) -> forwarding::Connection<'a> {
+        forwarding::Connection { peer: peer(session), tls: self.tls, public_origin: &onward.public_origin }
     }
 }
 
@@ -326,7 +325,7 @@ impl ProxyHttp for Edge {
             // `100 Continue` has been sent already.
             request.remove_header(&EXPECT);
         }
-        forwarding::edit_request(request, &onward.forward, self.arrival(session, onward))
+        forwarding::edit_request(request, &onward.forward, self.connection(session, onward))
     }
 
     async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {

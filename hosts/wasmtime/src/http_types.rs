@@ -1,17 +1,10 @@
 //! Conversions between the component's types and those of the `http` crate, for hosts that use the latter.
 
-use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use vestibule_rules::fields::{Fields, NotAField};
+use vestibule_rules::forwarding;
 
 use crate::bindings::{Forward, RequestHead, Response};
-
-/// `Cache-Control` of a response that the filter adds a cookie to: a cache that stored it would hand out the session.
-/// `Set-Cookie` alone does not keep a cache from storing (RFC 9111 section 7.3).
-pub const NOT_FOR_CACHES: &str = "private, no-store";
-
-/// What else caches go by, some of them rather than by `Cache-Control`; to be removed from such a response.
-pub const CACHE_DIRECTIVES: [&str; 6] =
-    ["age", "cdn-cache-control", "cloudflare-cdn-cache-control", "expires", "surrogate-control", "x-accel-expires"];
 
 /// A request head that no decision can be asked for: answer it with status 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,13 +58,34 @@ pub fn edit_request(forward: &Forward, headers: &mut HeaderMap) -> Result<(), In
 /// # Errors
 /// When a header is not valid; nothing is changed then.
 pub fn edit_response(forward: &Forward, headers: &mut HeaderMap) -> Result<(), InvalidDecision> {
-    let added = parse_headers(&forward.response_headers)?;
-    if added.iter().any(|(name, _)| name == SET_COOKIE) {
-        CACHE_DIRECTIVES.iter().for_each(|name| drop(headers.remove(*name)));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static(NOT_FOR_CACHES));
+    if forward.response_headers.is_empty() {
+        return Ok(());
     }
-    append(added, headers);
+    let mut edited = Lines(headers.clone());
+    forwarding::edit_response(&mut edited, &forward.response_headers).map_err(|NotAField(name)| InvalidDecision::Header(name))?;
+    *headers = edited.0;
     Ok(())
+}
+
+/// Fields as the crate `http` keeps them.
+struct Lines(HeaderMap);
+
+impl Fields for Lines {
+    fn visit(&self, see: &mut dyn FnMut(&str, &[u8])) {
+        self.0.iter().for_each(|(name, value)| see(name.as_str(), value.as_bytes()));
+    }
+
+    fn remove_where(&mut self, unwanted: &dyn Fn(&str) -> bool) {
+        let names: Vec<_> = self.0.keys().filter(|name| unwanted(name.as_str())).cloned().collect();
+        names.iter().for_each(|name| drop(self.0.remove(name)));
+    }
+
+    fn append(&mut self, name: &str, value: &[u8]) -> Result<(), NotAField> {
+        let parsed = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_bytes(value).ok());
+        let (name, value) = parsed.ok_or_else(|| NotAField(name.to_owned()))?;
+        self.0.append(name, value);
+        Ok(())
+    }
 }
 
 /// The filter's own response.
@@ -104,7 +118,7 @@ fn append(fields: Vec<(HeaderName, HeaderValue)>, headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use http::header::{COOKIE, HOST};
+    use http::header::{CACHE_CONTROL, COOKIE, HOST, SET_COOKIE};
 
     use super::*;
 
@@ -162,27 +176,13 @@ mod tests {
 
     #[test]
     fn no_cache_stores_a_response_with_a_cookie_of_the_filters() {
-        let of_application = [
-            ("cache-control", "public, max-age=31536000, immutable"),
-            ("age", "3"),
-            ("expires", "Thu, 01 Jan 2099 00:00:00 GMT"),
-            ("cdn-cache-control", "max-age=60"),
-            ("surrogate-control", "max-age=60"),
-            ("etag", "\"x\""),
-        ];
-        for (added, kept) in [("set-cookie", false), ("x-other", true)] {
-            let mut headers = HeaderMap::new();
-            append(parse_headers(&fields(&of_application)).unwrap(), &mut headers);
-            let edits = Forward { response_headers: fields(&[(added, "a=1")]), ..forward(&[], &[]) };
-            edit_response(&edits, &mut headers).unwrap();
-            assert_eq!(headers[added], "a=1");
-            assert_eq!(headers["etag"], "\"x\"");
-            assert_eq!(headers.get_all(CACHE_CONTROL).iter().count(), 1);
-            assert_eq!(headers[CACHE_CONTROL] == NOT_FOR_CACHES, !kept);
-            for (name, _) in &of_application[1..5] {
-                assert_eq!(headers.contains_key(*name), kept, "{name}");
-            }
-        }
+        let mut headers = HeaderMap::new();
+        append(parse_headers(&fields(&[("cache-control", "public"), ("age", "3"), ("etag", "x")])).unwrap(), &mut headers);
+        let edits = Forward { response_headers: fields(&[("set-cookie", "a=1")]), ..forward(&[], &[]) };
+        edit_response(&edits, &mut headers).unwrap();
+        assert_eq!(headers.get_all(CACHE_CONTROL).iter().collect::<Vec<_>>(), ["private, no-store"]);
+        assert_eq!((&headers[SET_COOKIE], &headers["etag"]), (&HeaderValue::from_static("a=1"), &HeaderValue::from_static("x")));
+        assert!(!headers.contains_key("age"));
     }
 
     #[test]
@@ -192,6 +192,9 @@ mod tests {
         let before = headers.clone();
         let edits = forward(&["x-forwarded-user"], &[("x-user", "a\r\nb")]);
         assert_eq!(edit_request(&edits, &mut headers), Err(InvalidDecision::Header("x-user".into())));
+        assert_eq!(headers, before);
+        let edits = Forward { response_headers: fields(&[("set-cookie", "a=1"), ("x-user", "a\r\nb")]), ..forward(&[], &[]) };
+        assert_eq!(edit_response(&edits, &mut headers), Err(InvalidDecision::Header("x-user".into())));
         assert_eq!(headers, before);
     }
 

@@ -2,12 +2,12 @@
 //!
 //! 1. https only, or http on a loopback host; no user name or password in the URL.
 //! 2. Only origins that the configuration names (metadata documents), or that a metadata document names.
+//!    Both rules are [`vestibule_rules`]'s.
 //! 3. No redirect is followed, no cookie stored, nothing decompressed, no proxy used unless an option says so.
 //! 4. Time and size are bounded by the smaller of what the component asks for and what the host allows.
 //! 5. Exchanges at once are bounded, in all and per origin; one more fails at once.
 
 mod exchange;
-mod metadata;
 mod names;
 mod places;
 
@@ -16,11 +16,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
-use url::{Host, Origin, Url};
+use url::Url;
+use vestibule_rules::addresses::permitted_url;
+use vestibule_rules::metadata::MetadataDocuments;
 
 use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response};
 use exchange::Exchange;
-use metadata::MetadataDocuments;
 use places::Places;
 
 /// Limits and trust of the outbound client.
@@ -76,6 +77,8 @@ pub enum OutboundError {
 pub(crate) struct Outbound {
     exchange: Arc<Exchange>,
     documents: Arc<MetadataDocuments>,
+    /// The beginning of the documents' time.
+    started: Instant,
     places: Places,
 }
 
@@ -92,6 +95,7 @@ impl Outbound {
         Ok(Outbound {
             documents: Arc::new(MetadataDocuments::new(urls)),
             exchange: Arc::new(Exchange::new(options)?),
+            started: Instant::now(),
             places: Places::new(max_exchanges, options.max_exchanges_per_origin),
         })
     }
@@ -107,32 +111,16 @@ impl Outbound {
         let Some(_place) = self.places.take(url.origin()) else {
             return Err(Error::Unreachable("too many exchanges are waiting for providers".into()));
         };
-        self.await_permission(&url.origin()).await?;
+        let read = |url| drop(tokio::spawn(read_document(Arc::clone(&self.exchange), Arc::clone(&self.documents), url)));
+        if !self.documents.permit(&url.origin(), || self.started.elapsed(), read).await {
+            return Err(Error::NotAllowed);
+        }
         let is_get = request.method == "GET";
         let response = self.exchange.perform(url.clone(), request).await?;
         if is_get && response.status == 200 {
             self.documents.learn(&url, &response.body);
         }
         Ok(response)
-    }
-
-    /// A process that has just started may be asked for a token endpoint that another process learned of: it then
-    /// reads the metadata documents itself before it says no.
-    async fn await_permission(&self, origin: &Origin) -> Result<(), Error> {
-        loop {
-            let mut changed = std::pin::pin!(self.documents.changed());
-            changed.as_mut().enable();
-            if self.documents.name(origin) {
-                return Ok(());
-            }
-            for url in self.documents.take_due(Instant::now()) {
-                tokio::spawn(read_document(Arc::clone(&self.exchange), Arc::clone(&self.documents), url));
-            }
-            if !self.documents.are_being_read() {
-                return Err(Error::NotAllowed);
-            }
-            changed.await;
-        }
     }
 }
 
@@ -158,27 +146,6 @@ async fn read_document(exchange: Arc<Exchange>, documents: Arc<MetadataDocuments
 
 fn log_unread(url: &Url, reason: &str) {
     tracing::warn!(code = "outbound.metadata_unread", "{url} could not be read: {reason}");
-}
-
-/// None for a URL that is never asked, whoever names it.
-fn permitted_url(url: &str) -> Option<Url> {
-    let url = Url::parse(url).ok()?;
-    let scheme_permitted = match url.scheme() {
-        "https" => url.host().is_some(),
-        "http" => is_loopback(&url),
-        _ => false,
-    };
-    let anonymous = url.username().is_empty() && url.password().is_none();
-    (scheme_permitted && anonymous).then_some(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => names::is_loopback_name(name),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 #[cfg(test)]

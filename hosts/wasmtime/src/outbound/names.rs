@@ -6,11 +6,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-
-/// Whether a name, in lower case, stands for this machine.
-pub(super) fn is_loopback_name(name: &str) -> bool {
-    name == "localhost" || name.ends_with(".localhost")
-}
+use vestibule_rules::addresses::is_loopback_name;
 
 /// Asks the system, but not for loopback names.
 pub(super) struct Names;

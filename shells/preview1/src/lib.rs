@@ -6,9 +6,20 @@
 //!
 //! Errors are those of preview 1: 8 is `badf`.
 
+//! To be linked into every guest, once: `use vestibule_preview1 as _;`.
+
+#![cfg(target_family = "wasm")]
 #![expect(unsafe_code, reason = "the C library's calling convention: pointers into our own memory")]
 
-use super::bindings::wasi::clocks::wall_clock;
+use bindings::wasi::clocks::wall_clock;
+
+mod bindings {
+    wit_bindgen::generate!({
+        inline: "package vestibule:preview1; world clock { import wasi:clocks/wall-clock@0.2.6; }",
+        path: "../../wit/deps/clocks",
+        generate_all,
+    });
+}
 
 const SUCCESS: i32 = 0;
 const BAD_DESCRIPTOR: i32 = 8;

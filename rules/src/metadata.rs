@@ -1,15 +1,17 @@
 //! The providers' metadata documents: the origins that may be asked are theirs, and those that they name.
+//!
+//! The documents' URLs come from the configuration. The list of origins grows by every metadata document that passes
+//! through; a host that has just started reads the documents itself before it says no.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 use url::{Origin, Url};
 
-use super::permitted_url;
+use crate::addresses::permitted_url;
 
 /// A provider that is down is asked no more often than this.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -17,8 +19,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// The endpoints that a filter asks itself; all others are for browsers.
 const ENDPOINTS: [&str; 4] = ["token_endpoint", "jwks_uri", "userinfo_endpoint", "revocation_endpoint"];
 
-pub(super) struct MetadataDocuments {
+/// What this host knows of the documents. Shared by everything that asks providers.
+pub struct MetadataDocuments {
     documents: Mutex<Vec<Document>>,
+    /// A document was read, or could not be.
     changed: Notify,
 }
 
@@ -29,28 +33,49 @@ struct Document {
     /// Of the endpoints before they changed last: logins that began with them come to their end.
     former_origins: HashSet<Origin>,
     /// When the host itself asked for it last.
-    asked_at: Option<Instant>,
+    asked_at: Option<Duration>,
     being_read: bool,
 }
 
 impl MetadataDocuments {
-    pub(super) fn new(urls: impl Iterator<Item = Url>) -> Self {
+    /// The documents of a configuration. What [`permitted_url`] refuses is never asked: the caller says so in its log.
+    pub fn new(urls: impl Iterator<Item = Url>) -> Self {
         let documents =
             urls.map(|url| Document { url, origins: None, former_origins: HashSet::new(), asked_at: None, being_read: false }).collect();
         MetadataDocuments { documents: Mutex::new(documents), changed: Notify::new() }
     }
 
+    /// Waits until it is known whether this origin may be asked: reads the documents that have not been read, where the
+    /// answer depends on them. `now` is the time on any clock that does not go back; `read` starts to read the document
+    /// in a task of its own, for a caller that gives up must not stop what others wait for, and calls [`Self::learn`] and
+    /// [`Self::done`] there.
+    pub async fn permit(&self, origin: &Origin, now: impl Fn() -> Duration, read: impl Fn(Url)) -> bool {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self.name(origin) {
+                return true;
+            }
+            self.take_due(now()).into_iter().for_each(&read);
+            if !self.are_being_read() {
+                // What `read` has read already counts as well.
+                return self.name(origin);
+            }
+            changed.await;
+        }
+    }
+
     /// Whether the configuration or a document that was read names this origin.
-    pub(super) fn name(&self, origin: &Origin) -> bool {
+    fn name(&self, origin: &Origin) -> bool {
         self.documents().iter().any(|document| document.names(origin))
     }
 
     /// The documents that have not been read, and that were not asked for lately. The caller reads them now, and says
     /// so with [`Self::done`] afterwards.
-    pub(super) fn take_due(&self, now: Instant) -> Vec<Url> {
+    fn take_due(&self, now: Duration) -> Vec<Url> {
         let mut due = Vec::new();
         for document in self.documents().iter_mut() {
-            let lately = document.asked_at.is_some_and(|asked_at| now.saturating_duration_since(asked_at) < RETRY_AFTER);
+            let lately = document.asked_at.is_some_and(|asked_at| now.saturating_sub(asked_at) < RETRY_AFTER);
             if document.origins.is_none() && !document.being_read && !lately {
                 document.asked_at = Some(now);
                 document.being_read = true;
@@ -60,13 +85,13 @@ impl MetadataDocuments {
         due
     }
 
-    pub(super) fn are_being_read(&self) -> bool {
+    fn are_being_read(&self) -> bool {
         self.documents().iter().any(|document| document.being_read)
     }
 
     /// Takes the endpoints' origins from the answer to a metadata URL; an answer to any other URL is ignored, and so
     /// is one that is no metadata: what was learned before stays.
-    pub(super) fn learn(&self, url: &Url, answer: &[u8]) {
+    pub fn learn(&self, url: &Url, answer: &[u8]) {
         let mut documents = self.documents();
         let Some(document) = documents.iter_mut().find(|document| document.url == *url) else {
             return;
@@ -84,18 +109,13 @@ impl MetadataDocuments {
     }
 
     /// The reading that [`Self::take_due`] began is over, whatever came of it.
-    pub(super) fn done(&self, url: &Url) {
+    pub fn done(&self, url: &Url) {
         for document in self.documents().iter_mut() {
             if document.url == *url {
                 document.being_read = false;
             }
         }
         self.changed.notify_waiters();
-    }
-
-    /// Ready when a document was read, or could not be.
-    pub(super) fn changed(&self) -> Notified<'_> {
-        self.changed.notified()
     }
 
     fn documents(&self) -> MutexGuard<'_, Vec<Document>> {
@@ -219,7 +239,7 @@ mod tests {
     #[test]
     fn an_unread_document_is_due_at_most_every_thirty_seconds() {
         let (documents, document) = documents();
-        let start = Instant::now();
+        let start = Duration::from_secs(7);
         assert_eq!(documents.take_due(start), std::slice::from_ref(&document));
         assert!(documents.are_being_read());
         assert!(documents.take_due(start + RETRY_AFTER).is_empty(), "still being read");
@@ -233,5 +253,29 @@ mod tests {
         documents.learn(&document, METADATA);
         documents.done(&document);
         assert!(documents.take_due(start + 10 * RETRY_AFTER).is_empty(), "it has been read");
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_an_unknown_origin_waits_for_the_documents() {
+        let (documents, document) = documents();
+        let now = || Duration::ZERO;
+        let asked = std::cell::Cell::new(0);
+        let learn = |url: Url| {
+            asked.set(asked.get() + 1);
+            documents.learn(&url, METADATA);
+            documents.done(&url);
+        };
+        assert!(documents.permit(&document.origin(), now, learn).await);
+        assert_eq!(asked.get(), 0, "the configuration names it");
+        assert!(documents.permit(&url("https://token.example/").origin(), now, learn).await);
+        assert!(!documents.permit(&url("https://other.example/").origin(), now, learn).await);
+        assert_eq!(asked.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_origin_is_refused_when_no_document_can_be_read() {
+        let (documents, _) = documents();
+        let fail = |url: Url| documents.done(&url);
+        assert!(!documents.permit(&url("https://token.example/").origin(), || Duration::ZERO, fail).await);
     }
 }

@@ -10,10 +10,9 @@
 
 use std::net::IpAddr;
 
-use http::header::HOST;
-use pingora::Result;
-use pingora::http::RequestHeader;
 use url::Url;
+
+use crate::fields::{Fields, NotAField};
 
 /// What all `X-Forwarded-*` begin with, in the spelling of [`folded`].
 const PREFIX: &str = "x-forwarded-";
@@ -37,13 +36,15 @@ pub struct Arrival<'a> {
     pub peer: Option<IpAddr>,
     /// The connection is TLS.
     pub tls: bool,
+    /// What the request names as its host; absent when it names none that is text.
+    pub host: Option<&'a str>,
     /// Origin of `redirect_uri`.
     pub public_origin: &'a str,
 }
 
 /// Removes the peer's copies. To be done before the filter's headers are added.
-pub fn remove(request: &mut RequestHeader) {
-    remove_where(request, |name| {
+pub fn remove(request: &mut impl Fields) {
+    request.remove_where(&|name| {
         let name = folded(name);
         name.starts_with(PREFIX) || NOT_THE_PEERS.contains(&name.as_str())
     });
@@ -52,10 +53,9 @@ pub fn remove(request: &mut RequestHeader) {
 /// Adds ours, but for names that are there.
 ///
 /// # Errors
-/// None that a request which Pingora has parsed can cause; passed on all the same.
-pub fn add(request: &mut RequestHeader, arrival: Arrival<'_>) -> Result<()> {
-    let host = request.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
-    let secure = arrival.tls || host.as_deref().is_some_and(|host| is_public_https(host, arrival.public_origin));
+/// None that a request which a host has parsed can cause; passed on all the same.
+pub fn add(request: &mut impl Fields, arrival: Arrival<'_>) -> Result<(), NotAField> {
+    let secure = arrival.tls || arrival.host.is_some_and(|host| is_public_https(host, arrival.public_origin));
     let proto = if secure { "https" } else { "http" };
     add_absent(request, "X-Forwarded-Proto", proto)?;
 
@@ -66,25 +66,17 @@ pub fn add(request: &mut RequestHeader, arrival: Arrival<'_>) -> Result<()> {
         // RFC 7239 section 6: an IPv6 address stands in brackets and quotes.
         forwarded.push(if peer.is_ipv6() { format!("for=\"[{peer}]\"") } else { format!("for={peer}") });
     }
-    if let Some(host) = host.filter(|host| is_plain_authority(host)) {
-        add_absent(request, "X-Forwarded-Port", &port(&host, secure).to_string())?;
-        add_absent(request, "X-Forwarded-Host", &host)?;
+    if let Some(host) = arrival.host.filter(|host| is_plain_authority(host)) {
+        add_absent(request, "X-Forwarded-Port", &port(host, secure).to_string())?;
+        add_absent(request, "X-Forwarded-Host", host)?;
         forwarded.push(format!("host=\"{host}\""));
     }
     forwarded.push(format!("proto={proto}"));
     add_absent(request, "Forwarded", &forwarded.join(";"))
 }
 
-fn add_absent(request: &mut RequestHeader, name: &'static str, value: &str) -> Result<()> {
-    if request.headers.contains_key(name) { Ok(()) } else { request.insert_header(name, value) }
-}
-
-/// Removes every header whose name `unwanted` picks.
-pub fn remove_where(request: &mut RequestHeader, unwanted: impl Fn(&str) -> bool) {
-    let names: Vec<_> = request.headers.keys().filter(|name| unwanted(name.as_str())).cloned().collect();
-    for name in names {
-        request.remove_header(&name);
-    }
+fn add_absent(request: &mut impl Fields, name: &'static str, value: &str) -> Result<(), NotAField> {
+    if request.contain(name) { Ok(()) } else { request.append(name, value.as_bytes()) }
 }
 
 /// The name that CGI-like servers make of `name`: what is neither letter nor digit is one separator.
@@ -110,25 +102,28 @@ fn port(host: &str, secure: bool) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::Field;
 
-    const PEER: Arrival<'_> =
-        Arrival { peer: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))), tls: false, public_origin: "http://localhost:8501" };
+    const PEER: Arrival<'_> = Arrival {
+        peer: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
+        tls: false,
+        host: Some("h"),
+        public_origin: "http://localhost:8501",
+    };
 
-    fn request(headers: &[(&'static str, &str)]) -> RequestHeader {
-        let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
-        for (name, value) in headers {
-            request.append_header(*name, *value).expect("a header");
-        }
+    fn request(headers: &[(&str, &str)]) -> Vec<Field> {
+        headers.iter().map(|&(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect()
+    }
+
+    fn replaced(headers: &[(&str, &str)], arrival: Arrival<'_>) -> Vec<Field> {
+        let mut request = request(headers);
+        remove(&mut request);
+        add(&mut request, arrival).unwrap();
         request
     }
 
-    fn replace(request: &mut RequestHeader, arrival: Arrival<'_>) {
-        remove(request);
-        add(request, arrival).expect("headers");
-    }
-
-    fn values<'a>(request: &'a RequestHeader, name: &str) -> Vec<&'a str> {
-        request.headers.get_all(name).iter().map(|value| value.to_str().expect("text")).collect()
+    fn values(request: &Vec<Field>, name: &str) -> Vec<String> {
+        request.values(name).into_iter().map(|value| String::from_utf8(value).unwrap()).collect()
     }
 
     #[test]
@@ -148,18 +143,15 @@ mod tests {
             "True-Client-IP",
             "CF-Connecting-IP",
         ] {
-            let mut request = request(&[("host", "h"), (spelling, "10.0.0.1"), (spelling, "10.0.0.2")]);
-            replace(&mut request, PEER);
-            let spoofed = request.headers.values().any(|value| value.as_bytes().starts_with(b"10.0.0."));
-            assert!(!spoofed, "{spelling} got through");
+            let request = replaced(&[(spelling, "10.0.0.1"), (spelling, "10.0.0.2")], PEER);
+            assert!(!request.iter().any(|(_, value)| value.starts_with(b"10.0.0.")), "{spelling} got through");
             assert_eq!(values(&request, "x-forwarded-for"), ["192.0.2.7"]);
         }
     }
 
     #[test]
     fn ours_tell_how_the_request_arrived() {
-        let mut request = request(&[("host", "app.example:8443"), ("accept", "*/*")]);
-        replace(&mut request, Arrival { tls: true, ..PEER });
+        let request = replaced(&[("accept", "*/*")], Arrival { tls: true, host: Some("app.example:8443"), ..PEER });
         assert_eq!(values(&request, "x-forwarded-proto"), ["https"]);
         assert_eq!(values(&request, "x-forwarded-host"), ["app.example:8443"]);
         assert_eq!(values(&request, "x-forwarded-port"), ["8443"]);
@@ -169,27 +161,31 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_without_a_peer_tells_none() {
+        let request = replaced(&[("x-forwarded-for", "10.0.0.1"), ("x-real-ip", "10.0.0.1")], Arrival { peer: None, ..PEER });
+        assert!(!request.contain("x-forwarded-for") && !request.contain("x-real-ip"));
+        assert_eq!(values(&request, "forwarded"), ["host=\"h\";proto=http"]);
+    }
+
+    #[test]
     fn what_the_filter_sets_stays() {
-        let mut request = request(&[("host", "h"), ("x-real-ip", "10.0.0.1")]);
+        let mut request = request(&[("x-real-ip", "10.0.0.1")]);
         remove(&mut request);
-        request.append_header("x-real-ip", "alice").expect("a header");
-        add(&mut request, PEER).expect("headers");
+        Fields::append(&mut request, "x-real-ip", b"alice").unwrap();
+        add(&mut request, PEER).unwrap();
         assert_eq!(values(&request, "x-real-ip"), ["alice"]);
         assert_eq!(values(&request, "x-forwarded-for"), ["192.0.2.7"]);
     }
 
     #[test]
     fn an_ipv4_peer_of_an_ipv6_listener_is_one() {
-        let mut request = request(&[("host", "h")]);
-        replace(&mut request, Arrival { peer: "::ffff:192.0.2.7".parse().ok(), ..PEER });
+        let request = replaced(&[], Arrival { peer: "::ffff:192.0.2.7".parse().ok(), ..PEER });
         assert_eq!(values(&request, "x-forwarded-for"), ["192.0.2.7"]);
     }
 
     #[test]
     fn an_ipv6_peer_stands_in_brackets() {
-        let mut request = request(&[("host", "h")]);
-        let peer = "2001:db8::1".parse().ok();
-        replace(&mut request, Arrival { peer, ..PEER });
+        let request = replaced(&[], Arrival { peer: "2001:db8::1".parse().ok(), ..PEER });
         assert_eq!(values(&request, "x-forwarded-for"), ["2001:db8::1"]);
         assert_eq!(values(&request, "forwarded"), ["for=\"[2001:db8::1]\";host=\"h\";proto=http"]);
     }
@@ -203,8 +199,7 @@ mod tests {
             ("other.example", "https://app.example", "http", "80"),
             ("localhost:8501", "http://localhost:8501", "http", "8501"),
         ] {
-            let mut request = request(&[("host", host)]);
-            replace(&mut request, Arrival { public_origin: origin, ..PEER });
+            let request = replaced(&[], Arrival { host: Some(host), public_origin: origin, ..PEER });
             assert_eq!(values(&request, "x-forwarded-proto"), [proto], "{host} at {origin}");
             assert_eq!(values(&request, "x-forwarded-port"), [port], "{host} at {origin}");
         }
@@ -212,9 +207,8 @@ mod tests {
 
     #[test]
     fn an_odd_host_is_not_quoted_into_ours() {
-        let mut request = request(&[("host", "a\";for=1")]);
-        replace(&mut request, PEER);
+        let request = replaced(&[], Arrival { host: Some("a\";for=1"), ..PEER });
         assert_eq!(values(&request, "forwarded"), ["for=192.0.2.7;proto=http"]);
-        assert!(values(&request, "x-forwarded-host").is_empty());
+        assert!(!request.contain("x-forwarded-host"));
     }
 }

@@ -1,0 +1,53 @@
+//! The login in front of a server: `wasi:http/proxy` 0.2. Exports an `incoming-handler`, and sends what is forwarded to
+//! the configured `upstream` by `outgoing-handler`.
+//!
+//! A call of 0.2 ends with its request, so that an instance serves one at a time. Within it, both bodies are copied piece
+//! by piece, as they come and as they are taken.
+
+#![cfg(target_family = "wasm")]
+
+mod bindings;
+mod body;
+mod client;
+mod message;
+mod reactor;
+mod upstream;
+
+use bindings::exports::wasi::http::incoming_handler::Guest;
+use bindings::wasi::http::types::{IncomingRequest, ResponseOutparam, Scheme};
+use body::RequestBody;
+use client::HttpClient;
+use vestibule::http::RequestHead;
+use vestibule_wasi::{Answer, answer};
+
+struct Proxy;
+
+impl Guest for Proxy {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        reactor::block_on(serve(request, out));
+    }
+}
+
+async fn serve(request: IncomingRequest, out: ResponseOutparam) {
+    let head = head(&request);
+    let is_head = head.method == "HEAD";
+    let is_https = matches!(request.scheme(), Some(Scheme::Https));
+    let target = upstream::Target { method: request.method(), path_with_query: head.path_with_query.clone() };
+    let mut body = RequestBody::of(request);
+    match answer(&HttpClient, head, is_https, &mut body).await {
+        Answer::Respond(response) => message::respond(out, response).await,
+        Answer::Forward(onward) => upstream::forward(target, &onward, is_head, body, out).await,
+    }
+}
+
+fn head(request: &IncomingRequest) -> RequestHead {
+    RequestHead {
+        method: message::method_name(request.method()),
+        // None is an empty path, which is `/` (RFC 9110 section 4.2.3).
+        path_with_query: request.path_with_query().unwrap_or_else(|| "/".to_owned()),
+        authority: request.authority(),
+        headers: request.headers().entries(),
+        // For upgrades, of which wasi:http has none.
+        application_server: None,
+    }
+}

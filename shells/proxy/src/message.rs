@@ -1,0 +1,69 @@
+//! Heads of requests and responses of `wasi:http` 0.2.
+
+use vestibule::http::Response;
+use vestibule_rules::fields::Field;
+use vestibule_rules::forwarding::is_the_connections;
+
+use crate::bindings::wasi::http::types::{ErrorCode, Fields, HeaderError, Method, OutgoingBody, OutgoingResponse, ResponseOutparam};
+use crate::body;
+
+/// Sends a response of our own.
+pub(crate) async fn respond(out: ResponseOutparam, response: Response) {
+    let Response { status, headers, body } = response;
+    let outgoing = begin(out, status, &headers);
+    // A peer that is gone has no need of the rest.
+    let _ = match outgoing {
+        Some(outgoing) => body::write(outgoing, &body).await,
+        None => Ok(()),
+    };
+}
+
+/// Sends a response without its body, and gives that body. What cannot be sent is answered by status 500 instead: an
+/// error in place of a response ends the whole host in jco.
+pub(crate) fn begin(out: ResponseOutparam, status: u16, headers: &[Field]) -> Option<OutgoingBody> {
+    let made = fields(headers).ok().and_then(|fields| with_status(fields, status));
+    let is_whole = made.is_some();
+    let response = made.or_else(|| with_status(Fields::new(), 500))?;
+    let body = response.body().ok();
+    ResponseOutparam::set(out, Ok(response));
+    body.filter(|_| is_whole)
+}
+
+fn with_status(fields: Fields, status: u16) -> Option<OutgoingResponse> {
+    let response = OutgoingResponse::new(fields);
+    response.set_status_code(status).ok()?;
+    Some(response)
+}
+
+/// Fields of a message that is made anew. Those of the connection may be refused by the host, and are its own to set.
+pub(crate) fn fields(list: &[Field]) -> Result<Fields, ErrorCode> {
+    let fields = Fields::new();
+    for (name, value) in list {
+        match fields.append(name, value) {
+            Ok(()) => {}
+            Err(HeaderError::Forbidden) if is_the_connections(name) => {}
+            Err(_) => return Err(refused(&format!("the header {name:?}"))),
+        }
+    }
+    Ok(fields)
+}
+
+fn refused(what: &str) -> ErrorCode {
+    ErrorCode::InternalError(Some(format!("{what} cannot be sent")))
+}
+
+pub(crate) fn method_name(method: Method) -> String {
+    let name = match method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Post => "POST",
+        Method::Put => "PUT",
+        Method::Delete => "DELETE",
+        Method::Connect => "CONNECT",
+        Method::Options => "OPTIONS",
+        Method::Trace => "TRACE",
+        Method::Patch => "PATCH",
+        Method::Other(name) => return name,
+    };
+    name.to_owned()
+}

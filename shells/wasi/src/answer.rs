@@ -1,0 +1,164 @@
+//! From a request's head to what the shell shall do with it.
+
+use std::rc::Rc;
+
+use vestibule::entropy;
+use vestibule::filter::{Event, Forward, Level, Outcome, Step};
+use vestibule::http::{RequestHead, Response};
+use vestibule::pages::{self, HostFailure};
+use vestibule_rules::fields::{Field, NotAField};
+use vestibule_rules::forwarded::Arrival;
+use vestibule_rules::forwarding;
+
+use crate::configuration::{Loaded, loaded};
+use crate::log::log;
+use crate::providers::{self, Client};
+use crate::system::{HostEntropy, now};
+
+/// What the user sees when there is no usable configuration; the log has the reason.
+const UNCONFIGURED: &str = "The login in front of this application is not configured. Its operator finds the reason in the log.\n";
+
+/// What to do with a request.
+pub enum Answer {
+    /// Send this to the application.
+    Forward(Onward),
+    /// Send this to the peer.
+    Respond(Response),
+}
+
+/// A request on its way to the application.
+pub struct Onward {
+    /// All of its fields, in place of those that it came with.
+    pub fields: Vec<Field>,
+    /// The configured address of the application, for a shell that sends requests there.
+    pub upstream: Option<String>,
+    /// The body, where it was read for the decision.
+    pub body: Option<Vec<u8>>,
+    response_headers: Vec<Field>,
+}
+
+/// A request's body, unread.
+#[expect(async_fn_in_trait, reason = "guests have one thread: no future need be Send")]
+pub trait Body {
+    /// Reads all of it.
+    ///
+    /// # Errors
+    /// When it has more than this many bytes, or ends early.
+    async fn read(&mut self, max_bytes: usize) -> Result<Vec<u8>, Unread>;
+}
+
+/// Why there is no body.
+pub enum Unread {
+    /// It is longer than asked for.
+    TooLarge,
+    /// The peer is gone: nobody sees an answer.
+    Broken,
+}
+
+/// Decides about one request. `tls`: whether the host says that it came by https.
+pub async fn answer<C: Client>(client: &C, mut head: RequestHead, tls: bool, body: &mut impl Body) -> Answer {
+    let Some(loaded) = loaded(C::NEEDS_UPSTREAM) else { return Answer::Respond(unconfigured(&head)) };
+    // Before the decision: what `Connection` names is not for the application, and not for the filter.
+    forwarding::end_hop(&mut head.headers);
+    let mut read = None;
+    let outcome = match decide(&loaded, client, &head, None).await {
+        Outcome::NeedBody(limit) => match body.read(usize::try_from(limit).unwrap_or(usize::MAX)).await {
+            Ok(bytes) => {
+                let outcome = decide(&loaded, client, &head, Some(&bytes)).await;
+                read = Some(bytes);
+                outcome
+            }
+            Err(Unread::TooLarge) => Outcome::Respond(host_failure(HostFailure::BodyTooLarge, "the body is longer than the filter takes")),
+            Err(Unread::Broken) => Outcome::Respond(host_failure(HostFailure::Filter, "the body ends early")),
+        },
+        outcome => outcome,
+    };
+    match outcome {
+        Outcome::Forward(forward) => match onward(&loaded, &head, tls, forward, read) {
+            Ok(onward) => Answer::Forward(onward),
+            Err(refused) => Answer::Respond(complete(host_failure(HostFailure::Filter, &refused.to_string()), &head)),
+        },
+        Outcome::Respond(response) => Answer::Respond(complete(response, &head)),
+        Outcome::NeedBody(_) => {
+            let twice = host_failure(HostFailure::Filter, "the filter asks for the body that it has");
+            Answer::Respond(complete(twice, &head))
+        }
+    }
+}
+
+impl Onward {
+    /// Whether the application's response passes as it is: then a shell need not touch it.
+    pub fn leaves_response_alone(&self) -> bool {
+        self.response_headers.is_empty()
+    }
+
+    /// The application's response fields as the peer gets them.
+    ///
+    /// # Errors
+    /// When the filter sets what cannot be sent: the response must not go on without it.
+    pub fn edit_response(&self, fields: &mut Vec<Field>) -> Result<(), NotAField> {
+        forwarding::end_hop(fields);
+        forwarding::edit_response(fields, &self.response_headers)
+    }
+
+    /// The answer in place of the application's, complete. A session that was renewed on the way is not lost with it.
+    pub fn failure(&self, failure: HostFailure, reason: &str, is_head: bool) -> Response {
+        let mut response = host_failure(failure, reason);
+        if forwarding::edit_response(&mut response.headers, &self.response_headers).is_err() {
+            response.headers.clear();
+        }
+        sendable(response, is_head)
+    }
+}
+
+/// The loop around the core: its steps, and the requests between them.
+async fn decide(loaded: &Rc<Loaded>, client: &impl Client, head: &RequestHead, body: Option<&[u8]>) -> Outcome {
+    let mut step = loaded.filter.begin(head, body, &mut loaded.cache.borrow_mut(), now(), &mut HostEntropy);
+    loop {
+        match step {
+            Step::Done(decision) => {
+                decision.events.iter().for_each(log);
+                return decision.outcome;
+            }
+            Step::Fetch(request, waiting) => {
+                let answer = providers::send(loaded, client, request).await;
+                step = waiting.resume(answer, &loaded.filter, &mut loaded.cache.borrow_mut(), now(), &mut HostEntropy);
+            }
+        }
+    }
+}
+
+fn onward(loaded: &Loaded, head: &RequestHead, tls: bool, forward: Forward, body: Option<Vec<u8>>) -> Result<Onward, NotAField> {
+    let Forward { remove_headers, set_headers, response_headers, .. } = forward;
+    let config = loaded.filter.config();
+    let in_fields = head.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
+    let host = head.authority.as_deref().or_else(|| std::str::from_utf8(&in_fields?.1).ok());
+    let arrival = Arrival { peer: None, tls, host, public_origin: &config.public.origin() };
+    let mut fields = head.headers.clone();
+    forwarding::edit_request(&mut fields, &remove_headers, &set_headers, arrival)?;
+    Ok(Onward { fields, upstream: config.upstream.clone(), body, response_headers })
+}
+
+fn unconfigured(head: &RequestHead) -> Response {
+    let response = Response { status: 500, headers: Vec::new(), body: UNCONFIGURED.as_bytes().to_vec() };
+    complete(response.with("content-type", "text/plain; charset=utf-8").with("cache-control", "no-store"), head)
+}
+
+/// A page of ours about what is not the filter's to decide, and its line in the log.
+fn host_failure(failure: HostFailure, reason: &str) -> Response {
+    let reference = entropy::reference(&mut HostEntropy);
+    log(&Event { level: Level::Warn, code: "host.failure", message: reason.to_owned(), reference: Some(reference.clone()) });
+    pages::host_failure(failure, &reference, &entropy::token::<16>(&mut HostEntropy))
+}
+
+fn complete(response: Response, head: &RequestHead) -> Response {
+    sendable(response, head.method == "HEAD")
+}
+
+fn sendable(mut response: Response, is_head: bool) -> Response {
+    response.headers = forwarding::own_response(response.status, &response.headers, response.body.len(), is_head);
+    if is_head {
+        response.body.clear();
+    }
+    response
+}

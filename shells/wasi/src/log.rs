@@ -1,0 +1,41 @@
+//! The log: one line for each event, to the host's standard error. Time and level of detail are the host's.
+
+use vestibule::config::Fault;
+use vestibule::filter::{Event, Level};
+
+use crate::bindings::wasi::cli::stderr::get_stderr;
+
+/// The most that one call may write (`blocking-write-and-flush`).
+const CHUNK_BYTES: usize = 4096;
+
+/// Writes one event.
+pub(crate) fn log(event: &Event) {
+    let level = match event.level {
+        Level::Debug => return,
+        Level::Info => "INFO",
+        Level::Warn => "WARN",
+        Level::Error => "ERROR",
+    };
+    let reference = event.reference.as_ref().map(|reference| format!(" reference={reference}")).unwrap_or_default();
+    line(&format!("{level} {}: {}{reference}", event.code, event.message));
+}
+
+/// Writes what is wrong with the configuration, a line for each fault.
+pub(crate) fn faults(faults: &[Fault]) {
+    for fault in faults {
+        let level = if fault.fatal { "ERROR" } else { "WARN" };
+        line(&format!("{level} configuration.fault: {fault}"));
+    }
+}
+
+/// Writes one line.
+pub(crate) fn line(text: &str) {
+    let stderr = get_stderr();
+    let bytes = format!("vestibule {}\n", text.replace(char::is_control, "\u{fffd}")).into_bytes();
+    for chunk in bytes.chunks(CHUNK_BYTES) {
+        // There is nobody to tell that the log cannot be written.
+        if stderr.blocking_write_and_flush(chunk).is_err() {
+            return;
+        }
+    }
+}
