@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 deny_version=0.20.2
 
 scripts/check-tools.sh
+scripts/check-wit.sh
 
 echo "[1/4] formatting"
 cargo fmt --all --check

@@ -1,4 +1,5 @@
-//! The development provider alone: `cargo run --release -p vestibule-dev-provider --example serve`. Ctrl-C ends it.
+//! The development provider alone: `cargo run --release -p vestibule-dev-provider --example serve`, with a port as argument
+//! or on one that is free. Ctrl-C ends it.
 
 #![expect(clippy::print_stdout, reason = "the address is what it is run for")]
 
@@ -6,7 +7,9 @@ use vestibule_dev_provider::{Options, Provider};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let provider = Provider::start(Options::default()).await?;
+    let port = std::env::args().nth(1).map_or(Ok(0), |port| port.parse())?;
+    let listen = (std::net::Ipv4Addr::LOCALHOST, port).into();
+    let provider = Provider::start(Options { listen, ..Options::default() }).await?;
     println!("{}", provider.issuer());
     tokio::signal::ctrl_c().await?;
     provider.shutdown().await;

@@ -3,6 +3,7 @@
 use vestibule::http::Response;
 use vestibule_rules::fields::Field;
 use vestibule_rules::forwarding::is_the_connections;
+use vestibule_wasi::spelling;
 
 use crate::bindings::wasi::http::types::{ErrorCode, Fields, HeaderError, Method, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use crate::body;
@@ -21,12 +22,19 @@ pub(crate) async fn respond(out: ResponseOutparam, response: Response) {
 /// Sends a response without its body, and gives that body. What cannot be sent is answered by status 500 instead: an
 /// error in place of a response ends the whole host in jco.
 pub(crate) fn begin(out: ResponseOutparam, status: u16, headers: &[Field]) -> Option<OutgoingBody> {
-    let made = fields(headers).ok().and_then(|fields| with_status(fields, status));
+    let made = fields(&spelled(headers)).ok().and_then(|fields| with_status(fields, status));
     let is_whole = made.is_some();
     let response = made.or_else(|| with_status(Fields::new(), 500))?;
     let body = response.body().ok();
     ResponseOutparam::set(out, Ok(response));
     body.filter(|_| is_whole)
+}
+
+/// A login sets several cookies at a time.
+fn spelled(headers: &[Field]) -> Vec<Field> {
+    let before = |index: usize, name: &str| headers[..index].iter().filter(|(other, _)| other.eq_ignore_ascii_case(name)).count();
+    let lines = headers.iter().enumerate();
+    lines.map(|(index, (name, value))| (spelling::of_line(name, before(index, name)), value.clone())).collect()
 }
 
 fn with_status(fields: Fields, status: u16) -> Option<OutgoingResponse> {

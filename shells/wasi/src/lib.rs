@@ -6,6 +6,7 @@
 
 pub mod mounts;
 pub mod place;
+pub mod spelling;
 
 #[cfg(target_family = "wasm")]
 mod answer;

@@ -1,0 +1,158 @@
+// The hosts, each started as an operator would: with a configuration, in front of an application.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const WORK = join(ROOT, 'target/wasi-hosts');
+// Compiling a component takes a second; a machine that is busy with other builds needs many.
+const START_SECONDS = 180;
+// Hosts have no event that says that they listen.
+const LOOK_MS = 100;
+
+const artefact = (name) => {
+  const path = join(ROOT, 'dist', name);
+  if (!existsSync(path)) throw new Error(`${path} is not there; run \`make build\``);
+  return path;
+};
+const tool = (name) => join(ROOT, 'target/tools/bin', name);
+
+// The middleware and an application, as one component.
+function composed() {
+  mkdirSync(WORK, { recursive: true });
+  const output = join(WORK, 'composed.wasm');
+  const plug = spawnSync(tool('wac'), ['plug', '--plug', artefact('vestibule-relay.wasm'), artefact('vestibule-middleware.wasm'), '-o', output]);
+  if (plug.status !== 0) throw new Error(`wac failed: ${plug.error ?? plug.stderr}; run \`scripts/check-wasi-hosts.sh\``);
+  return output;
+}
+
+const variables = (env) => Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
+
+const wasmtime = (component, extra) => ({ address, env, folder, args = [], upstream }) => ({
+  program: tool('wasmtime'),
+  args: [
+    'serve', '--addr', address, '-S', 'cli', '--idle-instance-timeout', '60s', ...args, ...(folder ? ['--dir', `${folder}::/`] : []),
+    ...variables({ ...env, ...extra(upstream) }), component(),
+  ],
+});
+
+export const HOSTS = {
+  middleware: {
+    title: 'middleware in wasmtime serve',
+    command: wasmtime(composed, (upstream) => ({ APPLICATION: upstream })),
+    // The configuration needs no upstream: the application is in the same file.
+    needsUpstream: false,
+    mounts: true,
+  },
+  proxy: {
+    title: 'proxy in wasmtime serve',
+    command: wasmtime(() => artefact('vestibule-proxy.wasm'), () => ({})),
+    needsUpstream: true,
+    mounts: true,
+  },
+  jco: {
+    title: 'proxy in jco serve',
+    command: ({ address, env }) => ({
+      program: join(ROOT, 'e2e/wasi/node_modules/.bin/jco'),
+      args: [
+        'serve', '--host', address.split(':')[0], '--port', address.split(':')[1],
+        '--jco-dir', join(WORK, `jco-${address.split(':')[1]}`), artefact('vestibule-proxy.wasm'),
+      ],
+      env,
+    }),
+    needsUpstream: true,
+    mounts: false,
+  },
+};
+
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+// Starts a host. `toml` goes by the environment, `file` by a mounted folder; `{origin}` in either is where it listens.
+export async function start(host, { toml, file, env = {}, upstream, args }) {
+  const address = `127.0.0.1:${await freePort()}`;
+  const origin = `http://${address}`;
+  const placed = (text) => text.replaceAll('{origin}', origin);
+  mkdirSync(WORK, { recursive: true });
+  const folder = file === undefined ? undefined : await mkdtemp(join(WORK, 'configuration-'));
+  if (folder) await writeFile(join(folder, 'secrets.toml'), placed(file));
+  const all = { ...env, ...(toml === undefined ? {} : { VESTIBULE_CONFIG: placed(toml) }) };
+  const command = host.command({ address, env: all, folder, args, upstream });
+  // A group of its own: jco starts a process that does not end with it.
+  const child = spawn(command.program, command.args, {
+    env: { ...process.env, ...command.env }, detached: true, stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const log = [];
+  child.stdout.on('data', (text) => log.push(String(text)));
+  child.stderr.on('data', (text) => log.push(String(text)));
+  let ended;
+  child.on('error', (error) => { ended = `${command.program} cannot be started: ${error.message}; run \`scripts/check-wasi-hosts.sh\``; });
+  child.on('exit', (code) => { ended ??= `it ended with ${code}`; });
+  const running = {
+    origin,
+    log: () => log.join(''),
+    // Of all its processes together, in bytes, at the highest since they started.
+    peakMemory: () => group(child.pid).reduce((sum, pid) => sum + highWater(pid), 0),
+    async stop() {
+      try {
+        process.kill(-child.pid, 'SIGKILL');
+      } catch {
+        // It has ended already.
+      }
+      if (folder) await rm(folder, { recursive: true, force: true });
+    },
+  };
+  const limit = Date.now() + START_SECONDS * 1000;
+  while (!(await listens(origin))) {
+    if (ended || Date.now() > limit) {
+      await running.stop();
+      throw new Error(`${host.title}: ${ended ?? 'it does not listen'}\n${running.log()}`);
+    }
+    await delay(LOOK_MS);
+  }
+  return running;
+}
+
+async function listens(origin) {
+  try {
+    await fetch(`${origin}/auth/user`, { redirect: 'manual' }).then((response) => response.arrayBuffer());
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function group(leader) {
+  const listed = spawnSync('ps', ['-eo', 'pid=,pgid='], { encoding: 'utf8' }).stdout;
+  const pairs = listed.trim().split('\n').map((line) => line.trim().split(/\s+/).map(Number));
+  return pairs.filter(([, pgid]) => pgid === leader).map(([pid]) => pid);
+}
+
+function highWater(pid) {
+  try {
+    return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
+// The development provider; resolves to its issuer.
+export async function startProvider() {
+  const program = join(ROOT, 'target/release/examples/serve');
+  const child = spawn(program, [], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const issuer = await new Promise((resolve, reject) => {
+    child.on('error', () => reject(new Error(`${program} is not there; run \`cargo build --release --workspace --examples\``)));
+    child.stdout.once('data', (line) => resolve(String(line).trim()));
+  });
+  return { issuer, stop: () => child.kill('SIGKILL') };
+}
