@@ -1,12 +1,12 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-hosts e2e bench bench-hosts lint clean
+.PHONY: help build demo test test-hosts test-wasi-hosts e2e bench bench-hosts lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-build: ## make dist/vestibule.wasm (the component) and dist/vestibule (the program)
+build: ## make the components and the program, in dist/
 	@scripts/build.sh
 
 demo: build ## run the edge, a provider and a sample application: open the URL and log in
@@ -17,6 +17,9 @@ test: build ## run all tests but those in a browser
 
 test-hosts: build ## run the contract in every host, other proxies included
 	@scripts/test-hosts.sh
+
+test-wasi-hosts: build ## run the components for wasi:http in wasmtime serve and jco serve
+	@scripts/test-wasi-hosts.sh
 
 e2e: build ## run the tests against oidc-provider from npm, and in Chromium
 	@scripts/e2e.sh
@@ -31,4 +34,4 @@ lint: ## check formatting, lints, dependencies and documentation
 	@scripts/lint.sh
 
 clean: ## remove everything that was built
-	rm -rf target dist e2e/node_modules e2e/screenshots
+	rm -rf target dist e2e/node_modules e2e/wasi/node_modules e2e/screenshots
