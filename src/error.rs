@@ -6,6 +6,7 @@
 use crate::http::{Malformed, OutboundError};
 use crate::oidc::cache::Failure;
 use crate::oidc::id_token::Rejected;
+use crate::policy::Denied;
 
 /// Why a request did not get what it asked for.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +31,8 @@ pub enum Error {
     EditNotCarried,
     #[error("there is no application behind this service: have the proxy send it login, callback, logout and user only")]
     NotARoute,
+    #[error("{0}")]
+    Denied(Denied),
     #[error("no provider of that name is configured")]
     UnknownProvider,
 
@@ -109,6 +112,7 @@ impl Error {
             Error::LookalikeHeader => "authz.lookalike_header",
             Error::EditNotCarried => "authz.edit_not_carried",
             Error::NotARoute => "authz.not_a_route",
+            Error::Denied(_) => "policy.denied",
             Error::UnknownProvider => "login.unknown_provider",
             Error::AuthorizationResponse(_) => "callback.malformed",
             Error::UnknownState => "callback.unknown_state",
@@ -137,7 +141,7 @@ impl Error {
             Error::MethodNotAllowed => 405,
             Error::LoginRequired => 401,
             Error::UnknownProvider | Error::NotARoute => 404,
-            Error::AccessDenied | Error::NotVisited | Error::ForeignOrigin => 403,
+            Error::Denied(_) | Error::AccessDenied | Error::NotVisited | Error::ForeignOrigin => 403,
             Error::ProviderReported(code) => match code.as_str() {
                 "temporarily_unavailable" | "server_error" => 503,
                 "login_required" | "interaction_required" | "account_selection_required" | "consent_required" => 403,
@@ -161,7 +165,8 @@ impl Error {
         self.status() >= 500 || matches!(self, Error::Question(_))
     }
 
-    /// The same for everybody who could have caused it on purpose: no value of the request or of a token is in it.
+    /// The same for everybody who could have caused it on purpose: no value of the request or of a token is in it, but
+    /// for the name of an account, told to who is logged in with it.
     pub fn explanation(&self) -> Explanation {
         const AGAIN: &str = "Please log in again.";
         const LATER: &str = "Please try again in a minute. If it stays like this, tell whoever runs this application.";
@@ -196,6 +201,15 @@ impl Error {
                 true,
             ),
             Error::NotARoute => explain("There is nothing here", "No page has this address.", "Go to the first page.", false),
+            Error::Denied(Denied { account: Some(account), .. }) => explain(
+                "This account has no access",
+                &format!("You are logged in as {account}, and this account may not see this page."),
+                "Use another account, or ask whoever runs this application for access.",
+                false,
+            ),
+            Error::Denied(_) => {
+                explain("There is no access to this", "Nobody may see this page, whoever they are.", "Go to the first page.", false)
+            }
             Error::UnknownProvider => {
                 explain("There is no such login", "The link names a way to log in that this application does not have.", AGAIN, true)
             }

@@ -74,6 +74,9 @@ pub enum Malformed {
     Authority,
     #[error("a header")]
     Header,
+    /// See step 8 of [`crate::policy`].
+    #[error("the path or the method, by which it comes under one rule as it is written and under another as some servers read it")]
+    Ambiguous,
 }
 
 /// A request that has one reading. Borrowed from the head it was parsed from.

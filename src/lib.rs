@@ -41,6 +41,7 @@
 //! ```
 
 pub mod authz;
+mod claims;
 pub mod config;
 pub mod entropy;
 pub mod error;
@@ -50,6 +51,7 @@ pub mod http;
 pub mod identity;
 pub mod oidc;
 pub mod pages;
+pub mod policy;
 pub mod return_to;
 mod route;
 pub mod secret;

@@ -10,6 +10,7 @@ use crate::config::{Config, Provider};
 use crate::entropy::{self, Entropy};
 use crate::error::{Error, Explanation};
 use crate::http::Response;
+use crate::policy::Denied;
 use crate::return_to::ReturnTo;
 use crate::route;
 
@@ -30,10 +31,11 @@ struct Action {
 }
 
 /// Lets the user choose between the providers.
-pub(crate) fn chooser(config: &Config, return_to: Option<&ReturnTo>, entropy: &mut dyn Entropy) -> Response {
+pub(crate) fn chooser(config: &Config, return_to: Option<&ReturnTo>, select_account: bool, entropy: &mut dyn Entropy) -> Response {
+    let selecting = if select_account { format!("&{}={}", route::PROMPT, route::SELECT_ACCOUNT) } else { String::new() };
     let action = |provider: &Provider| Action {
         label: format!("Log in with {}", provider.title),
-        href: login_url(config, Some(&provider.name), return_to),
+        href: format!("{}{selecting}", login_url(config, Some(&provider.name), return_to)),
         primary: false,
     };
     let page = Page {
@@ -64,6 +66,11 @@ pub(crate) fn error(error: &Error, config: &Config, return_to: Option<&ReturnTo>
     let mut actions = vec![];
     if offer_login {
         actions.push(Action { label: "Log in".into(), href: login_url(config, None, return_to), primary: true });
+    }
+    if let Error::Denied(Denied { account: Some(_), .. }) = error {
+        let href = another_account_url(config, return_to);
+        actions.push(Action { label: "Use another account".into(), href, primary: true });
+        actions.push(Action { label: "Log out".into(), href: config.public.route(route::LOGOUT), primary: false });
     }
     actions.push(Action { label: "Go to the first page".into(), href: config.public.home(), primary: false });
     let page = Page {
@@ -157,6 +164,13 @@ pub(crate) fn login_url(config: &Config, provider: Option<&str>, return_to: Opti
     let query = query.finish();
     let separator = if query.is_empty() { "" } else { "?" };
     format!("{}{separator}{query}", config.public.route(route::LOGIN))
+}
+
+/// The same for somebody who is logged in with another account than they want.
+pub(crate) fn another_account_url(config: &Config, return_to: Option<&ReturnTo>) -> String {
+    let login = login_url(config, None, return_to);
+    let separator = if login.contains('?') { '&' } else { '?' };
+    format!("{login}{separator}{}={}", route::PROMPT, route::SELECT_ACCOUNT)
 }
 
 impl Page<'_> {

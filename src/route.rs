@@ -13,6 +13,9 @@ pub(crate) enum Route {
 }
 
 pub(crate) const LOGIN: &str = "/auth/login";
+/// A parameter of [`LOGIN`], and its only value that counts: the user wants to choose an account.
+pub(crate) const PROMPT: &str = "prompt";
+pub(crate) const SELECT_ACCOUNT: &str = "select_account";
 pub(crate) const LOGOUT: &str = "/auth/logout";
 pub(crate) const USER: &str = "/auth/user";
 /// Where other proxies ask ([`crate::authz`]); the application's in any other mode.

@@ -8,6 +8,7 @@ mod fault;
 mod issuer;
 mod origin;
 mod provider;
+mod rule;
 mod section;
 mod streamlit;
 
@@ -25,6 +26,7 @@ pub(crate) use origin::is_confidential;
 pub use provider::{ClientAuthentication, Provider, Requirements};
 
 use crate::authz::Authz;
+use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::session::{CookieNames, KeyRing};
 use crate::streamlit::StreamlitApp;
@@ -105,7 +107,10 @@ pub struct IdentityHeaders {
 pub struct Config {
     pub providers: Vec<Provider>,
     pub public: PublicOrigin,
+    /// For every request, where there is no policy.
     pub login: Login,
+    /// `None`: there are no rules.
+    pub policy: Option<Policy>,
     pub lifetime: Lifetime,
     pub identity: IdentityHeaders,
     pub expose_tokens: ExposeTokens,
@@ -220,6 +225,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let upstream = read_url(&vestibule, "upstream");
     let authz = authz::read(&vestibule, upstream.is_some());
     let listen = read_listen(&vestibule);
+    let rules = rule::find(&vestibule);
     vestibule.finish_strict();
 
     if !auth.exists() {
@@ -232,6 +238,11 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let expose_tokens = read_expose_tokens(&auth);
     let providers = provider::read_all(&auth, &extras, &outside);
     auth.finish_lenient();
+    let policy = rules.read(&identity.groups_claim, &providers);
+    if policy.is_some() && login.is_some() {
+        let remedy = "remove it, and give the last rule, without a `path`, the `access` that is meant for the rest";
+        findings.warning(vestibule.at(), &vestibule.key("login"), "has no effect where there are rules", remedy);
+    }
 
     let public = public?;
     let after_logout = after_logout.and_then(|text| {
@@ -249,6 +260,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         providers,
         // A Streamlit app asks for the login itself, by `st.login()`.
         login: login.unwrap_or(if preset.app.is_some() { Login::Optional } else { Login::Required }),
+        policy,
         lifetime,
         identity,
         expose_tokens,

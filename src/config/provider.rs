@@ -80,6 +80,8 @@ pub struct Provider {
     pub client_authentication: Option<ClientAuthentication>,
     /// Whether claims are completed from the userinfo endpoint.
     pub userinfo: bool,
+    /// Whether an address counts as verified when the provider does not say whether it is.
+    pub trust_email: bool,
 }
 
 impl Provider {
@@ -99,12 +101,23 @@ impl Provider {
     /// An address that the provider calls unverified proves nothing, and neither does any address of a tenant that
     /// nobody here chose: its administrator may have written what he liked (`xms_edov` says that Entra checked it).
     pub fn proven_email<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
-        let is_true = |claim: &Value| *claim == true || *claim == 1 || *claim == "true" || *claim == "1";
         let verified = claims.get("email_verified").is_none_or(is_true);
         let any_tenant = self.expected_issuer == ExpectedIssuer::EntraAnyTenant && self.tenants.is_empty();
         let trusted = !any_tenant || claims.get("xms_edov").is_some_and(is_true);
         claims.get("email").filter(|_| verified && trusted)
     }
+
+    /// The e-mail address of the claims, when it is good enough to let somebody in by it: proven, and verified in so
+    /// many words, unless the provider is trusted to have no others.
+    pub fn verified_email<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a str> {
+        let verified = self.trust_email || ["email_verified", "xms_edov"].into_iter().any(|name| claims.get(name).is_some_and(is_true));
+        self.proven_email(claims).and_then(Value::as_str).filter(|_| verified)
+    }
+}
+
+/// In the ways that providers write it.
+fn is_true(claim: &Value) -> bool {
+    *claim == true || *claim == 1 || *claim == "true" || *claim == "1"
 }
 
 pub(super) fn read_all(auth: &Section<'_>, extras: &Section<'_>, outside: &Outside<'_>) -> Vec<Provider> {
@@ -181,9 +194,15 @@ fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, outside: &Outsi
     let expected_issuer = metadata_url.as_ref().and_then(|url| expected_issuer(section, url, issuer));
     let title = extra.and_then(|extra| extra.string("title")).map_or_else(|| title_of(name), |text| text.value);
     let userinfo = extra.and_then(|extra| extra.boolean("userinfo")).unwrap_or(false);
+    let trust_email = extra.and_then(|extra| extra.boolean("trust_email")).unwrap_or(false);
     let tenants = extra.map(read_tenants).unwrap_or_default();
     if let Some(extra) = extra {
         extra.finish_strict();
+    }
+    if expected_issuer == Some(ExpectedIssuer::EntraAnyTenant) && tenants.is_empty() {
+        let problem = "lets in whoever has an account of any organisation at Microsoft";
+        let remedy = format!("name the organisations: [vestibule.provider.{name}] tenants = [\"…\"]");
+        section.findings.warning(section.at(), &section.key("server_metadata_url"), problem, remedy);
     }
     let provider = match (client_id, metadata_url, expected_issuer) {
         (Some(client_id), Some(metadata_url), Some(expected_issuer)) => Some(Provider {
@@ -199,6 +218,7 @@ fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, outside: &Outsi
             authorize_params: options.authorize_params,
             client_authentication: options.client_authentication,
             userinfo,
+            trust_email,
         }),
         _ => None,
     };

@@ -38,11 +38,15 @@ impl<'a> Findings<'a> {
         faults
     }
 
-    fn add(&self, at: Option<usize>, key: &str, problem: String, remedy: String, fatal: bool) {
-        let line = at.map_or(0, |offset| {
+    fn line(&self, at: Option<usize>) -> u32 {
+        at.map_or(0, |offset| {
             let newlines = self.text.bytes().take(offset).filter(|&b| b == b'\n').count();
             u32::try_from(newlines + 1).unwrap_or(u32::MAX)
-        });
+        })
+    }
+
+    fn add(&self, at: Option<usize>, key: &str, problem: String, remedy: String, fatal: bool) {
+        let line = self.line(at);
         let fault = Fault { file: self.file.to_owned(), line, key: key.to_owned(), problem, remedy, fatal };
         self.faults.borrow_mut().push(fault);
     }
@@ -83,6 +87,22 @@ impl<'a> Section<'a> {
         self.at
     }
 
+    /// The line of that, from 1; 0 where it stands nowhere.
+    pub(super) fn line(&self) -> u32 {
+        self.findings.line(self.at)
+    }
+
+    /// Dotted path of the table itself.
+    pub(super) fn path(&self) -> String {
+        self.path.clone()
+    }
+
+    /// Whether there is a fault in it already.
+    pub(super) fn is_faulty(&self) -> bool {
+        let within = |key: &str| key.strip_prefix(&self.path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        self.findings.faults.borrow().iter().any(|fault| within(&fault.key))
+    }
+
     pub(super) fn key(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
@@ -103,6 +123,48 @@ impl<'a> Section<'a> {
             .collect();
         found.sort();
         found.into_iter().map(|(_, name)| (name.clone(), self.named_section(&name))).collect()
+    }
+
+    /// The tables of a list, `[[name]]` or `name = [{ … }]`, in order; the first has the path `name[1]`.
+    pub(super) fn tables(&self, name: &'static str) -> Vec<Section<'a>> {
+        let Some((span, value)) = self.take(name) else { return vec![] };
+        let items = value.as_array().filter(|items| items.iter().all(|item| item.get_ref().is_table()));
+        let Some(items) = items else {
+            let wanted = format!("[[{}]]", self.key(name));
+            return self.wrong_type(name, &span, value, &format!("a list of tables, {wanted} or [{{ … }}]")).unwrap_or_default();
+        };
+        let section = |(index, item): (usize, &'a Spanned<DeValue<'a>>)| Section {
+            findings: self.findings,
+            path: format!("{}[{}]", self.key(name), index + 1),
+            table: item.get_ref().as_table(),
+            at: Some(item.span().start),
+            asked: RefCell::default(),
+        };
+        items.iter().enumerate().map(section).collect()
+    }
+
+    /// The entries of a table whose values are scalars or lists of them, as JSON; a scalar is a list of one.
+    pub(super) fn value_lists(&self, name: &'static str) -> Option<Vec<Placed<(String, Vec<Value>)>>> {
+        let (span, value) = self.take(name)?;
+        let Some(table) = value.as_table() else {
+            return self.wrong_type(name, &span, value, "a table, { name = \"value\" }");
+        };
+        let is_scalar = |json: &Value| !json.is_array() && !json.is_object();
+        let mut entries = vec![];
+        for (entry, item) in table {
+            let key = format!("{}.{}", self.key(name), entry.get_ref());
+            let at = Some(entry.span().start);
+            let values = match Value::deserialize(toml::de::ValueDeserializer::from(item.clone())).ok() {
+                Some(Value::Array(items)) if items.iter().all(is_scalar) => items,
+                Some(single) if is_scalar(&single) => vec![single],
+                _ => {
+                    self.findings.fatal(at, &key, "must be a value or a list of values", "write a string, a number, true/false, or a list");
+                    continue;
+                }
+            };
+            entries.push(Placed { value: (entry.get_ref().to_string(), values), at, key });
+        }
+        Some(entries)
     }
 
     pub(super) fn string(&self, name: &'static str) -> Option<Placed<String>> {

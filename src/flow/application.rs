@@ -1,12 +1,13 @@
 //! A request for the application: forwarded as whoever is logged in, or sent to the login.
 
 use super::{Visit, login};
-use crate::config::{Config, Login};
+use crate::config::Config;
 use crate::error::Error;
 use crate::filter::{Context, Forward, Level, Outcome, Progress};
 use crate::http::{Request, Response};
 use crate::identity::{self, Edits};
 use crate::pages;
+use crate::policy::{self, Access, Verdict};
 use crate::return_to::ReturnTo;
 use crate::session::{Session, Tokens};
 use crate::streamlit::upgrade::{self, User};
@@ -14,9 +15,21 @@ use crate::streamlit::{CookieForm, StreamlitApp};
 
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     let config = context.config;
-    let session = Session::open(&visit.jar, config, context.now);
-    if session.is_none() && config.login == Login::Required {
-        return not_logged_in(request, visit, context);
+    let ruling = policy::ruling(request, config)?;
+    let session = match ruling.access {
+        Access::Public => None,
+        _ => Session::open(&visit.jar, config, context.now),
+    };
+    let account = session.as_ref().and_then(|session| session.account(config));
+    match ruling.verdict(account.as_ref()) {
+        Verdict::Pass => {}
+        Verdict::LoginRequired => return not_logged_in(request, visit, context),
+        Verdict::Denied => {
+            // So that who changes to another account comes back here.
+            let is_page = request.method == "GET" || request.method == "HEAD";
+            visit.return_to = ReturnTo::parse(&request.path_with_query(), config.public.redirect_uri()).ok().filter(|_| is_page);
+            return Err(Error::Denied(ruling.denied(account.as_ref())));
+        }
     }
     if session.is_some() && is_foreign_upgrade(request, config) {
         return Err(Error::ForeignOrigin);

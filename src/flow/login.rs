@@ -13,9 +13,10 @@ use crate::oidc::cache::Lookup;
 use crate::oidc::metadata::ProviderMetadata;
 use crate::pages;
 use crate::return_to::ReturnTo;
+use crate::route;
 use crate::session::LoginAttempt;
 
-/// `GET /auth/login`, with `provider` (a name, or Streamlit's signed one) and `return_to`.
+/// `GET /auth/login`, with `provider` (a name, or Streamlit's signed one), `return_to` and `prompt` (`select_account`).
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     only_get(request)?;
     only_visited(request)?;
@@ -27,6 +28,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
         match &*name {
             "provider" => provider = Some(value.into_owned()),
             "return_to" => return_to = Some(value.into_owned()),
+            route::PROMPT => visit.select_account = value == route::SELECT_ACCOUNT,
             _ => {}
         }
     }
@@ -73,7 +75,7 @@ pub(crate) fn choose_or_start(visit: &mut Visit, context: &mut Context<'_>) -> R
     let config = context.config;
     match config.providers.as_slice() {
         [only] => start(only, visit, context),
-        _ => Ok(Progress::Done(Outcome::Respond(pages::chooser(config, visit.return_to.as_ref(), context.entropy)))),
+        _ => Ok(Progress::Done(Outcome::Respond(pages::chooser(config, visit.return_to.as_ref(), visit.select_account, context.entropy)))),
     }
 }
 
@@ -153,6 +155,7 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
         attempt.state(),
         attempt.nonce(),
         attempt.code_verifier(),
+        visit.select_account,
     );
     let mut cookies = visit.jar.writer();
     attempt.write(&visit.jar, &mut cookies, config, context.now, context.entropy)?;

@@ -24,6 +24,8 @@ pub(crate) struct Visit {
     pub(crate) may_repeat: bool,
     /// Where the user wants to be, for links on error pages.
     pub(crate) return_to: Option<ReturnTo>,
+    /// The user wants to choose an account, whatever the configuration says about it.
+    pub(crate) select_account: bool,
     pub(crate) events: Vec<Event>,
     /// Go out with the response, whatever it is.
     pub(crate) set_cookies: Vec<Header>,
@@ -40,6 +42,7 @@ impl Visit {
             jar: crate::filter::jar(request, config),
             may_repeat: true,
             return_to: None,
+            select_account: false,
             events: vec![],
             set_cookies: vec![],
             ended_sessions: vec![],

@@ -12,8 +12,17 @@ use crate::secret::Secret;
 /// Longest accepted parameter. Entra's codes have about 1,800 bytes.
 const MAX_PARAMETER_BYTES: usize = 8 * 1024;
 
-/// Where to send the browser: Streamlit's parameters in Streamlit's order, and PKCE always.
-pub fn request(endpoint: &Url, provider: &Provider, redirect_uri: &Url, state: &Secret, nonce: &Secret, code_verifier: &Secret) -> Url {
+/// Where to send the browser: Streamlit's parameters in Streamlit's order, and PKCE always. `select_account`: the
+/// provider shall ask which account to use, whatever is configured (`prompt`, OIDC Core section 3.1.2.1).
+pub fn request(
+    endpoint: &Url,
+    provider: &Provider,
+    redirect_uri: &Url,
+    state: &Secret,
+    nonce: &Secret,
+    code_verifier: &Secret,
+    select_account: bool,
+) -> Url {
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(code_verifier.expose().as_bytes()));
     let mut url = endpoint.clone();
     url.query_pairs_mut()
@@ -25,7 +34,8 @@ pub fn request(endpoint: &Url, provider: &Provider, redirect_uri: &Url, state: &
         .append_pair("nonce", nonce.expose())
         .append_pair("code_challenge", &challenge)
         .append_pair("code_challenge_method", "S256")
-        .extend_pairs(&provider.authorize_params);
+        .extend_pairs(provider.authorize_params.iter().filter(|(name, _)| !(select_account && name == "prompt")))
+        .extend_pairs(select_account.then_some(("prompt", "select_account")));
     url
 }
 

@@ -9,10 +9,12 @@ use sha2::{Digest as _, Sha256};
 use super::CLOCK_DIFFERENCE;
 use super::envelope::Purpose;
 use super::jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
+use crate::claims;
 use crate::config::{Config, Provider};
 use crate::entropy::{self, Entropy};
 use crate::error::Error;
 use crate::oidc::id_token::VerifiedIdToken;
+use crate::policy::Account;
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
@@ -125,6 +127,11 @@ impl Session {
         &self.provider
     }
 
+    /// Whoever is logged in, for the policy.
+    pub fn account<'a>(&'a self, config: &'a Config) -> Option<Account<'a>> {
+        config.provider(&self.provider).map(|provider| Account { provider, claims: &self.claims })
+    }
+
     /// When the session ends if nothing more is heard of its user.
     pub fn ends_at(&self, config: &Config) -> UnixTime {
         let idle_end = config.lifetime.idle_timeout.map(|timeout| self.seen_at.after(timeout));
@@ -137,10 +144,7 @@ impl Session {
 
     /// The claim of that name, or what a JSON pointer (RFC 6901) finds in the claims.
     pub fn claim(&self, name_or_pointer: &str) -> Option<&Value> {
-        let Some(path) = name_or_pointer.strip_prefix('/') else { return self.claims.get(name_or_pointer) };
-        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
-        let value = self.claims.get(&first.replace("~1", "/").replace("~0", "~"))?;
-        if rest.is_empty() { Some(value) } else { value.pointer(&format!("/{rest}")) }
+        claims::find(&self.claims, name_or_pointer)
     }
 
     /// Its name; empty when there is none.

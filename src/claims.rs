@@ -1,0 +1,26 @@
+//! Finding a claim by its name, or by a JSON pointer into the claims.
+
+use serde_json::{Map, Value};
+
+/// The claim of that name, or what a JSON pointer (RFC 6901) finds in the claims.
+pub(crate) fn find<'a>(claims: &'a Map<String, Value>, name_or_pointer: &str) -> Option<&'a Value> {
+    let Some(path) = name_or_pointer.strip_prefix('/') else { return claims.get(name_or_pointer) };
+    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+    let value = claims.get(&decoded(first))?;
+    if rest.is_empty() { Some(value) } else { value.pointer(&format!("/{rest}")) }
+}
+
+/// Whether that is the claim `email`, or something in it: an address proves nothing unless it is verified.
+pub(crate) fn is_email(name_or_pointer: &str) -> bool {
+    let Some(path) = name_or_pointer.strip_prefix('/') else { return name_or_pointer == "email" };
+    decoded(path.split('/').next().unwrap_or_default()) == "email"
+}
+
+/// Whether a text that begins with `/` is a JSON pointer: `~` stands only before 0 or 1 (RFC 6901 section 3).
+pub(crate) fn is_pointer(text: &str) -> bool {
+    text.len() > 1 && text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']))
+}
+
+fn decoded(token: &str) -> String {
+    token.replace("~1", "/").replace("~0", "~")
+}

@@ -1,0 +1,402 @@
+//! `[[vestibule.rule]]`: who may pass.
+
+use std::collections::BTreeSet;
+
+use super::Provider;
+use super::section::{Placed, Section};
+use crate::claims;
+use crate::policy::{Access, Condition, NotAPattern, PathPattern, Policy, Rule, RuleId};
+
+/// Each request is compared with the rules one by one.
+const MAX_RULES: usize = 200;
+
+/// `all` and `any` within each other: deeper than anybody follows when reading.
+const MAX_DEPTH: usize = 4;
+
+/// What `access` may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Public,
+    Optional,
+    Required,
+    Deny,
+}
+
+const WORDS: [(&str, Word); 4] =
+    [("public", Word::Public), ("optional", Word::Optional), ("required", Word::Required), ("deny", Word::Deny)];
+
+/// The rules as they are written, to be read once the providers are known.
+pub(super) struct Written<'a>(Vec<Section<'a>>);
+
+pub(super) fn find<'a>(vestibule: &Section<'a>) -> Written<'a> {
+    Written(vestibule.tables("rule"))
+}
+
+impl Written<'_> {
+    pub(super) fn read(&self, groups_claim: &str, providers: &[Provider]) -> Option<Policy> {
+        if let Some(section) = self.0.get(MAX_RULES) {
+            section.findings.fatal(section.at(), &section.key(""), format!("there are more than {MAX_RULES} rules"), "join some of them");
+        }
+        let names = Names { groups_claim, providers };
+        let mut rules: Vec<Rule> = vec![];
+        for (index, section) in self.0.iter().enumerate().take(MAX_RULES) {
+            let rule = read_rule(section, index + 1, &names);
+            if let Some(earlier) = rule.is_shadowed_by(&rules) {
+                let remedy = "put it before that rule, or remove it";
+                section.findings.warning(section.at(), &section.path(), format!("never decides: {} takes all of it", earlier.id), remedy);
+            }
+            rules.push(rule);
+        }
+        warn_of_dangers(&self.0, &rules);
+        Policy::new(rules)
+    }
+}
+
+/// What conditions refer to.
+struct Names<'a> {
+    groups_claim: &'a str,
+    providers: &'a [Provider],
+}
+
+/// A rule of which something is wrong is read all the same: its faults keep it from being used.
+fn read_rule(section: &Section<'_>, number: usize, names: &Names<'_>) -> Rule {
+    let id = RuleId { number, line: section.line() };
+    let paths = list(section, "path", "\"/admin/**\"").into_iter().filter_map(|text| read_pattern(section, &text)).collect();
+    let methods = list(section, "methods", "[\"GET\"]").into_iter().filter_map(|text| read_method(section, text)).collect();
+    let hosts = list(section, "host", "\"app.example.com\"").into_iter().filter_map(|text| read_host(section, text)).collect();
+    let word = section.choice("access", &WORDS).unwrap_or(Word::Required);
+    let require = section.section("require");
+    let condition = require.exists().then(|| read_all_of(&require, names, 0));
+    if condition.is_some() && word != Word::Required {
+        let remedy = "write access = \"required\", or remove `require`";
+        section.findings.fatal(require.at(), &section.key("require"), "has no effect with this `access`", remedy);
+    }
+    section.finish_strict();
+    let access = match word {
+        Word::Public => Access::Public,
+        Word::Optional => Access::Optional,
+        Word::Required => Access::Required(condition),
+        Word::Deny => Access::Denied,
+    };
+    Rule { id, paths, methods, hosts, access }
+}
+
+fn read_pattern(section: &Section<'_>, text: &Placed<String>) -> Option<PathPattern> {
+    let pattern = PathPattern::parse(&text.value);
+    if let Err(error) = pattern {
+        let remedy = match error {
+            NotAPattern::EmptySegment => "write \"/app\", which is meant with a / at its end too, or \"/app/**\" for all below it as well",
+            NotAPattern::PartialWildcard => "write * for one whole segment, ** for any number of them: \"/app/*\", \"/app/**\"",
+            NotAPattern::Character => "write a path without its query, in plain characters: \"/café/a b\"",
+            NotAPattern::NoSlash | NotAPattern::DotSegment | NotAPattern::TooLong => {
+                "write \"/app\", \"/app/*\" or \"/app/**\" for example"
+            }
+        };
+        section.findings.fatal(text.at, &text.key, format!("`{}` {error}", text.value), remedy);
+    }
+    pattern.ok()
+}
+
+fn read_method(section: &Section<'_>, text: Placed<String>) -> Option<String> {
+    let method = text.value;
+    if method == "HEAD" {
+        section.findings.fatal(text.at, &text.key, "`HEAD` is judged as `GET`", "write \"GET\"");
+    } else if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') {
+        section.findings.fatal(text.at, &text.key, format!("`{method}` is not a method"), "write it in capitals: [\"GET\", \"POST\"]");
+    } else {
+        return Some(method);
+    }
+    None
+}
+
+fn read_host(section: &Section<'_>, text: Placed<String>) -> Option<String> {
+    let parsed = url::Url::parse(&format!("http://{}/", text.value)).ok();
+    let host = parsed.and_then(|url| url.host_str().map(str::to_owned)).filter(|host| *host == text.value && !host.ends_with('.'));
+    if host.is_none() || text.value.contains('*') {
+        let problem = format!("`{}` is not a host name in small letters", text.value);
+        section.findings.fatal(text.at, &text.key, problem, "write it without scheme, port and wildcards: \"app.example.com\"");
+    }
+    host
+}
+
+/// Every condition of a table, all of which must be met.
+fn read_all_of(section: &Section<'_>, names: &Names<'_>, depth: usize) -> Condition {
+    let mut conditions = vec![];
+    for (key, kind) in [("all", Condition::All as fn(Vec<Condition>) -> Condition), ("any", Condition::Any)] {
+        if !section.has(key) {
+            continue;
+        }
+        let nested = section.tables(key);
+        if nested.is_empty() && !section.is_faulty() {
+            section.findings.fatal(section.at(), &section.key(key), "holds no condition", "write [{ groups = \"admins\" }, …]");
+        } else if depth == MAX_DEPTH {
+            let problem = format!("is nested more than {MAX_DEPTH} deep");
+            section.findings.fatal(section.at(), &section.key(key), problem, "write a rule of its own for some of it");
+        } else {
+            conditions.push(kind(nested.iter().map(|table| read_all_of(table, names, depth + 1)).collect()));
+        }
+    }
+    let texts = |key: &'static str| Some(list(section, key, "\"…\", or a list")).filter(|items| !items.is_empty());
+    let claim = |name: &str, items: Vec<Placed<String>>| Condition::Claim {
+        name: name.to_owned(),
+        values: items.into_iter().map(|item| item.value.into()).collect(),
+    };
+    conditions.extend(texts("groups").map(|items| claim(names.groups_claim, items)));
+    conditions.extend(texts("roles").map(|items| claim("roles", items)));
+    conditions.extend(texts("email").map(|items| Condition::Email(read_emails(section, items))));
+    conditions.extend(texts("email_domain").map(|items| Condition::EmailDomain(read_domains(section, items))));
+    conditions.extend(texts("provider").map(|items| Condition::Provider(read_providers(section, items, names.providers))));
+    conditions.extend(read_claims(section));
+    section.finish_strict();
+    if conditions.is_empty() && !section.is_faulty() {
+        let remedy = "write groups = \"admins\" for example, or remove it where any login will do";
+        section.findings.fatal(section.at(), &section.path(), "asks for nothing", remedy);
+    }
+    match conditions.len() {
+        1 => conditions.remove(0),
+        _ => Condition::All(conditions),
+    }
+}
+
+fn read_emails(section: &Section<'_>, items: Vec<Placed<String>>) -> Vec<String> {
+    for item in items.iter().filter(|item| item.value.bytes().filter(|&b| b == b'@').count() != 1) {
+        let problem = format!("`{}` is not an e-mail address", item.value);
+        section.findings.fatal(
+            item.at,
+            &item.key,
+            problem,
+            "write \"alice@example.com\"; for a whole domain, email_domain = \"example.com\"",
+        );
+    }
+    items.into_iter().map(|item| item.value).collect()
+}
+
+fn read_domains(section: &Section<'_>, items: Vec<Placed<String>>) -> Vec<String> {
+    let is_domain = |text: &str| {
+        text.contains('.')
+            && text.split('.').all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+    };
+    for item in items.iter().filter(|item| !is_domain(&item.value)) {
+        let problem = format!("`{}` is not a domain", item.value);
+        section.findings.fatal(item.at, &item.key, problem, "write \"example.com\", without @ and *; each sub-domain by itself");
+    }
+    items.into_iter().map(|item| item.value).collect()
+}
+
+fn read_providers(section: &Section<'_>, items: Vec<Placed<String>>, providers: &[Provider]) -> Vec<String> {
+    for item in items.iter().filter(|item| !providers.is_empty() && providers.iter().all(|provider| provider.name != item.value)) {
+        let known: Vec<_> = providers.iter().map(|provider| provider.name.as_str()).collect();
+        let problem = format!("there is no provider `{}` in [auth]", item.value);
+        section.findings.fatal(item.at, &item.key, problem, format!("name one of: {}", known.join(", ")));
+    }
+    items.into_iter().map(|item| item.value).collect()
+}
+
+/// `claim = { department = "sales", "/address/country" = ["DE", "AT"] }`.
+fn read_claims(section: &Section<'_>) -> Vec<Condition> {
+    let mut conditions = vec![];
+    for entry in section.value_lists("claim").unwrap_or_default() {
+        let (name, values) = entry.value;
+        let refuse = |problem: &str, remedy: &str| section.findings.fatal(entry.at, &entry.key, problem, remedy);
+        if claims::is_email(&name) {
+            refuse("is a claim that anybody may write where nobody looks whether it is verified", "write email or email_domain");
+        } else if name.is_empty() || (name.starts_with('/') && !claims::is_pointer(&name)) {
+            refuse("is neither a claim's name nor a JSON pointer", "write department or \"/address/country\" for example");
+        } else if values.is_empty() {
+            refuse("holds no value, so that nobody would have it", "write a value, or a list of them");
+        } else {
+            conditions.push(Condition::Claim { name, values });
+        }
+    }
+    conditions
+}
+
+/// A string or a list of them. One that is empty would mean everything or nothing, which is not what it looks like.
+fn list(section: &Section<'_>, name: &'static str, example: &str) -> Vec<Placed<String>> {
+    let items = section.strings(name);
+    if items.as_ref().is_some_and(|items| items.is_empty() || items.iter().any(|item| item.value.is_empty())) {
+        section.findings.fatal(section.at(), &section.key(name), "is empty", format!("write {example}, or remove it"));
+        return vec![];
+    }
+    items.unwrap_or_default()
+}
+
+/// What is legal, and lets more people pass than is likely to be meant.
+fn warn_of_dangers(sections: &[Section<'_>], rules: &[Rule]) {
+    for (section, rule) in sections.iter().zip(rules) {
+        let warn = |problem: &str, remedy: &str| section.findings.warning(section.at(), &section.path(), problem, remedy);
+        let is_for_all = rule.methods.is_empty() && rule.hosts.is_empty();
+        let is_everything = rule.paths.is_empty() || rule.paths.iter().any(PathPattern::is_everything);
+        if rule.access == Access::Public && is_for_all && is_everything {
+            warn("opens every page to everybody", "name the paths that are public: path = \"/public/**\"");
+        } else if rule.access == Access::Public && !rule.methods.is_empty() && is_everything {
+            warn("opens every page to everybody, for these methods", "name the paths that are public: path = \"/public/**\"");
+        }
+        if let Access::Required(Some(condition)) = &rule.access {
+            let mut names = BTreeSet::new();
+            claim_names(condition, &mut names);
+            for name in names.into_iter().filter(|name| CHOSEN_BY_ITS_OWNER.contains(&name.trim_start_matches('/'))) {
+                warn(&format!("trusts the claim `{name}`, which people can change at many providers"), "ask for email, groups or sub");
+            }
+        }
+    }
+}
+
+/// OIDC Core section 5.7: claims that must not be taken for an identity.
+const CHOSEN_BY_ITS_OWNER: [&str; 6] = ["preferred_username", "name", "nickname", "upn", "unique_name", "phone_number"];
+
+fn claim_names<'a>(condition: &'a Condition, names: &mut BTreeSet<&'a str>) {
+    match condition {
+        Condition::All(conditions) | Condition::Any(conditions) => conditions.iter().for_each(|inner| claim_names(inner, names)),
+        Condition::Claim { name, .. } => drop(names.insert(name)),
+        Condition::Provider(_) | Condition::Email(_) | Condition::EmailDomain(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::super::{Config, Fault, Source};
+    use super::*;
+
+    const SIX_LINES: &str = "[auth]\nredirect_uri = \"http://localhost:8501/oauth2callback\"\n\
+                             cookie_secret = \"8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5\"\nclient_id = \"a\"\nclient_secret = \"b\"\n\
+                             server_metadata_url = \"https://op.example/.well-known/openid-configuration\"\n";
+
+    /// The rules, from line 7 on.
+    fn parse(rules: &str) -> Result<Config, Vec<Fault>> {
+        Config::parse(&Source::new("secrets.toml", &format!("{SIX_LINES}{rules}")))
+    }
+
+    /// Line and key of every fault, in order.
+    fn faults(rules: &str) -> Vec<(u32, String)> {
+        let faults = parse(rules).map(|config| config.warnings).expect_err(rules);
+        faults.into_iter().map(|fault| (fault.line, fault.key)).collect()
+    }
+
+    fn warnings(rules: &str) -> Vec<(u32, String)> {
+        let config = parse(rules).unwrap_or_else(|faults| panic!("{rules}: {faults:#?}"));
+        config.warnings.into_iter().map(|fault| (fault.line, fault.problem)).collect()
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let config = parse(
+            "[[vestibule.rule]]\npath = [\"/a\", \"/b/**\"]\nmethods = [\"GET\", \"POST\"]\nhost = \"app.example\"\naccess = \"optional\"\n\
+             [[vestibule.rule]]\npath = \"/admin/**\"\n[vestibule.rule.require]\ngroups = \"admins\"\nany = [{ roles = [\"r\"] }, { email_domain = \"x.example\" }]\n\
+             claim = { department = [\"it\", 7], \"/address/country\" = \"DE\" }\nprovider = \"default\"\nemail = \"a@x.example\"\n\
+             [[vestibule.rule]]\npath = \"/old\"\naccess = \"deny\"\n[[vestibule.rule]]\naccess = \"required\"\n",
+        )
+        .unwrap();
+        let rules = config.policy.as_ref().unwrap().rules();
+        assert_eq!(rules.iter().map(|rule| (rule.id.number, rule.id.line)).collect::<Vec<_>>(), [(1, 7), (2, 12), (3, 20), (4, 23)]);
+        assert_eq!(rules[0].paths.iter().map(PathPattern::as_str).collect::<Vec<_>>(), ["/a", "/b/**"]);
+        assert_eq!(
+            (rules[0].methods.as_slice(), rules[0].hosts.as_slice()),
+            (&["GET".to_owned(), "POST".to_owned()][..], &["app.example".to_owned()][..])
+        );
+        assert_eq!(rules[0].access, Access::Optional);
+        let claim = |name: &str, values: &[Value]| Condition::Claim { name: name.into(), values: values.to_vec() };
+        let require = Condition::All(vec![
+            Condition::Any(vec![claim("roles", &["r".into()]), Condition::EmailDomain(vec!["x.example".into()])]),
+            claim("groups", &["admins".into()]),
+            Condition::Email(vec!["a@x.example".into()]),
+            Condition::Provider(vec!["default".into()]),
+            claim("/address/country", &["DE".into()]),
+            claim("department", &["it".into(), 7.into()]),
+        ]);
+        let Access::Required(Some(Condition::All(read))) = &rules[1].access else { panic!("{:?}", rules[1].access) };
+        let Condition::All(expected) = require else { unreachable!() };
+        assert!(read.len() == expected.len() && expected.iter().all(|condition| read.contains(condition)), "{read:#?}");
+        assert_eq!((&rules[2].access, &rules[3].access), (&Access::Denied, &Access::Required(None)));
+        assert!(config.warnings.is_empty(), "{:#?}", config.warnings);
+    }
+
+    #[test]
+    fn every_fault_of_a_rule_is_found_with_its_line() {
+        for (rule, line, key) in [
+            ("pth = \"/a\"\n", 8, "pth"),
+            ("path = \"app\"\n", 8, "path"),
+            ("path = [\"/a\", \"/a*\"]\n", 8, "path"),
+            ("path = []\n", 7, "path"),
+            ("path = 7\n", 8, "path"),
+            ("methods = [\"get\"]\n", 8, "methods"),
+            ("methods = \"HEAD\"\n", 8, "methods"),
+            ("methods = []\n", 7, "methods"),
+            ("host = \"App.example\"\n", 8, "host"),
+            ("host = \"app.example:8443\"\n", 8, "host"),
+            ("host = \"https://app.example\"\n", 8, "host"),
+            ("host = \"*.example\"\n", 8, "host"),
+            ("access = \"open\"\n", 8, "access"),
+            ("path = \"/a\"\naccess = \"public\"\nrequire = { groups = \"a\" }\n", 10, "require"),
+            ("require = \"admins\"\n", 8, "require"),
+            ("require = {}\n", 8, "require"),
+            ("require = { group = \"a\" }\n", 8, "require.group"),
+            ("require = { groups = [] }\n", 8, "require.groups"),
+            ("require = { groups = [\"\"] }\n", 8, "require.groups"),
+            ("require = { email = \"example.com\" }\n", 8, "require.email"),
+            ("require = { email_domain = \"@example.com\" }\n", 8, "require.email_domain"),
+            ("require = { email_domain = \"*.example.com\" }\n", 8, "require.email_domain"),
+            ("require = { email_domain = \"com\" }\n", 8, "require.email_domain"),
+            ("require = { provider = \"okta\" }\n", 8, "require.provider"),
+            ("require = { claim = { email = \"a@example.com\" } }\n", 8, "require.claim.email"),
+            ("require = { claim = { \"/email/0\" = \"a@example.com\" } }\n", 8, "require.claim./email/0"),
+            ("require = { claim = { \"/a~2\" = \"x\" } }\n", 8, "require.claim./a~2"),
+            ("require = { claim = { a = [] } }\n", 8, "require.claim.a"),
+            ("require = { claim = { a = { b = 1 } } }\n", 8, "require.claim.a"),
+            ("require = { all = [] }\n", 8, "require.all"),
+            ("require = { any = [{ groups = \"a\" }, {}] }\n", 8, "require.any[2]"),
+            ("require = { any = \"a\" }\n", 8, "require.any"),
+        ] {
+            assert_eq!(faults(&format!("[[vestibule.rule]]\n{rule}")), [(line, format!("vestibule.rule[1].{key}"))], "{rule}");
+        }
+        assert_eq!(faults("[vestibule.rule]\npath = \"/a\"\n"), [(7, "vestibule.rule".into())]);
+        let nested = |depth: usize| {
+            format!("[[vestibule.rule]]\nrequire = {}{{ groups = \"a\" }}{}\n", "{ any = [".repeat(depth), "] }".repeat(depth))
+        };
+        assert!(parse(&nested(MAX_DEPTH)).is_ok());
+        assert_eq!(faults(&nested(MAX_DEPTH + 1)).len(), 1);
+        assert!(parse(&"[[vestibule.rule]]\nmethods = \"GET\"\n".repeat(MAX_RULES)).is_ok());
+        assert_eq!(
+            faults(&"[[vestibule.rule]]\n".repeat(MAX_RULES + 1)).iter().filter(|(line, _)| *line == 207).count(),
+            1,
+            "one too many, which is not read"
+        );
+    }
+
+    #[test]
+    fn a_rule_that_never_decides_is_told() {
+        let shadowed =
+            |rules: &str| warnings(rules).into_iter().filter(|(_, problem)| problem.contains("never decides")).collect::<Vec<_>>();
+        let rule = |path: &str, more: &str| format!("[[vestibule.rule]]\npath = \"{path}\"\n{more}");
+        let found = shadowed(&(rule("/a/**", "") + &rule("/b", "") + &rule("/a/b", "access = \"public\"\n")));
+        assert_eq!(found, [(11, "never decides: rule 1 (line 7) takes all of it".to_owned())]);
+        assert_eq!(shadowed(&(rule("/a/**", "methods = [\"GET\", \"PUT\"]\n") + &rule("/a/b", "methods = \"PUT\"\n"))).len(), 1);
+        assert_eq!(shadowed(&(rule("/a", "") + &rule("/b", "") + "[[vestibule.rule]]\npath = [\"/a\", \"/b\"]\n")).len(), 1);
+        for live in [
+            rule("/a/b", "") + &rule("/a/**", ""),
+            rule("/a/**", "methods = \"GET\"\n") + &rule("/a/b", ""),
+            rule("/a/**", "host = \"x.example\"\n") + &rule("/a/b", ""),
+            rule("/a", "") + "[[vestibule.rule]]\npath = [\"/a\", \"/b\"]\n",
+        ] {
+            assert_eq!(shadowed(&live), [], "{live}");
+        }
+    }
+
+    #[test]
+    fn what_is_legal_and_dangerous_is_told() {
+        for (rule, warned) in [
+            ("path = \"/**\"\naccess = \"public\"\n", true),
+            ("access = \"public\"\n", true),
+            ("access = \"public\"\nmethods = \"OPTIONS\"\n", true),
+            ("path = \"/public/**\"\naccess = \"public\"\n", false),
+            ("path = \"/public/**\"\naccess = \"public\"\nmethods = \"GET\"\n", false),
+            ("require = { claim = { preferred_username = \"alice\" } }\n", true),
+            ("require = { any = [{ claim = { \"/upn\" = \"alice\" } }] }\n", true),
+            ("require = { claim = { sub = \"1\" } }\n", false),
+        ] {
+            assert_eq!(!warnings(&format!("[[vestibule.rule]]\n{rule}")).is_empty(), warned, "{rule}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Which rule decides on a request and why, in lines for an operator.
+
+use std::fmt::Write as _;
+
+use super::{Account, Condition, Ruling, Verdict, ruling};
+use crate::config::Config;
+use crate::http::{Malformed, Request, RequestHead};
+use crate::route::Route;
+
+/// What would become of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The application gets it, or it is for a route of our own.
+    Passes,
+    LoginRequired,
+    Denied,
+    Malformed,
+}
+
+/// An answer, and the way to it: several lines, the answer in the last.
+#[derive(Debug)]
+pub struct Explained {
+    pub answer: Answer,
+    pub text: String,
+}
+
+/// Goes through the same steps as a decision, and says what each came to. `account`: who is logged in.
+pub fn explain(head: &RequestHead, account: Option<&Account<'_>>, config: &Config) -> Explained {
+    let who = account.map_or_else(|| "nobody".to_owned(), |account| format!("{} of provider `{}`", account.label(), account.provider.name));
+    let mut text = format!("{} {}, {who}\n", head.method, head.path_with_query);
+    let answer = walk(&mut text, head, account, config).unwrap_or_else(|malformed| {
+        let _ = writeln!(text, "400: the request is malformed: {malformed}");
+        Answer::Malformed
+    });
+    Explained { answer, text }
+}
+
+fn walk(text: &mut String, head: &RequestHead, account: Option<&Account<'_>>, config: &Config) -> Result<Answer, Malformed> {
+    let request = Request::parse(head)?;
+    if Route::of(request.path, &config.public) != Route::Application {
+        say(text, "answered: it is a route of Vestibule's own, which no rule governs");
+        return Ok(Answer::Passes);
+    }
+    let ruling = ruling(&request, config)?;
+    match &config.policy {
+        None => say(text, "  there are no rules: `login` decides"),
+        Some(policy) => {
+            let decided = ruling.rule.map_or(policy.rules().len(), |rule| rule.number - 1);
+            for (rule, why) in policy.rules().iter().zip(policy.misfits(&request)?).take(decided) {
+                say(text, &format!("  {}: not for this {}", rule.id, why.unwrap_or("request")));
+            }
+            match ruling.rule {
+                Some(rule) => say(text, &format!("  {rule}: decides")),
+                None => say(text, "  no rule is left, so that nobody is admitted"),
+            }
+        }
+    }
+    Ok(conclude(text, &ruling, account))
+}
+
+fn conclude(text: &mut String, ruling: &Ruling<'_>, account: Option<&Account<'_>>) -> Answer {
+    use super::Access;
+    if let (Access::Required(Some(condition)), Some(account)) = (ruling.access, account) {
+        tell(text, condition, account, 4);
+    }
+    match (ruling.verdict(account), ruling.access) {
+        (Verdict::Pass, Access::Public) => say(text, "forwarded: public, the application is told of nobody"),
+        (Verdict::Pass, _) if account.is_some() => say(text, "forwarded, and the application is told who it is"),
+        (Verdict::Pass, _) => say(text, "forwarded without an identity"),
+        (Verdict::LoginRequired, _) => say(text, "login: a page redirects to it, anything else is answered 401"),
+        (Verdict::Denied, _) => say(text, &format!("403: {}", ruling.denied(account))),
+    }
+    match ruling.verdict(account) {
+        Verdict::Pass => Answer::Passes,
+        Verdict::LoginRequired => Answer::LoginRequired,
+        Verdict::Denied => Answer::Denied,
+    }
+}
+
+/// Each condition with its verdict, the parts of one below it.
+fn tell(text: &mut String, condition: &Condition, account: &Account<'_>, indent: usize) {
+    let met = if condition.is_met(account) { "yes" } else { "no " };
+    say(text, &format!("{:indent$}{met} {condition}", ""));
+    if let Condition::All(inner) | Condition::Any(inner) = condition {
+        inner.iter().for_each(|condition| tell(text, condition, account, indent + 4));
+    }
+}
+
+fn say(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::config::Source;
+
+    const CONFIG: &str = r#"
+[auth]
+redirect_uri = "https://app.example/oauth2callback"
+cookie_secret = "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5"
+client_id = "a"
+client_secret = "b"
+server_metadata_url = "https://op.example/.well-known/openid-configuration"
+[[vestibule.rule]]
+path = "/public/**"
+access = "public"
+[[vestibule.rule]]
+path = "/admin/**"
+methods = "GET"
+require = { any = [{ groups = "admins" }, { email_domain = "example.com", claim = { level = 2 } }] }
+[[vestibule.rule]]
+path = "/app"
+"#;
+
+    fn explained(method: &str, path: &str, claims: Option<Value>) -> Explained {
+        let config = Config::parse(&Source::new("f", CONFIG)).unwrap();
+        let claims: Option<Map<String, Value>> = claims.map(|claims| claims.as_object().unwrap().clone());
+        let account = claims.as_ref().map(|claims| Account { provider: &config.providers[0], claims });
+        let head = RequestHead { method: method.into(), ..RequestHead::get(path, "app.example") };
+        explain(&head, account.as_ref(), &config)
+    }
+
+    #[test]
+    fn the_rule_that_decides_is_told_with_its_reasons() {
+        let denied = explained("GET", "/admin/users?x", Some(json!({ "sub": "1", "email": "a@example.com", "groups": ["staff"] })));
+        assert_eq!(denied.answer, Answer::Denied);
+        assert_eq!(
+            denied.text,
+            "GET /admin/users?x, a@example.com of provider `default`\n  rule 1 (line 8): not for this path\n  rule 2 (line 11): decides\n    \
+             no  any of these\n        no  claim `groups` is or holds \"admins\"\n        no  all of these\n            \
+             no  verified e-mail address is of example.com\n            no  claim `level` is or holds 2\n\
+             403: rule 2 (line 11) does not admit this account\n"
+        );
+        let admitted = explained("HEAD", "/admin", Some(json!({ "sub": "1", "groups": ["admins"] })));
+        assert!(admitted.answer == Answer::Passes && admitted.text.contains("yes any of these"), "{}", admitted.text);
+    }
+
+    #[test]
+    fn every_answer_is_that_of_a_decision() {
+        for (method, path, logged_in, answer, line) in [
+            ("GET", "/public/a", false, Answer::Passes, "forwarded: public, the application is told of nobody"),
+            ("GET", "/app", false, Answer::LoginRequired, "login: a page redirects to it, anything else is answered 401"),
+            ("GET", "/app", true, Answer::Passes, "forwarded, and the application is told who it is"),
+            ("POST", "/admin", true, Answer::Denied, "403: no rule is for this request, so that nobody is admitted"),
+            ("GET", "/auth/user", false, Answer::Passes, "answered: it is a route of Vestibule's own, which no rule governs"),
+            ("GET", "//app", true, Answer::Malformed, "400: the request is malformed: the path"),
+            ("GET", "/x/../app", true, Answer::Malformed, "400: the request is malformed: the path"),
+        ] {
+            let explained = explained(method, path, logged_in.then(|| json!({ "sub": "1" })));
+            assert_eq!((explained.answer, explained.text.lines().last()), (answer, Some(line)), "{method} {path}");
+        }
+        let by_method = explained("POST", "/admin", None).text;
+        assert!(by_method.contains("rule 2 (line 11): not for this method\n"), "{by_method}");
+        assert_eq!(explained("GET", "/APP", None).answer, Answer::Malformed);
+    }
+}

@@ -1,0 +1,233 @@
+//! Who may pass: the rules of `[[vestibule.rule]]`.
+//!
+//! The first rule whose path, method and host fit a request decides on it; what no rule fits is denied. Our own routes
+//! ([`crate::route`]) are no rule's business: without them nobody could log in. Without any rule there is no policy, and
+//! `login` decides for everything.
+//!
+//! **What is compared.** Rules see a request through these steps, in this order; what breaks one is answered 400. They
+//! come on top of those of [`crate::http`]. Nothing is rewritten: the application receives what was judged, byte for
+//! byte.
+//!
+//! 1. Only method, `Host` and path take part. The query does not, nor does any other header (`X-Forwarded-Uri`,
+//!    `X-Forwarded-Host`, `User-Agent`), whoever sends it.
+//! 2. `HEAD` is judged as `GET`, which it is an answer's head of. Where a rule names methods, a request that would have
+//!    the application take it for another method (`X-HTTP-Method-Override` and the like) is refused.
+//! 3. Where a rule names hosts, the authority must be a host and port to the WHATWG URL parser. Compared is its host:
+//!    lower case, without the port and without a dot at its end.
+//! 4. The path is cut at `/`. One `/` at the end is none of its segments, so that `/app/` is `/app`. Any other empty
+//!    segment is refused: `//app` is `/app` to some servers and a host of that name to others.
+//! 5. There are at most [`MAX_SEGMENTS`] segments.
+//! 6. Each is percent-decoded, once. It must be UTF-8 (no overlong form of a `/` then), without an escape left in it
+//!    (`%2561` is `a` to who decodes twice).
+//! 7. Segments are compared whole and exactly, case included, with those of the patterns ([`PathPattern`]).
+//! 8. The path is read once more, as liberally as any server does: without what follows a `;` in a segment, ending at an
+//!    encoded `?` or `#`, without dots and spaces at a segment's end, without regard to case; the method without regard
+//!    to case as well. When another rule than that of step 7 decides then, the request is refused: there must be no
+//!    spelling of a path that comes under one rule here and is another page to the application.
+//!
+//! Not undone are Unicode's equivalences (`é` as one character or two) and what an application makes of a path beyond
+//! that, such as dropping `.json`: end the list with a rule that asks for the most.
+
+mod account;
+mod condition;
+mod explain;
+mod path;
+mod target;
+
+pub use account::Account;
+pub use condition::Condition;
+pub use explain::{Answer, Explained, explain};
+pub use path::{NotAPattern, PathPattern};
+pub use target::MAX_SEGMENTS;
+
+use crate::config::{Config, Login};
+use crate::http::{Malformed, Request};
+use target::Target;
+
+/// What a rule asks of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Access {
+    /// Nothing. The application is told of nobody, also when somebody is logged in: no session is looked at.
+    Public,
+    /// Nothing. The application is told who is logged in, if somebody is.
+    Optional,
+    /// A login; and where there is a condition, one of an account that meets it.
+    Required(Option<Condition>),
+    /// Nobody may pass.
+    Denied,
+}
+
+/// One rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub id: RuleId,
+    /// Any of these; empty: every path.
+    pub paths: Vec<PathPattern>,
+    /// Any of these; empty: every method.
+    pub methods: Vec<String>,
+    /// Any of these; empty: every host.
+    pub hosts: Vec<String>,
+    pub access: Access,
+}
+
+/// Where a rule stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleId {
+    /// In the order of the file, from 1.
+    pub number: usize,
+    /// Of the file, from 1.
+    pub line: u32,
+}
+
+/// All rules, in order.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    rules: Vec<Rule>,
+    names_methods: bool,
+    names_hosts: bool,
+}
+
+/// What is asked of a request, and who asks it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ruling<'a> {
+    /// `None` where there are no rules, or none fits.
+    pub rule: Option<RuleId>,
+    pub access: &'a Access,
+}
+
+/// What becomes of a request, as far as the rules go.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As whoever is logged in, or as nobody.
+    Pass,
+    LoginRequired,
+    Denied,
+}
+
+/// A request that a rule has denied.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Denied {
+    pub rule: Option<RuleId>,
+    /// The account that lacks the right, by the name that its owner knows it by; `None` when nobody has it.
+    pub account: Option<String>,
+}
+
+impl Policy {
+    /// `None` of no rules: there is no policy then.
+    pub fn new(rules: Vec<Rule>) -> Option<Self> {
+        let names_methods = rules.iter().any(|rule| !rule.methods.is_empty());
+        let names_hosts = rules.iter().any(|rule| !rule.hosts.is_empty());
+        (!rules.is_empty()).then_some(Self { rules, names_methods, names_hosts })
+    }
+
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The ruling on a request.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the request does not have one reading, by the steps of this module.
+    pub fn ruling(&self, request: &Request<'_>) -> Result<Ruling<'_>, Malformed> {
+        if self.names_methods && target::overrides_method(request) {
+            return Err(Malformed::Method);
+        }
+        let target = Target::parse(request, self.names_hosts)?;
+        let rule = self.first(&target);
+        if let Some(liberal) = target.liberal()
+            && self.first(&liberal).map(|rule| rule.id) != rule.map(|rule| rule.id)
+        {
+            return Err(Malformed::Ambiguous);
+        }
+        Ok(rule.map_or(Ruling { rule: None, access: &Access::Denied }, |rule| Ruling { rule: Some(rule.id), access: &rule.access }))
+    }
+
+    /// Of each rule, what of the request it is not for.
+    fn misfits(&self, request: &Request<'_>) -> Result<Vec<Option<&'static str>>, Malformed> {
+        let target = Target::parse(request, self.names_hosts)?;
+        Ok(self.rules.iter().map(|rule| rule.misfit(&target)).collect())
+    }
+
+    fn first(&self, target: &Target<'_>) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.misfit(target).is_none())
+    }
+}
+
+/// The ruling on a request: of the rules, or of `login` where there are none.
+///
+/// # Errors
+/// As [`Policy::ruling`].
+pub fn ruling<'a>(request: &Request<'_>, config: &'a Config) -> Result<Ruling<'a>, Malformed> {
+    const ANY_LOGIN: &Access = &Access::Required(None);
+    match (&config.policy, config.login) {
+        (Some(policy), _) => policy.ruling(request),
+        (None, Login::Required) => Ok(Ruling { rule: None, access: ANY_LOGIN }),
+        (None, Login::Optional) => Ok(Ruling { rule: None, access: &Access::Optional }),
+    }
+}
+
+impl Ruling<'_> {
+    /// What it comes to for this account, or for nobody.
+    pub fn verdict(&self, account: Option<&Account<'_>>) -> Verdict {
+        match (self.access, account) {
+            (Access::Public | Access::Optional, _) | (Access::Required(None), Some(_)) => Verdict::Pass,
+            (Access::Required(Some(condition)), Some(account)) if condition.is_met(account) => Verdict::Pass,
+            (Access::Required(_), None) => Verdict::LoginRequired,
+            (Access::Required(_), Some(_)) | (Access::Denied, _) => Verdict::Denied,
+        }
+    }
+
+    /// The refusal of an account that another one would not get, or of everybody.
+    pub fn denied(&self, account: Option<&Account<'_>>) -> Denied {
+        let may_anybody = *self.access != Access::Denied;
+        Denied { rule: self.rule, account: account.filter(|_| may_anybody).map(Account::label) }
+    }
+}
+
+impl Rule {
+    /// What of the target the rule is not for; `None`: it is for all of it.
+    fn misfit(&self, target: &Target<'_>) -> Option<&'static str> {
+        if !self.paths.is_empty() && !self.paths.iter().any(|path| path.fits(target)) {
+            Some("path")
+        } else if !self.methods.is_empty() && !self.methods.iter().any(|method| *method == target.method) {
+            Some("method")
+        } else if !self.hosts.is_empty() && !target.host.as_ref().is_some_and(|host| self.hosts.contains(host)) {
+            Some("host")
+        } else {
+            None
+        }
+    }
+
+    /// Whether one of `earlier` fits whatever this rule fits, by what they say: not every such rule is found.
+    pub fn is_shadowed_by<'a>(&self, earlier: &'a [Rule]) -> Option<&'a Rule> {
+        let within =
+            |ours: &[String], theirs: &[String]| theirs.is_empty() || (!ours.is_empty() && ours.iter().all(|item| theirs.contains(item)));
+        let wider = || earlier.iter().filter(|rule| within(&self.methods, &rule.methods) && within(&self.hosts, &rule.hosts));
+        let covers = |rule: &Rule, path: &PathPattern| rule.paths.is_empty() || rule.paths.iter().any(|wide| wide.covers(path));
+        let everything = PathPattern::everything();
+        let paths = if self.paths.is_empty() { std::slice::from_ref(&everything) } else { &self.paths };
+        let mut last = None;
+        for path in paths {
+            let by = wider().find(|rule| covers(rule, path))?;
+            last = last.max(Some(by.id.number));
+        }
+        earlier.iter().find(|rule| Some(rule.id.number) == last)
+    }
+}
+
+impl std::fmt::Display for RuleId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "rule {} (line {})", self.number, self.line)
+    }
+}
+
+/// For the log: without the account's name.
+impl std::fmt::Display for Denied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.rule, &self.account) {
+            (Some(rule), Some(_)) => write!(f, "{rule} does not admit this account"),
+            (Some(rule), None) => write!(f, "{rule} admits nobody"),
+            (None, _) => f.write_str("no rule is for this request, so that nobody is admitted"),
+        }
+    }
+}

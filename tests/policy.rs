@@ -1,0 +1,495 @@
+//! Who may pass: the rules of a configuration, by whole requests and whole logins.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
+
+mod rig;
+
+use rig::{Browser, CONFIG, HOST, Rig, Seen, query};
+use serde_json::{Value, json};
+use url::Url;
+use vestibule::filter::{Forward, Outcome};
+use vestibule::http::RequestHead;
+
+/// A protected application, its administration, and what everybody may see.
+const RULES: &str = r#"
+[[vestibule.rule]]
+path = "/public/**"
+access = "public"
+[[vestibule.rule]]
+path = "/admin/**"
+require = { groups = "admins" }
+[[vestibule.rule]]
+path = "/shop/**"
+access = "optional"
+[[vestibule.rule]]
+path = "/closed"
+access = "deny"
+[[vestibule.rule]]
+path = ["/app/**", "/"]
+"#;
+
+/// What becomes of a request.
+#[derive(Debug, PartialEq, Eq)]
+enum Becomes {
+    Forwarded,
+    Login,
+    Status(u16),
+}
+use Becomes::{Forwarded, Login, Status};
+
+fn with_rules(rules: &str) -> String {
+    format!("{CONFIG}{rules}")
+}
+
+fn becomes(rig: &mut Rig, head: &RequestHead) -> Becomes {
+    match rig.decide(head, None).outcome {
+        Outcome::Forward(_) => Forwarded,
+        Outcome::Respond(response) if response.status == 302 => Login,
+        Outcome::Respond(response) => Status(response.status),
+        Outcome::NeedBody(_) => panic!("wants a body"),
+    }
+}
+
+/// Somebody with these claims besides, logged in.
+fn logged_in(rules: &str, claims: Value) -> (Rig, Browser) {
+    let (mut rig, mut browser) = (Rig::new(&with_rules(rules)), Browser::default());
+    rig.provider.edit_claims = Some(Box::new(move |given| given.extend(claims.as_object().unwrap().clone())));
+    let location = browser.start(&mut rig, "/auth/login");
+    let callback = rig.provider.authorize(&location, "alice");
+    assert_eq!(browser.visit(&mut rig, &callback).response().status, 302);
+    (rig, browser)
+}
+
+fn told<'a>(forward: &'a Forward, name: &str) -> Option<&'a str> {
+    let line = forward.set_headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
+    line.map(|(_, value)| std::str::from_utf8(value).unwrap())
+}
+
+#[test]
+fn the_first_rule_that_fits_decides_and_what_none_fits_is_denied() {
+    let mut rig = Rig::new(&with_rules(RULES));
+    let (mut member_rig, member) = logged_in(RULES, json!({ "groups": ["staff"] }));
+    for (path, nobody, staff) in [
+        ("/public", Forwarded, Forwarded),
+        ("/public/a/b.css", Forwarded, Forwarded),
+        ("/publicity", Status(403), Status(403)),
+        ("/shop/", Forwarded, Forwarded),
+        ("/app", Login, Forwarded),
+        ("/app/deep/", Login, Forwarded),
+        ("/", Login, Forwarded),
+        ("/admin", Login, Status(403)),
+        ("/admin/users", Login, Status(403)),
+        ("/closed", Status(403), Status(403)),
+        ("/other", Status(403), Status(403)),
+        ("/app?x=/public/a", Login, Forwarded),
+        ("/admin?/public/a", Login, Status(403)),
+        ("/other?/public/", Status(403), Status(403)),
+    ] {
+        assert_eq!(becomes(&mut rig, &Browser::default().head(path)), nobody, "{path}, nobody");
+        assert_eq!(becomes(&mut member_rig, &member.head(path)), staff, "{path}, logged in");
+    }
+}
+
+#[test]
+fn our_own_routes_are_no_rules_business() {
+    let deny = "[[vestibule.rule]]\npath = \"/**\"\naccess = \"deny\"\n";
+    let (mut rig, mut browser) = logged_in(deny, json!({}));
+    let user = browser.visit(&mut rig, "/auth/user").response();
+    assert!(String::from_utf8_lossy(&user.body).contains("alice@example.com"));
+    assert_eq!(browser.visit(&mut rig, "/").response().status, 403);
+    assert_eq!(browser.visit(&mut rig, "/oauth2callbackX").response().status, 403);
+    assert_eq!(browser.visit(&mut rig, "/auth/logout").response().status, 302);
+    assert!(browser.cookies.is_empty());
+}
+
+/// Rows of "which rule a request falls under": none of these is the public page that it looks like.
+#[test]
+fn no_spelling_leads_from_a_rule_to_a_page_of_another() {
+    let mut rig = Rig::new(&with_rules(RULES));
+    for path in [
+        "/public/%2e%2e/app",
+        "/public/..%2fapp",
+        "/public/..;/app",
+        "/public/../app",
+        "/public/%252e%252e/app",
+        "/public/%c0%ae%c0%ae/app",
+        "/public/%2e%2e%5capp",
+        "//app",
+        "//public/app",
+        "/public//app",
+        "/public//",
+        "//public/../app",
+        "/public\\..\\app",
+        "/public%00/app",
+        "/Public/x",
+        "/PUBLIC/%41",
+        "/public;x/a",
+        "/public%3b/a",
+        "/public%3f/a",
+        "/public./a",
+        "/publi%43/a",
+        "/%E2%84%AA",
+    ] {
+        let becomes = becomes(&mut rig, &Browser::default().head(path));
+        // The last is a page of its own: nothing public is like it.
+        let expected = if path == "/%E2%84%AA" { Status(403) } else { Status(400) };
+        assert_eq!(becomes, expected, "{path}");
+    }
+    for (path, expected) in [
+        ("/%70ublic/a", Forwarded),
+        ("/public/A;x=1/b.C%20d", Forwarded),
+        ("/public/What%3F", Forwarded),
+        ("/%61pp", Login),
+        ("/%61dmin", Login),
+        ("/app/caf%C3%A9", Login),
+        ("/app/100%25", Login),
+    ] {
+        assert_eq!(becomes(&mut rig, &Browser::default().head(path)), expected, "{path}");
+    }
+    let (mut rig, browser) = logged_in(
+        "[[vestibule.rule]]\npath = \"/admin/**\"\nrequire = { groups = \"nobody\" }\n[[vestibule.rule]]\npath = \"/**\"\n",
+        json!({}),
+    );
+    for path in
+        ["/Admin", "/ADMIN/x", "/admin;a=b", "/admin%3Bx/y", "/;/admin", "/admin%3f", "/admin%23/x", "/admin.", "/admin%20", "/adm%C4%B1n"]
+    {
+        assert_eq!(becomes(&mut rig, &browser.head(path)), Status(400), "{path}");
+    }
+    for path in ["/admin", "/admin/", "/%61dmin/x", "/admin/X;y"] {
+        assert_eq!(becomes(&mut rig, &browser.head(path)), Status(403), "{path}");
+    }
+    for path in ["/Reports/Q1.pdf", "/a;v=1", "/administrator", "/wiki/C%23"] {
+        assert_eq!(becomes(&mut rig, &browser.head(path)), Forwarded, "{path}");
+    }
+}
+
+#[test]
+fn nothing_but_method_host_and_path_takes_part() {
+    let mut rig = Rig::new(&with_rules(RULES));
+    for (name, value) in [
+        ("user-agent", "kube-probe/1.30"),
+        ("x-forwarded-uri", "/public/x"),
+        ("x-original-url", "/public/x"),
+        ("x-rewrite-url", "/public/x"),
+        ("x-forwarded-prefix", "/public"),
+        ("x-forwarded-path", "/public/x"),
+        ("x-forwarded-method", "OPTIONS"),
+        ("x-forwarded-host", "public.example"),
+        ("forwarded", "host=public.example"),
+        ("authorization", "Bearer x"),
+        ("x-forwarded-groups", "admins"),
+        ("referer", "https://app.example/public/x"),
+    ] {
+        for path in ["/app", "/admin", "/app?token=x&access=public"] {
+            assert_eq!(becomes(&mut rig, &RequestHead::get(path, HOST).with(name, value)), Status(401), "{path} {name}");
+        }
+    }
+    for method in ["OPTIONS", "HEAD", "POST", "PROPFIND"] {
+        let head = RequestHead { method: method.into(), ..RequestHead::get("/app", HOST) };
+        assert_eq!(becomes(&mut rig, &head), Status(401), "{method}");
+    }
+    assert_eq!(becomes(&mut rig, &RequestHead::get("/app", HOST).with("accept", "text/event-stream")), Status(401));
+    let upgrade = RequestHead::get("/app", HOST).with("upgrade", "websocket").with("connection", "upgrade");
+    assert_eq!(becomes(&mut rig, &upgrade), Status(401));
+}
+
+#[test]
+fn methods_are_judged_as_the_application_takes_them() {
+    let rules = "[[vestibule.rule]]\npath = \"/doc\"\nmethods = \"GET\"\naccess = \"public\"\n\
+                 [[vestibule.rule]]\npath = \"/doc\"\nmethods = [\"PUT\", \"DELETE\"]\n";
+    let mut rig = Rig::new(&with_rules(rules));
+    let of = |method: &str| RequestHead { method: method.into(), ..RequestHead::get("/doc", HOST) };
+    for (method, expected) in [
+        ("GET", Forwarded),
+        ("HEAD", Forwarded),
+        ("PUT", Status(401)),
+        ("DELETE", Status(401)),
+        ("POST", Status(403)),
+        ("OPTIONS", Status(403)),
+        ("get", Status(400)),
+        ("Delete", Status(400)),
+        ("hEAD", Status(400)),
+    ] {
+        assert_eq!(becomes(&mut rig, &of(method)), expected, "{method}");
+    }
+    for name in ["X-HTTP-Method-Override", "x_http_method_override", "X-HTTP-Method", "X-Method-Override"] {
+        assert_eq!(becomes(&mut rig, &of("GET").with(name, "DELETE")), Status(400), "{name}");
+        assert_eq!(rig.last_event(), "request.malformed");
+        assert_eq!(becomes(&mut Rig::new(CONFIG), &of("GET").with(name, "DELETE")), Status(401), "{name}: no rule is about methods");
+    }
+}
+
+#[test]
+fn hosts_are_judged_whatever_their_spelling() {
+    let rules = "[[vestibule.rule]]\nhost = \"admin.example\"\nrequire = { groups = \"nobody\" }\n\
+                 [[vestibule.rule]]\nhost = \"www.example\"\naccess = \"public\"\n[[vestibule.rule]]\n";
+    let (mut rig, browser) = logged_in(rules, json!({}));
+    let cookies =
+        browser.head("/").headers.iter().find(|(name, _)| name == "cookie").map(|(_, value)| String::from_utf8(value.clone()).unwrap());
+    for (host, expected) in [
+        ("admin.example", Status(403)),
+        ("ADMIN.example", Status(403)),
+        ("admin.example:8443", Status(403)),
+        ("admin.example.", Status(403)),
+        ("admin%2eexample", Status(403)),
+        ("admin.example:99999", Status(400)),
+        ("www.example", Forwarded),
+        ("app.example", Forwarded),
+    ] {
+        let head = RequestHead::get("/", host).with("cookie", cookies.as_deref().unwrap());
+        assert_eq!(becomes(&mut rig, &head), expected, "{host}");
+    }
+    let head = RequestHead::get("/", "app.example").with("x-forwarded-host", "www.example").with("forwarded", "host=www.example");
+    assert_eq!(becomes(&mut rig, &head), Status(401));
+}
+
+#[test]
+fn public_is_anonymous_and_optional_is_whoever_is_logged_in() {
+    let (mut rig, mut browser) = logged_in(RULES, json!({}));
+    for (path, user) in [("/public/a", None), ("/shop/a", Some("alice")), ("/app", Some("alice"))] {
+        let head = browser.head(path).with("X-Forwarded-User", "mallory").with("x_forwarded_groups", "admins");
+        let forward = browser.send(&mut rig, &head).forward();
+        assert_eq!(told(&forward, "x-forwarded-user"), user, "{path}");
+        assert_eq!(forward.expires_at.is_some(), user.is_some(), "{path}");
+        for removed in ["X-Forwarded-User", "x_forwarded_groups", "cookie"] {
+            assert!(forward.remove_headers.iter().any(|name| name == removed), "{path} {removed}");
+        }
+    }
+    let forward = Browser::default().visit(&mut rig, "/shop/a").forward();
+    assert_eq!((told(&forward, "x-forwarded-user"), forward.expires_at), (None, None));
+}
+
+#[test]
+fn who_lacks_the_right_is_told_as_whom_and_offered_another_account() {
+    let (mut rig, mut browser) = logged_in(RULES, json!({ "groups": ["staff"], "email": "<b>@example.com" }));
+    let page = browser.visit(&mut rig, "/admin/users?x=1").response();
+    let body = String::from_utf8_lossy(&page.body).into_owned();
+    assert_eq!((page.status, rig.last_event()), (403, "policy.denied"));
+    assert!(body.contains("logged in as &#60;b&#62;@example.com") && !body.contains("<b>"), "{body}");
+    assert!(body.contains("/auth/login?return_to=%2Fadmin%2Fusers%3Fx%3D1&#38;prompt=select_account"), "{body}");
+    assert!(body.contains("href=\"/auth/logout\"") && body.contains("Reference number"), "{body}");
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'nonce-") && page.header("cache-control") == Some("no-store"), "{policy}");
+
+    // The way to another account works, and ends on the page that was asked for.
+    let location = browser.start(&mut rig, "/auth/login?return_to=%2Fadmin%2Fusers%3Fx%3D1&prompt=select_account");
+    rig.provider.edit_claims = None;
+    let callback = rig.provider.authorize(&location, "root");
+    let landed = browser.visit(&mut rig, &callback).response();
+    assert_eq!(landed.header("location"), Some("/admin/users?x=1"));
+    browser.visit(&mut rig, "/admin/users?x=1").forward();
+}
+
+#[test]
+fn programs_get_the_refusal_as_a_problem() {
+    let (mut rig, browser) = logged_in(RULES, json!({ "groups": ["staff"] }));
+    for (name, value) in
+        [("accept", "application/json"), ("sec-fetch-mode", "cors"), ("upgrade", "websocket"), ("x-requested-with", "XMLHttpRequest")]
+    {
+        let mut head = browser.head("/admin");
+        head.headers.retain(|(given, _)| given != "accept");
+        let Outcome::Respond(response) = rig.decide(&head.with(name, value), None).outcome else { panic!("forwarded") };
+        assert_eq!((response.status, response.header("content-type")), (403, Some("application/problem+json")), "{name}");
+        let problem: Value = serde_json::from_slice(&response.body).unwrap();
+        assert_eq!((&problem["code"], &problem["status"]), (&json!("policy.denied"), &json!(403)), "{problem}");
+    }
+    // A page that nobody may see offers no login.
+    let page = Browser::default().visit(&mut rig, "/closed").response();
+    assert_eq!(page.status, 403);
+    let body = String::from_utf8_lossy(&page.body).into_owned();
+    assert!(!body.contains("/auth/login") && !body.contains("logged in as"), "{body}");
+}
+
+#[test]
+fn the_log_of_a_refusal_names_the_rule_and_nobody() {
+    let (mut rig, browser) = logged_in(RULES, json!({ "groups": ["staff"] }));
+    let event = |rig: &mut Rig, head: &RequestHead| {
+        let event = rig.decide(head, None).events.pop().unwrap();
+        (event.code, event.message, event.reference.is_some())
+    };
+    let lines = CONFIG.lines().count();
+    let line =
+        |rule: usize| lines + RULES.lines().enumerate().filter(|(_, text)| *text == "[[vestibule.rule]]").nth(rule - 1).unwrap().0 + 1;
+    let refused = event(&mut rig, &browser.head("/admin"));
+    assert_eq!(refused, ("policy.denied", format!("rule 2 (line {}) does not admit this account", line(2)), true));
+    assert_eq!(event(&mut rig, &browser.head("/closed")).1, format!("rule 4 (line {}) admits nobody", line(4)));
+    assert_eq!(event(&mut rig, &browser.head("/x")).1, "no rule is for this request, so that nobody is admitted");
+}
+
+#[test]
+fn another_account_means_the_providers_choice_whatever_is_configured() {
+    let prompts = |config: &str, path: &str| -> Vec<String> {
+        let (mut rig, mut browser) = (Rig::new(config), Browser::default());
+        let location = browser.start(&mut rig, path);
+        location.query_pairs().filter(|(name, _)| name == "prompt").map(|(_, value)| value.into_owned()).collect()
+    };
+    for configured in ["", "none", "consent"] {
+        let config = format!("{CONFIG}\nclient_kwargs = {{ prompt = \"{configured}\" }}\n");
+        assert_eq!(prompts(&config, "/auth/login?prompt=select_account"), ["select_account"], "{configured}");
+        let own: Vec<String> = if configured.is_empty() { vec![] } else { vec![configured.into()] };
+        for path in ["/auth/login", "/auth/login?prompt=none", "/auth/login?prompt=login"] {
+            assert_eq!(prompts(&config, path), own, "{configured} {path}: nobody else chooses it");
+        }
+    }
+    let several = CONFIG.replace("client_id", "[auth.a]\nclient_id")
+        + "[auth.b]\nclient_id = \"b\"\nclient_secret = \"b\"\n\
+                  server_metadata_url = \"https://op.example/.well-known/openid-configuration\"\n";
+    let mut rig = Rig::new(&several);
+    let page = Browser::default().visit(&mut rig, "/auth/login?prompt=select_account").response();
+    assert!(String::from_utf8_lossy(&page.body).contains("/auth/login?provider=b&#38;prompt=select_account"));
+}
+
+/// Whether the account may see a page for which this is required.
+fn admits(require: &str, claims: &Value) -> bool {
+    admits_with("", require, claims)
+}
+
+fn admits_with(more: &str, require: &str, claims: &Value) -> bool {
+    let rules = format!("{more}[[vestibule.rule]]\nrequire = {{ {require} }}\n");
+    let (mut rig, mut browser) = logged_in(&rules, claims.clone());
+    match browser.visit(&mut rig, "/") {
+        Seen::Forwarded(_) => true,
+        Seen::Answered(response) => {
+            assert_eq!((response.status, rig.last_event()), (403, "policy.denied"), "{require} {claims}");
+            false
+        }
+    }
+}
+
+#[test]
+fn conditions_are_met_by_the_claims_and_nothing_like_them() {
+    for (require, good, bad) in [
+        (
+            "groups = [\"admins\", \"ops\"]",
+            vec![json!({ "groups": ["x", "ops"] }), json!({ "groups": "admins" })],
+            vec![
+                json!({ "groups": ["a,admins"] }),
+                json!({ "groups": "a,admins" }),
+                json!({ "groups": "x admins" }),
+                json!({ "groups": ["Admins", "administrators"] }),
+                json!({ "groups": [["admins"]] }),
+                json!({ "groups": { "admins": true } }),
+                json!({ "groups": [] }),
+                json!({ "groups": null }),
+                json!({ "groups": true }),
+            ],
+        ),
+        ("roles = \"r\"", vec![json!({ "roles": ["r"] })], vec![json!({ "role": ["r"] }), json!({ "groups": ["r"] })]),
+        (
+            "claim = { \"/realm_access/roles\" = \"r\" }",
+            vec![json!({ "realm_access": { "roles": ["r"] } })],
+            vec![
+                json!({ "realm_access": { "roles": { "r": 1 } } }),
+                json!({ "realm_access": ["r"] }),
+                json!({ "/realm_access/roles": "r" }),
+            ],
+        ),
+        (
+            "claim = { \"https://x.example/roles\" = \"r\" }",
+            vec![json!({ "https://x.example/roles": ["r"] })],
+            vec![json!({ "https:": { "": { "x.example": { "roles": "r" } } } })],
+        ),
+        (
+            "claim = { level = 2, internal = true }",
+            vec![json!({ "level": 2, "internal": true }), json!({ "level": [1, 2], "internal": [true] })],
+            vec![
+                json!({ "level": "2", "internal": true }),
+                json!({ "level": 2, "internal": "true" }),
+                json!({ "level": 2 }),
+                json!({ "level": 20, "internal": true }),
+            ],
+        ),
+        ("provider = \"default\"", vec![json!({}), json!({ "provider": "other" })], vec![]),
+        (
+            "groups = \"a\", claim = { b = \"c\" }",
+            vec![json!({ "groups": ["a"], "b": "c" })],
+            vec![json!({ "groups": ["a"], "b": "d" }), json!({ "groups": [], "b": "c" })],
+        ),
+        (
+            "any = [{ groups = \"a\" }, { all = [{ claim = { b = \"c\" } }, { claim = { d = \"e\" } }] }]",
+            vec![json!({ "groups": ["a"] }), json!({ "groups": [], "b": "c", "d": "e" })],
+            vec![json!({ "groups": [], "b": "c" }), json!({ "groups": ["c"], "d": "e" })],
+        ),
+    ] {
+        for claims in good {
+            assert!(admits(require, &claims), "{require} {claims}");
+        }
+        for claims in bad {
+            assert!(!admits(require, &claims), "{require} {claims}");
+        }
+    }
+    let groups_elsewhere = "[vestibule.identity]\ngroups_claim = \"/resource/teams\"\n";
+    assert!(admits_with(groups_elsewhere, "groups = \"a\"", &json!({ "resource": { "teams": ["a"] } })));
+    assert!(!admits_with(groups_elsewhere, "groups = \"a\"", &json!({ "groups": ["a"] })));
+}
+
+#[test]
+fn an_address_counts_when_it_is_verified_and_of_exactly_that_domain() {
+    let verified = |email: &str| json!({ "email": email, "email_verified": true });
+    let domain = "email_domain = \"good.com\"";
+    for email in ["a@good.com", "a@GOOD.com", "a.b+c@good.com"] {
+        assert!(admits(domain, &verified(email)), "{email}");
+    }
+    for email in [
+        "a@evil.com@good.com",
+        "\"a@evil.com\"@good.com",
+        "a@evil.com,b@good.com",
+        "a@sub.good.com",
+        "a@good.com.evil.com",
+        "a@evilgood.com",
+        "a@good.com ",
+        "a@good.com\n",
+        "a@good.com.",
+        "@good.com",
+        "good.com",
+        "a@evil.com\u{0}@good.com",
+        "a@ɡood.com",
+        "",
+    ] {
+        assert!(!admits(domain, &verified(email)), "{email:?}");
+    }
+    assert!(admits("email = \"Alice@good.com\"", &verified("alice@good.com")));
+    assert!(!admits("email = \"alice@good.com\"", &verified("alice@good.com@good.com")));
+    for (claims, without, trusted) in [
+        (json!({ "email": "a@good.com" }), false, true),
+        (json!({ "email": "a@good.com", "email_verified": false }), false, false),
+        (json!({ "email": "a@good.com", "email_verified": "false" }), false, false),
+        (json!({ "email": "a@good.com", "email_verified": null }), false, false),
+        (json!({ "email": "a@good.com", "email_verified": "true" }), true, true),
+        (json!({ "email": "a@good.com", "xms_edov": true }), true, true),
+        (json!({ "email": ["a@good.com"], "email_verified": true }), false, false),
+        (json!({ "email": null, "email_verified": true }), false, false),
+    ] {
+        assert_eq!(admits(domain, &claims), without, "{claims}");
+        assert_eq!(admits_with("[vestibule.provider.default]\ntrust_email = true\n", domain, &claims), trusted, "trusted: {claims}");
+    }
+}
+
+#[test]
+fn without_rules_the_login_decides_for_every_path() {
+    let (mut required, mut optional) = (Rig::new(CONFIG), Rig::new(&with_rules("[vestibule]\nlogin = \"optional\"\n")));
+    for path in ["/", "/admin", "//x", "/Public/;x", "/%2561"] {
+        assert_eq!(becomes(&mut required, &RequestHead::get(path, HOST)), Status(401), "{path}");
+        assert_eq!(becomes(&mut optional, &RequestHead::get(path, HOST)), Forwarded, "{path}");
+    }
+}
+
+#[test]
+fn a_session_is_judged_anew_with_each_request() {
+    let (mut rig, mut browser) = logged_in(RULES, json!({ "groups": ["admins"] }));
+    browser.visit(&mut rig, "/admin").forward();
+    // The same session under other rules, as after a reload.
+    let mut stricter = Rig::new(&with_rules("[[vestibule.rule]]\npath = \"/admin/**\"\nrequire = { groups = \"root\" }\n"));
+    assert_eq!(browser.visit(&mut stricter, "/admin").response().status, 403);
+    rig.now += 31 * 24 * 60 * 60;
+    assert_eq!(browser.visit(&mut rig, "/admin").response().status, 302, "over");
+}
+
+#[test]
+fn a_login_starts_for_the_page_that_a_rule_protects() {
+    let (mut rig, mut browser) = (Rig::new(&with_rules(RULES)), Browser::default());
+    let location: Url = browser.start(&mut rig, "/admin/users?x=1");
+    assert!(query(&location).contains_key("state"));
+    let callback = rig.provider.authorize(&location, "alice");
+    assert_eq!(browser.visit(&mut rig, &callback).response().header("location"), Some("/admin/users?x=1"));
+}
