@@ -437,7 +437,7 @@ fn a_session_that_ends_is_named_so_that_its_connections_can_be_closed() {
     let location = browser.start(&mut rig, "/auth/login");
     let callback = rig.provider.authorize(&location, "bob");
     let decision = rig.decide(&browser.head(&callback), None);
-    assert_eq!(decision.ended_sessions, [first.clone()]);
+    assert_eq!(decision.ended_sessions, std::slice::from_ref(&first));
     let location = browser.start(&mut rig, "/auth/login");
     let callback = rig.provider.authorize(&location, "bob");
     browser.visit(&mut rig, &callback);

@@ -68,6 +68,9 @@ pub(super) struct Placed<T> {
     pub(super) key: String,
 }
 
+/// A key and what is written behind it, a list in any case.
+pub(super) type NamedValues = (String, Vec<Value>);
+
 impl<'a> Section<'a> {
     pub(super) fn root(findings: &'a Findings<'a>, table: &'a DeTable<'a>) -> Self {
         Self { findings, path: String::new(), table: Some(table), at: None, asked: RefCell::default() }
@@ -144,7 +147,7 @@ impl<'a> Section<'a> {
     }
 
     /// The entries of a table whose values are scalars or lists of them, as JSON; a scalar is a list of one.
-    pub(super) fn value_lists(&self, name: &'static str) -> Option<Vec<Placed<(String, Vec<Value>)>>> {
+    pub(super) fn value_lists(&self, name: &'static str) -> Option<Vec<Placed<NamedValues>>> {
         let (span, value) = self.take(name)?;
         let Some(table) = value.as_table() else {
             return self.wrong_type(name, &span, value, "a table, { name = \"value\" }");
