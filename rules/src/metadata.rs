@@ -108,7 +108,7 @@ impl MetadataDocuments {
         self.changed.notify_waiters();
     }
 
-    /// The reading that [`Self::take_due`] began is over, whatever came of it.
+    /// The reading that `take_due` began is over, whatever came of it.
     pub fn done(&self, url: &Url) {
         for document in self.documents().iter_mut() {
             if document.url == *url {

@@ -1,7 +1,7 @@
 //! Who may pass: the rules of `[[vestibule.rule]]`.
 //!
 //! The first rule whose path, method and host fit a request decides on it; what no rule fits is denied. Our own routes
-//! ([`crate::route`]) are no rule's business: without them nobody could log in. Without any rule there is no policy, and
+//! (`route.rs`) are no rule's business: without them nobody could log in. Without any rule there is no policy, and
 //! `login` decides for everything.
 //!
 //! **What is compared.** Rules see a request through these steps, in this order; what breaks one is answered 400. They

@@ -4,13 +4,13 @@
 //! and from nothing else. It reads them once, on the upgrade to WebSocket (`GET <base>/_stcore/stream`).
 //!
 //! 1. No request brings cookies of these names, in any spelling that Streamlit's server would take for them
-//!    ([`is_login_cookie`]): who was given one once would be logged in for 30 days. All others are left as they are.
+//!    (`is_login_cookie`): who was given one once would be logged in for 30 days. All others are left as they are.
 //! 2. An upgrade with a session, asked for by a page of the public origin, gets both cookies, signed anew with the
 //!    `cookie_secret`. Streamlit holds the `origin` in them against the request's `Origin`. The browser never sees them.
 //! 3. An upgrade without a session, without `Origin` or with another one gets none: Streamlit finds nobody logged in.
 //! 4. `Sec-WebSocket-Protocol` is `streamlit, <XSRF token>, <Streamlit session>`. The third entry resumes that session,
 //!    up to Streamlit 1.60 together with its user, whoever asks. It is removed, from every request.
-//! 5. What does not fit into the server's limits is left out in the order that [`upgrade`] states, and never the login.
+//! 5. What does not fit into the server's limits is left out in the order that `upgrade` states, and never the login.
 
 mod cookie_form;
 mod cookie_line;

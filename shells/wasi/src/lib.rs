@@ -1,8 +1,8 @@
 //! What the shells for `wasi:http` have in common: they read their configuration, the clock and randomness from the
 //! host, write the log to its standard error, ask providers, and go through the core's steps. They decide nothing.
 //!
-//! The two worlds differ in HTTP only: a shell implements [`Client`] with its own, and does to requests and responses
-//! what [`answer()`] says. Everything else comes from WASI 0.2, which hosts of 0.3 have as well.
+//! The two worlds differ in HTTP only: a shell implements `Client` with its own, and does to requests and responses
+//! what `answer` says. Everything else comes from WASI 0.2, which hosts of 0.3 have as well.
 
 pub mod mounts;
 pub mod place;
