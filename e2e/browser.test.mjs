@@ -29,6 +29,7 @@ let demo;
 let cut;
 let slow;
 let crowded;
+let ruled;
 // What to end after it all, in this order.
 const running = [];
 
@@ -42,6 +43,7 @@ before(async () => {
   cut = await startCut();
   slow = await startSlow();
   crowded = await startCrowded();
+  ruled = await startRuled();
 });
 
 after(async () => {
@@ -114,6 +116,7 @@ const LOGIN_PAGES = [
   ['400-malformed', 400, 'This request cannot be understood', (page) => page.goto(`${demo.url}/a%2Fb`)],
   ['401-form-without-session', 401, 'Please log in', (page) => posts(page, `${demo.url}/comments`, 'hello')],
   ['403-access-denied', 403, 'You were not logged in', denies],
+  ['403-account-without-right', 403, 'This account has no access', logsInWithoutRight],
   ['404-unknown-provider', 404, 'There is no such login', (page) => page.goto(`${demo.url}/auth/login?provider=nobody`)],
   ['405-method', 405, 'This does not work here', (page) => posts(page, `${demo.url}/auth/login`, 'hello')],
   ['413-too-long', 413, 'Too much was sent', (page) => posts(page, `${demo.url}/oauth2callback`, 'x'.repeat(TOO_LONG))],
@@ -219,6 +222,17 @@ async function startSlow() {
   return edge;
 }
 
+// An application of which nobody here may see everything.
+async function startRuled() {
+  const provider = await Provider.listen({ name: 'ruled' });
+  const application = await startApplication();
+  const rule = '[[vestibule.rule]]\npath = "/**"\nrequire = { groups = "admins" }\n';
+  const edge = await startEdge({ upstream: application.url, toml: AUTH + provider.toml + rule });
+  provider.serve(`${edge.url}/oauth2callback`);
+  running.push(edge.stop, () => provider.stop(), application.stop);
+  return edge;
+}
+
 // A provider where everybody is in more groups than a browser can keep.
 async function startCrowded() {
   const groups = Array.from({ length: 2000 }, (_, number) => `department-${number}`);
@@ -281,6 +295,13 @@ async function logsInCrowded(page) {
   await page.goto(crowded.url);
   await logsIn(page, 'alice');
   await page.waitForURL(`${crowded.url}/**`);
+}
+
+async function logsInWithoutRight(page) {
+  await page.goto(`${ruled.url}/admin`);
+  await logsIn(page, 'alice');
+  await page.waitForURL(`${ruled.url}/admin`);
+  assert.match(await page.innerText('body'), /You are logged in as /);
 }
 
 // A form on somebody's page.
