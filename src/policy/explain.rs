@@ -1,4 +1,4 @@
-//! Which rule decides on a request and why, in lines for an operator.
+//! `vestibule explain`: which rule decides on a request and why, in lines for an operator.
 
 use std::fmt::Write as _;
 

@@ -23,6 +23,8 @@ pub enum Command {
     Demo(Demo),
     /// Check a configuration file: print everything that is wrong with it
     Check(Check),
+    /// Say which rule decides on a request, and why
+    Explain(Explain),
     /// Print a fresh secret for `cookie_secret`
     CookieSecret,
 }
@@ -71,8 +73,33 @@ pub struct Check {
     /// The configuration file
     #[arg(long, value_name = "FILE", default_value = ".streamlit/secrets.toml")]
     pub config: PathBuf,
+    /// Fail on warnings as well
+    #[arg(long)]
+    pub strict: bool,
     #[command(flatten)]
     pub common: Common,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Explain {
+    /// The request's method
+    #[arg(value_name = "METHOD")]
+    pub method: String,
+    /// The request's path as it is sent, with its query if it has one
+    #[arg(value_name = "PATH")]
+    pub path: String,
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = ".streamlit/secrets.toml")]
+    pub config: PathBuf,
+    /// Claims of who is logged in, a JSON object: what /auth/user answers [default: nobody is]
+    #[arg(long = "as", value_name = "FILE")]
+    pub account: Option<PathBuf>,
+    /// The provider of that account [default: `provider` in the file, else the only one there is]
+    #[arg(long, value_name = "NAME", requires = "account")]
+    pub provider: Option<String>,
+    /// The request's Host [default: that of redirect_uri]
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]

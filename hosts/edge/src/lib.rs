@@ -21,6 +21,7 @@ pub mod component;
 pub mod connection;
 pub mod decider;
 pub mod demo;
+pub mod explain;
 pub mod failure;
 pub mod forwarding;
 pub mod listener;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use vestibule_edge::arguments::{Arguments, Command};
-use vestibule_edge::{check, demo, log, random, serve};
+use vestibule_edge::{check, demo, explain, log, random, serve};
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
@@ -30,6 +30,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             demo::run(&arguments).await?;
         }
         Command::Check(arguments) => return check::run(&arguments).await,
+        Command::Explain(arguments) => return explain::run(&arguments).await,
         Command::CookieSecret => println!("{}", random::cookie_secret()),
     }
     Ok(ExitCode::SUCCESS)

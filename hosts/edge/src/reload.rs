@@ -110,7 +110,8 @@ impl Looks {
     }
 }
 
-fn is_readable_by_everybody(path: &Path) -> bool {
+/// Whether a file's secrets are everybody's on this machine.
+pub fn is_readable_by_everybody(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
 
     const READABLE_BY_OTHERS: u32 = 0o004;

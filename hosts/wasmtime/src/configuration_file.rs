@@ -57,14 +57,38 @@ impl ConfigurationFile {
     /// When a file is there but cannot be read, is too long or not text, or the component fails.
     pub async fn read(component: &FilterComponent, path: &Path, port: Option<u16>) -> Result<Configuration, ConfigurationError> {
         let toml = read_text(path, MAX_CONFIGURATION_BYTES).await?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let mut resolved = Vec::new();
-        for reference in component.references(&toml).await? {
-            let value = resolve(&reference, folder).await?;
-            resolved.push(Resolved { reference, value });
-        }
-        Ok(Configuration { file_name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(), toml, resolved, port })
+        let references = component.references(&toml).await?;
+        with_references(path, toml, references, port).await
     }
+
+    /// The same without a component: `references` says what a text refers to.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_with(
+        path: &Path,
+        port: Option<u16>,
+        references: impl FnOnce(&str) -> Vec<Reference>,
+    ) -> Result<Configuration, ConfigurationError> {
+        let toml = read_text(path, MAX_CONFIGURATION_BYTES).await?;
+        let references = references(&toml);
+        with_references(path, toml, references, port).await
+    }
+}
+
+async fn with_references(
+    path: &Path,
+    toml: String,
+    references: Vec<Reference>,
+    port: Option<u16>,
+) -> Result<Configuration, ConfigurationError> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut resolved = Vec::new();
+    for reference in references {
+        let value = resolve(&reference, folder).await?;
+        resolved.push(Resolved { reference, value });
+    }
+    Ok(Configuration { file_name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(), toml, resolved, port })
 }
 
 async fn resolve(reference: &Reference, folder: &Path) -> Result<Option<String>, ConfigurationError> {

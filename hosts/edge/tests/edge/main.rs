@@ -14,6 +14,7 @@ mod lifecycle;
 mod login;
 mod program;
 mod raw;
+mod rules;
 mod scripted;
 mod streaming;
 mod streamlit;

@@ -1,0 +1,169 @@
+//! Rules through the whole program: what peers send byte for byte, and what of it reaches the application.
+
+use std::fs;
+
+use reqwest::{StatusCode, Url};
+
+use crate::application::Application;
+use crate::browser::Browser;
+use crate::login::Site;
+use crate::program;
+use crate::raw::{Head, Wire};
+
+const RULES: &str = r#"
+[[vestibule.rule]]
+path = "/public/**"
+access = "public"
+[[vestibule.rule]]
+path = "/admin/**"
+require = { groups = "admins" }
+[[vestibule.rule]]
+path = ["/app/**", "/"]
+"#;
+
+async fn site() -> Site {
+    Site::start_configured(RULES, Application::start().await, "http", &[], &[]).await
+}
+
+/// Sends a request with these further fields, each with its line end, and returns the status and the body.
+async fn send(site: &Site, line: &str, fields: &str) -> (u16, String) {
+    let request = format!("{line} HTTP/1.1\r\nHost: {}\r\n{fields}\r\n", site.address);
+    let (head, body) = Wire::connect(site.address).await.exchange(&request).await.unwrap_or_else(|| panic!("no response to {line}"));
+    (head.status(), body)
+}
+
+#[tokio::test]
+async fn nothing_that_looks_like_a_public_path_opens_another() {
+    let site = site().await;
+    for (line, fields, status) in [
+        ("GET /app?x=/public/a", "", 401),
+        ("GET /app", "User-Agent: kube-probe/1.30\r\n", 401),
+        ("GET /app", "X-Forwarded-Uri: /public/x\r\n", 401),
+        ("GET /app", "X-Original-URL: /public/x\r\nX-Rewrite-URL: /public/x\r\n", 401),
+        ("GET /app", "X-Forwarded-Host: public.example\r\nForwarded: host=public.example;proto=https\r\n", 401),
+        ("GET /app", "X-Forwarded-Prefix: /public\r\nX-Forwarded-Proto: https\r\n", 401),
+        ("GET /app", "Accept: text/event-stream\r\nX-Forwarded-User: alice\r\n", 401),
+        ("GET /app", "Authorization: Bearer x\r\n", 401),
+        ("OPTIONS /app", "Origin: https://evil.example\r\nAccess-Control-Request-Method: GET\r\n", 401),
+        ("GET /%61pp", "", 401),
+        ("GET /%70ublic%2f..%2fapp", "", 400),
+        ("GET /public/%2e%2e/app", "", 400),
+        ("GET /public/%2E./app", "", 400),
+        ("GET /public/..%2fapp", "", 400),
+        ("GET /public/..;/app", "", 400),
+        ("GET /public/%2e%2e%3b/app", "", 400),
+        ("GET /public/../app", "", 400),
+        ("GET /public/..\\app", "", 400),
+        ("GET /public/%252e%252e/app", "", 400),
+        ("GET /public/%c0%ae%c0%ae/app", "", 400),
+        ("GET //app", "", 400),
+        ("GET //public/app", "", 400),
+        ("GET /public//../app", "", 400),
+        ("GET /public//app", "", 400),
+        ("GET /Public/app", "", 400),
+        ("GET /public;/app", "", 400),
+        ("GET /public%3f/app", "", 400),
+        ("GET /oauth2callbackX", "", 403),
+        ("GET /app?x=/oauth2callback", "", 401),
+        ("GET /elsewhere", "", 403),
+    ] {
+        let (answered, body) = send(&site, line, fields).await;
+        assert_eq!(answered, status, "{line} {fields}: {body}");
+    }
+    // The same as an absolute target, which becomes the path that is judged.
+    let absolute = format!("GET http://{}/app", site.address);
+    assert_eq!(send(&site, &absolute, "").await.0, 401);
+    assert_eq!(site.app.requests(), 0, "the application saw nothing");
+}
+
+#[tokio::test]
+async fn a_public_page_is_forwarded_as_it_was_judged_and_for_nobody() {
+    let site = site().await;
+    let browser = Browser::new();
+    browser.log_in(&site.url("/app"), "alice").await;
+    let url: Url = site.url("/public/").parse().expect("a URL");
+    let fields = format!("Cookie: {}\r\nX-Forwarded-User: mallory\r\nX_Forwarded_Groups: admins\r\n", browser.cookies(&url));
+    let (status, body) = send(&site, "GET /public/A%20b;x=1/%7Ec?y=/../z", &fields).await;
+    assert_eq!(status, 200, "{body}");
+    let received = Head::echoed(body);
+    assert_eq!(received.target(), "/public/A%20b;x=1/%7Ec?y=/../z");
+    for name in ["x-forwarded-user", "x-forwarded-groups", "x_forwarded_groups", "x-forwarded-email"] {
+        assert!(received.values(name).is_empty(), "{name}: {}", received.text);
+    }
+    assert!(!received.text.contains("vestibule_session"), "{}", received.text);
+}
+
+#[tokio::test]
+async fn who_lacks_the_group_gets_a_page_and_the_application_nothing() {
+    let mut site = site().await;
+    let browser = Browser::new();
+    // Bob is logged in, and no admin.
+    let page = browser.log_in(&site.url("/app"), "bob").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    let before = site.app.requests();
+    for path in ["/admin", "/admin/", "/%61dmin/users?x=1"] {
+        let page = browser.open(&site.url(path)).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}: {}", page.body);
+        assert!(page.body.contains("logged in as bob@example.com") && page.body.contains("prompt=select_account"), "{}", page.body);
+        let problem = browser.fetch(&site.url(path)).await;
+        assert!(problem.status == StatusCode::FORBIDDEN && problem.body.contains("policy.denied"), "{path}: {}", problem.body);
+    }
+    assert_eq!(site.app.requests(), before, "the application saw nothing");
+    let event = site.program.wait_for("policy.denied").await;
+    assert!(!event.to_string().contains("bob"), "{event}");
+}
+
+#[tokio::test]
+async fn explain_tells_the_rule_and_its_exit_code_the_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    let secrets = "[auth]\nredirect_uri = \"https://app.example/oauth2callback\"\ncookie_secret_file = \"secret\"\nclient_id = \"a\"\n\
+                   client_secret = \"b\"\nserver_metadata_url = \"https://op.example/.well-known/openid-configuration\"\n";
+    fs::write(path("secret"), "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5\n").expect("written");
+    fs::write(path("secrets.toml"), format!("{secrets}{RULES}")).expect("written");
+    fs::write(path("alice.json"), r#"{"sub":"1","email":"alice@example.com","groups":["staff"],"provider":"default"}"#).expect("written");
+    let (config, alice) = (path("secrets.toml"), path("alice.json"));
+    for (arguments, code, last) in [
+        (&["GET", "/public/a"][..], 0, "forwarded: public, the application is told of nobody"),
+        (&["GET", "/admin"], 3, "login: a page redirects to it, anything else is answered 401"),
+        (&["GET", "/admin", "--as", &alice], 4, "403: rule 2 (line 11) does not admit this account"),
+        (&["GET", "/app", "--as", &alice, "--host", "other.example"], 0, "forwarded, and the application is told who it is"),
+        (&["GET", "//app"], 5, "400: the request is malformed: the path"),
+    ] {
+        let output = program::run(&[&["explain", "--config", &config], arguments].concat()).await;
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert_eq!((output.status.code(), text.lines().last()), (Some(code), Some(last)), "{arguments:?}: {text}");
+        assert!(!text.contains("8f0a1d5c"), "{text}");
+    }
+    let missing = program::run(&["explain", "--config", &path("none.toml"), "GET", "/"]).await;
+    assert_eq!(missing.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn check_warns_of_what_is_legal_and_dangerous_and_strict_fails_on_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("secrets.toml");
+    let toml = "[auth]\nredirect_uri = \"https://app.example/oauth2callback\"\ncookie_secret = \"8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5\"\n\
+                client_id = \"a\"\nclient_secret = \"b\"\n\
+                server_metadata_url = \"https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration\"\n\
+                [vestibule]\nlogin = \"optional\"\n[[vestibule.rule]]\npath = \"/**\"\naccess = \"public\"\n[[vestibule.rule]]\npath = \"/admin\"\n";
+    fs::write(&config, toml).expect("written");
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).expect("ours");
+    let (config, component) = (config.to_str().expect("text"), program::component());
+    let check = ["check", "--config", config, "--component", component.to_str().expect("text")];
+    let output = program::run(&check).await;
+    let warnings = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(0), "{warnings}");
+    for told in [
+        "auth.server_metadata_url: lets in whoever",
+        "vestibule.login: has no effect",
+        "opens every page to everybody",
+        "rule[2]: never decides",
+        "chmod o-r",
+    ] {
+        assert!(warnings.contains(told), "{told} not in:\n{warnings}");
+    }
+    assert_eq!(program::run(&[&check[..], &["--strict"]].concat()).await.status.code(), Some(1));
+}
