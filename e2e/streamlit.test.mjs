@@ -40,6 +40,7 @@ for (const { release, cookies, options } of FORMS) {
     });
     await t.test('log in, be known in every tab, log out of everything', (t) => logInAndOut(t, stage, staff, `${release}-${cookies}`));
     await t.test('200 group ids in the token, and both tokens for the app', (t) => logInWithGroups(t, stage, crowded, release));
+    await t.test('a page that lost its connection goes on where it was', (t) => goOn(t, stage));
     await t.test("who knows a session of somebody else's does not get its user", () => resumeOthers(stage, release));
   });
 }
@@ -81,12 +82,45 @@ async function logInWithGroups(t, stage, provider, release) {
   if (user.tokens) assert.equal(payload(user.tokens.id).sub, 'alice');
 }
 
+async function goOn(t, stage) {
+  const { context, page } = await open(t);
+  await context.addInitScript(() => {
+    window.sockets = [];
+    window.WebSocket = class extends WebSocket {
+      constructor(...parameters) {
+        super(...parameters);
+        window.sockets.push(this);
+      }
+    };
+  });
+  await page.goto(stage.url);
+  await page.getByRole('button', { name: 'Log in with staff' }).click();
+  await logsIn(page, 'alice');
+  for (const count of [1, 2]) {
+    await page.getByRole('button', { name: 'Count' }).click();
+    await page.getByText(`count=${count}`, { exact: true }).waitFor();
+  }
+  const connections = await page.evaluate(() => {
+    window.sockets.forEach((socket) => socket.close());
+    return window.sockets.length;
+  });
+  await page.waitForFunction((before) => window.sockets.length > before && window.sockets.at(-1).readyState === WebSocket.OPEN, connections);
+  await page.getByRole('button', { name: 'Count' }).click();
+  await page.getByText('count=3', { exact: true }).waitFor();
+  assert.equal((await userOn(page, 'Hello, alice Example!')).sub, 'alice');
+}
+
 async function resumeOthers(stage, release) {
   const [alice, bob] = [await loggedIn(stage, 'alice', 'staff'), await loggedIn(stage, 'bob', 'staff')];
   const { session } = await visit(alice, stage.url);
   const again = await visit(alice, stage.url, { session });
   assert.equal(again.user.sub, 'alice');
-  assert.notEqual(again.session, session, 'not even who opened it: the app cannot tell who that was');
+  assert.equal(again.session, session, 'who opened it has it again');
+  const anonymous = new Visitor();
+  const open = await visit(anonymous, stage.url);
+  assert.equal((await visit(anonymous, stage.url, { session: open.session })).session, open.session, 'also without a login');
+  assert.notEqual((await visit(new Visitor(), stage.url, { session: open.session })).session, open.session);
+  assert.notEqual((await visit(alice, stage.url, { session: open.session })).session, open.session);
 
   const asBob = await visit(bob, stage.url, { session });
   assert.equal(asBob.user.sub, 'bob');

@@ -128,6 +128,7 @@ fn summary(config: &Config) -> types::Summary {
             identity_headers: crate::identity::header_names(config).into_iter().map(str::to_owned).collect(),
             session_cookies: config.cookie_names.of_session().collect(),
         }),
+        streamlit: config.streamlit.is_some(),
     }
 }
 

@@ -101,8 +101,7 @@ impl CookieJar {
     /// Reads the `Cookie` lines of a request. Only a name that is exactly one of ours is ours.
     pub fn read(request: &Request<'_>, names: &Arc<CookieNames>) -> Self {
         let mut jar = Self { names: Arc::clone(names), ours: vec![], others: vec![], has_hidden: false };
-        let pairs = request.header("cookie").flat_map(pairs).map(trim);
-        for pair in pairs.filter(|pair| !pair.is_empty()) {
+        for pair in request.header("cookie").flat_map(cookie_pairs) {
             let (name, value) = pair.iter().position(|&b| b == b'=').map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
             match std::str::from_utf8(trim(name)) {
                 Ok(name) if jar.names.is_ours(name) => {
@@ -190,10 +189,12 @@ fn is_family(name: &[u8]) -> bool {
     name.strip_prefix(SECURE_PREFIX).unwrap_or(name).starts_with(FAMILY)
 }
 
-/// What stands between semicolons. The lines are the longest part of a request, so the search is not made byte by byte.
-fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// What stands between semicolons in a `Cookie` line, trimmed. The lines are the longest part of a request, so the search
+/// is not made byte by byte.
+pub(crate) fn cookie_pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let ends = memchr::memchr_iter(b';', line).chain([line.len()]);
-    ends.scan(0, |start, end| Some(&line[std::mem::replace(start, end + 1)..end]))
+    let pairs = ends.scan(0, |start, end| Some(&line[std::mem::replace(start, end + 1)..end]));
+    pairs.map(trim).filter(|pair| !pair.is_empty())
 }
 
 /// Without the white space that HTTP knows (RFC 9110 section 5.6.3).

@@ -17,5 +17,6 @@ pub(crate) const CLOCK_DIFFERENCE: std::time::Duration = std::time::Duration::fr
 
 pub use attempt::{AuthorizationGrant, LoginAttempt, MAX_PENDING_ATTEMPTS};
 pub use envelope::{KeyRing, Purpose};
+pub(crate) use jar::cookie_pairs;
 pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 pub use login_session::{Session, Tokens};

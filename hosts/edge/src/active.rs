@@ -17,6 +17,8 @@ pub struct Active {
     pub public_origin: Arc<str>,
     /// What to ask the application for when the filter goes by its `Server`; `None` when it does not.
     pub application_probe: Option<Arc<str>>,
+    /// The application is Streamlit: who opened one of its sessions may resume it.
+    pub streamlit: bool,
 }
 
 /// What becomes of requests.

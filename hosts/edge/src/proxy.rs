@@ -27,6 +27,7 @@ use crate::forwarding;
 use crate::log;
 use crate::random;
 use crate::request_head::{into_origin_form, request_head};
+use crate::resumption::{Openers, Visit};
 use crate::upgrades::{Ending, SessionEnded, Upgrade, Upgrades};
 use crate::upstream::{Candidate, Upstream};
 
@@ -44,6 +45,7 @@ pub struct Edge {
     tls: bool,
     patience: Patience,
     upgrades: Arc<Upgrades>,
+    openers: Arc<Openers>,
 }
 
 /// How long a peer may take.
@@ -76,6 +78,8 @@ pub struct Exchange {
     body_was_read: bool,
     /// Held until this request, and the upgraded connection that comes of it, is over.
     upgrade: Option<Upgrade>,
+    /// An upgrade of a Streamlit page, whose session is still to be learnt.
+    visit: Option<Visit>,
     /// Takes effect when the response has been sent: a browser that is told first connects again with the old cookies.
     ending: Option<Ending>,
 }
@@ -88,6 +92,7 @@ struct Onward {
     public_origin: Arc<str>,
     /// The filter goes by what the application says in `Server`.
     notes_server: bool,
+    streamlit: bool,
 }
 
 /// The connection to the application that was tried last.
@@ -100,7 +105,7 @@ struct Connection {
 impl Edge {
     /// An edge that listens with TLS or without.
     pub fn new(current: Current, tls: bool) -> Self {
-        Self { current, tls, patience: Patience::default(), upgrades: Arc::default() }
+        Self { current, tls, patience: Patience::default(), upgrades: Arc::default(), openers: Arc::default() }
     }
 
     /// The same with other patience with its peers.
@@ -118,7 +123,8 @@ impl Edge {
         let onward = |forward| match &active.service {
             Service::Proxy(upstream) => {
                 let (upstream, public_origin) = (upstream.clone(), active.public_origin.clone());
-                Ok(Decided::Forward(Onward { forward, upstream, public_origin, notes_server: active.application_probe.is_some() }))
+                let (notes_server, streamlit) = (active.application_probe.is_some(), active.streamlit);
+                Ok(Decided::Forward(Onward { forward, upstream, public_origin, notes_server, streamlit }))
             }
             Service::Authz(_) => Err(failure::error(HostFailure::Filter, "the filter forwards, and there is no application")),
         };
@@ -282,6 +288,7 @@ impl ProxyHttp for Edge {
             outcome: log::Outcome::Failed,
             body_was_read: false,
             upgrade: None,
+            visit: None,
             ending: None,
         }
     }
@@ -295,6 +302,9 @@ impl ProxyHttp for Edge {
         match self.decide(session, exchange).await? {
             Decided::Forward(onward) => {
                 exchange.upgrade = self.begin_upgrade(&onward.forward)?;
+                if onward.streamlit && asks_for_websocket(session) {
+                    exchange.visit = self.openers.visit(session.req_header(), onward.forward.session.as_deref());
+                }
                 exchange.onward = Some(onward);
                 exchange.outcome = log::Outcome::Forwarded;
                 Ok(false)
@@ -325,7 +335,8 @@ impl ProxyHttp for Edge {
             // `100 Continue` has been sent already.
             request.remove_header(&EXPECT);
         }
-        forwarding::edit_request(request, &onward.forward, self.connection(session, onward))
+        forwarding::edit_request(request, &onward.forward, self.connection(session, onward))?;
+        exchange.visit.as_ref().map_or(Ok(()), |visit| visit.edit(request))
     }
 
     async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
@@ -345,6 +356,9 @@ impl ProxyHttp for Edge {
         if upgraded {
             // An upgraded connection may be silent for long.
             session.set_read_timeout(None);
+            if let Some(visit) = &mut exchange.visit {
+                visit.begin(response);
+            }
             if let Some((expires_at, closer)) = forward.expires_at.zip(connection::closer()) {
                 closer.close_at(expires_at);
             }
@@ -353,6 +367,19 @@ impl ProxyHttp for Edge {
             forwarding::edit_response(response, &forward.response_headers)?;
         }
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Duration>> {
+        if let Some(visit) = &mut exchange.visit {
+            visit.look(body.as_ref());
+        }
+        Ok(None)
     }
 
     fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {

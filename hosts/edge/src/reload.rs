@@ -51,6 +51,7 @@ impl Source {
             service: self.service(summary)?,
             public_origin: summary.public_origin.as_str().into(),
             application_probe: summary.application_probe.as_deref().map(Arc::from),
+            streamlit: summary.streamlit,
             decider: Box::new(filter),
         })
     }

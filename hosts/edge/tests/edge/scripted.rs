@@ -138,5 +138,5 @@ impl ScriptedEdge {
 fn active(decider: Box<dyn Decider>, upstream: &str, timeout: Duration) -> Active {
     let upstream = Arc::new(Upstream::parse(upstream, timeout).expect("an address"));
     let public_origin = "http://localhost:8501".into();
-    Active { decider, service: Service::Proxy(upstream), public_origin, application_probe: None }
+    Active { decider, service: Service::Proxy(upstream), public_origin, application_probe: None, streamlit: false }
 }

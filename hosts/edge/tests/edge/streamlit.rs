@@ -216,11 +216,16 @@ async fn site(server: &'static str) -> Site {
 }
 
 async fn stream(site: &Site, cookies: &str) -> tungstenite::Result<Socket> {
+    resume(site, cookies, "6f9619ff-8b86-d011-b42d-00c04fc964ff").await
+}
+
+/// Connects as a page that had this session of Streamlit's before.
+async fn resume(site: &Site, cookies: &str, id: &str) -> tungstenite::Result<Socket> {
     let mut request = format!("ws://{}/_stcore/stream", site.address).into_client_request()?;
     let headers = request.headers_mut();
     headers.insert("cookie", cookies.parse().expect("a value"));
     headers.insert("origin", site.url("").parse().expect("a value"));
-    headers.insert("sec-websocket-protocol", "streamlit, 2|ab|cd|17, 6f9619ff-8b86-d011-b42d-00c04fc964ff".parse().expect("a value"));
+    headers.insert("sec-websocket-protocol", format!("streamlit, 2|ab|cd|17, {id}").parse().expect("a value"));
     tokio_tungstenite::connect_async(request).await.map(|(socket, _)| socket)
 }
 
@@ -253,4 +258,58 @@ async fn streamlit_learns_who_is_logged_in_and_its_connection_ends_with_the_logo
         assert!(is_echoed(&mut socket).await);
         assert!(!site.app.last_upgrade().values("cookie").join("").contains("_streamlit_user"));
     }
+}
+
+/// What a Streamlit of every release says first: `ForwardMsg.new_session.initialize.session_id`.
+fn new_session(id: &str) -> Message {
+    let field = |number: u8, content: &[u8]| [&[number << 3 | 2, content.len() as u8], content].concat();
+    Message::binary(field(4, &field(1, &field(6, id.as_bytes()))))
+}
+
+/// Has the app, which sends back whatever it receives, say that this connection is the session `id`.
+async fn is_told(socket: &mut Socket, id: &str) {
+    socket.send(new_session(id)).await.expect("sent");
+    assert!(matches!(socket.next().await, Some(Ok(Message::Binary(_)))));
+}
+
+#[tokio::test]
+async fn a_session_of_streamlits_is_resumed_by_who_opened_it_and_nobody_else() {
+    let site = site("uvicorn").await;
+    let page: Url = site.url("/").parse().expect("a URL");
+    let logged_in = async |name| {
+        let browser = Browser::new();
+        browser.log_in(&site.url("/auth/login"), name).await;
+        browser.cookies(&page)
+    };
+    let (alice, bob) = (logged_in("alice").await, logged_in("bob").await);
+    let token = |digits: &str| format!("_streamlit_xsrf=2|00000000|{digits}|1700000000");
+    let (nobody, stranger) = (token("000102030405060708090a0b0c0d0e0f"), token("ff0102030405060708090a0b0c0d0e0f"));
+    let (of_alice, of_nobody) = ("11111111-8b86-d011-b42d-00c04fc964ff", "22222222-8b86-d011-b42d-00c04fc964ff");
+
+    is_told(&mut stream(&site, &alice).await.expect("an upgrade"), of_alice).await;
+    is_told(&mut stream(&site, &nobody).await.expect("an upgrade"), of_nobody).await;
+    let also_alice = format!("{alice}; {nobody}");
+    for (cookies, id, resumes) in [
+        (&alice, of_alice, true),
+        (&bob, of_alice, false),
+        (&nobody, of_alice, false),
+        (&also_alice, of_alice, true),
+        (&nobody, of_nobody, true),
+        (&stranger, of_nobody, false),
+        (&alice, of_nobody, false),
+        (&also_alice, of_nobody, false),
+        (&String::new(), of_nobody, false),
+        (&alice, "33333333-8b86-d011-b42d-00c04fc964ff", false),
+    ] {
+        let mut socket = resume(&site, cookies, id).await.expect("an upgrade");
+        assert!(is_echoed(&mut socket).await);
+        let expected = if resumes { format!("streamlit, 2|ab|cd|17, {id}") } else { "streamlit, 2|ab|cd|17".into() };
+        assert_eq!(site.app.last_upgrade().values("sec-websocket-protocol"), [expected], "{id} for {cookies}");
+    }
+
+    // What somebody else says of it is the application's word all the same; the last one counts.
+    is_told(&mut stream(&site, &bob).await.expect("an upgrade"), of_alice).await;
+    let mut socket = resume(&site, &alice, of_alice).await.expect("an upgrade");
+    assert!(is_echoed(&mut socket).await);
+    assert_eq!(site.app.last_upgrade().values("sec-websocket-protocol"), ["streamlit, 2|ab|cd|17"]);
 }
