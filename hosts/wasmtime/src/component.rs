@@ -8,7 +8,7 @@ use wasmtime::component::{Component, Linker};
 use crate::bindings::{self, Reference};
 use crate::host_state::{HostState, Imports};
 use crate::instance::Instance;
-use crate::precompiled::PrecompiledCache;
+use crate::precompiled::{self, PrecompiledCache};
 use crate::runtime::Runtime;
 
 /// `vestibule.wasm`, compiled and linked; instances are made from it. Cheap to clone.
@@ -52,18 +52,17 @@ impl FilterComponent {
 
     /// Compiles and links. `cache` is a folder of compiled code: owned by the user that runs this and writable by
     /// nobody else; made when it does not exist. A cache that cannot be used is logged and compiled without.
-    /// Blocks for the compilation (about half a second) when the cache has no answer.
+    /// Blocks for the compilation when the cache has no answer: some seconds, and a gigabyte of memory meanwhile.
     ///
     /// # Errors
     /// When the bytes are no component, or import anything beyond `vestibule:filter`, WASI's wall clock and its random numbers.
     pub fn from_bytes(runtime: &Runtime, bytes: &[u8], cache: Option<&Path>) -> Result<Self, ComponentError> {
-        let engine = runtime.engine();
         let component = match cache {
-            Some(folder) => PrecompiledCache::new(folder).load_or_compile(engine, bytes),
-            None => Component::from_binary(engine, bytes),
+            Some(folder) => PrecompiledCache::new(folder).load_or_compile(runtime, bytes),
+            None => precompiled::compile(runtime, bytes).map(|(component, _)| component),
         }
         .map_err(|error| ComponentError::Invalid(format!("{error:#}")))?;
-        let linked = link(engine, &component).map_err(|error| ComponentError::Unlinkable(format!("{error:#}")))?;
+        let linked = link(runtime.engine(), &component).map_err(|error| ComponentError::Unlinkable(format!("{error:#}")))?;
         Ok(FilterComponent { runtime: runtime.clone(), linked })
     }
 

@@ -24,6 +24,8 @@ use wasmtime::component::Component;
 
 use folder::Folder;
 
+use crate::runtime::Runtime;
+
 pub(crate) struct PrecompiledCache<'a> {
     folder: &'a Path,
 }
@@ -37,8 +39,6 @@ enum CacheError {
     Unsafe(PathBuf),
     #[error("{} cannot be loaded: {reason}", path.display())]
     Unloadable { path: PathBuf, reason: String },
-    #[error("the component cannot be serialized: {0}")]
-    Unserializable(String),
     #[cfg(not(unix))]
     #[error("who may write to a folder is not known on this system")]
     Unsupported,
@@ -50,17 +50,17 @@ impl<'a> PrecompiledCache<'a> {
     }
 
     /// Compiles when the cache has no usable entry. Trouble with the cache is logged, never an error.
-    pub(crate) fn load_or_compile(&self, engine: &Engine, component: &[u8]) -> wasmtime::Result<Component> {
-        let entry = entry_name(engine, component);
-        match self.load(engine, &entry) {
+    pub(crate) fn load_or_compile(&self, runtime: &Runtime, component: &[u8]) -> wasmtime::Result<Component> {
+        let entry = entry_name(runtime.engine(), component);
+        match self.load(runtime.engine(), &entry) {
             Ok(Some(component)) => return Ok(component),
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(code = "cache.unusable", "the component is compiled anew, since its cache cannot be used: {error}")
             }
         }
-        let component = Component::from_binary(engine, component)?;
-        if let Err(error) = self.store(&component, &entry) {
+        let (component, compiled) = compile(runtime, component)?;
+        if let Err(error) = self.store(&compiled, &entry) {
             tracing::warn!(code = "cache.not_written", "the next start compiles the component again: {error}");
         }
         Ok(component)
@@ -80,11 +80,18 @@ impl<'a> PrecompiledCache<'a> {
             .map_err(|error| CacheError::Unloadable { path: self.folder.join(entry), reason: format!("{error:#}") })
     }
 
-    fn store(&self, component: &Component, entry: &str) -> Result<(), CacheError> {
-        let folder = Folder::make(self.folder)?;
-        let compiled = component.serialize().map_err(|error| CacheError::Unserializable(format!("{error:#}")))?;
-        folder.write(entry, &compiled)
+    fn store(&self, compiled: &[u8], entry: &str) -> Result<(), CacheError> {
+        Folder::make(self.folder)?.write(entry, compiled)
     }
+}
+
+/// The component, and what to store of it.
+#[expect(unsafe_code, reason = "Wasmtime cannot check compiled code; see SAFETY")]
+pub(crate) fn compile(runtime: &Runtime, component: &[u8]) -> wasmtime::Result<(Component, Vec<u8>)> {
+    let compiled = runtime.compile(component)?;
+    // SAFETY: the bytes must be what Wasmtime compiled; it has just done so, in this process.
+    let component = unsafe { Component::deserialize(runtime.engine(), &compiled) }?;
+    Ok((component, compiled))
 }
 
 /// Differs whenever the component, Wasmtime's version or a setting of the engine differs.
@@ -121,14 +128,14 @@ impl Hasher for DigestHasher<'_> {
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::sync::LazyLock;
 
     use super::*;
+    use crate::runtime::RuntimeOptions;
 
     const COMPONENT: &str = "(component)";
 
-    fn engine() -> Engine {
-        Engine::default()
-    }
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new(&RuntimeOptions::default()).unwrap());
 
     fn component() -> Vec<u8> {
         wat::parse_str(COMPONENT).unwrap()
@@ -139,16 +146,16 @@ mod tests {
     }
 
     fn load(cache: &PrecompiledCache<'_>, entry: &Path) -> Result<Option<Component>, CacheError> {
-        cache.load(&engine(), entry.file_name().unwrap().to_str().unwrap())
+        cache.load(RUNTIME.engine(), entry.file_name().unwrap().to_str().unwrap())
     }
 
     #[test]
     fn the_name_follows_component_and_settings() {
-        let inlining = Engine::new(wasmtime::Config::new().compiler_inlining(wasmtime::Inlining::Yes)).unwrap();
-        let name = entry_name(&engine(), b"one");
-        assert_eq!(name, entry_name(&engine(), b"one"));
-        assert_ne!(name, entry_name(&engine(), b"two"));
-        assert_ne!(name, entry_name(&inlining, b"one"));
+        let other = Engine::new(wasmtime::Config::new().compiler_inlining(wasmtime::Inlining::No)).unwrap();
+        let name = entry_name(RUNTIME.engine(), b"one");
+        assert_eq!(name, entry_name(RUNTIME.engine(), b"one"));
+        assert_ne!(name, entry_name(RUNTIME.engine(), b"two"));
+        assert_ne!(name, entry_name(&other, b"one"));
     }
 
     #[test]
@@ -156,7 +163,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("cache");
         let cache = PrecompiledCache::new(&folder);
-        cache.load_or_compile(&engine(), &component()).unwrap();
+        cache.load_or_compile(&RUNTIME, &component()).unwrap();
         let [entry] = &entries(&folder)[..] else { panic!("one file, no leftovers") };
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(fs::metadata(entry).unwrap().permissions().mode() & 0o777, 0o600);
@@ -167,13 +174,13 @@ mod tests {
     fn a_link_to_a_folder_is_neither_read_nor_written() {
         let parent = tempfile::tempdir().unwrap();
         let (folder, link) = (parent.path().join("cache"), parent.path().join("link"));
-        PrecompiledCache::new(&folder).load_or_compile(&engine(), &component()).unwrap();
+        PrecompiledCache::new(&folder).load_or_compile(&RUNTIME, &component()).unwrap();
         let entry = entries(&folder).remove(0);
         std::os::unix::fs::symlink(&folder, &link).unwrap();
         let cache = PrecompiledCache::new(&link);
         assert!(matches!(load(&cache, &entry), Err(CacheError::Io { path, .. }) if path == link));
         fs::remove_file(&entry).unwrap();
-        cache.load_or_compile(&engine(), &component()).unwrap();
+        cache.load_or_compile(&RUNTIME, &component()).unwrap();
         assert!(entries(&folder).is_empty());
     }
 
@@ -182,7 +189,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("cache");
         let cache = PrecompiledCache::new(&folder);
-        cache.load_or_compile(&engine(), &component()).unwrap();
+        cache.load_or_compile(&RUNTIME, &component()).unwrap();
         let entry = entries(&folder).remove(0);
         let elsewhere = parent.path().join("elsewhere");
         fs::rename(&entry, &elsewhere).unwrap();
@@ -198,12 +205,12 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("cache");
         let cache = PrecompiledCache::new(&folder);
-        cache.load_or_compile(&engine(), &component()).unwrap();
+        cache.load_or_compile(&RUNTIME, &component()).unwrap();
         let entry = entries(&folder).remove(0);
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o770)).unwrap();
         assert!(matches!(load(&cache, &entry), Err(CacheError::Unsafe(path)) if path == folder));
         fs::remove_file(&entry).unwrap();
-        cache.load_or_compile(&engine(), &component()).unwrap();
+        cache.load_or_compile(&RUNTIME, &component()).unwrap();
         assert!(entries(&folder).is_empty());
     }
 
@@ -212,7 +219,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let cache = PrecompiledCache::new(parent.path());
         fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        cache.load_or_compile(&engine(), &component()).unwrap();
+        cache.load_or_compile(&RUNTIME, &component()).unwrap();
         let entry = entries(parent.path()).remove(0);
         fs::set_permissions(&entry, fs::Permissions::from_mode(0o666)).unwrap();
         assert!(matches!(load(&cache, &entry), Err(CacheError::Unsafe(path)) if path == entry));
@@ -222,11 +229,11 @@ mod tests {
     fn a_damaged_file_is_replaced() {
         let parent = tempfile::tempdir().unwrap();
         let cache = PrecompiledCache::new(parent.path());
-        let entry = parent.path().join(entry_name(&engine(), &component()));
+        let entry = parent.path().join(entry_name(RUNTIME.engine(), &component()));
         fs::write(&entry, b"damaged").unwrap();
         fs::set_permissions(&entry, fs::Permissions::from_mode(0o600)).unwrap();
         assert!(matches!(load(&cache, &entry), Err(CacheError::Unloadable { .. })));
-        cache.load_or_compile(&engine(), &component()).unwrap();
+        cache.load_or_compile(&RUNTIME, &component()).unwrap();
         assert!(load(&cache, &entry).unwrap().is_some());
     }
 }
