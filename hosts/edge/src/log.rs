@@ -1,19 +1,24 @@
 //! The log: to stderr, for people or as JSON lines.
 //!
-//! Neither queries, headers nor bodies are ever written: they hold codes, cookies and tokens. For the same reason
-//! Pingora's own messages, which quote requests they cannot parse, are off.
+//! Neither queries, headers nor bodies are ever written: they hold codes, cookies and tokens. For the same reason the
+//! levels debug and trace are for this program's own messages: libraries write there what they send and receive, an HTTP/2
+//! library every header. Pingora quotes requests that it cannot parse at higher levels too, so it is silent.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use pingora::{Error, ErrorType};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// What is written when `VESTIBULE_LOG` does not say otherwise.
 const DEFAULT_FILTER: &str = "info";
-/// Modules that quote what peers send.
-const SILENT: [&str; 4] = ["pingora_core=off", "pingora_proxy=off", "pingora_http=off", "h2=off"];
+/// Libraries that quote what peers send.
+const SILENT: [&str; 4] = ["pingora_core", "pingora_proxy", "pingora_http", "h2"];
+/// The targets of this program and its component.
+const OWN: &str = "vestibule";
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -24,17 +29,24 @@ pub enum Format {
     Json,
 }
 
-/// Starts logging. `VESTIBULE_LOG` (`debug`, `vestibule_edge=debug`, …) chooses what is written.
+/// Starts logging. `VESTIBULE_LOG` (`debug`, `vestibule_edge=debug`, …) chooses what is written, within what may be.
 pub fn start(format: Format) {
     let chosen = std::env::var("VESTIBULE_LOG").unwrap_or_else(|_| DEFAULT_FILTER.to_owned());
-    let filter = EnvFilter::try_new(format!("{chosen},{}", SILENT.join(",")))
-        .unwrap_or_else(|_| EnvFilter::new(format!("{DEFAULT_FILTER},{}", SILENT.join(","))));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let chosen = EnvFilter::try_new(chosen).unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let filter = chosen.and(filter_fn(|message| may_be_written(message.target(), *message.level())));
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let log = tracing_subscriber::registry();
     // A log that is there already, as in a test, stays.
     let _ = match format {
-        Format::Human => log.with_target(false).try_init(),
-        Format::Json => log.json().flatten_event(true).with_target(false).try_init(),
+        Format::Human => log.with(layer.with_target(false).with_filter(filter)).try_init(),
+        Format::Json => log.with(layer.json().flatten_event(true).with_target(false).with_filter(filter)).try_init(),
     };
+}
+
+/// Whether a message of this module is written, if it is asked for.
+fn may_be_written(target: &str, level: tracing::Level) -> bool {
+    let library = target.split("::").next().unwrap_or(target);
+    library.starts_with(OWN) || (level <= LevelFilter::INFO && !SILENT.contains(&library))
 }
 
 /// What became of a request.
@@ -127,4 +139,30 @@ fn reasons(error: &Error) -> String {
         }
     }
     reasons.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn libraries_do_not_write_what_they_send_and_receive() {
+        for (target, level, written) in [
+            ("vestibule", Level::TRACE, true),
+            ("vestibule_edge::proxy", Level::DEBUG, true),
+            ("vestibule_wasmtime::pool", Level::TRACE, true),
+            ("rustls::client", Level::WARN, true),
+            ("rustls::client", Level::INFO, true),
+            ("rustls::client", Level::DEBUG, false),
+            ("hyper_util::client", Level::TRACE, false),
+            ("h2::codec", Level::ERROR, false),
+            ("h2", Level::WARN, false),
+            ("pingora_proxy::proxy_h1", Level::ERROR, false),
+            ("not::vestibule", Level::DEBUG, false),
+        ] {
+            assert_eq!(may_be_written(target, level), written, "{target} {level}");
+        }
+    }
 }

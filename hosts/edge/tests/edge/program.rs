@@ -29,7 +29,7 @@ impl Program {
             .arg("--cache")
             .arg(cache())
             .envs(environment.iter().copied())
-            .env("VESTIBULE_LOG", "info,vestibule=debug,vestibule_edge=debug,vestibule_wasmtime=debug")
+            .env("VESTIBULE_LOG", "trace")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)

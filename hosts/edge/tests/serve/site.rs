@@ -39,6 +39,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// In every configuration of these tests.
 pub const COOKIE_SECRET: &str = "not-for-the-log-bTr3Vq0nXw8sKd5yLz2e";
 
+/// Of every client at every provider.
+pub const CLIENT_SECRET: &str = "vestibule-demo-secret";
+
+/// What every signed token begins with: a JSON object in Base64.
+pub const SIGNED_TOKEN: &str = "eyJ";
+
 /// One for all tests and programs: what a test starts may outlive it.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
@@ -68,6 +74,8 @@ pub struct Site {
 #[derive(Default)]
 pub struct Log {
     lines: Mutex<Vec<Value>>,
+    /// The same as it was written, also what is no JSON.
+    text: Mutex<String>,
     added: Notify,
 }
 
@@ -82,7 +90,11 @@ pub fn run(test: impl Future<Output = ()>) {
     RUNTIME.block_on(test);
 }
 
-/// Stops the programs that were started.
+/// Stops the programs that were started. Whatever they were asked during all tests, and at the level trace, their logs
+/// hold no secret: neither those of the configuration nor any signed token.
+///
+/// # Panics
+/// With the line that holds one.
 pub fn stop_all() {
     RUNTIME.block_on(async {
         for site in [&LOCAL, &PUBLIC, &NEIGHBOUR].into_iter().filter_map(OnceCell::get) {
@@ -91,6 +103,9 @@ pub fn stop_all() {
             _ = stop.map(|stop| stop.send(()));
             if let Some(ended) = site.ended.lock().await.take() {
                 _ = tokio::time::timeout(PATIENCE, ended).await;
+            }
+            for secret in [COOKIE_SECRET, CLIENT_SECRET, SIGNED_TOKEN] {
+                assert_eq!(site.log.line_with(secret), None, "{secret} is in the log");
             }
         }
     });
@@ -118,7 +133,7 @@ impl Site {
             let provider = Provider::start(options(kind, redirect_uri, client_id)).await.expect("a provider");
             let (name, metadata_url) = (name(providers.len()), provider.metadata_url());
             toml += &format!(
-                "[auth.{name}]\nclient_id = \"{client_id}\"\nclient_secret = \"vestibule-demo-secret\"\nserver_metadata_url = \"{metadata_url}\"\n"
+                "[auth.{name}]\nclient_id = \"{client_id}\"\nclient_secret = \"{CLIENT_SECRET}\"\nserver_metadata_url = \"{metadata_url}\"\n"
             );
             if kind == Kind::Userinfo {
                 extras += &format!("[vestibule.provider.{name}]\nuserinfo = true\n");
@@ -190,6 +205,7 @@ async fn follow(mut program: Program, log: Arc<Log>, mut stopped: oneshot::Recei
 
 impl Log {
     fn add(&self, line: &str) {
+        self.text.lock().expect("no test panics here").extend([line, "\n"]);
         self.lines.lock().expect("no test panics here").push(serde_json::from_str(line).unwrap_or_default());
         self.added.notify_waiters();
     }
@@ -212,8 +228,8 @@ impl Log {
         tokio::time::timeout(PATIENCE, found).await.expect("a line of the log that fits")
     }
 
-    /// Whether any line so far holds this text.
-    pub fn mentions(&self, text: &str) -> bool {
-        self.lines.lock().expect("no test panics here").iter().any(|line| line.to_string().contains(text))
+    /// The line so far that holds this text.
+    pub fn line_with(&self, secret: &str) -> Option<String> {
+        self.text.lock().expect("no test panics here").lines().find(|line| line.contains(secret)).map(str::to_owned)
     }
 }
