@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-hosts test-wasi-hosts e2e bench bench-hosts lint clean
+.PHONY: help build demo test test-hosts test-wasi-hosts e2e bench bench-hosts load lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -29,6 +29,9 @@ bench: build ## compare decisions in the component with the same core compiled n
 
 bench-hosts: build ## compare every host with the same one without the login
 	@scripts/bench-hosts.sh
+
+load: build ## five minutes of mixed visitors while the configuration is replaced; SECONDS_OF_LOAD changes the time
+	@scripts/load.sh $(SECONDS_OF_LOAD)
 
 lint: ## check formatting, lints, dependencies and documentation
 	@scripts/lint.sh
