@@ -123,8 +123,8 @@ fn summary(config: &Config) -> types::Summary {
         listen: config.listen.clone(),
         application_probe: config.application_probe(),
         warnings: config.warnings.iter().cloned().map(types::Fault::from).collect(),
-        authorization: config.authz.as_ref().map(|authz| types::Authorization {
-            trusted_proxies: authz.trusted_proxies.iter().collect(),
+        trusted_proxies: config.trusted_proxies.iter().collect(),
+        authorization: config.authz.as_ref().map(|_| types::Authorization {
             identity_headers: crate::identity::header_names(config).into_iter().map(str::to_owned).collect(),
             session_cookies: config.cookie_names.of_session().collect(),
         }),

@@ -11,6 +11,7 @@ mod provider;
 mod rule;
 mod section;
 mod streamlit;
+mod trusted_proxies;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::session::{CookieNames, KeyRing};
 use crate::streamlit::StreamlitApp;
+use crate::trusted_proxies::TrustedProxies;
 use fault::MAKE_SECRET;
 use section::{Findings, Placed, Section};
 
@@ -120,6 +122,8 @@ pub struct Config {
     pub after_logout: Option<crate::return_to::ReturnTo>,
     /// Answers another proxy instead of being one; `None`: requests go on to the application.
     pub authz: Option<Authz>,
+    /// Whose word on where a request comes from is believed; of proxies that ask, who may ask.
+    pub trusted_proxies: TrustedProxies,
     pub upstream: Option<String>,
     pub listen: Option<String>,
     pub warnings: Vec<Fault>,
@@ -223,7 +227,8 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let identity = IdentityHeaders { refused: preset.refused_headers, ..read_identity(&vestibule.section("identity")) };
     let after_logout = vestibule.string("after_logout");
     let upstream = read_url(&vestibule, "upstream");
-    let authz = authz::read(&vestibule, upstream.is_some());
+    let in_front = trusted_proxies::read(&vestibule);
+    let (authz, who_may_ask) = authz::read(&vestibule, upstream.is_some()).unzip();
     let listen = read_listen(&vestibule);
     let rules = rule::find(&vestibule);
     vestibule.finish_strict();
@@ -245,6 +250,9 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     }
 
     let public = public?;
+    if authz.is_none() {
+        trusted_proxies::warn_of_silence(&vestibule, listen.as_deref(), &public);
+    }
     let after_logout = after_logout.and_then(|text| {
         let parsed = crate::return_to::ReturnTo::parse(&text.value, public.redirect_uri());
         if parsed.is_err() {
@@ -266,6 +274,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         expose_tokens,
         after_logout,
         authz,
+        trusted_proxies: who_may_ask.or(in_front).unwrap_or_default(),
         upstream,
         listen,
         warnings: vec![],

@@ -17,6 +17,7 @@ pub mod admin;
 pub mod application_server;
 pub mod arguments;
 pub mod check;
+pub mod client;
 pub mod component;
 pub mod connection;
 pub mod decider;

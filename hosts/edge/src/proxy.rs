@@ -15,11 +15,12 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::timeout;
-use vestibule::authz::TrustedProxies;
 use vestibule::pages::{self, HostFailure};
+use vestibule::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::{Decision, Forward, Outcome, RequestHead, Response};
 
 use crate::active::{Active, Current, Service};
+use crate::client::Client;
 use crate::connection;
 use crate::decider::Undecided;
 use crate::failure::{self, Answer};
@@ -68,6 +69,7 @@ pub struct Exchange {
     started: Instant,
     /// The path, kept for the log: without the query, which can hold a code.
     path: String,
+    client: Client,
     /// Set exactly when the decision was to forward.
     onward: Option<Onward>,
     /// The number of connections to the application that could not be made.
@@ -117,16 +119,14 @@ impl Edge {
     /// Asks for the decision, with the body where the filter needs it.
     async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Decided> {
         let active = self.current.load_full();
-        if let Service::Authz(trusted) = &active.service {
-            check_peer(peer(session), trusted)?;
-        }
+        exchange.client = client(session, &active)?;
         let onward = |forward| match &active.service {
             Service::Proxy(upstream) => {
                 let (upstream, public_origin) = (upstream.clone(), active.public_origin.clone());
                 let (notes_server, streamlit) = (active.application_probe.is_some(), active.streamlit);
                 Ok(Decided::Forward(Onward { forward, upstream, public_origin, notes_server, streamlit }))
             }
-            Service::Authz(_) => Err(failure::error(HostFailure::Filter, "the filter forwards, and there is no application")),
+            Service::Authz => Err(failure::error(HostFailure::Filter, "the filter forwards, and there is no application")),
         };
         let authority = into_origin_form(session.req_header_mut())?;
         let server = application_server(&active, session.req_header()).await;
@@ -176,10 +176,6 @@ impl Edge {
             Error::explain(ErrorType::HTTPStatus(403), "an upgrade for a session that has just ended").into_down()
         })
     }
-
-    fn connection<'a>(&self, session: &Session, onward: &'a Onward) -> forwarding::Connection<'a> {
-        forwarding::Connection { peer: peer(session), tls: self.tls, public_origin: &onward.public_origin }
-    }
 }
 
 /// A decision without its question for the body.
@@ -195,8 +191,26 @@ async fn application_server(active: &Active, request: &RequestHeader) -> Option<
     upstream.server.find_out(upstream, path, request.headers.get(HOST)).await
 }
 
-fn peer(session: &Session) -> Option<IpAddr> {
-    session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip())
+/// Who has sent a request.
+fn client(session: &Session, active: &Active) -> Result<Client> {
+    let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+    let told = Client::of(&session.req_header().headers, peer, &active.trusted_proxies);
+    match (&active.service, told) {
+        (Service::Proxy(_), Ok(client)) => Ok(client),
+        (Service::Proxy(_), Err(unclear)) => {
+            tracing::info!(
+                code = "forwarded.unclear",
+                peer = peer.map(tracing::field::display),
+                "{unclear}; a proxy in vestibule.trusted_proxies must write X-Forwarded-* and Forwarded alike, or remove what it does not write"
+            );
+            Err(Error::explain(ErrorType::HTTPStatus(400), "what a trusted proxy says of the client is unclear").into_down())
+        }
+        // Questions hold whatever clients send, and nothing but the client's budget goes by this.
+        (Service::Authz, told) => {
+            check_peer(peer, &active.trusted_proxies)?;
+            Ok(told.unwrap_or_else(|_| Client::from_peer(peer)))
+        }
+    }
 }
 
 /// Questions of strangers are not even read. A peer that cannot be told is one.
@@ -282,6 +296,7 @@ impl ProxyHttp for Edge {
         Exchange {
             started: Instant::now(),
             path: String::new(),
+            client: Client::default(),
             onward: None,
             failed_connections: 0,
             connection: None,
@@ -329,13 +344,14 @@ impl ProxyHttp for Edge {
         }
     }
 
-    async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
+    async fn upstream_request_filter(&self, _session: &mut Session, request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
         let onward = exchange.onward.as_ref().ok_or_else(undecided)?;
         if exchange.body_was_read {
             // `100 Continue` has been sent already.
             request.remove_header(&EXPECT);
         }
-        forwarding::edit_request(request, &onward.forward, self.connection(session, onward))?;
+        let connection = forwarding::Connection { client: &exchange.client, tls: self.tls, public_origin: &onward.public_origin };
+        forwarding::edit_request(request, &onward.forward, connection)?;
         exchange.visit.as_ref().map_or(Ok(()), |visit| visit.edit(request))
     }
 

@@ -19,4 +19,5 @@ mod scripted;
 mod streaming;
 mod streamlit;
 mod tls;
+mod trusted_proxies;
 mod upgrade;
