@@ -49,6 +49,7 @@ pub mod filter;
 mod flow;
 pub mod http;
 pub mod identity;
+pub mod limit;
 pub mod oidc;
 pub mod pages;
 pub mod policy;

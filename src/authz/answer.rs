@@ -72,7 +72,7 @@ impl Authz {
         if !response_headers.is_empty() {
             headers.extend(self.for_the_browser(response_headers));
         }
-        Ok(Response { status: 200, headers, body: vec![] })
+        Ok(Response { status: 200, headers, ..Response::default() })
     }
 
     /// What the proxy adds to the application's response: a session that was renewed, which no cache may store.

@@ -27,6 +27,7 @@ pub(crate) use origin::is_confidential;
 pub use provider::{ClientAuthentication, Provider, Requirements};
 
 use crate::authz::Authz;
+use crate::limit::PerMinute;
 use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::session::{CookieNames, KeyRing};
@@ -40,6 +41,9 @@ pub const MAX_LENGTH: usize = 1024 * 1024;
 
 /// Shortest accepted cookie secret, in bytes: 256 bits when it is random, as RFC 7518 section 3.2 asks of HS256 keys.
 const MIN_COOKIE_SECRET: usize = 32;
+
+/// A thousand in a second: a limit beyond that limits nobody.
+const MAX_PER_MINUTE: u32 = 60_000;
 
 /// Streamlit's lifetime of a login.
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -124,6 +128,7 @@ pub struct Config {
     pub authz: Option<Authz>,
     /// Whose word on where a request comes from is believed; of proxies that ask, who may ask.
     pub trusted_proxies: TrustedProxies,
+    pub per_minute: PerMinute,
     pub upstream: Option<String>,
     pub listen: Option<String>,
     pub warnings: Vec<Fault>,
@@ -230,6 +235,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let in_front = trusted_proxies::read(&vestibule);
     let (authz, who_may_ask) = authz::read(&vestibule, upstream.is_some()).unzip();
     let listen = read_listen(&vestibule);
+    let per_minute = read_limits(&vestibule.section("limits"));
     let rules = rule::find(&vestibule);
     vestibule.finish_strict();
 
@@ -274,6 +280,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         expose_tokens,
         after_logout,
         authz,
+        per_minute,
         trusted_proxies: who_may_ask.or(in_front).unwrap_or_default(),
         upstream,
         listen,
@@ -420,6 +427,14 @@ fn read_identity(section: &Section<'_>) -> IdentityHeaders {
     }
     section.finish_strict();
     IdentityHeaders { groups_claim, from_claims, refused: vec![] }
+}
+
+fn read_limits(section: &Section<'_>) -> PerMinute {
+    let default = PerMinute::default();
+    let logins = section.number("logins_per_minute", MAX_PER_MINUTE).unwrap_or(default.logins);
+    let bad_callbacks = section.number("bad_callbacks_per_minute", MAX_PER_MINUTE).unwrap_or(default.bad_callbacks);
+    section.finish_strict();
+    PerMinute { logins, bad_callbacks }
 }
 
 fn read_url(section: &Section<'_>, name: &'static str) -> Option<String> {

@@ -183,6 +183,11 @@ fn every_setting_is_checked() {
         ("[vestibule]\nupstream = \"127.0.0.1:8080\"\n", "vestibule.upstream"),
         ("[vestibule]\nupstream = \"http://a/b\"\n", "vestibule.upstream"),
         ("[vestibule]\nlisten = \"8501\"\n", "vestibule.listen"),
+        ("[vestibule.limits]\nlogins_per_minute = -1\n", "vestibule.limits.logins_per_minute"),
+        ("[vestibule.limits]\nlogins_per_minute = 1.5\n", "vestibule.limits.logins_per_minute"),
+        ("[vestibule.limits]\nbad_callbacks_per_minute = 60001\n", "vestibule.limits.bad_callbacks_per_minute"),
+        ("[vestibule.limits]\nbad_callbacks_per_minute = \"10\"\n", "vestibule.limits.bad_callbacks_per_minute"),
+        ("[vestibule.limits]\ncallbacks = 10\n", "vestibule.limits.callbacks"),
         ("[vestibule]\nafter_logout = \"//evil.example\"\n", "vestibule.after_logout"),
         ("[vestibule.session]\nmax_age = \"0s\"\n", "vestibule.session.max_age"),
         ("[vestibule.session]\nmax_age = \"10y\"\n", "vestibule.session.max_age"),
@@ -362,4 +367,19 @@ fn an_address_of_this_network_behind_https_asks_who_is_in_front() {
             assert!(parse(&format!("{toml}{answered}\n")).unwrap().warnings.is_empty(), "{uri} {listen} {answered}");
         }
     }
+}
+
+#[test]
+fn limits_are_for_the_routes_that_are_counted_and_zero_is_none() {
+    use crate::limit::{Counted, limits};
+
+    let read = |more: &str| {
+        let toml = with(more).replace(":8501/", ":8501/base/");
+        let limits = limits(&parse(&toml).unwrap());
+        limits.into_iter().map(|limit| (limit.counted, limit.per_minute, limit.path)).collect::<Vec<_>>()
+    };
+    let (login, callback) = ("/base/auth/login".to_owned(), "/base/oauth2callback".to_owned());
+    assert_eq!(read(""), [(Counted::LoginStart, 120, login.clone()), (Counted::BadCallback, 20, callback.clone())]);
+    assert_eq!(read("[vestibule.limits]\nlogins_per_minute = 0\n"), [(Counted::BadCallback, 20, callback)]);
+    assert_eq!(read("[vestibule.limits]\nlogins_per_minute = 0x10\nbad_callbacks_per_minute = 0\n"), [(Counted::LoginStart, 16, login)]);
 }

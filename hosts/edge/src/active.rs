@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use vestibule::trusted_proxies::TrustedProxies;
+use vestibule_wasmtime::Limit;
 
 use crate::decider::Decider;
 use crate::upstream::Upstream;
@@ -15,6 +16,8 @@ pub struct Active {
     pub service: Service,
     /// Whose word on where a request comes from is believed; with [`Service::Authz`], who may ask.
     pub trusted_proxies: TrustedProxies,
+    /// Of each client.
+    pub limits: Vec<Limit>,
     /// Origin of `redirect_uri`, `https://app.example.com` for example.
     pub public_origin: Arc<str>,
     /// What to ask the application for when the filter goes by its `Server`; `None` when it does not.

@@ -16,6 +16,7 @@ pub mod active;
 pub mod admin;
 pub mod application_server;
 pub mod arguments;
+pub mod budgets;
 pub mod check;
 pub mod client;
 pub mod component;

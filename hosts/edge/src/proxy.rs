@@ -17,9 +17,10 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::timeout;
 use vestibule::pages::{self, HostFailure};
 use vestibule::trusted_proxies::TrustedProxies;
-use vestibule_wasmtime::{Decision, Forward, Outcome, RequestHead, Response};
+use vestibule_wasmtime::{Counted, Decision, Forward, Outcome, RequestHead, Response};
 
 use crate::active::{Active, Current, Service};
+use crate::budgets::{Attempt, Budgets, Spent};
 use crate::client::Client;
 use crate::connection;
 use crate::decider::Undecided;
@@ -47,6 +48,7 @@ pub struct Edge {
     patience: Patience,
     upgrades: Arc<Upgrades>,
     openers: Arc<Openers>,
+    budgets: Budgets,
 }
 
 /// How long a peer may take.
@@ -107,7 +109,8 @@ struct Connection {
 impl Edge {
     /// An edge that listens with TLS or without.
     pub fn new(current: Current, tls: bool) -> Self {
-        Self { current, tls, patience: Patience::default(), upgrades: Arc::default(), openers: Arc::default() }
+        let (patience, upgrades, openers) = (Patience::default(), Arc::default(), Arc::default());
+        Self { current, tls, patience, upgrades, openers, budgets: Budgets::new() }
     }
 
     /// The same with other patience with its peers.
@@ -116,10 +119,33 @@ impl Edge {
         Self { patience, ..self }
     }
 
-    /// Asks for the decision, with the body where the filter needs it.
+    /// Asks for the decision, unless the client has no more of what it costs.
     async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Decided> {
         let active = self.current.load_full();
         exchange.client = client(session, &active)?;
+        let authority = into_origin_form(session.req_header_mut())?;
+        let path: Vec<u8> = session.req_header().raw_path().iter().copied().take_while(|&b| b != b'?').collect();
+        let attempt = Attempt { limits: &active.limits, client: exchange.client.address(), path: &path };
+        if let Err(spent) = self.budgets.admit(attempt) {
+            return Ok(Decided::Respond(too_many(spent, attempt)));
+        }
+        let decided = self.decide_admitted(session, &active, authority, exchange).await?;
+        if let Decided::Respond(Response { counts_as: Some(counted), .. }) = &decided
+            && let Err(spent) = self.budgets.count(attempt, *counted)
+        {
+            return Ok(Decided::Respond(too_many(spent, attempt)));
+        }
+        Ok(decided)
+    }
+
+    /// Asks for the decision, with the body where the filter needs it.
+    async fn decide_admitted(
+        &self,
+        session: &mut Session,
+        active: &Active,
+        authority: Option<String>,
+        exchange: &mut Exchange,
+    ) -> Result<Decided> {
         let onward = |forward| match &active.service {
             Service::Proxy(upstream) => {
                 let (upstream, public_origin) = (upstream.clone(), active.public_origin.clone());
@@ -128,10 +154,9 @@ impl Edge {
             }
             Service::Authz => Err(failure::error(HostFailure::Filter, "the filter forwards, and there is no application")),
         };
-        let authority = into_origin_form(session.req_header_mut())?;
-        let server = application_server(&active, session.req_header()).await;
+        let server = application_server(active, session.req_header()).await;
         let head = request_head(session.req_header(), authority.clone(), server.clone())?;
-        let limit = match self.ask(&active, head, None, exchange).await? {
+        let limit = match self.ask(active, head, None, exchange).await? {
             Outcome::Forward(forward) => return onward(forward),
             Outcome::Respond(response) => return Ok(Decided::Respond(response)),
             Outcome::NeedBody(limit) => limit as usize,
@@ -143,7 +168,7 @@ impl Edge {
         exchange.body_was_read = true;
         let body_bytes = body.len();
         let head = request_head(session.req_header(), authority, server)?;
-        match self.ask(&active, head, Some(body), exchange).await? {
+        match self.ask(active, head, Some(body), exchange).await? {
             Outcome::Forward(_) if body_bytes > REPLAYED_BODY_BYTES => {
                 Err(failure::error(HostFailure::BodyTooLarge, "a body this long cannot be forwarded after the decision"))
             }
@@ -211,6 +236,20 @@ fn client(session: &Session, active: &Active) -> Result<Client> {
             Ok(told.unwrap_or_else(|_| Client::from_peer(peer)))
         }
     }
+}
+
+/// What a client gets that has nothing left.
+fn too_many(spent: Spent, attempt: Attempt<'_>) -> Response {
+    let retry_after = spent.retry_after();
+    let code = match spent.counted {
+        Counted::LoginStart => "login.limited",
+        Counted::BadCallback => "callback.limited",
+    };
+    let reference = random::reference();
+    let client = attempt.client.map(tracing::field::display);
+    tracing::info!(code, client, retry_after, reference, "this client has reached its limit of [vestibule.limits]");
+    let page = pages::host_failure(HostFailure::TooManyLogins { retry_after }, &reference, &random::nonce());
+    Response { status: page.status, headers: page.headers, body: page.body, counts_as: None }
 }
 
 /// Questions of strangers are not even read. A peer that cannot be told is one.

@@ -51,6 +51,7 @@ impl Source {
             service: self.service(summary)?,
             trusted_proxies: TrustedProxies::parse(summary.trusted_proxies.iter().map(String::as_str))
                 .context("host and component are not of one release")?,
+            limits: summary.limits.clone(),
             public_origin: summary.public_origin.as_str().into(),
             application_probe: summary.application_probe.as_deref().map(Arc::from),
             streamlit: summary.streamlit,

@@ -140,7 +140,7 @@ fn onward(loaded: &Loaded, head: &RequestHead, tls: bool, forward: Forward, body
 }
 
 fn unconfigured(head: &RequestHead) -> Response {
-    let response = Response { status: 500, headers: Vec::new(), body: UNCONFIGURED.as_bytes().to_vec() };
+    let response = Response { status: 500, body: UNCONFIGURED.as_bytes().to_vec(), ..Response::default() };
     complete(response.with("content-type", "text/plain; charset=utf-8").with("cache-control", "no-store"), head)
 }
 

@@ -60,7 +60,7 @@ pub fn alice() -> Forward {
 
 pub fn answer(status: u16, body: &str) -> Outcome {
     let headers = vec![("Content-Type".into(), b"text/plain".to_vec())];
-    Outcome::Respond(Response { status, headers, body: body.as_bytes().to_vec() })
+    Outcome::Respond(Response { status, headers, body: body.as_bytes().to_vec(), counts_as: None })
 }
 
 pub struct ScriptedEdge {
@@ -147,5 +147,6 @@ fn active(decider: Box<dyn Decider>, upstream: &str, timeout: Duration) -> Activ
     let upstream = Arc::new(Upstream::parse(upstream, timeout).expect("an address"));
     let public_origin = "http://localhost:8501".into();
     let trusted_proxies = TrustedProxies::default();
-    Active { decider, service: Service::Proxy(upstream), trusted_proxies, public_origin, application_probe: None, streamlit: false }
+    let limits = Vec::new();
+    Active { decider, service: Service::Proxy(upstream), trusted_proxies, limits, public_origin, application_probe: None, streamlit: false }
 }
