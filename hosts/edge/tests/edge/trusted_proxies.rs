@@ -94,10 +94,23 @@ async fn a_trusted_proxys_word_with_two_meanings_is_400() {
 }
 
 #[tokio::test]
-async fn a_trusted_proxys_host_moves_no_login_cookie_or_rule() {
-    const RULES: &str = "trusted_proxies = \"127.0.0.1\"\n[[vestibule.rule]]\nhost = \"public.example\"\naccess = \"public\"\n\
+async fn a_forwarded_host_moves_no_login_cookie_or_rule_whoever_tells_it() {
+    // From a stranger first.
+    moves_nothing("[]").await;
+    let mut site = moves_nothing("\"127.0.0.1\"").await;
+    // What is unclear is in the log, for the operator.
+    let request = format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Forwarded-Proto: ftp\r\n\r\n", site.address);
+    let (head, _) = Wire::connect(site.address).await.exchange(&request).await.expect("a response");
+    assert_eq!(head.status(), 400);
+    let unclear = site.program.wait_for("forwarded.unclear").await;
+    assert!(unclear["peer"] == "127.0.0.1" && !unclear.to_string().contains("ftp"), "{unclear}");
+}
+
+async fn moves_nothing(trusted: &str) -> Site {
+    const RULES: &str = "[[vestibule.rule]]\nhost = \"public.example\"\naccess = \"public\"\n\
                          [[vestibule.rule]]\npath = \"/**\"\n";
-    let mut site = Site::start_configured(RULES, Application::start().await, "http", &[], &[]).await;
+    let more = format!("trusted_proxies = {trusted}\n{RULES}");
+    let site = Site::start_configured(&more, Application::start().await, "http", &[], &[]).await;
     for fields in [
         "X-Forwarded-Host: public.example\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Prefix: /evil\r\n",
         "Forwarded: for=192.0.2.7;host=public.example;proto=https\r\n",
@@ -111,10 +124,5 @@ async fn a_trusted_proxys_host_moves_no_login_cookie_or_rule() {
         assert!(head.values("set-cookie").iter().all(|cookie| !cookie.contains("Domain") && !cookie.contains("Secure")), "{head:?}");
     }
     assert_eq!(site.app.requests(), 0);
-    // What is unclear is in the log, for the operator.
-    let request = format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Forwarded-Proto: ftp\r\n\r\n", site.address);
-    let (head, _) = Wire::connect(site.address).await.exchange(&request).await.expect("a response");
-    assert_eq!(head.status(), 400);
-    let unclear = site.program.wait_for("forwarded.unclear").await;
-    assert!(unclear["peer"] == "127.0.0.1" && !unclear.to_string().contains("ftp"), "{unclear}");
+    site
 }
