@@ -229,6 +229,7 @@ fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>)
         let login = pages::login_url(config, None, None);
         pages::problem(error, error.explanation().offer_login.then_some(login.as_str()), Some(&reference))
     };
+    let response = Response { counts_as: visit.refusal_counts_as, ..response };
     match error.status() {
         // A callback is not to be repeated: its login attempt is spent.
         503 if visit.may_repeat => response.with("retry-after", "5"),

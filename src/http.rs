@@ -16,6 +16,8 @@ use std::fmt;
 
 use url::Url;
 
+use crate::limit::Counted;
+
 /// More header fields than any browser sends.
 pub const MAX_HEADER_COUNT: usize = 128;
 
@@ -166,6 +168,8 @@ pub struct Response {
     pub status: u16,
     pub headers: Vec<Header>,
     pub body: Vec<u8>,
+    /// For the host's limits; `None`: for none.
+    pub counts_as: Option<Counted>,
 }
 
 impl Response {
@@ -173,7 +177,7 @@ impl Response {
     /// anything but `GET` and `HEAD`; 302 for those, as browsers and tools expect of a login.
     pub fn redirect(location: &str, method: &str) -> Self {
         let status = if method == "GET" || method == "HEAD" { 302 } else { 303 };
-        Self { status, headers: vec![], body: vec![] }.with("location", location).with("cache-control", "no-store")
+        Self { status, ..Self::default() }.with("location", location).with("cache-control", "no-store")
     }
 
     #[must_use]
@@ -241,7 +245,7 @@ macro_rules! redacted_debug {
     };
 }
 redacted_debug!(RequestHead: method, authority);
-redacted_debug!(Response: status; body);
+redacted_debug!(Response: status, counts_as; body);
 redacted_debug!(OutboundRequest: method; body);
 redacted_debug!(OutboundResponse: status; body);
 

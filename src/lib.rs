@@ -49,6 +49,7 @@ pub mod filter;
 mod flow;
 pub mod http;
 pub mod identity;
+pub mod limit;
 pub mod oidc;
 pub mod pages;
 pub mod policy;
@@ -58,6 +59,7 @@ pub mod secret;
 pub mod session;
 pub mod streamlit;
 pub mod time;
+pub mod trusted_proxies;
 
 // Not in the other shells, which depend on this crate: a component exports what is linked into it.
 #[cfg(all(target_family = "wasm", feature = "component"))]

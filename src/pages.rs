@@ -93,7 +93,7 @@ pub(crate) fn problem(error: &Error, login: Option<&str>, reference: Option<&str
     if let (Some(reference), Some(members)) = (reference, problem.as_object_mut()) {
         members.insert("reference".into(), reference.into());
     }
-    let response = Response { status: error.status(), headers: vec![], body: problem.to_string().into_bytes() };
+    let response = Response { status: error.status(), body: problem.to_string().into_bytes(), ..Response::default() };
     response.with("content-type", "application/problem+json").with("cache-control", "no-store").with("x-content-type-options", "nosniff")
 }
 
@@ -109,6 +109,10 @@ pub enum HostFailure {
     UpstreamTimedOut,
     /// Longer than the filter asked for.
     BodyTooLarge,
+    /// The client has none left of what is counted ([`crate::limit`]); again after this many seconds.
+    TooManyLogins {
+        retry_after: u64,
+    },
 }
 
 impl HostFailure {
@@ -119,6 +123,7 @@ impl HostFailure {
             HostFailure::UpstreamUnreachable => 502,
             HostFailure::UpstreamTimedOut => 504,
             HostFailure::BodyTooLarge => 413,
+            HostFailure::TooManyLogins { .. } => 429,
         }
     }
 
@@ -130,6 +135,10 @@ impl HostFailure {
                 ("The application is not available", "It cannot be reached now. Please try again in a minute.")
             }
             HostFailure::UpstreamTimedOut => ("The application does not answer", "It took too long. Please try again in a minute."),
+            HostFailure::TooManyLogins { .. } => (
+                "Too many logins",
+                "There were more logins from your network than are allowed in a minute. Nothing is lost: please try again in a moment.",
+            ),
             HostFailure::BodyTooLarge => ("Too much was sent", "What was sent is larger than what is accepted here."),
         }
     }
@@ -143,7 +152,11 @@ pub fn host_failure(failure: HostFailure, reference: &str, nonce: &str) -> Respo
     let actions = if failure == HostFailure::BodyTooLarge { vec![] } else { vec![again] };
     let page = Page { title, paragraphs: vec![happened.to_owned()], actions, reference: Some(reference), nonce: nonce.to_owned() };
     let response = page.into_response(failure.status());
-    if failure == HostFailure::Overloaded { response.with("retry-after", "1") } else { response }
+    match failure {
+        HostFailure::Overloaded => response.with("retry-after", "1"),
+        HostFailure::TooManyLogins { retry_after } => response.with("retry-after", &retry_after.to_string()),
+        _ => response,
+    }
 }
 
 /// What a 401 says of the way in (RFC 9110 section 11.6.1): by a cookie, which the login sets. No browser has a dialog of
@@ -179,7 +192,7 @@ impl Page<'_> {
             format!("default-src 'none'; style-src 'nonce-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", self.nonce);
         // The template has no part that can fail; were there one, an empty page is better than half of one.
         let body = self.render().unwrap_or_default().into_bytes();
-        Response { status, headers: vec![], body }
+        Response { status, body, ..Response::default() }
             .with("content-type", "text/html; charset=utf-8")
             .with("content-security-policy", &policy)
             .with("cache-control", "no-store")

@@ -1,12 +1,14 @@
 //! The headers that tell the application how a request arrived: `X-Forwarded-*` and `Forwarded` (RFC 7239).
 //!
-//! 1. Nobody in front is trusted: every copy that the peer sent is dropped, in any spelling that a server could fold
-//!    into the same name (`X_Forwarded_For`). So are other names by which applications know the peer, or another path
-//!    than the one that was decided on.
-//! 2. What replaces them comes from the connection, from `Host`, and from the configured public origin. A name that the
-//!    filter has set is the filter's.
+//! 1. Every copy that the peer sent is dropped, in any spelling that a server could fold into the same name
+//!    (`X_Forwarded_For`). So are other names by which applications know the peer, or another path than the one that was
+//!    decided on.
+//! 2. What replaces them comes from the connection, from `Host`, and from the configured public origin; where the host
+//!    knows that the peer is a trusted proxy, from what that has told ([`Told`]). A name that the filter has set is the
+//!    filter's.
 //!
-//! Behind another proxy that ends TLS, `Host` equal to the configured public host yields that origin's scheme.
+//! Behind another proxy that ends TLS and does not say so, `Host` equal to the configured public host yields that origin's
+//! scheme.
 
 use std::net::IpAddr;
 
@@ -32,14 +34,25 @@ const NOT_THE_PEERS: [&str; 9] = [
 /// How a request arrived.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival<'a> {
-    /// The peer's address; absent when the connection has none to tell.
-    pub peer: Option<IpAddr>,
+    /// The addresses that it came through, the client's first, the peer's last; none when the connection tells none.
+    pub route: &'a [IpAddr],
+    /// What a trusted proxy tells.
+    pub told: Told<'a>,
     /// The connection is TLS.
     pub tls: bool,
     /// What the request names as its host; absent when it names none that is text.
     pub host: Option<&'a str>,
     /// Origin of `redirect_uri`.
     pub public_origin: &'a str,
+}
+
+/// A trusted proxy's word on the client's request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Told<'a> {
+    /// Whether it came with TLS.
+    pub https: Option<bool>,
+    /// The host that it named. For the application only: neither decisions nor redirects go by it.
+    pub host: Option<&'a str>,
 }
 
 /// Removes the peer's copies. To be done before the filter's headers are added.
@@ -55,24 +68,34 @@ pub fn remove(request: &mut impl Fields) {
 /// # Errors
 /// None that a request which a host has parsed can cause; passed on all the same.
 pub fn add(request: &mut impl Fields, arrival: Arrival<'_>) -> Result<(), NotAField> {
-    let secure = arrival.tls || arrival.host.is_some_and(|host| is_public_https(host, arrival.public_origin));
+    let host = arrival.told.host.or(arrival.host);
+    let secure = arrival.told.https.unwrap_or_else(|| arrival.tls || host.is_some_and(|host| is_public_https(host, arrival.public_origin)));
     let proto = if secure { "https" } else { "http" };
     add_absent(request, "X-Forwarded-Proto", proto)?;
 
+    let mut nodes = arrival.route.iter().map(IpAddr::to_canonical);
+    let client = nodes.next();
+    let proxies: Vec<_> = nodes.collect();
     let mut forwarded = Vec::new();
-    if let Some(peer) = arrival.peer.map(|peer| peer.to_canonical()) {
-        add_absent(request, "X-Forwarded-For", &peer.to_string())?;
-        add_absent(request, "X-Real-IP", &peer.to_string())?;
-        // RFC 7239 section 6: an IPv6 address stands in brackets and quotes.
-        forwarded.push(if peer.is_ipv6() { format!("for=\"[{peer}]\"") } else { format!("for={peer}") });
+    if let Some(client) = client {
+        let route: Vec<_> = [client].iter().chain(&proxies).map(IpAddr::to_string).collect();
+        add_absent(request, "X-Forwarded-For", &route.join(", "))?;
+        add_absent(request, "X-Real-IP", &client.to_string())?;
+        forwarded.push(for_node(client));
     }
-    if let Some(host) = arrival.host.filter(|host| is_plain_authority(host)) {
+    if let Some(host) = host.filter(|host| is_plain_authority(host)) {
         add_absent(request, "X-Forwarded-Port", &port(host, secure).to_string())?;
         add_absent(request, "X-Forwarded-Host", host)?;
         forwarded.push(format!("host=\"{host}\""));
     }
     forwarded.push(format!("proto={proto}"));
-    add_absent(request, "Forwarded", &forwarded.join(";"))
+    let elements: Vec<_> = [forwarded.join(";")].into_iter().chain(proxies.into_iter().map(for_node)).collect();
+    add_absent(request, "Forwarded", &elements.join(", "))
+}
+
+/// RFC 7239 section 6: an IPv6 address stands in brackets and quotes.
+fn for_node(address: IpAddr) -> String {
+    if address.is_ipv6() { format!("for=\"[{address}]\"") } else { format!("for={address}") }
 }
 
 fn add_absent(request: &mut impl Fields, name: &'static str, value: &str) -> Result<(), NotAField> {
@@ -89,8 +112,8 @@ fn is_public_https(host: &str, public_origin: &str) -> bool {
     origin.scheme() == "https" && Url::parse(&format!("https://{host}")).is_ok_and(|url| url.origin() == origin.origin())
 }
 
-/// `Host` values that are safe inside a quoted string; any other is not passed on in our headers.
-fn is_plain_authority(host: &str) -> bool {
+/// Whether a host is safe inside a quoted string; any other is not passed on in our headers.
+pub fn is_plain_authority(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
 }
 
@@ -105,7 +128,8 @@ mod tests {
     use crate::fields::Field;
 
     const PEER: Arrival<'_> = Arrival {
-        peer: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
+        route: &[IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))],
+        told: Told { https: None, host: None },
         tls: false,
         host: Some("h"),
         public_origin: "http://localhost:8501",
@@ -162,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_connection_without_a_peer_tells_none() {
-        let request = replaced(&[("x-forwarded-for", "10.0.0.1"), ("x-real-ip", "10.0.0.1")], Arrival { peer: None, ..PEER });
+        let request = replaced(&[("x-forwarded-for", "10.0.0.1"), ("x-real-ip", "10.0.0.1")], Arrival { route: &[], ..PEER });
         assert!(!request.contain("x-forwarded-for") && !request.contain("x-real-ip"));
         assert_eq!(values(&request, "forwarded"), ["host=\"h\";proto=http"]);
     }
@@ -179,13 +203,13 @@ mod tests {
 
     #[test]
     fn an_ipv4_peer_of_an_ipv6_listener_is_one() {
-        let request = replaced(&[], Arrival { peer: "::ffff:192.0.2.7".parse().ok(), ..PEER });
+        let request = replaced(&[], Arrival { route: &["::ffff:192.0.2.7".parse().unwrap()], ..PEER });
         assert_eq!(values(&request, "x-forwarded-for"), ["192.0.2.7"]);
     }
 
     #[test]
     fn an_ipv6_peer_stands_in_brackets() {
-        let request = replaced(&[], Arrival { peer: "2001:db8::1".parse().ok(), ..PEER });
+        let request = replaced(&[], Arrival { route: &["2001:db8::1".parse().unwrap()], ..PEER });
         assert_eq!(values(&request, "x-forwarded-for"), ["2001:db8::1"]);
         assert_eq!(values(&request, "forwarded"), ["for=\"[2001:db8::1]\";host=\"h\";proto=http"]);
     }
@@ -203,6 +227,30 @@ mod tests {
             assert_eq!(values(&request, "x-forwarded-proto"), [proto], "{host} at {origin}");
             assert_eq!(values(&request, "x-forwarded-port"), [port], "{host} at {origin}");
         }
+    }
+
+    #[test]
+    fn a_trusted_proxys_word_reaches_the_application_as_ours() {
+        let route = ["2001:db8::7", "10.0.0.2", "::ffff:10.0.0.1"].map(|address| address.parse().unwrap());
+        let told = Told { https: Some(true), host: Some("app.example") };
+        let request = replaced(&[("x-forwarded-for", "6.6.6.6"), ("x-forwarded-host", "evil")], Arrival { route: &route, told, ..PEER });
+        for (name, value) in [
+            ("x-forwarded-for", "2001:db8::7, 10.0.0.2, 10.0.0.1"),
+            ("x-real-ip", "2001:db8::7"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "app.example"),
+            ("x-forwarded-port", "443"),
+            ("forwarded", "for=\"[2001:db8::7]\";host=\"app.example\";proto=https, for=10.0.0.2, for=10.0.0.1"),
+        ] {
+            assert_eq!(values(&request, name), [value], "{name}");
+        }
+        // Its word counts against the connection and the public origin as well.
+        let told = Told { https: Some(false), host: None };
+        let arrival = Arrival { tls: true, host: Some("app.example"), public_origin: "https://app.example", told, ..PEER };
+        assert_eq!(values(&replaced(&[], arrival), "x-forwarded-proto"), ["http"]);
+        let told = Told { https: None, host: Some("app.example") };
+        let arrival = Arrival { host: Some("internal"), public_origin: "https://app.example", told, ..PEER };
+        assert_eq!(values(&replaced(&[], arrival), "x-forwarded-proto"), ["https"], "the public host that it tells");
     }
 
     #[test]

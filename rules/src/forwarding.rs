@@ -117,8 +117,10 @@ fn is_one_of(name: &str, names: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forwarded::Told;
 
-    const ARRIVAL: Arrival<'_> = Arrival { peer: None, tls: false, host: None, public_origin: "http://localhost:8501" };
+    const ARRIVAL: Arrival<'_> =
+        Arrival { route: &[], told: Told { https: None, host: None }, tls: false, host: None, public_origin: "http://localhost:8501" };
 
     fn fields(fields: &[(&str, &str)]) -> Vec<Field> {
         fields.iter().map(|&(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect()

@@ -72,7 +72,7 @@ impl Authz {
         if !response_headers.is_empty() {
             headers.extend(self.for_the_browser(response_headers));
         }
-        Ok(Response { status: 200, headers, body: vec![] })
+        Ok(Response { status: 200, headers, ..Response::default() })
     }
 
     /// What the proxy adds to the application's response: a session that was renewed, which no cache may store.
@@ -100,7 +100,6 @@ fn lines(head: &RequestHead, name: &str) -> Vec<Header> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authz::TrustedProxies;
     use crate::config::Source;
 
     const TOML: &str = "[auth]\nredirect_uri = \"https://app.example/oauth2callback\"\nclient_id = \"a\"\nclient_secret = \"b\"\n\
@@ -110,7 +109,7 @@ mod tests {
 
     fn answer(proxy: Proxy, outcome: Outcome) -> Result<Response, Error> {
         let config = Config::parse(&Source::new("secrets.toml", TOML)).unwrap();
-        let authz = Authz { proxy, trusted_proxies: TrustedProxies::default() };
+        let authz = Authz { proxy };
         let decision = Decision { outcome, events: vec![], ended_sessions: vec![] };
         authz.answer(decision, &RequestHead::get("/", "app.example"), &config).map(|decision| match decision.outcome {
             Outcome::Respond(response) => response,

@@ -20,12 +20,9 @@
 //! for Envoy, which deletes what the answer names.
 
 mod answer;
-mod peers;
 mod question;
 
 pub(crate) use question::Asked;
-
-pub use peers::{NotANetwork, TrustedProxies};
 
 /// Which proxy asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +42,4 @@ pub enum Proxy {
 #[derive(Clone, Debug)]
 pub struct Authz {
     pub proxy: Proxy,
-    /// Who may ask. The host compares, for it knows its peers.
-    pub trusted_proxies: TrustedProxies,
 }

@@ -103,7 +103,6 @@ fn upgrade_restored(mut headers: Vec<Header>) -> Vec<Header> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authz::TrustedProxies;
     use crate::config::{Config, Source};
 
     fn read(proxy: Proxy, head: &RequestHead) -> Result<Asked, Error> {
@@ -111,7 +110,7 @@ mod tests {
                     cookie_secret = \"0123456789abcdef0123456789abcdef\"\n\
                     server_metadata_url = \"https://op.example/.well-known/openid-configuration\"\n";
         let config = Config::parse(&Source::new("secrets.toml", toml)).unwrap();
-        Authz { proxy, trusted_proxies: TrustedProxies::default() }.read(head, &config.public)
+        Authz { proxy }.read(head, &config.public)
     }
 
     fn about(proxy: Proxy, head: &RequestHead) -> RequestHead {

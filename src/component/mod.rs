@@ -9,6 +9,7 @@ use crate::config::{Config, Fault, Reference, Source, references};
 use crate::entropy::Entropy;
 use crate::filter::{Decision, Event, Filter, Level, Outcome, Step};
 use crate::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
+use crate::limit::{Counted, Limit, limits};
 use crate::oidc::cache::ProviderCache;
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -123,8 +124,9 @@ fn summary(config: &Config) -> types::Summary {
         listen: config.listen.clone(),
         application_probe: config.application_probe(),
         warnings: config.warnings.iter().cloned().map(types::Fault::from).collect(),
-        authorization: config.authz.as_ref().map(|authz| types::Authorization {
-            trusted_proxies: authz.trusted_proxies.iter().collect(),
+        limits: limits(config).into_iter().map(types::Limit::from).collect(),
+        trusted_proxies: config.trusted_proxies.iter().collect(),
+        authorization: config.authz.as_ref().map(|_| types::Authorization {
             identity_headers: crate::identity::header_names(config).into_iter().map(str::to_owned).collect(),
             session_cookies: config.cookie_names.of_session().collect(),
         }),
@@ -149,11 +151,29 @@ impl From<Decision> for types::Decision {
                 expires_at: forward.expires_at.map(UnixTime::as_secs),
                 session: forward.session,
             }),
-            Outcome::Respond(Response { status, headers, body }) => types::Outcome::Respond(types::Response { status, headers, body }),
+            Outcome::Respond(Response { status, headers, body, counts_as }) => {
+                types::Outcome::Respond(types::Response { status, headers, body, counts_as: counts_as.map(types::Counted::from) })
+            }
             Outcome::NeedBody(limit) => types::Outcome::NeedBody(limit),
         };
         let events = decision.events.into_iter().map(types::Event::from).collect();
         types::Decision { outcome, events, ended_sessions: decision.ended_sessions }
+    }
+}
+
+impl From<Counted> for types::Counted {
+    fn from(counted: Counted) -> Self {
+        match counted {
+            Counted::LoginStart => Self::LoginStart,
+            Counted::BadCallback => Self::BadCallback,
+        }
+    }
+}
+
+impl From<Limit> for types::Limit {
+    fn from(limit: Limit) -> Self {
+        let Limit { counted, per_minute, path } = limit;
+        Self { counted: counted.into(), per_minute, path }
     }
 }
 

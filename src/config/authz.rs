@@ -1,7 +1,9 @@
 //! `mode` and `[vestibule.authz]`: the service that other proxies ask.
 
 use super::section::Section;
-use crate::authz::{Authz, Proxy, TrustedProxies};
+use super::trusted_proxies;
+use crate::authz::{Authz, Proxy};
+use crate::trusted_proxies::TrustedProxies;
 
 /// What `vestibule.mode` says.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -13,11 +15,12 @@ enum Mode {
 const PROXIES: [(&str, Proxy); 4] =
     [("envoy", Proxy::Envoy), ("traefik", Proxy::Traefik), ("caddy", Proxy::Caddy), ("nginx", Proxy::Nginx)];
 
-pub(super) fn read(vestibule: &Section<'_>, has_upstream: bool) -> Option<Authz> {
+/// The settings, and who may ask.
+pub(super) fn read(vestibule: &Section<'_>, has_upstream: bool) -> Option<(Authz, TrustedProxies)> {
     let mode = vestibule.choice("mode", &[("proxy", Mode::Proxy), ("authz", Mode::Authz)]);
     let section = vestibule.section("authz");
     let proxy = section.choice("proxy", &PROXIES);
-    let trusted_proxies = read_trusted(&section);
+    let who_may_ask = read_who_may_ask(&section);
     section.finish_strict();
     let findings = vestibule.findings;
     if mode != Some(Mode::Authz) {
@@ -35,28 +38,27 @@ pub(super) fn read(vestibule: &Section<'_>, has_upstream: bool) -> Option<Authz>
         let problem = "cannot be had with mode = \"authz\": its WebSocket needs changes that no answer to a proxy carries";
         findings.fatal(vestibule.at(), &vestibule.key("app"), problem, "remove it, or write mode = \"proxy\"");
     }
+    if vestibule.has(trusted_proxies::KEY) {
+        let key = vestibule.key(trusted_proxies::KEY);
+        let problem = "has no effect with mode = \"authz\": whoever may ask is believed";
+        findings.fatal(vestibule.at(), &key, problem, "write it under [vestibule.authz]");
+    }
     if !section.has("proxy") {
         let remedy = "write [vestibule.authz] with proxy = \"envoy\", \"traefik\", \"caddy\" or \"nginx\"";
         findings.fatal(section.at().or(vestibule.at()), &section.key("proxy"), "is missing", remedy);
     }
-    Some(Authz { proxy: proxy?, trusted_proxies: trusted_proxies? })
+    Some((Authz { proxy: proxy? }, who_may_ask?))
 }
 
 /// `None` for a fault, which is told.
-fn read_trusted(section: &Section<'_>) -> Option<TrustedProxies> {
-    if !section.has("trusted_proxies") {
-        return Some(TrustedProxies::default());
+fn read_who_may_ask(section: &Section<'_>) -> Option<TrustedProxies> {
+    if !section.has(trusted_proxies::KEY) {
+        return Some(TrustedProxies::loopback());
     }
-    let listed = section.strings("trusted_proxies")?;
-    for item in &listed {
-        if let Err(error) = TrustedProxies::parse([item.value.as_str()]) {
-            let problem = format!("`{}` {error}", item.value);
-            section.findings.fatal(item.at, &item.key, problem, "write \"192.0.2.7\" or \"10.0.0.0/8\" for example");
-        }
-    }
-    if listed.is_empty() {
+    let listed = trusted_proxies::read(section)?;
+    if listed == TrustedProxies::default() {
         let remedy = "name the proxy's address, or remove the key: then it is this machine";
-        section.findings.fatal(section.at(), &section.key("trusted_proxies"), "nobody may ask", remedy);
+        section.findings.fatal(section.at(), &section.key(trusted_proxies::KEY), "nobody may ask", remedy);
     }
-    TrustedProxies::parse(listed.iter().map(|item| item.value.as_str())).ok()
+    Some(listed)
 }

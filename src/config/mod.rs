@@ -11,6 +11,7 @@ mod provider;
 mod rule;
 mod section;
 mod streamlit;
+mod trusted_proxies;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,10 +27,12 @@ pub(crate) use origin::is_confidential;
 pub use provider::{ClientAuthentication, Provider, Requirements};
 
 use crate::authz::Authz;
+use crate::limit::PerMinute;
 use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::session::{CookieNames, KeyRing};
 use crate::streamlit::StreamlitApp;
+use crate::trusted_proxies::TrustedProxies;
 use fault::MAKE_SECRET;
 use section::{Findings, Placed, Section};
 
@@ -38,6 +41,9 @@ pub const MAX_LENGTH: usize = 1024 * 1024;
 
 /// Shortest accepted cookie secret, in bytes: 256 bits when it is random, as RFC 7518 section 3.2 asks of HS256 keys.
 const MIN_COOKIE_SECRET: usize = 32;
+
+/// A thousand in a second: a limit beyond that limits nobody.
+const MAX_PER_MINUTE: u32 = 60_000;
 
 /// Streamlit's lifetime of a login.
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -120,6 +126,9 @@ pub struct Config {
     pub after_logout: Option<crate::return_to::ReturnTo>,
     /// Answers another proxy instead of being one; `None`: requests go on to the application.
     pub authz: Option<Authz>,
+    /// Whose word on where a request comes from is believed; of proxies that ask, who may ask.
+    pub trusted_proxies: TrustedProxies,
+    pub per_minute: PerMinute,
     pub upstream: Option<String>,
     pub listen: Option<String>,
     pub warnings: Vec<Fault>,
@@ -223,8 +232,10 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let identity = IdentityHeaders { refused: preset.refused_headers, ..read_identity(&vestibule.section("identity")) };
     let after_logout = vestibule.string("after_logout");
     let upstream = read_url(&vestibule, "upstream");
-    let authz = authz::read(&vestibule, upstream.is_some());
+    let in_front = trusted_proxies::read(&vestibule);
+    let (authz, who_may_ask) = authz::read(&vestibule, upstream.is_some()).unzip();
     let listen = read_listen(&vestibule);
+    let per_minute = read_limits(&vestibule.section("limits"));
     let rules = rule::find(&vestibule);
     vestibule.finish_strict();
 
@@ -245,6 +256,9 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     }
 
     let public = public?;
+    if authz.is_none() {
+        trusted_proxies::warn_of_silence(&vestibule, listen.as_deref(), &public);
+    }
     let after_logout = after_logout.and_then(|text| {
         let parsed = crate::return_to::ReturnTo::parse(&text.value, public.redirect_uri());
         if parsed.is_err() {
@@ -266,6 +280,8 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         expose_tokens,
         after_logout,
         authz,
+        per_minute,
+        trusted_proxies: who_may_ask.or(in_front).unwrap_or_default(),
         upstream,
         listen,
         warnings: vec![],
@@ -411,6 +427,14 @@ fn read_identity(section: &Section<'_>) -> IdentityHeaders {
     }
     section.finish_strict();
     IdentityHeaders { groups_claim, from_claims, refused: vec![] }
+}
+
+fn read_limits(section: &Section<'_>) -> PerMinute {
+    let default = PerMinute::default();
+    let logins = section.number("logins_per_minute", MAX_PER_MINUTE).unwrap_or(default.logins);
+    let bad_callbacks = section.number("bad_callbacks_per_minute", MAX_PER_MINUTE).unwrap_or(default.bad_callbacks);
+    section.finish_strict();
+    PerMinute { logins, bad_callbacks }
 }
 
 fn read_url(section: &Section<'_>, name: &'static str) -> Option<String> {

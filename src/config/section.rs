@@ -183,6 +183,18 @@ impl<'a> Section<'a> {
         value.as_bool().or_else(|| self.wrong_type(name, &span, value, "true or false"))
     }
 
+    /// A whole number from 0 to `max`.
+    pub(super) fn number(&self, name: &'static str, max: u32) -> Option<u32> {
+        let (span, value) = self.take(name)?;
+        let Some(number) = value.as_integer() else { return self.wrong_type(name, &span, value, "a whole number") };
+        let parsed = u32::from_str_radix(number.as_str(), number.radix()).ok().filter(|number| *number <= max);
+        if parsed.is_none() {
+            let problem = format!("`{number}` is not a whole number from 0 to {max}");
+            self.findings.fatal(Some(span.start), &self.key(name), problem, "write 60 for example");
+        }
+        parsed
+    }
+
     /// `"30d"`, `"8h"`, `"15m"`: whole seconds, at least one, at most 400 days (the longest a browser keeps a cookie,
     /// RFC 6265bis section 5.5).
     pub(super) fn duration(&self, name: &'static str) -> Option<Duration> {

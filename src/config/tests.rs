@@ -183,6 +183,11 @@ fn every_setting_is_checked() {
         ("[vestibule]\nupstream = \"127.0.0.1:8080\"\n", "vestibule.upstream"),
         ("[vestibule]\nupstream = \"http://a/b\"\n", "vestibule.upstream"),
         ("[vestibule]\nlisten = \"8501\"\n", "vestibule.listen"),
+        ("[vestibule.limits]\nlogins_per_minute = -1\n", "vestibule.limits.logins_per_minute"),
+        ("[vestibule.limits]\nlogins_per_minute = 1.5\n", "vestibule.limits.logins_per_minute"),
+        ("[vestibule.limits]\nbad_callbacks_per_minute = 60001\n", "vestibule.limits.bad_callbacks_per_minute"),
+        ("[vestibule.limits]\nbad_callbacks_per_minute = \"10\"\n", "vestibule.limits.bad_callbacks_per_minute"),
+        ("[vestibule.limits]\ncallbacks = 10\n", "vestibule.limits.callbacks"),
         ("[vestibule]\nafter_logout = \"//evil.example\"\n", "vestibule.after_logout"),
         ("[vestibule.session]\nmax_age = \"0s\"\n", "vestibule.session.max_age"),
         ("[vestibule.session]\nmax_age = \"10y\"\n", "vestibule.session.max_age"),
@@ -311,6 +316,7 @@ fn the_service_for_other_proxies_is_configured_whole() {
             "vestibule.authz.trusted_proxies",
         ),
         ("mode = \"authz\"\nupstream = \"http://127.0.0.1:80\"", "[vestibule.authz]\nproxy = \"caddy\"", 7, "vestibule.upstream"),
+        ("mode = \"authz\"\ntrusted_proxies = []", "[vestibule.authz]\nproxy = \"caddy\"", 7, "vestibule.trusted_proxies"),
         ("mode = \"authz\"\napp = \"streamlit\"", "[vestibule.authz]\nproxy = \"caddy\"", 7, "vestibule.app"),
         ("mode = \"other\"", "", 8, "vestibule.mode"),
         ("login = \"required\"", "[vestibule.authz]\nproxy = \"caddy\"", 9, "vestibule.authz"),
@@ -319,7 +325,61 @@ fn the_service_for_other_proxies_is_configured_whole() {
     }
     let good =
         parse(&with("[vestibule]\nmode = \"authz\"\n[vestibule.authz]\nproxy = \"envoy\"\ntrusted_proxies = \"10.0.0.0/8\"\n")).unwrap();
-    let trusted = good.authz.unwrap().trusted_proxies;
-    assert!(trusted.contains("10.1.2.3".parse().unwrap()) && !trusted.contains("127.0.0.1".parse().unwrap()));
+    let believes = |config: &Config, address: &str| config.trusted_proxies.contains(address.parse().unwrap());
+    assert!(good.authz.is_some() && believes(&good, "10.1.2.3") && !believes(&good, "127.0.0.1"));
+    let silent = parse(&with("[vestibule]\nmode = \"authz\"\n[vestibule.authz]\nproxy = \"envoy\"\n")).unwrap();
+    assert!(believes(&silent, "127.0.0.1") && believes(&silent, "::1") && !believes(&silent, "10.1.2.3"));
     assert!(parse(&with("[vestibule]\nmode = \"proxy\"\n")).unwrap().authz.is_none());
+}
+
+#[test]
+fn proxies_in_front_are_trusted_when_they_are_named() {
+    let believes = |config: &Config, address: &str| config.trusted_proxies.contains(address.parse().unwrap());
+    assert!(!believes(&parse(&with("")).unwrap(), "127.0.0.1"), "nobody by default");
+    let named = parse(&with("[vestibule]\ntrusted_proxies = [\"10.0.0.0/8\", \"2001:db8::7\"]\n")).unwrap();
+    assert!(believes(&named, "10.1.2.3") && believes(&named, "2001:db8::7") && !believes(&named, "127.0.0.1"));
+    assert!(named.warnings.is_empty());
+    for list in ["[\"localhost\"]", "[\"10.1.2.3/8\"]", "[\"10.0.0.1:80\"]", "[1]", "true"] {
+        assert_eq!(faults(&with(&format!("[vestibule]\ntrusted_proxies = {list}\n"))), [(8, "vestibule.trusted_proxies".into())], "{list}");
+    }
+    for list in ["\"0.0.0.0/0\"", "[\"10.0.0.0/8\", \"::/0\"]"] {
+        let warnings = parse(&with(&format!("[vestibule]\ntrusted_proxies = {list}\n"))).unwrap().warnings;
+        assert!(warnings.len() == 1 && warnings[0].problem.contains("everybody"), "{list}: {warnings:?}");
+    }
+}
+
+#[test]
+fn an_address_of_this_network_behind_https_asks_who_is_in_front() {
+    for (uri, listen, warned) in [
+        ("https://app.example", "127.0.0.1:8501", true),
+        ("https://app.example", "10.1.2.3:443", true),
+        ("https://app.example", "[fd00::1]:443", true),
+        ("https://app.example", "[::ffff:192.168.0.1]:443", true),
+        ("https://app.example", "0.0.0.0:443", false),
+        ("https://app.example", "203.0.113.7:443", false),
+        ("http://localhost:8501", "127.0.0.1:8501", false),
+    ] {
+        let toml = with(&format!("[vestibule]\nlisten = \"{listen}\"\n")).replace("http://localhost:8501", uri);
+        let warnings = parse(&toml).unwrap().warnings;
+        let keys: Vec<_> = warnings.iter().map(|warning| warning.key.as_str()).collect();
+        assert_eq!(keys, if warned { vec!["vestibule.trusted_proxies"] } else { vec![] }, "{uri} {listen}");
+        for answered in ["trusted_proxies = []", "trusted_proxies = \"127.0.0.1\"", "mode = \"authz\"\nauthz = { proxy = \"caddy\" }"] {
+            assert!(parse(&format!("{toml}{answered}\n")).unwrap().warnings.is_empty(), "{uri} {listen} {answered}");
+        }
+    }
+}
+
+#[test]
+fn limits_are_for_the_routes_that_are_counted_and_zero_is_none() {
+    use crate::limit::{Counted, limits};
+
+    let read = |more: &str| {
+        let toml = with(more).replace(":8501/", ":8501/base/");
+        let limits = limits(&parse(&toml).unwrap());
+        limits.into_iter().map(|limit| (limit.counted, limit.per_minute, limit.path)).collect::<Vec<_>>()
+    };
+    let (login, callback) = ("/base/auth/login".to_owned(), "/base/oauth2callback".to_owned());
+    assert_eq!(read(""), [(Counted::LoginStart, 120, login.clone()), (Counted::BadCallback, 20, callback.clone())]);
+    assert_eq!(read("[vestibule.limits]\nlogins_per_minute = 0\n"), [(Counted::BadCallback, 20, callback)]);
+    assert_eq!(read("[vestibule.limits]\nlogins_per_minute = 0x10\nbad_callbacks_per_minute = 0\n"), [(Counted::LoginStart, 16, login)]);
 }

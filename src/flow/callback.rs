@@ -8,6 +8,7 @@ use crate::error::{Endpoint, Error};
 use crate::filter::{Context, Level, Outcome, Progress};
 use crate::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::identity;
+use crate::limit::Counted;
 use crate::oidc::authorization::AuthorizationResponse;
 use crate::oidc::cache::Lookup;
 use crate::oidc::id_token::{IdTokenVerifier, Rejected, VerifiedIdToken};
@@ -25,6 +26,7 @@ const MAX_FORM_BYTES: u32 = 32 * 1024;
 pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     only_visited(request)?;
     visit.is_navigation = true;
+    visit.refusal_counts_as = Some(Counted::BadCallback).filter(|_| ["GET", "POST"].contains(&request.method));
     let config = context.config;
     match (request.method, body) {
         ("GET", _) => {}

@@ -8,6 +8,7 @@ use crate::config::{Config, Provider};
 use crate::error::{Endpoint, Error};
 use crate::filter::{Context, Level, Outcome, Progress};
 use crate::http::{OutboundError, OutboundResponse, Request, Response};
+use crate::limit::Counted;
 use crate::oidc::authorization;
 use crate::oidc::cache::Lookup;
 use crate::oidc::metadata::ProviderMetadata;
@@ -161,7 +162,8 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
     attempt.write(&visit.jar, &mut cookies, config, context.now, context.entropy)?;
     visit.set_cookies = cookies.into_headers();
     visit.note(Level::Info, "login.started", format!("login with provider `{}` started", provider.name));
-    Ok(Progress::Done(Outcome::Respond(Response::redirect(location.as_str(), &visit.method))))
+    let redirect = Response { counts_as: Some(Counted::LoginStart), ..Response::redirect(location.as_str(), &visit.method) };
+    Ok(Progress::Done(Outcome::Respond(redirect)))
 }
 
 /// Never one of our own routes, which would lead round in circles, or out again.

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::filter::{Context, Event, Level, Progress};
 use crate::http::{Header, OutboundError, OutboundResponse, Request, RequestHead};
+use crate::limit::Counted;
 use crate::return_to::ReturnTo;
 use crate::session::CookieJar;
 
@@ -26,6 +27,8 @@ pub(crate) struct Visit {
     pub(crate) return_to: Option<ReturnTo>,
     /// The user wants to choose an account, whatever the configuration says about it.
     pub(crate) select_account: bool,
+    /// What a refusal of this visit counts as.
+    pub(crate) refusal_counts_as: Option<Counted>,
     pub(crate) events: Vec<Event>,
     /// Go out with the response, whatever it is.
     pub(crate) set_cookies: Vec<Header>,
@@ -43,6 +46,7 @@ impl Visit {
             may_repeat: true,
             return_to: None,
             select_account: false,
+            refusal_counts_as: None,
             events: vec![],
             set_cookies: vec![],
             ended_sessions: vec![],

@@ -20,7 +20,7 @@ pub(crate) fn answer(request: &Request<'_>, visit: &Visit, context: &Context<'_>
             Value::Object(user)
         }
     };
-    let response = Response { status: 200, headers: vec![], body: body.to_string().into_bytes() }
+    let response = Response { status: 200, body: body.to_string().into_bytes(), ..Response::default() }
         .with("content-type", "application/json")
         .with("cache-control", "no-store")
         .with("vary", "cookie")

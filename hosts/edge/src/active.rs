@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use vestibule::authz::TrustedProxies;
+use vestibule::trusted_proxies::TrustedProxies;
+use vestibule_wasmtime::Limit;
 
 use crate::decider::Decider;
 use crate::upstream::Upstream;
@@ -13,6 +14,10 @@ use crate::upstream::Upstream;
 pub struct Active {
     pub decider: Box<dyn Decider>,
     pub service: Service,
+    /// Whose word on where a request comes from is believed; with [`Service::Authz`], who may ask.
+    pub trusted_proxies: TrustedProxies,
+    /// Of each client.
+    pub limits: Vec<Limit>,
     /// Origin of `redirect_uri`, `https://app.example.com` for example.
     pub public_origin: Arc<str>,
     /// What to ask the application for when the filter goes by its `Server`; `None` when it does not.
@@ -25,8 +30,8 @@ pub struct Active {
 pub enum Service {
     /// They go on to this application.
     Proxy(Arc<Upstream>),
-    /// They are answered, when they come from one of these proxies.
-    Authz(TrustedProxies),
+    /// They are answered, when they come from a trusted proxy.
+    Authz,
 }
 
 /// The [`Active`] of this moment; readers never wait for a reload.

@@ -7,15 +7,17 @@ use http::{HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
 use vestibule_rules::fields::{Field, Fields, NotAField};
-use vestibule_rules::forwarded::Arrival;
+use vestibule_rules::forwarded::{Arrival, Told};
 use vestibule_rules::forwarding;
 use vestibule_wasmtime::Forward;
+
+use crate::client::Client;
 
 /// How a request arrived, but for what the request itself says of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Connection<'a> {
-    /// The peer's address; absent when the connection has none to tell.
-    pub peer: Option<std::net::IpAddr>,
+    /// Who has sent it, and through which proxies.
+    pub client: &'a Client,
     /// The connection is TLS.
     pub tls: bool,
     /// Origin of `redirect_uri`.
@@ -28,8 +30,9 @@ pub struct Connection<'a> {
 /// Status 500 for an edit that is not a header: the request must not go on without it.
 pub fn edit_request(request: &mut RequestHeader, forward: &Forward, connection: Connection<'_>) -> Result<()> {
     let host = request.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
-    let Connection { peer, tls, public_origin } = connection;
-    let arrival = Arrival { peer, tls, host: host.as_deref(), public_origin };
+    let Connection { client, tls, public_origin } = connection;
+    let told = Told { https: client.https, host: client.host.as_deref() };
+    let arrival = Arrival { route: &client.route, told, tls, host: host.as_deref(), public_origin };
     forwarding::edit_request(&mut Request(request), &forward.remove_headers, &forward.set_headers, arrival).map_err(not_a_field)
 }
 
@@ -100,7 +103,8 @@ fn not_a_field(refused: NotAField) -> Box<Error> {
 mod tests {
     use super::*;
 
-    const CONNECTION: Connection<'_> = Connection { peer: None, tls: false, public_origin: "http://localhost:8501" };
+    const NOBODY: Client = Client { route: Vec::new(), https: None, host: None };
+    const CONNECTION: Connection<'_> = Connection { client: &NOBODY, tls: false, public_origin: "http://localhost:8501" };
 
     fn forward(remove: &[&str], set: &[(&str, &[u8])]) -> Forward {
         Forward {
@@ -144,7 +148,8 @@ mod tests {
     #[test]
     fn the_application_is_told_how_the_request_arrived() {
         let mut request = request(&[("host", "app.example:8443"), ("x-forwarded-for", "10.0.0.1")]);
-        let connection = Connection { peer: "192.0.2.7".parse().ok(), tls: true, ..CONNECTION };
+        let client = Client { route: vec!["192.0.2.7".parse().expect("an address")], ..NOBODY };
+        let connection = Connection { client: &client, tls: true, ..CONNECTION };
         edit_request(&mut request, &forward(&[], &[]), connection).expect("edits");
         assert_eq!(values(&request, "x-forwarded-for"), [b"192.0.2.7"]);
         assert_eq!(values(&request, "x-forwarded-host"), [b"app.example:8443"]);

@@ -15,11 +15,13 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::timeout;
-use vestibule::authz::TrustedProxies;
 use vestibule::pages::{self, HostFailure};
-use vestibule_wasmtime::{Decision, Forward, Outcome, RequestHead, Response};
+use vestibule::trusted_proxies::TrustedProxies;
+use vestibule_wasmtime::{Counted, Decision, Forward, Outcome, RequestHead, Response};
 
 use crate::active::{Active, Current, Service};
+use crate::budgets::{Attempt, Budgets, Spent};
+use crate::client::Client;
 use crate::connection;
 use crate::decider::Undecided;
 use crate::failure::{self, Answer};
@@ -46,6 +48,7 @@ pub struct Edge {
     patience: Patience,
     upgrades: Arc<Upgrades>,
     openers: Arc<Openers>,
+    budgets: Budgets,
 }
 
 /// How long a peer may take.
@@ -68,6 +71,7 @@ pub struct Exchange {
     started: Instant,
     /// The path, kept for the log: without the query, which can hold a code.
     path: String,
+    client: Client,
     /// Set exactly when the decision was to forward.
     onward: Option<Onward>,
     /// The number of connections to the application that could not be made.
@@ -105,7 +109,8 @@ struct Connection {
 impl Edge {
     /// An edge that listens with TLS or without.
     pub fn new(current: Current, tls: bool) -> Self {
-        Self { current, tls, patience: Patience::default(), upgrades: Arc::default(), openers: Arc::default() }
+        let (patience, upgrades, openers) = (Patience::default(), Arc::default(), Arc::default());
+        Self { current, tls, patience, upgrades, openers, budgets: Budgets::new() }
     }
 
     /// The same with other patience with its peers.
@@ -114,24 +119,44 @@ impl Edge {
         Self { patience, ..self }
     }
 
-    /// Asks for the decision, with the body where the filter needs it.
+    /// Asks for the decision, unless the client has no more of what it costs.
     async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Decided> {
         let active = self.current.load_full();
-        if let Service::Authz(trusted) = &active.service {
-            check_peer(peer(session), trusted)?;
+        exchange.client = client(session, &active)?;
+        let authority = into_origin_form(session.req_header_mut())?;
+        let path: Vec<u8> = session.req_header().raw_path().iter().copied().take_while(|&b| b != b'?').collect();
+        let attempt = Attempt { limits: &active.limits, client: exchange.client.address(), path: &path };
+        if let Err(spent) = self.budgets.admit(attempt) {
+            return Ok(Decided::Respond(too_many(spent, attempt)));
         }
+        let decided = self.decide_admitted(session, &active, authority, exchange).await?;
+        if let Decided::Respond(Response { counts_as: Some(counted), .. }) = &decided
+            && let Err(spent) = self.budgets.count(attempt, *counted)
+        {
+            return Ok(Decided::Respond(too_many(spent, attempt)));
+        }
+        Ok(decided)
+    }
+
+    /// Asks for the decision, with the body where the filter needs it.
+    async fn decide_admitted(
+        &self,
+        session: &mut Session,
+        active: &Active,
+        authority: Option<String>,
+        exchange: &mut Exchange,
+    ) -> Result<Decided> {
         let onward = |forward| match &active.service {
             Service::Proxy(upstream) => {
                 let (upstream, public_origin) = (upstream.clone(), active.public_origin.clone());
                 let (notes_server, streamlit) = (active.application_probe.is_some(), active.streamlit);
                 Ok(Decided::Forward(Onward { forward, upstream, public_origin, notes_server, streamlit }))
             }
-            Service::Authz(_) => Err(failure::error(HostFailure::Filter, "the filter forwards, and there is no application")),
+            Service::Authz => Err(failure::error(HostFailure::Filter, "the filter forwards, and there is no application")),
         };
-        let authority = into_origin_form(session.req_header_mut())?;
-        let server = application_server(&active, session.req_header()).await;
+        let server = application_server(active, session.req_header()).await;
         let head = request_head(session.req_header(), authority.clone(), server.clone())?;
-        let limit = match self.ask(&active, head, None, exchange).await? {
+        let limit = match self.ask(active, head, None, exchange).await? {
             Outcome::Forward(forward) => return onward(forward),
             Outcome::Respond(response) => return Ok(Decided::Respond(response)),
             Outcome::NeedBody(limit) => limit as usize,
@@ -143,7 +168,7 @@ impl Edge {
         exchange.body_was_read = true;
         let body_bytes = body.len();
         let head = request_head(session.req_header(), authority, server)?;
-        match self.ask(&active, head, Some(body), exchange).await? {
+        match self.ask(active, head, Some(body), exchange).await? {
             Outcome::Forward(_) if body_bytes > REPLAYED_BODY_BYTES => {
                 Err(failure::error(HostFailure::BodyTooLarge, "a body this long cannot be forwarded after the decision"))
             }
@@ -176,10 +201,6 @@ impl Edge {
             Error::explain(ErrorType::HTTPStatus(403), "an upgrade for a session that has just ended").into_down()
         })
     }
-
-    fn connection<'a>(&self, session: &Session, onward: &'a Onward) -> forwarding::Connection<'a> {
-        forwarding::Connection { peer: peer(session), tls: self.tls, public_origin: &onward.public_origin }
-    }
 }
 
 /// A decision without its question for the body.
@@ -195,8 +216,40 @@ async fn application_server(active: &Active, request: &RequestHeader) -> Option<
     upstream.server.find_out(upstream, path, request.headers.get(HOST)).await
 }
 
-fn peer(session: &Session) -> Option<IpAddr> {
-    session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip())
+/// Who has sent a request.
+fn client(session: &Session, active: &Active) -> Result<Client> {
+    let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+    let told = Client::of(&session.req_header().headers, peer, &active.trusted_proxies);
+    match (&active.service, told) {
+        (Service::Proxy(_), Ok(client)) => Ok(client),
+        (Service::Proxy(_), Err(unclear)) => {
+            tracing::info!(
+                code = "forwarded.unclear",
+                peer = peer.map(tracing::field::display),
+                "{unclear}; a proxy in vestibule.trusted_proxies must write X-Forwarded-* and Forwarded alike, or remove what it does not write"
+            );
+            Err(Error::explain(ErrorType::HTTPStatus(400), "what a trusted proxy says of the client is unclear").into_down())
+        }
+        // Questions hold whatever clients send, and nothing but the client's budget goes by this.
+        (Service::Authz, told) => {
+            check_peer(peer, &active.trusted_proxies)?;
+            Ok(told.unwrap_or_else(|_| Client::from_peer(peer)))
+        }
+    }
+}
+
+/// What a client gets that has nothing left.
+fn too_many(spent: Spent, attempt: Attempt<'_>) -> Response {
+    let retry_after = spent.retry_after();
+    let code = match spent.counted {
+        Counted::LoginStart => "login.limited",
+        Counted::BadCallback => "callback.limited",
+    };
+    let reference = random::reference();
+    let client = attempt.client.map(tracing::field::display);
+    tracing::info!(code, client, retry_after, reference, "this client has reached its limit of [vestibule.limits]");
+    let page = pages::host_failure(HostFailure::TooManyLogins { retry_after }, &reference, &random::nonce());
+    Response { status: page.status, headers: page.headers, body: page.body, counts_as: None }
 }
 
 /// Questions of strangers are not even read. A peer that cannot be told is one.
@@ -282,6 +335,7 @@ impl ProxyHttp for Edge {
         Exchange {
             started: Instant::now(),
             path: String::new(),
+            client: Client::default(),
             onward: None,
             failed_connections: 0,
             connection: None,
@@ -329,13 +383,14 @@ impl ProxyHttp for Edge {
         }
     }
 
-    async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
+    async fn upstream_request_filter(&self, _session: &mut Session, request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
         let onward = exchange.onward.as_ref().ok_or_else(undecided)?;
         if exchange.body_was_read {
             // `100 Continue` has been sent already.
             request.remove_header(&EXPECT);
         }
-        forwarding::edit_request(request, &onward.forward, self.connection(session, onward))?;
+        let connection = forwarding::Connection { client: &exchange.client, tls: self.tls, public_origin: &onward.public_origin };
+        forwarding::edit_request(request, &onward.forward, connection)?;
         exchange.visit.as_ref().map_or(Ok(()), |visit| visit.edit(request))
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use tokio::signal::unix::{SignalKind, signal};
-use vestibule::authz::TrustedProxies;
+use vestibule::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::{ConfigurationFile, Filter, FilterComponent, FilterOptions, Summary};
 
 use crate::active::{Active, Current, Service};
@@ -49,6 +49,9 @@ impl Source {
         }
         Ok(Active {
             service: self.service(summary)?,
+            trusted_proxies: TrustedProxies::parse(summary.trusted_proxies.iter().map(String::as_str))
+                .context("host and component are not of one release")?,
+            limits: summary.limits.clone(),
             public_origin: summary.public_origin.as_str().into(),
             application_probe: summary.application_probe.as_deref().map(Arc::from),
             streamlit: summary.streamlit,
@@ -74,10 +77,9 @@ impl Source {
     }
 
     fn service(&self, summary: &Summary) -> anyhow::Result<Service> {
-        if let Some(authorization) = &summary.authorization {
+        if summary.authorization.is_some() {
             ensure!(self.upstream.is_none(), "--upstream has no effect with mode = \"authz\": name the application in the proxy that asks");
-            let trusted = TrustedProxies::parse(authorization.trusted_proxies.iter().map(String::as_str));
-            return Ok(Service::Authz(trusted.context("host and component are not of one release")?));
+            return Ok(Service::Authz);
         }
         let upstream = self
             .upstream

@@ -19,5 +19,6 @@ wasmtime::component::bindgen!({
 });
 
 pub use vestibule::filter::types::{
-    Authorization, Configuration, Decision, Event, Fault, Forward, Level, Outcome, Reference, RequestHead, Resolved, Response, Summary,
+    Authorization, Configuration, Counted, Decision, Event, Fault, Forward, Level, Limit, Outcome, Reference, RequestHead, Resolved,
+    Response, Summary,
 };

@@ -200,7 +200,12 @@ mod tests {
 
     #[test]
     fn responses_keep_repeated_headers_and_refuse_impossible_statuses() {
-        let make = |status| Response { status, headers: fields(&[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]), body: b"hello".to_vec() };
+        let make = |status| Response {
+            status,
+            headers: fields(&[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]),
+            body: b"hello".to_vec(),
+            counts_as: None,
+        };
         let answer = response(make(302)).unwrap();
         assert_eq!(answer.status(), 302);
         assert_eq!(answer.headers().get_all(SET_COOKIE).iter().count(), 2);

@@ -48,7 +48,8 @@ mod precompiled;
 mod runtime;
 
 pub use bindings::{
-    Authorization, Configuration, Decision, Event, Fault, Forward, Level, Outcome, Reference, RequestHead, Resolved, Response, Summary,
+    Authorization, Configuration, Counted, Decision, Event, Fault, Forward, Level, Limit, Outcome, Reference, RequestHead, Resolved,
+    Response, Summary,
 };
 pub use component::{ComponentError, FilterComponent};
 pub use configuration_file::{ConfigurationError, ConfigurationFile};

@@ -10,7 +10,7 @@ use crate::body;
 
 /// Sends a response of our own.
 pub(crate) async fn respond(out: ResponseOutparam, response: Response) {
-    let Response { status, headers, body } = response;
+    let Response { status, headers, body, .. } = response;
     let outgoing = begin(out, status, &headers);
     // A peer that is gone has no need of the rest.
     let _ = match outgoing {

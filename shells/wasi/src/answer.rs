@@ -7,7 +7,7 @@ use vestibule::filter::{Event, Forward, Level, Outcome, Step};
 use vestibule::http::{RequestHead, Response};
 use vestibule::pages::{self, HostFailure};
 use vestibule_rules::fields::{Field, NotAField};
-use vestibule_rules::forwarded::Arrival;
+use vestibule_rules::forwarded::{Arrival, Told};
 use vestibule_rules::forwarding;
 
 use crate::configuration::{Loaded, loaded};
@@ -133,14 +133,14 @@ fn onward(loaded: &Loaded, head: &RequestHead, tls: bool, forward: Forward, body
     let config = loaded.filter.config();
     let in_fields = head.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
     let host = head.authority.as_deref().or_else(|| std::str::from_utf8(&in_fields?.1).ok());
-    let arrival = Arrival { peer: None, tls, host, public_origin: &config.public.origin() };
+    let arrival = Arrival { route: &[], told: Told::default(), tls, host, public_origin: &config.public.origin() };
     let mut fields = head.headers.clone();
     forwarding::edit_request(&mut fields, &remove_headers, &set_headers, arrival)?;
     Ok(Onward { fields, upstream: config.upstream.clone(), body, response_headers })
 }
 
 fn unconfigured(head: &RequestHead) -> Response {
-    let response = Response { status: 500, headers: Vec::new(), body: UNCONFIGURED.as_bytes().to_vec() };
+    let response = Response { status: 500, body: UNCONFIGURED.as_bytes().to_vec(), ..Response::default() };
     complete(response.with("content-type", "text/plain; charset=utf-8").with("cache-control", "no-store"), head)
 }
 

@@ -62,6 +62,25 @@ async fn a_peer_that_is_no_trusted_proxy_is_403() {
 }
 
 #[tokio::test]
+async fn logins_are_limited_for_whoever_the_proxy_tells_and_questions_are_not() {
+    let service = Service::start("[vestibule.limits]\nlogins_per_minute = 1\n").await;
+    let address = service.address;
+    let login = async |told: &str| {
+        let request = format!("GET /auth/login HTTP/1.1\r\nHost: vestibule\r\nAccept: text/html\r\n{told}\r\n");
+        Wire::connect(address).await.exchange(&request).await.expect("an answer").0.status()
+    };
+    assert_eq!(login("X-Forwarded-For: 192.0.2.7\r\n").await, 302);
+    assert_eq!(login("X-Forwarded-For: 6.6.6.6, 192.0.2.7\r\n").await, 429);
+    assert_eq!(login("X-Forwarded-For: 192.0.2.8\r\n").await, 302);
+    // Whoever contradicts the proxy is counted as the proxy itself.
+    assert_eq!(login("X-Forwarded-For: 192.0.2.9\r\nForwarded: for=192.0.2.10\r\n").await, 302);
+    assert_eq!(login("X-Forwarded-For: 192.0.2.11\r\nForwarded: for=\"\r\n").await, 429);
+    let question = QUESTION.replacen("\r\n\r\n", "\r\nX-Forwarded-For: 192.0.2.7\r\nForwarded: for=192.0.2.10\r\n\r\n", 1);
+    let (head, _) = Wire::connect(address).await.exchange(&question).await.expect("an answer");
+    assert_eq!(head.status(), 302, "it starts no login");
+}
+
+#[tokio::test]
 async fn an_application_cannot_be_named_and_check_tells_what_the_proxy_needs() {
     let service = Service::start("").await;
     let config = service.config.to_str().expect("text");

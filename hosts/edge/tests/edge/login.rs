@@ -24,10 +24,10 @@ const COOKIE_SECRET: &str = "not-for-the-log-bTr3Vq0nXw8sKd5yLz2e";
 
 /// Provider, application and edge.
 pub struct Site {
-    provider: Running,
+    pub provider: Running,
     pub app: Application,
     pub program: Program,
-    config: PathBuf,
+    pub config: PathBuf,
     pub address: std::net::SocketAddr,
     _folder: TempDir,
 }

@@ -11,6 +11,7 @@ mod forwarding;
 #[path = "../../../wasmtime/tests/guest/mod.rs"]
 mod guest;
 mod lifecycle;
+mod limits;
 mod login;
 mod program;
 mod raw;
@@ -19,4 +20,5 @@ mod scripted;
 mod streaming;
 mod streamlit;
 mod tls;
+mod trusted_proxies;
 mod upgrade;

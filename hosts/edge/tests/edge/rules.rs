@@ -148,7 +148,7 @@ async fn check_warns_of_what_is_legal_and_dangerous_and_strict_fails_on_it() {
     let toml = "[auth]\nredirect_uri = \"https://app.example/oauth2callback\"\ncookie_secret = \"8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5\"\n\
                 client_id = \"a\"\nclient_secret = \"b\"\n\
                 server_metadata_url = \"https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration\"\n\
-                [vestibule]\nlogin = \"optional\"\n[[vestibule.rule]]\npath = \"/**\"\naccess = \"public\"\n[[vestibule.rule]]\npath = \"/admin\"\n";
+                [vestibule]\nlogin = \"optional\"\nlisten = \"127.0.0.1:8501\"\n[[vestibule.rule]]\npath = \"/**\"\naccess = \"public\"\n[[vestibule.rule]]\npath = \"/admin\"\n";
     fs::write(&config, toml).expect("written");
     fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).expect("ours");
     let (config, component) = (config.to_str().expect("text"), program::component());
@@ -159,6 +159,7 @@ async fn check_warns_of_what_is_legal_and_dangerous_and_strict_fails_on_it() {
     for told in [
         "auth.server_metadata_url: lets in whoever",
         "vestibule.login: has no effect",
+        "vestibule.trusted_proxies: is missing",
         "opens every page to everybody",
         "rule[2]: never decides",
         "chmod o-r",

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use pingora::listeners::tls::Acceptor;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use vestibule::trusted_proxies::TrustedProxies;
 use vestibule_edge::active::{Active, Current, Service};
 use vestibule_edge::decider::{Decider, Undecided};
 use vestibule_edge::listener::Listener;
@@ -59,7 +60,7 @@ pub fn alice() -> Forward {
 
 pub fn answer(status: u16, body: &str) -> Outcome {
     let headers = vec![("Content-Type".into(), b"text/plain".to_vec())];
-    Outcome::Respond(Response { status, headers, body: body.as_bytes().to_vec() })
+    Outcome::Respond(Response { status, headers, body: body.as_bytes().to_vec(), counts_as: None })
 }
 
 pub struct ScriptedEdge {
@@ -76,6 +77,13 @@ impl ScriptedEdge {
 
     pub async fn start_tls(script: Script, upstream: &str, tls: Acceptor) -> Self {
         Self::start_with(script, upstream, UPSTREAM_TIMEOUT, Some(tls)).await
+    }
+
+    /// One that believes these proxies.
+    pub async fn start_believing(proxies: &[&str], script: Script, upstream: &str) -> Self {
+        let trusted_proxies = TrustedProxies::parse(proxies.iter().copied()).expect("networks");
+        let active = Active { trusted_proxies, ..active(Box::new(script), upstream, UPSTREAM_TIMEOUT) };
+        Self::serve(active, Patience::default(), None).await
     }
 
     /// One whose patience with the application is short.
@@ -138,5 +146,7 @@ impl ScriptedEdge {
 fn active(decider: Box<dyn Decider>, upstream: &str, timeout: Duration) -> Active {
     let upstream = Arc::new(Upstream::parse(upstream, timeout).expect("an address"));
     let public_origin = "http://localhost:8501".into();
-    Active { decider, service: Service::Proxy(upstream), public_origin, application_probe: None, streamlit: false }
+    let trusted_proxies = TrustedProxies::default();
+    let limits = Vec::new();
+    Active { decider, service: Service::Proxy(upstream), trusted_proxies, limits, public_origin, application_probe: None, streamlit: false }
 }

@@ -127,7 +127,8 @@ impl Site {
     async fn start(redirect_uri: &str, client_id: &str, kinds: &[(Kind, usize)]) -> Self {
         let app = Application::start().await;
         let mut toml = format!("[auth]\nredirect_uri = \"{redirect_uri}\"\ncookie_secret = \"{COOKIE_SECRET}\"\n");
-        let mut extras = format!("[vestibule]\nupstream = \"{}\"\n", app.url());
+        let mut extras =
+            format!("[vestibule]\nupstream = \"{}\"\n[vestibule.limits]\nlogins_per_minute = 0\nbad_callbacks_per_minute = 0\n", app.url());
         let mut providers = vec![];
         for kind in kinds.iter().flat_map(|&(kind, count)| std::iter::repeat_n(kind, count)) {
             let provider = Provider::start(options(kind, redirect_uri, client_id)).await.expect("a provider");

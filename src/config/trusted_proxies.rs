@@ -1,0 +1,47 @@
+//! `trusted_proxies`, under `[vestibule]` and under `[vestibule.authz]`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::PublicOrigin;
+use super::section::Section;
+use crate::trusted_proxies::TrustedProxies;
+
+pub(super) const KEY: &str = "trusted_proxies";
+
+/// `None` where the key is absent, and for a fault, which is told.
+pub(super) fn read(section: &Section<'_>) -> Option<TrustedProxies> {
+    let listed = section.strings(KEY)?;
+    for item in &listed {
+        if let Err(error) = TrustedProxies::parse([item.value.as_str()]) {
+            let problem = format!("`{}` {error}", item.value);
+            section.findings.fatal(item.at, &item.key, problem, "write \"192.0.2.7\" or \"10.0.0.0/8\" for example");
+        }
+    }
+    let trusted = TrustedProxies::parse(listed.iter().map(|item| item.value.as_str())).ok()?;
+    if trusted.has_everybody() {
+        let at = listed.first().and_then(|item| item.at);
+        section.findings.warning(at, &section.key(KEY), "believes everybody's word, for every address is in it", "name the proxies only");
+    }
+    Some(trusted)
+}
+
+/// Warns where something else seems to end TLS, and nobody has said what: https to the world, and peers that can only be
+/// from this machine or network. An empty list says that there is nothing in front.
+pub(super) fn warn_of_silence(vestibule: &Section<'_>, listen: Option<&str>, public: &PublicOrigin) {
+    let address = listen.and_then(|listen| listen.parse::<SocketAddr>().ok()).map(|listen| listen.ip());
+    if vestibule.has(KEY) || !public.is_secure() || !address.is_some_and(is_near) {
+        return;
+    }
+    let problem = "is missing, and `listen` is an address of this machine or network while redirect_uri is https: \
+                   if a proxy in front ends TLS, it is taken for the client";
+    let remedy = "name the proxy, \"127.0.0.1\" or \"10.0.0.0/8\" for example; write [] when there is none";
+    vestibule.findings.warning(vestibule.at(), &vestibule.key(KEY), problem, remedy);
+}
+
+/// Whether only this machine or network reaches an address (RFC 1918, RFC 4193).
+fn is_near(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
+    }
+}
