@@ -52,6 +52,7 @@ replay!(
     metadata,
     return_to,
     sealed_cookie,
+    steps,
     streamlit,
     token_answer
 );

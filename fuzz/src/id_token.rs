@@ -53,7 +53,7 @@ fn signed(header: &[u8], payload: &[u8]) {
     let token = SITE.provider.sign(header, payload);
     if let Ok(verified) = verify(&token) {
         let claims = SITE.provider.payload_of(&token).expect("a payload that is JSON");
-        assert!(is_for(&claims, NONCE, NOW), "{claims}");
+        assert!(is_for(&claims, ISSUER, NONCE, NOW), "{claims}");
         assert_eq!(claims["sub"], verified.subject());
         let header: serde_json::Value = serde_json::from_slice(header).expect("a header that is JSON");
         assert!(header["alg"] == "EdDSA" && header.get("crit").is_none_or(serde_json::Value::is_null), "{header}");

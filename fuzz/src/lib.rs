@@ -13,6 +13,7 @@ pub mod jwks;
 pub mod metadata;
 pub mod return_to;
 pub mod sealed_cookie;
+pub mod steps;
 pub mod streamlit;
 pub mod token_answer;
 

@@ -25,14 +25,14 @@ impl Default for Provider {
 }
 
 impl Provider {
-    pub fn metadata(&self) -> Value {
+    pub fn metadata(&self, issuer: &str) -> Value {
         json!({
-            "issuer": ISSUER,
-            "authorization_endpoint": format!("{ISSUER}/authorize"),
-            "token_endpoint": format!("{ISSUER}/token"),
-            "jwks_uri": format!("{ISSUER}/jwks"),
-            "userinfo_endpoint": format!("{ISSUER}/userinfo"),
-            "end_session_endpoint": format!("{ISSUER}/logout"),
+            "issuer": issuer,
+            "authorization_endpoint": format!("{issuer}/authorize"),
+            "token_endpoint": format!("{issuer}/token"),
+            "jwks_uri": format!("{issuer}/jwks"),
+            "userinfo_endpoint": format!("{issuer}/userinfo"),
+            "end_session_endpoint": format!("{issuer}/logout"),
             "authorization_response_iss_parameter_supported": true,
         })
     }
@@ -94,10 +94,10 @@ fn jws(key: &KeyPair, header: &[u8], payload: &[u8]) -> String {
 }
 
 /// Whether an ID token with these claims is for this login: what the core must have found, said in another way.
-pub fn is_for(claims: &Value, nonce: &str, now: u64) -> bool {
+pub fn is_for(claims: &Value, issuer: &str, nonce: &str, now: u64) -> bool {
     let seconds = |name: &str| claims[name].as_f64();
     let is_us = |audience: &Value| audience == CLIENT_ID || audience.as_array().is_some_and(|all| *all == [CLIENT_ID]);
-    claims["iss"] == ISSUER
+    claims["iss"] == issuer
         && is_us(&claims["aud"])
         && claims["nonce"] == nonce
         && claims["sub"].as_str().is_some_and(|sub| !sub.trim().is_empty())

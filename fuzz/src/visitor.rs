@@ -35,7 +35,7 @@ pub fn line(cookies: &Cookies) -> String {
 /// What the provider answers when nothing is wrong.
 pub fn answer(provider: &Provider, request: &OutboundRequest, nonce: &str) -> OutboundResponse {
     let body = match request.url.as_str().strip_prefix(ISSUER) {
-        Some("/.well-known/openid-configuration") => provider.metadata(),
+        Some("/.well-known/openid-configuration") => provider.metadata(ISSUER),
         Some("/jwks") => provider.jwks(),
         Some("/token") => {
             let claims = provider.claims("alice", nonce, NOW).to_string();
