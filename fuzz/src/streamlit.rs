@@ -101,6 +101,9 @@ fn upgrade(lines: &[u8], is_logged_in: bool) {
     };
     let request = Request::parse(&head).expect("what is forwarded has one reading");
     let origins: Vec<&[u8]> = request.header("origin").collect();
+    let is_upgrade = request.header("upgrade").next().is_some();
+    let is_ours = origins.iter().all(|origin| *origin == ORIGIN.as_bytes());
+    assert!(is_ours || !is_upgrade || forward.expires_at.is_none(), "a page of another origin gets a connection of the user's");
     let is_stream = origins == [ORIGIN.as_bytes()] && request.header("upgrade").count() == 1;
 
     let received = received(&head, &forward);
