@@ -1,6 +1,7 @@
 //! The corpora of `fuzz/`, gone through once more: what a fuzzer has found interesting keeps its promises.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
+#![allow(clippy::print_stdout, reason = "shown of a test that fails")]
 
 #[allow(unreachable_pub, reason = "a library of its own in fuzz/")]
 #[path = "../fuzz/src/lib.rs"]

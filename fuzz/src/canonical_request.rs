@@ -1,5 +1,5 @@
-//! The one canonical reading of a request: what is public under it is public under every other reading as well, and what
-//! was judged is what is forwarded.
+//! The one canonical reading of a request: what is public under it is public under every other reading as well, what is
+//! protected under any other is not forwarded, and what was judged is what is forwarded.
 
 use std::sync::LazyLock;
 
@@ -22,6 +22,14 @@ access = \"optional\"
 [[vestibule.rule]]
 ";
 
+/// The other way round: everything is public but one folder.
+const PROTECTED_FOLDER: &str = "
+[[vestibule.rule]]
+path = \"/secret/**\"
+[[vestibule.rule]]
+access = \"public\"
+";
+
 /// Names that say who the user is.
 const IDENTITY: [&str; 6] = [
     "x-forwarded-user",
@@ -33,6 +41,8 @@ const IDENTITY: [&str; 6] = [
 ];
 
 static PROXY: LazyLock<Filter> = LazyLock::new(|| site::filter(RULES));
+
+static OPEN: LazyLock<Filter> = LazyLock::new(|| site::filter(PROTECTED_FOLDER));
 
 static AUTHZ: LazyLock<[(&str, Filter); 4]> = LazyLock::new(|| {
     ["envoy", "traefik", "caddy", "nginx"].map(|proxy| {
@@ -65,6 +75,12 @@ pub fn run(data: &[u8]) {
         Step::Fetch(request, _) => {
             assert!(parsed.is_ok() && request.url.as_str() == format!("{}/.well-known/openid-configuration", site::ISSUER));
         }
+    }
+    if let Step::Done(Decision { outcome: Outcome::Forward(forward), .. }) = site::begin(&OPEN, &head, None) {
+        for page in readings(&head.path_with_query) {
+            assert!(page.first().is_none_or(|first| first != "secret"), "{} is read as {page:?}", head.path_with_query);
+        }
+        assert_nobody(&head.headers, &forward);
     }
     for (proxy, filter) in AUTHZ.iter() {
         ask(filter, &question(proxy, &head), &head.path_with_query);
@@ -117,15 +133,19 @@ fn asked_about(proxy: &str, head: &RequestHead) -> Option<String> {
 
 /// Asserts that no server takes this for a page outside of `/public`, however it reads paths.
 fn assert_public(path_with_query: &str) {
-    for habits in 0..1 << HABITS.len() {
-        // RFC 3986 section 6.2.2.2: what is encoded without need is the same as what is not.
-        let mut read = percent_decode_str(path(path_with_query)).decode_utf8_lossy().into_owned();
-        for (_, habit) in HABITS.iter().enumerate().filter(|(index, _)| habits >> index & 1 == 1) {
-            read = habit(&read);
-        }
-        let page = resolved(&read);
+    for page in readings(path_with_query) {
         assert!(page.first().is_some_and(|first| first == "public"), "{path_with_query} is read as {page:?}");
     }
+}
+
+/// The segments of a path by every combination of habits.
+fn readings(path_with_query: &str) -> impl Iterator<Item = Vec<String>> {
+    (0..1 << HABITS.len()).map(|habits: usize| {
+        // RFC 3986 section 6.2.2.2: what is encoded without need is the same as what is not.
+        let decoded = percent_decode_str(path(path_with_query)).decode_utf8_lossy().into_owned();
+        let chosen = HABITS.iter().enumerate().filter(|(index, _)| habits >> index & 1 == 1);
+        resolved(&chosen.fold(decoded, |read, (_, habit)| habit(&read)))
+    })
 }
 
 type Habit = fn(&str) -> String;
@@ -137,7 +157,7 @@ const HABITS: [Habit; 6] = [
     |path| path.replace('\\', "/"),
     |path| each_segment(path, |segment| segment.split(';').next().unwrap_or_default()),
     |path| each_segment(path, |segment| segment.trim_end_matches(['.', ' '])),
-    |path| path.to_lowercase(),
+    |path| path.to_uppercase().to_lowercase(),
 ];
 
 fn each_segment(path: &str, read: impl Fn(&str) -> &str) -> String {
