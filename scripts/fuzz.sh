@@ -9,7 +9,7 @@ seconds=${SECONDS_EACH:-600}
 # A decision takes microseconds and kilobytes; what takes more is a finding.
 limits=(-timeout=10 -rss_limit_mb=2048)
 # Of each corpus: enough to reach what is known to be reachable, little enough to be replayed by every `make test`.
-max_files=300
+max_files=500
 max_kib=500
 
 scripts/check-tools.sh
