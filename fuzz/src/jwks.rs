@@ -51,7 +51,8 @@ pub fn run(data: &[u8]) {
     let provider = SITE.filter.config().provider("default").expect("a provider");
     let Ok(keys) = KeySet::parse(Ok(OutboundResponse { status: 200, headers: vec![], body: body.clone() }), provider) else { return };
 
-    let document: Value = serde_json::from_slice(&body).expect("a key set is JSON");
+    // The core does not look into members that it does not know.
+    let Ok(document) = serde_json::from_slice::<Value>(&body) else { return };
     let listed = document["keys"].as_array().expect("a list of keys");
     assert!(listed.len() <= 64);
     let ids = listed.iter().filter_map(|key| key["kid"].as_str()).map(Some).chain([None, Some(KEY_ID)]);

@@ -73,7 +73,8 @@ fn token(header: &[u8], payload: &[u8]) {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
     };
     if let Some(begun) = login(sign(COOKIE_SECRET).as_bytes()) {
-        let said: Value = serde_json::from_slice(payload).expect("claims are JSON");
+        // The library does not look into members that it does not know.
+        let Ok(said) = serde_json::from_slice::<Value>(payload) else { return };
         assert!(said["provider"] == begun && said["exp"].as_f64().is_some_and(|exp| exp > NOW as f64), "{said}");
     }
     assert_eq!(login(sign("another secret of at least 32 bytes").as_bytes()), None);
