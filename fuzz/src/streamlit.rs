@@ -11,6 +11,7 @@ use url::form_urlencoded;
 use vestibule::config::{Config, Source};
 use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
 use vestibule::http::{Header, Request, RequestHead};
+use vestibule::streamlit::resumption::{self, Opener};
 
 use super::cookies::{is_streamlits, is_vestibules, read_as_latin1, read_as_utf8};
 use super::site::{self, COOKIE_SECRET, HOST, NOW, ORIGIN, PLAIN};
@@ -87,6 +88,7 @@ fn upgrade(lines: &[u8], is_logged_in: bool) {
     if is_logged_in {
         given.push(("cookie".to_owned(), visitor::line(cookies).into_bytes()));
     }
+    opener(&given);
     let server = given.extract_if(.., |(name, _)| name == "application-server").last();
     let server = server.and_then(|(_, value)| String::from_utf8(value).ok());
     let head = RequestHead { application_server: server.clone(), ..RequestHead::get(STREAM, HOST) };
@@ -119,6 +121,20 @@ fn upgrade(lines: &[u8], is_logged_in: bool) {
     let protocols = received.iter().filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-protocol"));
     let entries: usize = protocols.map(|(_, value)| value.split(|&byte| byte == b',').count()).sum();
     assert!(entries <= 2, "the third entry resumes somebody's session");
+}
+
+/// Who resumes a session, for hosts that know who opened it.
+fn opener(given: &[Header]) {
+    let lines =
+        |name: &'static str| given.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice());
+    if let Some(id) = resumption::resumed(lines("sec-websocket-protocol")) {
+        let kept = resumption::restored(b"streamlit, x", &id);
+        assert_eq!(resumption::resumed([kept.as_slice()].into_iter()), Some(id), "what is put back is what was asked for");
+    }
+    if let Some(browser) = Opener::of(None, lines("cookie")) {
+        let tokens = read_as_utf8(given).into_iter().filter(|(name, _)| name == "_streamlit_xsrf").count();
+        assert!(tokens >= 1 && browser.is(&browser) && !browser.is(&Opener::Session(String::new())));
+    }
 }
 
 /// The login cookies of an upgrade with nothing else in it, each read twice.
