@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-hosts test-wasi-hosts e2e bench bench-hosts load lint clean
+.PHONY: help build demo test test-hosts test-wasi-hosts e2e fuzz bench bench-hosts load lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -23,6 +23,9 @@ test-wasi-hosts: build ## run the components for wasi:http in wasmtime serve and
 
 e2e: build ## run the tests against oidc-provider from npm, and in Chromium
 	@scripts/e2e.sh
+
+fuzz: ## fuzz the core; TARGET=one of fuzz/fuzz_targets, SECONDS=600 for each, KEEP=1 to add to fuzz/corpus
+	@TARGET=$(TARGET) SECONDS_EACH=$(SECONDS) KEEP=$(KEEP) scripts/fuzz.sh
 
 bench: build ## compare decisions in the component with the same core compiled natively
 	@cargo bench --workspace --bench decision --quiet

@@ -11,6 +11,7 @@ scripts/check-wit.sh
 
 echo "[1/4] formatting"
 cargo fmt --all --check
+cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 echo "[2/4] clippy"
 cargo clippy --release --workspace --all-targets --quiet -- -D warnings
@@ -22,6 +23,7 @@ if ! command -v cargo-deny >/dev/null; then
 fi
 PATH=$PWD/target/tools/bin:$PATH
 cargo deny --log-level error check bans licenses sources
+cargo deny --manifest-path fuzz/Cargo.toml --log-level error check bans licenses sources
 # The database of advisories is a repository on GitHub.
 if timeout 60 git ls-remote --quiet https://github.com/rustsec/advisory-db HEAD >/dev/null 2>&1; then
   cargo deny --log-level error check advisories

@@ -272,6 +272,34 @@ fn answers_cut_off_late_huge_or_of_another_kind_are_refused_exactly() {
     }
 }
 
+/// What fuzzing has found: serde reads a struct from an array of its members' values as well.
+#[test]
+fn an_array_of_the_values_is_not_the_object() {
+    let metadata = |rig: &mut Rig| {
+        rig.provider.edit_metadata = Some(Box::new(|given| {
+            let endpoints = ["issuer", "authorization_endpoint", "token_endpoint", "jwks_uri"].map(|name| given[name].clone());
+            *given = endpoints.into_iter().chain([json!(null), json!(null), json!(null), json!(null), json!(true)]).collect();
+        }));
+    };
+    assert_eq!(metadata_outcome(metadata), (502, "metadata.invalid".into()));
+    let answer = |rig: &mut Rig| {
+        rig.provider.edit_answer = Some(Box::new(|answer| *answer = json!([answer["id_token"], answer["access_token"], "Bearer"])));
+    };
+    assert_eq!(outcome(answer), (502, "token.invalid".into()));
+    let SigningKey::Ed25519(pair) = SigningKey::ed25519(7) else { unreachable!() };
+    let key = json!(["OKP", "key-1", null, null, null, "Ed25519", null, null, URL_SAFE_NO_PAD.encode(*pair.pk), null, null]);
+    assert_eq!(with_keys(json!({ "keys": [key] })), (502, "id_token.unknown_key".into()), "a key");
+    assert_eq!(with_keys(json!([[SigningKey::ed25519(7).public_jwk()]])), (502, "keys.invalid".into()), "a key set");
+    let header = |rig: &mut Rig| {
+        rig.provider.edit_token = Some(Box::new(|token| {
+            let payload = token.split('.').nth(1).unwrap();
+            let signed = format!("{}.{payload}", URL_SAFE_NO_PAD.encode(json!(["EdDSA", "JWT", "key-1"]).to_string()));
+            *token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(SigningKey::ed25519(7).sign(signed.as_bytes())));
+        }));
+    };
+    assert_eq!(outcome(header), (502, "id_token.malformed".into()));
+}
+
 #[test]
 fn statuses_that_are_not_200_are_refused_whatever_comes_with_them() {
     for status in

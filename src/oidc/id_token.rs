@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
 use super::jwks::{Algorithm, KeySelection, KeySet, VerificationKey};
+use super::outbound::is_object;
 use crate::config::{Provider, is_issuer_of_token, may_sign_for};
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -146,11 +147,15 @@ impl IdTokenVerifier<'_> {
         }
         // 1. Encrypted ID tokens are not negotiated; five parts are one, and are rejected here.
         let mut parts = raw.split('.');
-        let (Some(_), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
             return Err(Rejected::Malformed);
         };
         if signature.is_empty() {
             return Err(Rejected::Signature);
+        }
+        // The library would read a header that is an array.
+        if !URL_SAFE_NO_PAD.decode(header).is_ok_and(|json| is_object(&json)) {
+            return Err(Rejected::Malformed);
         }
         let header = Token::decode_metadata(raw).map_err(|_| Rejected::Malformed)?;
         // A logout token or an access token is no ID token, whoever signed it (RFC 8725 section 3.11).

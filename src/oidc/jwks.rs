@@ -116,11 +116,12 @@ impl KeySet {
     pub fn parse(answer: Result<OutboundResponse, OutboundError>, provider: &Provider) -> Result<Self, Error> {
         let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Keys)?;
         let fault = |text: &str| outbound::unacceptable(&provider.name, Endpoint::Keys, text);
-        let document: Document = serde_json::from_slice(&body).map_err(|_| fault("not a JSON Web Key Set"))?;
+        let document: Document = outbound::object(&body).map_err(|_| fault("not a JSON Web Key Set"))?;
         if document.keys.len() > MAX_KEYS {
             return Err(fault("more than 64 keys"));
         }
-        Ok(Self(document.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect()))
+        let objects = document.keys.into_iter().filter(Value::is_object);
+        Ok(Self(objects.filter_map(|key| serde_json::from_value(key).ok()).collect()))
     }
 
     /// The key for a token with this header. With a `kid`, that key and no other; without, the only one that fits.

@@ -67,7 +67,7 @@ impl ProviderMetadata {
     pub fn parse(answer: Result<OutboundResponse, OutboundError>, provider: &Provider) -> Result<Self, Error> {
         let fault = |text: String| outbound::unacceptable(&provider.name, Endpoint::Metadata, text);
         let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Metadata)?;
-        let document: Document = serde_json::from_slice(&body).map_err(|error| fault(format!("not provider metadata: {error}")))?;
+        let document: Document = outbound::object(&body).map_err(|error| fault(format!("not provider metadata: {error}")))?;
         if !provider.expected_issuer.admits_metadata(&document.issuer) {
             return Err(fault("its issuer is not the one that server_metadata_url stands for".into()));
         }

@@ -1,5 +1,6 @@
 //! What every request to a provider has in common.
 
+use serde::de::{self, DeserializeOwned};
 use url::Url;
 
 use crate::error::{Endpoint, Error};
@@ -39,6 +40,16 @@ pub(super) fn success(
         return Err(Error::Unreachable { provider: provider.to_owned(), what, error: OutboundError::TooLarge });
     }
     Ok(answer.body)
+}
+
+/// What a JSON object says. Without this look at its beginning, serde would take an array of the members' values for it.
+pub(super) fn object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+    if is_object(json) { serde_json::from_slice(json) } else { Err(de::Error::custom("not an object")) }
+}
+
+/// Whether JSON, if it is any, is an object.
+pub(super) fn is_object(json: &[u8]) -> bool {
+    json.trim_ascii_start().first() == Some(&b'{')
 }
 
 /// An answer that was understood and is not acceptable.

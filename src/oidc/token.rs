@@ -72,7 +72,7 @@ impl TokenResponse {
         if let Ok(OutboundResponse { status, body, .. }) = &answer
             && (400..500).contains(status)
         {
-            let detail = match serde_json::from_slice::<Failure>(body) {
+            let detail = match outbound::object::<Failure>(body) {
                 Ok(failure) if failure.error.len() <= 64 && failure.error.bytes().all(|b| b.is_ascii_graphic()) => {
                     format!(" and the error `{}`", failure.error)
                 }
@@ -83,7 +83,7 @@ impl TokenResponse {
         let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Token)?;
         let fault = |text: &str| outbound::unacceptable(&provider.name, Endpoint::Token, text);
         // The parser's own message could quote a token.
-        let answer: Success = serde_json::from_slice(&body).map_err(|_| fault("not a token response"))?;
+        let answer: Success = outbound::object(&body).map_err(|_| fault("not a token response"))?;
         if !answer.token_type.is_some_and(|token_type| token_type.eq_ignore_ascii_case("bearer")) {
             return Err(fault("the token type is not bearer"));
         }

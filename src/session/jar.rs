@@ -155,7 +155,8 @@ impl CookieJar {
     /// The first cookie holds `<number of chunks>~<first chunk>`, the others are numbered from 1.
     fn assemble(&self, name: &str) -> Option<String> {
         let (count, first) = self.value(name)?.split_once('~')?;
-        let count: usize = count.parse().ok().filter(|count| (1..=MAX_CHUNKS).contains(count))?;
+        // As we write it, and not `01` or `+1`: a value that was changed is not ours.
+        let count = (1..=MAX_CHUNKS).find(|number| number.to_string() == count)?;
         let mut whole = first.to_owned();
         for index in 1..count {
             whole.push_str(self.value(&format!("{name}_{index}"))?);
@@ -348,6 +349,16 @@ mod tests {
         assert_eq!(jar(LOCAL, second).session(), None);
         assert_eq!(jar(LOCAL, &format!("{cookies}; {second}")).session(), None);
         assert!(jar(LOCAL, &cookies).session().is_some());
+    }
+
+    /// What fuzzing has found: numbers have many spellings.
+    #[test]
+    fn a_number_of_chunks_that_we_did_not_write_is_no_session() {
+        let name = names(LOCAL).session.clone();
+        assert_eq!(jar(LOCAL, &format!("{name}=1~sealed")).session().as_deref(), Some("sealed"));
+        for number in ["01", "001", "+1", "-1", "1 ", "0", "", "9", "\u{661}"] {
+            assert_eq!(jar(LOCAL, &format!("{name}={number}~sealed")).session(), None, "{number:?}");
+        }
     }
 
     #[test]

@@ -1,0 +1,63 @@
+//! What every target stands in front of: a deployment with fixed secrets, and a time that stands still.
+
+use vestibule::config::{Config, Source};
+use vestibule::entropy::Fixed;
+use vestibule::filter::{Decision, Filter, Outcome, Step};
+use vestibule::http::{Header, RequestHead, Response};
+use vestibule::oidc::cache::ProviderCache;
+use vestibule::time::UnixTime;
+
+pub const HOST: &str = "app.example";
+pub const ORIGIN: &str = "https://app.example";
+pub const ISSUER: &str = "https://op.example";
+pub const CLIENT_ID: &str = "client-1";
+pub const COOKIE_SECRET: &str = "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5";
+
+/// 14 November 2023.
+pub const NOW: u64 = 1_700_000_000;
+
+/// One provider, https, nothing unusual.
+pub const PLAIN: &str = r#"
+[auth]
+redirect_uri = "https://app.example/oauth2callback"
+cookie_secret = "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5"
+client_id = "client-1"
+client_secret = "a~secret/of the client"
+server_metadata_url = "https://op.example/.well-known/openid-configuration"
+"#;
+
+/// The plain site, with more below it.
+pub fn filter(more: &str) -> Filter {
+    let toml = format!("{PLAIN}{more}");
+    match Config::parse(&Source::new("secrets.toml", &toml)) {
+        Ok(config) => Filter::new(config),
+        Err(faults) => panic!("{faults:#?}"),
+    }
+}
+
+/// The first step on an instance that has seen nothing yet.
+pub fn begin(filter: &Filter, head: &RequestHead, body: Option<&[u8]>) -> Step {
+    filter.begin(head, body, &mut ProviderCache::default(), UnixTime::from_secs(NOW), &mut Fixed::default())
+}
+
+/// The response of a step that needs no provider and no application.
+pub fn response(step: Step) -> Option<Response> {
+    match step {
+        Step::Done(Decision { outcome: Outcome::Respond(response), .. }) => Some(response),
+        _ => None,
+    }
+}
+
+/// Name and value of the cookies that are set, those that are deleted left out.
+pub fn cookies_set(headers: &[Header]) -> impl Iterator<Item = (String, String)> {
+    let lines = headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| String::from_utf8_lossy(value));
+    lines.filter(|line| !line.contains("; Max-Age=0")).filter_map(|line| {
+        let (name, value) = line.split(';').next()?.split_once('=')?;
+        Some((name.to_owned(), value.to_owned()))
+    })
+}
+
+/// Whether a cookie of this name holds a session or a part of one.
+pub fn is_session(name: &str) -> bool {
+    name.starts_with("__Host-vestibule_session_") || name.starts_with("vestibule_session_")
+}
