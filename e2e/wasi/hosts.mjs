@@ -1,7 +1,7 @@
 // The hosts, each started as an operator would: with a configuration, in front of an application.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -48,12 +48,19 @@ export const HOSTS = {
     // The configuration needs no upstream: the application is in the same file.
     needsUpstream: false,
     mounts: true,
+    trailers: true,
+    breaksOff: true,
+    reuse: [],
   },
   proxy: {
     title: 'proxy in wasmtime serve',
     command: wasmtime(() => artefact('vestibule-proxy.wasm'), () => ({})),
     needsUpstream: true,
     mounts: true,
+    trailers: true,
+    breaksOff: true,
+    // By itself, wasmtime makes an instance of 0.2 for each request.
+    reuse: ['--max-instance-reuse-count', '1000'],
   },
   jco: {
     title: 'proxy in jco serve',
@@ -67,6 +74,10 @@ export const HOSTS = {
     }),
     needsUpstream: true,
     mounts: false,
+    trailers: false,
+    // It ends every body.
+    breaksOff: false,
+    reuse: [],
   },
 };
 
@@ -132,10 +143,19 @@ async function listens(origin) {
   }
 }
 
+// The processes of a group. The third field behind the name, which may have spaces, is the group (proc(5)).
 function group(leader) {
-  const listed = spawnSync('ps', ['-eo', 'pid=,pgid='], { encoding: 'utf8' }).stdout;
-  const pairs = listed.trim().split('\n').map((line) => line.trim().split(/\s+/).map(Number));
-  return pairs.filter(([, pgid]) => pgid === leader).map(([pid]) => pid);
+  const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
+  return processes.filter((pid) => Number(stat(pid).split(') ').at(-1).split(' ')[2]) === leader);
+}
+
+function stat(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    // It has ended meanwhile.
+    return '';
+  }
 }
 
 function highWater(pid) {

@@ -68,7 +68,7 @@ async fn exchange(request: OutboundRequest) -> Result<OutboundResponse, Outbound
     match body::read(incoming, max_bytes).await {
         Ok(body) => Ok(OutboundResponse { status, headers, body }),
         Err(BodyError::TooLarge) => Err(OutboundError::TooLarge),
-        Err(BodyError::Broken) => Err(broken()),
+        Err(BodyError::Broken | BodyError::Refused) => Err(broken()),
     }
 }
 

@@ -12,11 +12,14 @@ use crate::body;
 pub(crate) async fn respond(out: ResponseOutparam, response: Response) {
     let Response { status, headers, body, .. } = response;
     let outgoing = begin(out, status, &headers);
-    // A peer that is gone has no need of the rest.
-    let _ = match outgoing {
+    let written = match outgoing {
         Some(outgoing) => body::write(outgoing, &body).await,
         None => Ok(()),
     };
+    if let Err(unfinished) = written {
+        // A peer that is gone has no need of the rest.
+        unfinished.of_response();
+    }
 }
 
 /// Sends a response without its body, and gives that body. What cannot be sent is answered by status 500 instead: an
