@@ -18,7 +18,7 @@ test: build ## run all tests but those in a browser
 test-hosts: build ## run the contract in every host, other proxies included
 	@scripts/test-hosts.sh
 
-test-wasi-hosts: build ## run the components for wasi:http in wasmtime serve and jco serve
+test-wasi-hosts: build ## run the components for wasi:http in wasmtime serve and jco serve, and the examples
 	@scripts/test-wasi-hosts.sh
 
 e2e: build ## run the tests against oidc-provider from npm, and in Chromium

@@ -39,6 +39,7 @@ build_all() {
   build_guest vestibule-middleware
   build_guest vestibule-proxy
   build_guest vestibule-relay
+  build_guest vestibule-plain-proxy
 }
 
 # build_guest PACKAGE ARGUMENT...: compiles it and copies the component to dist/.

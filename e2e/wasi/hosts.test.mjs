@@ -7,6 +7,7 @@ import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 
 import { HOSTS, start, startProvider } from './hosts.mjs';
+import { Visitor, exchange } from './visitor.mjs';
 
 const GIGABYTE = 2 ** 30;
 // What buffers on the way may take, of all processes of a host.
@@ -78,45 +79,6 @@ function large(response) {
     response.end();
   };
   write();
-}
-
-// One exchange. Not by `fetch`, which says of itself that it is a script (`Sec-Fetch-Mode: cors`).
-function exchange(url, { method = 'GET', headers = {}, body } = {}) {
-  return new Promise((resolve, reject) => {
-    const request = http.request(url, { method, headers }, (response) => {
-      let text = '';
-      response.on('data', (piece) => { text += piece; }).on('error', reject);
-      response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, text }));
-    });
-    request.on('error', reject);
-    request.end(body);
-  });
-}
-
-// As much of a browser as a login needs: it follows no redirect by itself.
-class Visitor {
-  cookies = new Map();
-
-  async open(url, headers = {}) {
-    const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    const response = await exchange(url, { headers: { accept: 'text/html', ...(cookie ? { cookie } : {}), ...headers } });
-    for (const line of response.headers['set-cookie'] ?? []) {
-      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line);
-      if (/max-age=0/i.test(line)) this.cookies.delete(name);
-      else this.cookies.set(name, value);
-    }
-    return response;
-  }
-
-  async logIn(page, person) {
-    const first = await this.open(page);
-    assert.equal(first.status, 302, `${first.text}`);
-    const authorize = new URL(first.headers.location);
-    authorize.pathname = '/consent';
-    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-    const consent = await exchange(authorize, { method: 'POST', headers, body: `person=${person}` });
-    return this.open(consent.headers.location);
-  }
 }
 
 function upload(url, bytes) {

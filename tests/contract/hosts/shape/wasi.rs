@@ -19,13 +19,15 @@ pub struct Wasi {
     name: &'static str,
     title: &'static str,
     start: fn(&Setting) -> Result<Command>,
+    start_plain: fn(&Setting) -> Result<Command>,
 }
 
-pub const MIDDLEWARE: Wasi = Wasi { name: "middleware", title: "middleware in `wasmtime serve`", start: middleware };
+pub const MIDDLEWARE: Wasi =
+    Wasi { name: "middleware", title: "middleware in `wasmtime serve`", start: middleware, start_plain: plain_service };
 
-pub const PROXY: Wasi = Wasi { name: "proxy", title: "proxy in `wasmtime serve`", start: proxy };
+pub const PROXY: Wasi = Wasi { name: "proxy", title: "proxy in `wasmtime serve`", start: proxy, start_plain: plain_proxy };
 
-pub const JCO: Wasi = Wasi { name: "jco", title: "proxy in `jco serve`", start: proxy_in_jco };
+pub const JCO: Wasi = Wasi { name: "jco", title: "proxy in `jco serve`", start: proxy_in_jco, start_plain: plain_in_jco };
 
 #[async_trait]
 impl Shape for Wasi {
@@ -43,6 +45,10 @@ impl Shape for Wasi {
 
     async fn start(&self, setting: &Setting) -> Result<Started> {
         Ok(Started::processes(vec![Process::start(&mut (self.start)(setting)?, &setting.folder)?]))
+    }
+
+    async fn start_plain(&self, setting: &Setting) -> Result<Started> {
+        Ok(Started::processes(vec![Process::start(&mut (self.start_plain)(setting)?, &setting.folder)?]))
     }
 }
 
@@ -65,6 +71,20 @@ fn proxy_in_jco(setting: &Setting) -> Result<Command> {
     let secrets = setting.write_secrets(&upstream(setting), "")?;
     let mut command = jco(setting, &built("dist/vestibule-proxy.wasm")?)?;
     command.env("VESTIBULE_CONFIG", std::fs::read_to_string(secrets)?);
+    Ok(command)
+}
+
+fn plain_service(setting: &Setting) -> Result<Command> {
+    wasmtime(setting, &built("dist/vestibule-relay.wasm")?)
+}
+
+fn plain_proxy(setting: &Setting) -> Result<Command> {
+    wasmtime(setting, &built("dist/vestibule-plain-proxy.wasm")?)
+}
+
+fn plain_in_jco(setting: &Setting) -> Result<Command> {
+    let mut command = jco(setting, &built("dist/vestibule-plain-proxy.wasm")?)?;
+    command.env("APPLICATION", format!("http://{}", setting.upstream));
     Ok(command)
 }
 
