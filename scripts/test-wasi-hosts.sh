@@ -9,7 +9,8 @@ scripts/check-wasi-hosts.sh
 # For the examples.
 scripts/check-servers.sh
 
-echo "[2/3] compiling the development provider and the contract"
+echo "[2/3] compiling the components for wasi:config, the development provider and the contract"
+scripts/build-component.sh --wasi-config
 cargo build --release --workspace --examples --quiet
 cargo test --release --workspace --test hosts --no-run --quiet
 

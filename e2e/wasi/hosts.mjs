@@ -23,10 +23,10 @@ const artefact = (name) => {
 const tool = (name) => join(ROOT, 'target/tools/bin', name);
 
 // The middleware and an application, as one component.
-function composed() {
+function composed(middleware) {
   mkdirSync(WORK, { recursive: true });
-  const output = join(WORK, 'composed.wasm');
-  const plug = spawnSync(tool('wac'), ['plug', '--plug', artefact('vestibule-relay.wasm'), artefact('vestibule-middleware.wasm'), '-o', output]);
+  const output = join(WORK, `composed-${middleware}`);
+  const plug = spawnSync(tool('wac'), ['plug', '--plug', artefact('vestibule-relay.wasm'), artefact(middleware), '-o', output]);
   if (plug.status !== 0) throw new Error(`wac failed: ${plug.error ?? plug.stderr}; run \`scripts/check-wasi-hosts.sh\``);
   return output;
 }
@@ -44,7 +44,7 @@ const wasmtime = (component, extra) => ({ address, env, folder, args = [], upstr
 export const HOSTS = {
   middleware: {
     title: 'middleware in wasmtime serve',
-    command: wasmtime(composed, (upstream) => ({ APPLICATION: upstream })),
+    command: wasmtime(() => composed('vestibule-middleware.wasm'), (upstream) => ({ APPLICATION: upstream })),
     // The configuration needs no upstream: the application is in the same file.
     needsUpstream: false,
     mounts: true,
@@ -81,6 +81,15 @@ export const HOSTS = {
   },
 };
 
+// The same with wasi:config, of which `config` are the values.
+export const WITH_CONFIG = {
+  middleware: wasmtime(() => composed('vestibule-middleware-config.wasm'), (upstream) => ({ APPLICATION: upstream })),
+  proxy: wasmtime(() => artefact('vestibule-proxy-config.wasm'), () => ({})),
+};
+
+export const configVariables = (values) =>
+  ['-S', 'config', ...Object.entries(values).flatMap(([name, value]) => ['-S', `config-var=${name}=${value}`])];
+
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
@@ -98,7 +107,7 @@ export async function start(host, { toml, file, env = {}, upstream, args }) {
   const folder = file === undefined ? undefined : await mkdtemp(join(WORK, 'configuration-'));
   if (folder) await writeFile(join(folder, 'secrets.toml'), placed(file));
   const all = { ...env, ...(toml === undefined ? {} : { VESTIBULE_CONFIG: placed(toml) }) };
-  const command = host.command({ address, env: all, folder, args, upstream });
+  const command = host.command({ address, env: all, folder, args: args?.map(placed), upstream });
   // A group of its own: jco starts a process that does not end with it.
   const child = spawn(command.program, command.args, {
     env: { ...process.env, ...command.env }, detached: true, stdio: ['ignore', 'pipe', 'pipe'],

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 
-import { HOSTS, start, startProvider } from './hosts.mjs';
+import { configVariables, HOSTS, start, startProvider, WITH_CONFIG } from './hosts.mjs';
 import { Visitor, exchange } from './visitor.mjs';
 
 const GIGABYTE = 2 ** 30;
@@ -304,6 +304,30 @@ for (const name of chosen) {
     });
   });
 }
+
+describe('wasi:config', () => {
+  for (const name of chosen.filter((chosen) => chosen in WITH_CONFIG)) {
+    test(`${HOSTS[name].title} takes its configuration from there, before the environment's`, async () => {
+      const application = await startApplication();
+      const provider = await startProvider();
+      const toml = configuration({ issuer: provider.issuer, upstream: HOSTS[name].needsUpstream ? application.url : undefined });
+      const values = { vestibule_config: toml.replace(/client_secret = .*/, 'client_secret_env = "client_secret"'), client_secret: 'vestibule-demo-secret' };
+      const host = { title: HOSTS[name].title, command: WITH_CONFIG[name] };
+      // The environment has a configuration too, and another secret of that name.
+      const env = { client_secret: 'another' };
+      const running = await start(host, { toml: '[auth', env, args: configVariables(values), upstream: application.url });
+      try {
+        const visitor = new Visitor();
+        assert.equal((await visitor.logIn(`${running.origin}/`, 'alice')).status, 302, running.log());
+        assert.equal(JSON.parse((await visitor.open(`${running.origin}/`)).text).headers['x-forwarded-user'], 'alice');
+      } finally {
+        await running.stop();
+        application.stop();
+        provider.stop();
+      }
+    });
+  }
+});
 
 describe(HOSTS.middleware.title, { skip: !chosen.includes('middleware') }, () => {
   test('rules that name a host are not decided by guess where the server does not tell it', async () => {
