@@ -77,6 +77,7 @@ export const HOSTS = {
     trailers: false,
     // It ends every body.
     breaksOff: false,
+    oneInstance: true,
     reuse: [],
   },
 };

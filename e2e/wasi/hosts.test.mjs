@@ -14,6 +14,8 @@ const GIGABYTE = 2 ** 30;
 const FLAT_BYTES = 256 * 2 ** 20;
 // Longer than all tests of a host take on a machine that compiles something else: who waits this long has hung.
 const HOST_MS = 600_000;
+// Without a memory there would be as many requests for metadata and keys.
+const LOGINS = 6;
 const PIECE = Buffer.alloc(64 * 1024);
 
 const chosen = (process.env.HOSTS ?? Object.keys(HOSTS).join(',')).split(',');
@@ -241,10 +243,13 @@ for (const name of chosen) {
         const section = `[vestibule.provider.default]\nissuer = "${provider.issuer}"\n`;
         const toml = configuration({ issuer: counter.url, upstream: upstream() }) + section;
         await started({ toml, args: host.reuse }, async ({ origin, log }) => {
-          for (const person of ['alice', 'bob', 'dan']) {
-            assert.equal((await new Visitor().logIn(`${origin}/`, person)).status, 302, log());
+          for (let login = 0; login < LOGINS; login += 1) {
+            assert.equal((await new Visitor().logIn(`${origin}/`, 'alice')).status, 302, log());
           }
-          assert.deepEqual(counter.counts, { metadata: 1, keys: 1 });
+          const { metadata, keys } = counter.counts;
+          // Wasmtime may start a second instance while the first still ends a request.
+          if (host.oneInstance) assert.deepEqual([metadata, keys], [1, 1]);
+          else assert.ok(metadata < LOGINS && keys < LOGINS, `${metadata} and ${keys} requests`);
         });
       } finally {
         counter.stop();
