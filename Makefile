@@ -1,13 +1,16 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-hosts test-wasi-hosts e2e fuzz bench bench-hosts load lint clean
+.PHONY: help build wasi-config demo test test-hosts test-wasi-hosts e2e fuzz bench bench-hosts load lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 build: ## make the components and the program, in dist/
 	@scripts/build.sh
+
+wasi-config: ## make the components for hosts that have wasi:config, in dist/
+	@scripts/build-component.sh --wasi-config
 
 demo: build ## run the edge, a provider and a sample application: open the URL and log in
 	@dist/vestibule demo --cache target/component-cache
@@ -18,7 +21,7 @@ test: build ## run all tests but those in a browser
 test-hosts: build ## run the contract in every host, other proxies included
 	@scripts/test-hosts.sh
 
-test-wasi-hosts: build ## run the components for wasi:http in wasmtime serve and jco serve
+test-wasi-hosts: build ## run the components for wasi:http in wasmtime serve and jco serve, and the examples
 	@scripts/test-wasi-hosts.sh
 
 e2e: build ## run the tests against oidc-provider from npm, and in Chromium

@@ -6,4 +6,5 @@ cd "$(dirname "$0")/.."
 
 command -v wrk >/dev/null || install_packages "the comparison of hosts" wrk
 scripts/check-servers.sh
+scripts/check-wasi-hosts.sh
 cargo test --release --workspace --test hosts --quiet -- --bench --all

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the components for wasm32-wasip2: dist/vestibule.wasm, dist/vestibule-middleware.wasm and
-# dist/vestibule-proxy.wasm. Ways to a toolchain that can, in this order:
+# dist/vestibule-proxy.wasm. With --wasi-config it builds vestibule-middleware-config.wasm and vestibule-proxy-config.wasm
+# instead, for hosts that have wasi:config. Ways to a toolchain that can, in this order:
 #
 #   rustup   the target is installed, or rustup can add it
 #   debian   Debian's rustc-web, which compiles the standard library for the target from its own sources
@@ -11,6 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/packages.sh
 
+variant=${1:-}
 target=wasm32-wasip2
 # Its own folder: two toolchains in one would compile everything anew at each change of hands.
 target_dir=$PWD/target/wasm
@@ -35,18 +37,24 @@ main() {
 
 # The packages that become components. Each is linked by itself: the link arguments are not for what it depends on.
 build_all() {
-  build_guest vestibule --features component
-  build_guest vestibule-middleware
-  build_guest vestibule-proxy
-  build_guest vestibule-relay
+  if [ "$variant" = --wasi-config ]; then
+    build_guest vestibule-middleware -config --features wasi-config
+    build_guest vestibule-proxy -config --features wasi-config
+    return
+  fi
+  build_guest vestibule "" --features component
+  build_guest vestibule-middleware ""
+  build_guest vestibule-proxy ""
+  build_guest vestibule-relay ""
+  build_guest vestibule-plain-proxy ""
 }
 
-# build_guest PACKAGE ARGUMENT...: compiles it and copies the component to dist/.
+# build_guest PACKAGE SUFFIX ARGUMENT...: compiles it and copies the component to dist/.
 build_guest() {
-  local package=$1
-  shift
+  local package=$1 suffix=$2
+  shift 2
   in_toolchain cargo rustc --package "$package" "$@" "${cargo_arguments[@]}" -- "${link_arguments[@]}"
-  scripts/install-artefact.sh "$target_dir/$target/component/${package//-/_}.wasm" "dist/$package.wasm"
+  scripts/install-artefact.sh "$target_dir/$target/component/${package//-/_}.wasm" "dist/$package$suffix.wasm"
 }
 
 # Prints the way; says on stderr why.

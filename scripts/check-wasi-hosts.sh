@@ -23,7 +23,7 @@ install() {
   fi
 }
 
-install wasmtime-cli "$wasmtime_version" wasmtime 15 --features "$wasmtime_features"
+install wasmtime-cli "$wasmtime_version" wasmtime 10 --features "$wasmtime_features"
 install wac-cli "$wac_version" wac 2 --features wit
 
 if ! command -v npm >/dev/null || [ "$(node --print 'process.versions.node.split(".")[0]')" -lt 20 ]; then

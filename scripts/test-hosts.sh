@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 
 echo "[1/3] checking the servers"
 scripts/check-servers.sh
+scripts/check-wasi-hosts.sh
 
 echo "[2/3] compiling the contract"
 cargo test --release --workspace --test hosts --no-run --quiet

@@ -1,7 +1,7 @@
 // The hosts, each started as an operator would: with a configuration, in front of an application.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -23,10 +23,10 @@ const artefact = (name) => {
 const tool = (name) => join(ROOT, 'target/tools/bin', name);
 
 // The middleware and an application, as one component.
-function composed() {
+function composed(middleware) {
   mkdirSync(WORK, { recursive: true });
-  const output = join(WORK, 'composed.wasm');
-  const plug = spawnSync(tool('wac'), ['plug', '--plug', artefact('vestibule-relay.wasm'), artefact('vestibule-middleware.wasm'), '-o', output]);
+  const output = join(WORK, `composed-${middleware}`);
+  const plug = spawnSync(tool('wac'), ['plug', '--plug', artefact('vestibule-relay.wasm'), artefact(middleware), '-o', output]);
   if (plug.status !== 0) throw new Error(`wac failed: ${plug.error ?? plug.stderr}; run \`scripts/check-wasi-hosts.sh\``);
   return output;
 }
@@ -44,16 +44,23 @@ const wasmtime = (component, extra) => ({ address, env, folder, args = [], upstr
 export const HOSTS = {
   middleware: {
     title: 'middleware in wasmtime serve',
-    command: wasmtime(composed, (upstream) => ({ APPLICATION: upstream })),
+    command: wasmtime(() => composed('vestibule-middleware.wasm'), (upstream) => ({ APPLICATION: upstream })),
     // The configuration needs no upstream: the application is in the same file.
     needsUpstream: false,
     mounts: true,
+    trailers: true,
+    breaksOff: true,
+    reuse: [],
   },
   proxy: {
     title: 'proxy in wasmtime serve',
     command: wasmtime(() => artefact('vestibule-proxy.wasm'), () => ({})),
     needsUpstream: true,
     mounts: true,
+    trailers: true,
+    breaksOff: true,
+    // By itself, wasmtime makes an instance of 0.2 for each request.
+    reuse: ['--max-instance-reuse-count', '1000'],
   },
   jco: {
     title: 'proxy in jco serve',
@@ -67,8 +74,22 @@ export const HOSTS = {
     }),
     needsUpstream: true,
     mounts: false,
+    trailers: false,
+    // It ends every body.
+    breaksOff: false,
+    oneInstance: true,
+    reuse: [],
   },
 };
+
+// The same with wasi:config, of which `config` are the values.
+export const WITH_CONFIG = {
+  middleware: wasmtime(() => composed('vestibule-middleware-config.wasm'), (upstream) => ({ APPLICATION: upstream })),
+  proxy: wasmtime(() => artefact('vestibule-proxy-config.wasm'), () => ({})),
+};
+
+export const configVariables = (values) =>
+  ['-S', 'config', ...Object.entries(values).flatMap(([name, value]) => ['-S', `config-var=${name}=${value}`])];
 
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
@@ -87,7 +108,7 @@ export async function start(host, { toml, file, env = {}, upstream, args }) {
   const folder = file === undefined ? undefined : await mkdtemp(join(WORK, 'configuration-'));
   if (folder) await writeFile(join(folder, 'secrets.toml'), placed(file));
   const all = { ...env, ...(toml === undefined ? {} : { VESTIBULE_CONFIG: placed(toml) }) };
-  const command = host.command({ address, env: all, folder, args, upstream });
+  const command = host.command({ address, env: all, folder, args: args?.map(placed), upstream });
   // A group of its own: jco starts a process that does not end with it.
   const child = spawn(command.program, command.args, {
     env: { ...process.env, ...command.env }, detached: true, stdio: ['ignore', 'pipe', 'pipe'],
@@ -132,10 +153,19 @@ async function listens(origin) {
   }
 }
 
+// The processes of a group. The third field behind the name, which may have spaces, is the group (proc(5)).
 function group(leader) {
-  const listed = spawnSync('ps', ['-eo', 'pid=,pgid='], { encoding: 'utf8' }).stdout;
-  const pairs = listed.trim().split('\n').map((line) => line.trim().split(/\s+/).map(Number));
-  return pairs.filter(([, pgid]) => pgid === leader).map(([pid]) => pid);
+  const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
+  return processes.filter((pid) => Number(stat(pid).split(') ').at(-1).split(' ')[2]) === leader);
+}
+
+function stat(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    // It has ended meanwhile.
+    return '';
+  }
 }
 
 function highWater(pid) {

@@ -6,15 +6,13 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use vestibule::http::{OutboundError, OutboundRequest, OutboundResponse};
 use vestibule_wasi::Client;
+use vestibule_wasi::each_version::{CONNECT_TIMEOUT, nanoseconds};
 
 use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::http::client;
-use crate::bindings::wasi::http::types::{ErrorCode, Fields, Method, Request, RequestOptions, Response, Scheme};
+use crate::bindings::wasi::http::types::{Fields, Method, Request, RequestOptions, Response, Scheme};
 use crate::bindings::wit_future;
 use crate::message::{self, ReadError};
-
-/// For name resolution, TCP and TLS, where the host can tell them apart.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub(crate) struct HttpClient;
@@ -40,7 +38,7 @@ impl Client for HttpClient {
 
 async fn exchange(request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {
     let max_bytes = usize::try_from(request.max_response_bytes).unwrap_or(usize::MAX);
-    let response = client::send(made(request)?).await.map_err(described)?;
+    let response = client::send(made(request)?).await.map_err(message::outbound_error)?;
     let status = response.get_status_code();
     let headers = response.get_headers().copy_all();
     let (_outcome, told) = wit_future::new(|| Ok(()));
@@ -48,7 +46,7 @@ async fn exchange(request: OutboundRequest) -> Result<OutboundResponse, Outbound
     match message::read(stream, trailers, max_bytes).await {
         Ok(body) => Ok(OutboundResponse { status, headers, body }),
         Err(ReadError::TooLarge) => Err(OutboundError::TooLarge),
-        Err(ReadError::Failed(code)) => Err(described(code)),
+        Err(ReadError::Failed(code)) => Err(message::outbound_error(code)),
     }
 }
 
@@ -83,29 +81,4 @@ fn made(request: OutboundRequest) -> Result<Request, OutboundError> {
     let path_with_query = &url[url::Position::BeforePath..url::Position::AfterQuery];
     made.set_path_with_query(Some(path_with_query)).map_err(|()| refused())?;
     Ok(made)
-}
-
-fn described(code: ErrorCode) -> OutboundError {
-    match code {
-        ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => OutboundError::NotAllowed,
-        ErrorCode::ConnectionTimeout
-        | ErrorCode::ConnectionReadTimeout
-        | ErrorCode::ConnectionWriteTimeout
-        | ErrorCode::HttpResponseTimeout
-        | ErrorCode::DnsTimeout => OutboundError::TimedOut,
-        ErrorCode::DnsError(_)
-        | ErrorCode::DestinationNotFound
-        | ErrorCode::DestinationUnavailable
-        | ErrorCode::DestinationIpUnroutable
-        | ErrorCode::ConnectionRefused
-        | ErrorCode::ConnectionLimitReached
-        | ErrorCode::TlsProtocolError
-        | ErrorCode::TlsCertificateError
-        | ErrorCode::TlsAlertReceived(_) => OutboundError::Unreachable(format!("{code:?}")),
-        code => OutboundError::Protocol(format!("{code:?}")),
-    }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -8,6 +8,8 @@ use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult};
 use crate::bindings::wasi::http::types::{ErrorCode, Fields, HeaderError, Method, Request, RequestOptions, Response, Scheme};
 use crate::bindings::{wit_future, wit_stream};
 
+vestibule_wasi::conversions!(ErrorCode, Method);
+
 /// What is read of a body at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -147,22 +149,6 @@ pub(crate) fn fields(list: &[Field]) -> Result<Fields, ErrorCode> {
         }
     }
     Ok(fields)
-}
-
-pub(crate) fn method_name(method: Method) -> String {
-    let name = match method {
-        Method::Get => "GET",
-        Method::Head => "HEAD",
-        Method::Post => "POST",
-        Method::Put => "PUT",
-        Method::Delete => "DELETE",
-        Method::Connect => "CONNECT",
-        Method::Options => "OPTIONS",
-        Method::Trace => "TRACE",
-        Method::Patch => "PATCH",
-        Method::Other(name) => return name,
-    };
-    name.to_owned()
 }
 
 fn with_status(response: Response, status: u16) -> Result<Response, ErrorCode> {

@@ -4,6 +4,7 @@ use vestibule_wasi::{Body, Unread};
 
 use crate::bindings::wasi::http::types::{ErrorCode, Fields, FutureTrailers, IncomingBody, IncomingRequest, OutgoingBody};
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
+use crate::jco;
 use crate::reactor::ready;
 
 /// What is copied at once. Not `blocking-splice`: hosts trap on bodies over 1 MB there.
@@ -13,8 +14,24 @@ const CHUNK_BYTES: u64 = 64 << 10;
 pub(crate) enum BodyError {
     /// Longer than asked for.
     TooLarge,
-    /// Its sender or its receiver is gone.
+    /// Its sender is gone.
     Broken,
+    /// Its receiver does not take the rest.
+    Refused,
+}
+
+/// A body that did not come to its end. Its receiver knows when this is dropped.
+pub(crate) struct Unfinished {
+    body: Option<OutgoingBody>,
+    /// Whether it is the sender who is gone.
+    pub(crate) is_broken: bool,
+}
+
+impl Unfinished {
+    /// Tells the peer, whose response it is.
+    pub(crate) fn of_response(self) {
+        self.body.map(jco::drop_late);
+    }
 }
 
 /// The body of the request that is served.
@@ -30,8 +47,11 @@ impl RequestBody {
     }
 
     /// Copies it, with its trailers.
-    pub(crate) async fn copy_to(mut self, to: OutgoingBody) -> Result<(), BodyError> {
-        copy_all(self.body.take().ok_or(BodyError::Broken)?, to).await
+    pub(crate) async fn copy_to(mut self, to: OutgoingBody) -> Result<(), Unfinished> {
+        match self.body.take() {
+            Some(body) => copy_all(body, to).await,
+            None => Err(Unfinished { body: Some(to), is_broken: true }),
+        }
     }
 
     /// Looks at the beginning. Only a request without a body ends at once; who sends one that is empty sends none.
@@ -58,8 +78,8 @@ impl Begun {
     }
 
     /// Copies it, with its trailers.
-    pub(crate) async fn copy_to(self, to: OutgoingBody) -> Result<(), BodyError> {
-        copy(self.first.unwrap_or_default(), self.stream, self.body, to).await
+    pub(crate) async fn copy_to(self, to: OutgoingBody) -> Result<(), Unfinished> {
+        copy(self.first.unwrap_or_default(), self.body, self.stream, to).await
     }
 }
 
@@ -68,7 +88,7 @@ impl Body for RequestBody {
         match read(self.body.take().ok_or(Unread::Broken)?, max_bytes).await {
             Ok(bytes) => Ok(bytes),
             Err(BodyError::TooLarge) => Err(Unread::TooLarge),
-            Err(BodyError::Broken) => Err(Unread::Broken),
+            Err(BodyError::Broken | BodyError::Refused) => Err(Unread::Broken),
         }
     }
 }
@@ -87,12 +107,21 @@ pub(crate) async fn read(body: IncomingBody, max_bytes: usize) -> Result<Vec<u8>
 }
 
 /// Writes a whole body, and ends it.
-pub(crate) async fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), BodyError> {
-    let stream = body.write().map_err(|()| BodyError::Broken)?;
-    write_to(&stream, bytes).await?;
-    flush(&stream).await?;
-    drop(stream);
-    OutgoingBody::finish(body, None).map_err(|_| BodyError::Broken)
+pub(crate) async fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), Unfinished> {
+    let written = async {
+        let stream = body.write().map_err(|()| BodyError::Refused)?;
+        write_to(&stream, bytes).await?;
+        flush(&stream).await
+    };
+    let result = written.await;
+    finish(body, result.map(|()| None))
+}
+
+fn finish(body: OutgoingBody, trailers: Result<Option<Fields>, BodyError>) -> Result<(), Unfinished> {
+    match trailers {
+        Ok(trailers) => OutgoingBody::finish(body, trailers).map_err(|_: ErrorCode| Unfinished { body: None, is_broken: false }),
+        Err(error) => Err(Unfinished { body: Some(body), is_broken: matches!(error, BodyError::Broken) }),
+    }
 }
 
 async fn write_to(stream: &OutputStream, bytes: &[u8]) -> Result<(), BodyError> {
@@ -100,22 +129,29 @@ async fn write_to(stream: &OutputStream, bytes: &[u8]) -> Result<(), BodyError> 
     while !left.is_empty() {
         let room = room(stream).await?.min(CHUNK_BYTES);
         let (chunk, rest) = left.split_at(left.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
-        stream.write(chunk).map_err(|_| BodyError::Broken)?;
+        stream.write(chunk).map_err(|_| BodyError::Refused)?;
         left = rest;
     }
     Ok(())
 }
 
 /// Copies a body with its trailers.
-pub(crate) async fn copy_all(from: IncomingBody, to: OutgoingBody) -> Result<(), BodyError> {
-    let input = from.stream().map_err(|()| BodyError::Broken)?;
-    copy(Vec::new(), input, from, to).await
+pub(crate) async fn copy_all(from: IncomingBody, to: OutgoingBody) -> Result<(), Unfinished> {
+    match from.stream() {
+        Ok(input) => copy(Vec::new(), from, input, to).await,
+        Err(()) => Err(Unfinished { body: Some(to), is_broken: true }),
+    }
 }
 
-/// Copies what was read of a body and the rest of it, with its trailers. One that breaks off is not finished: its
-/// receiver then knows.
-async fn copy(read: Vec<u8>, input: InputStream, from: IncomingBody, to: OutgoingBody) -> Result<(), BodyError> {
-    let output = to.write().map_err(|()| BodyError::Broken)?;
+/// Copies what was read of a body and the rest of it, with its trailers. One that breaks off is not finished.
+async fn copy(read: Vec<u8>, from: IncomingBody, input: InputStream, to: OutgoingBody) -> Result<(), Unfinished> {
+    let result = pass(read, from, input, &to).await;
+    finish(to, result)
+}
+
+/// Copies all of a body's bytes, and gives the trailers. `input` comes behind `from`, and so goes before it, as it must.
+async fn pass(read: Vec<u8>, from: IncomingBody, input: InputStream, to: &OutgoingBody) -> Result<Option<Fields>, BodyError> {
+    let output = to.write().map_err(|()| BodyError::Refused)?;
     write_to(&output, &read).await?;
     loop {
         let room = room(&output).await?.min(CHUNK_BYTES);
@@ -129,13 +165,12 @@ async fn copy(read: Vec<u8>, input: InputStream, from: IncomingBody, to: Outgoin
             flush(&output).await?;
             ready(input.subscribe()).await;
         } else {
-            output.write(&chunk).map_err(|_| BodyError::Broken)?;
+            output.write(&chunk).map_err(|_| BodyError::Refused)?;
         }
     }
     flush(&output).await?;
     drop((input, output));
-    let trailers = trailers(IncomingBody::finish(from)).await?;
-    OutgoingBody::finish(to, trailers).map_err(|_: ErrorCode| BodyError::Broken)
+    trailers(IncomingBody::finish(from)).await
 }
 
 async fn trailers(future: FutureTrailers) -> Result<Option<Fields>, BodyError> {
@@ -165,14 +200,14 @@ async fn next(stream: &InputStream, max_bytes: u64) -> Result<Option<Vec<u8>>, B
 async fn room(stream: &OutputStream) -> Result<u64, BodyError> {
     loop {
         match stream.check_write() {
-            Ok(0) => ready(stream.subscribe()).await,
+            Ok(0) => jco::unless_stalled(ready(stream.subscribe())).await.ok_or(BodyError::Refused)?,
             Ok(room) => return Ok(room),
-            Err(_) => return Err(BodyError::Broken),
+            Err(_) => return Err(BodyError::Refused),
         }
     }
 }
 
 async fn flush(stream: &OutputStream) -> Result<(), BodyError> {
-    stream.flush().map_err(|_| BodyError::Broken)?;
+    stream.flush().map_err(|_| BodyError::Refused)?;
     room(stream).await.map(drop)
 }

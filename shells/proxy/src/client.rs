@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use vestibule::http::{OutboundError, OutboundRequest, OutboundResponse};
 use vestibule_wasi::Client;
+use vestibule_wasi::each_version::{CONNECT_TIMEOUT, nanoseconds};
 
 use crate::bindings::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi::http::outgoing_handler;
@@ -14,9 +15,6 @@ use crate::body::{self, BodyError};
 use crate::message;
 use crate::reactor::{block_on, ready};
 use crate::upstream::scheme;
-
-/// For name resolution, TCP and TLS; jco takes it for silence at any time.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub(crate) struct HttpClient;
@@ -68,7 +66,7 @@ async fn exchange(request: OutboundRequest) -> Result<OutboundResponse, Outbound
     match body::read(incoming, max_bytes).await {
         Ok(body) => Ok(OutboundResponse { status, headers, body }),
         Err(BodyError::TooLarge) => Err(OutboundError::TooLarge),
-        Err(BodyError::Broken) => Err(broken()),
+        Err(BodyError::Broken | BodyError::Refused) => Err(broken()),
     }
 }
 
@@ -78,42 +76,17 @@ async fn sent(request: OutboundRequest) -> Result<IncomingResponse, OutboundErro
     if !body.is_empty() {
         headers.push(("content-length".to_owned(), body.len().to_string().into_bytes()));
     }
-    let made = OutgoingRequest::new(message::fields(&headers).map_err(described)?);
+    let made = OutgoingRequest::new(message::fields(&headers).map_err(message::outbound_error)?);
     made.set_method(&if method == "POST" { Method::Post } else { Method::Get }).map_err(|()| refused())?;
     made.set_scheme(Some(&scheme(&url))).map_err(|()| refused())?;
     made.set_authority(Some(url.authority())).map_err(|()| refused())?;
     let path_with_query = &url[url::Position::BeforePath..url::Position::AfterQuery];
     made.set_path_with_query(Some(path_with_query)).map_err(|()| refused())?;
     let outgoing = if body.is_empty() { None } else { Some(made.body().map_err(|()| refused())?) };
-    let future = outgoing_handler::handle(made, Some(options())).map_err(described)?;
+    let future = outgoing_handler::handle(made, Some(options())).map_err(message::outbound_error)?;
     if let Some(outgoing) = outgoing {
         // A server may answer without having read it all.
         let _ = body::write(outgoing, &body).await;
     }
-    response(future).await.map_err(described)
-}
-
-fn described(code: ErrorCode) -> OutboundError {
-    match code {
-        ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => OutboundError::NotAllowed,
-        ErrorCode::ConnectionTimeout
-        | ErrorCode::ConnectionReadTimeout
-        | ErrorCode::ConnectionWriteTimeout
-        | ErrorCode::HttpResponseTimeout
-        | ErrorCode::DnsTimeout => OutboundError::TimedOut,
-        ErrorCode::DnsError(_)
-        | ErrorCode::DestinationNotFound
-        | ErrorCode::DestinationUnavailable
-        | ErrorCode::DestinationIpUnroutable
-        | ErrorCode::ConnectionRefused
-        | ErrorCode::ConnectionLimitReached
-        | ErrorCode::TlsProtocolError
-        | ErrorCode::TlsCertificateError
-        | ErrorCode::TlsAlertReceived(_) => OutboundError::Unreachable(format!("{code:?}")),
-        code => OutboundError::Protocol(format!("{code:?}")),
-    }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    response(future).await.map_err(message::outbound_error)
 }

@@ -9,6 +9,7 @@
 mod bindings;
 mod body;
 mod client;
+mod jco;
 mod message;
 mod reactor;
 mod upstream;

@@ -8,15 +8,20 @@ use vestibule_wasi::spelling;
 use crate::bindings::wasi::http::types::{ErrorCode, Fields, HeaderError, Method, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use crate::body;
 
+vestibule_wasi::conversions!(ErrorCode, Method);
+
 /// Sends a response of our own.
 pub(crate) async fn respond(out: ResponseOutparam, response: Response) {
     let Response { status, headers, body, .. } = response;
     let outgoing = begin(out, status, &headers);
-    // A peer that is gone has no need of the rest.
-    let _ = match outgoing {
+    let written = match outgoing {
         Some(outgoing) => body::write(outgoing, &body).await,
         None => Ok(()),
     };
+    if let Err(unfinished) = written {
+        // A peer that is gone has no need of the rest.
+        unfinished.of_response();
+    }
 }
 
 /// Sends a response without its body, and gives that body. What cannot be sent is answered by status 500 instead: an
@@ -58,20 +63,4 @@ pub(crate) fn fields(list: &[Field]) -> Result<Fields, ErrorCode> {
 
 fn refused(what: &str) -> ErrorCode {
     ErrorCode::InternalError(Some(format!("{what} cannot be sent")))
-}
-
-pub(crate) fn method_name(method: Method) -> String {
-    let name = match method {
-        Method::Get => "GET",
-        Method::Head => "HEAD",
-        Method::Post => "POST",
-        Method::Put => "PUT",
-        Method::Delete => "DELETE",
-        Method::Connect => "CONNECT",
-        Method::Options => "OPTIONS",
-        Method::Trace => "TRACE",
-        Method::Patch => "PATCH",
-        Method::Other(name) => return name,
-    };
-    name.to_owned()
 }

@@ -1,5 +1,6 @@
 //! To the application and back.
 
+use std::cell::Cell;
 use std::pin::pin;
 
 use futures::future::{Either, select};
@@ -12,7 +13,7 @@ use crate::bindings::wasi::http::outgoing_handler;
 use crate::bindings::wasi::http::types::{
     ErrorCode, FutureIncomingResponse, IncomingResponse, Method, OutgoingRequest, ResponseOutparam, Scheme,
 };
-use crate::body::{self, Begun, BodyError, RequestBody};
+use crate::body::{self, Begun, BodyError, RequestBody, Unfinished};
 use crate::client;
 use crate::message;
 
@@ -27,23 +28,31 @@ pub(crate) async fn forward(target: Target, onward: &Onward, is_head: bool, body
     let body = match outgoing(&target, onward, body).await {
         Ok(body) => body,
         // The peer is gone, and nobody sees the answer.
-        Err(BodyError::Broken | BodyError::TooLarge) => return fail(onward, &ErrorCode::ConnectionTerminated, is_head, out).await,
+        Err(BodyError::Broken | BodyError::Refused | BodyError::TooLarge) => {
+            return fail(onward, &ErrorCode::ConnectionTerminated, is_head, out).await;
+        }
     };
     let (response, up) = match send(target, onward, body) {
         Ok(sent) => sent,
         Err(code) => return fail(onward, &code, is_head, out).await,
     };
-    let up = pin!(up);
+    // Dropped as soon as it ends: a request that breaks off is the application's to answer.
+    let up = pin!(async { up.await.is_err_and(|unfinished| unfinished.is_broken) });
+    let has_begun = Cell::new(false);
     let down = pin!(async {
         match client::response(response).await {
-            Ok(response) => drop(deliver(&response, onward, out).await),
+            Ok(response) => {
+                has_begun.set(true);
+                deliver(&response, onward, out).await;
+            }
             Err(code) => fail(onward, &code, is_head, out).await,
         }
     });
     match select(down, up).await {
         // A response that is whole makes the rest of the request useless.
         Either::Left(_) => {}
-        // A request that breaks off is the application's to answer, or the connection's to end.
+        // The peer has gone while it sent, and waits for nothing. An application may wait for the rest for ever.
+        Either::Right((true, _)) if !has_begun.get() => {}
         Either::Right((_, down)) => down.await,
     }
 }
@@ -75,7 +84,7 @@ fn send(
     target: Target,
     onward: &Onward,
     body: Outgoing,
-) -> Result<(FutureIncomingResponse, impl Future<Output = Result<(), BodyError>>), ErrorCode> {
+) -> Result<(FutureIncomingResponse, impl Future<Output = Result<(), Unfinished>>), ErrorCode> {
     let refused = |()| ErrorCode::HttpRequestUriInvalid;
     let upstream = onward.upstream.as_deref().and_then(|url| Url::parse(url).ok()).ok_or(ErrorCode::ConfigurationError)?;
     let request = OutgoingRequest::new(message::fields(&onward.fields)?);
@@ -105,16 +114,15 @@ pub(crate) fn scheme(url: &Url) -> Scheme {
     if url.scheme() == "https" { Scheme::Https } else { Scheme::Http }
 }
 
-async fn deliver(response: &IncomingResponse, onward: &Onward, out: ResponseOutparam) -> Result<(), BodyError> {
+async fn deliver(response: &IncomingResponse, onward: &Onward, out: ResponseOutparam) {
     let mut headers = response.headers().entries();
-    let from = response.consume().map_err(|()| BodyError::Broken)?;
     if let Err(refused) = onward.edit_response(&mut headers) {
-        message::respond(out, onward.failure(HostFailure::Filter, &refused.to_string(), false)).await;
-        return Ok(());
+        return message::respond(out, onward.failure(HostFailure::Filter, &refused.to_string(), false)).await;
     }
-    match message::begin(out, response.status(), &headers) {
-        Some(to) => body::copy_all(from, to).await,
-        None => Ok(()),
+    let Ok(from) = response.consume() else { return };
+    let Some(to) = message::begin(out, response.status(), &headers) else { return };
+    if let Err(unfinished) = body::copy_all(from, to).await {
+        unfinished.of_response();
     }
 }
 

@@ -2,16 +2,17 @@
 
 use std::rc::Rc;
 
+use vestibule::config::Config;
 use vestibule::entropy;
 use vestibule::filter::{Event, Forward, Level, Outcome, Step};
 use vestibule::http::{RequestHead, Response};
 use vestibule::pages::{self, HostFailure};
-use vestibule_rules::fields::{Field, NotAField};
+use vestibule_rules::fields::{Field, Fields as _, NotAField};
 use vestibule_rules::forwarded::{Arrival, Told};
 use vestibule_rules::forwarding;
 
 use crate::configuration::{Loaded, loaded};
-use crate::log::log;
+use crate::log::{line, log};
 use crate::providers::{self, Client};
 use crate::system::{HostEntropy, now};
 
@@ -59,7 +60,8 @@ pub enum Unread {
 pub async fn answer<C: Client>(client: &C, mut head: RequestHead, tls: bool, body: &mut impl Body) -> Answer {
     let Some(loaded) = loaded(C::NEEDS_UPSTREAM) else { return Answer::Respond(unconfigured(&head)) };
     // Before the decision: what `Connection` names is not for the application, and not for the filter.
-    forwarding::end_hop(&mut head.headers);
+    end_hop(&mut head.headers);
+    name_host(&mut head, loaded.filter.config());
     let mut read = None;
     let outcome = match decide(&loaded, client, &head, None).await {
         Outcome::NeedBody(limit) => match body.read(usize::try_from(limit).unwrap_or(usize::MAX)).await {
@@ -97,7 +99,7 @@ impl Onward {
     /// # Errors
     /// When the filter sets what cannot be sent: the response must not go on without it.
     pub fn edit_response(&self, fields: &mut Vec<Field>) -> Result<(), NotAField> {
-        forwarding::end_hop(fields);
+        end_hop(fields);
         forwarding::edit_response(fields, &self.response_headers)
     }
 
@@ -109,6 +111,30 @@ impl Onward {
         }
         sendable(response, is_head)
     }
+}
+
+/// As on every host, but these pass trailers on. Their announcement goes with them (RFC 9110 section 6.6.2), and so does a
+/// client's word that it takes some (section 10.1.4): there are servers that send none otherwise.
+fn end_hop(fields: &mut Vec<Field>) {
+    let announced = fields.values("trailer");
+    let wanted = fields.values("te").iter().any(|line| line.split(|&byte| byte == b',').any(|one| one.trim_ascii() == b"trailers"));
+    forwarding::end_hop(fields);
+    fields.extend(announced.into_iter().map(|names| ("trailer".to_owned(), names)));
+    fields.extend(wanted.then(|| ("te".to_owned(), b"trailers".to_vec())));
+}
+
+/// Wasmtime (48) tells a component of 0.3 neither `Host` nor an authority. Then the public host is taken for the one that
+/// was asked for: no application behind this one can tell it from another either. But not where rules tell hosts apart:
+/// such a request stays without one, and is refused.
+fn name_host(head: &mut RequestHead, config: &Config) {
+    if head.authority.is_some() || head.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        return;
+    }
+    if config.policy.as_ref().is_some_and(|policy| policy.rules().iter().any(|rule| !rule.hosts.is_empty())) {
+        line("ERROR request.host_unknown: rules name a `host`, and this server does not tell which was asked for: take `host` out of them");
+        return;
+    }
+    head.authority = Some(config.public.redirect_uri().authority().to_owned());
 }
 
 /// The loop around the core: its steps, and the requests between them.

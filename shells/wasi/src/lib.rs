@@ -4,6 +4,7 @@
 //! The two worlds differ in HTTP only: a shell implements `Client` with its own, and does to requests and responses
 //! what `answer` says. Everything else comes from WASI 0.2, which hosts of 0.3 have as well.
 
+pub mod each_version;
 pub mod mounts;
 pub mod place;
 pub mod spelling;

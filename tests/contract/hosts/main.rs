@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
 use futures::{StreamExt as _, stream};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::shape::Shape;
 use crate::site::{Kind, Ports, Site};
@@ -126,9 +127,17 @@ async fn report(shape: &dyn Shape) -> Report {
 #[expect(clippy::print_stdout, reason = "what to open is for the person at the terminal")]
 async fn keep(shapes: &[Box<dyn Shape>]) -> Result<()> {
     let [shape] = shapes else { bail!("name one host to keep running") };
-    let site = Site::start(shape.as_ref(), Kind::Required, PORTS).await?;
-    println!("Provider: {}\nOpen  {}/  in a browser; Ctrl-C stops it.", site.provider.issuer(), site.origin());
-    tokio::signal::ctrl_c().await.context("no Ctrl-C to wait for")
+    // From now on, so that a Ctrl-C at any time stops what has been started as well.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let running = async {
+        let site = Site::start(shape.as_ref(), Kind::Required, PORTS).await?;
+        println!("Provider: {}\nOpen  {}/  in a browser; Ctrl-C stops it.", site.provider.issuer(), site.origin());
+        std::future::pending::<Result<()>>().await
+    };
+    tokio::select! {
+        result = running => result,
+        _ = interrupt.recv() => Ok(()),
+    }
 }
 
 fn column(report: &Report) -> Column {

@@ -25,7 +25,6 @@ pub const WEBSOCKET: &str = "a WebSocket opens with a session";
 pub const CONNECTION: &str = "`Connection` takes no identity away";
 pub const NOT_FOR_CACHES: &str = "a renewed session is kept out of caches";
 pub const RENEWED: &str = "a session in use is renewed, all its cookies";
-pub const SOCKET_STRANGER: &str = "a WebSocket without a session is 401";
 pub const SOCKET_FOREIGN: &str = "a WebSocket of another origin's page is 403";
 
 /// Every row.
@@ -63,7 +62,7 @@ pub fn all() -> Vec<Row> {
         "a response streams", Required: transport::a_response_streams;
         "a request body streams", Required: transport::a_request_body_streams;
         WEBSOCKET, Required: transport::a_websocket_opens;
-        SOCKET_STRANGER, Required: transport::a_websocket_without_a_session_is_refused;
+        "a WebSocket without a session is 401", Required: transport::a_websocket_without_a_session_is_refused;
         SOCKET_FOREIGN, Required: transport::a_websocket_of_another_origin_is_refused;
     }
 }

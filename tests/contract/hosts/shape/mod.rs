@@ -4,6 +4,7 @@ mod beside;
 mod library;
 mod process;
 mod serve;
+mod wasi;
 
 use std::any::Any;
 use std::path::{Path, PathBuf};
@@ -62,7 +63,15 @@ pub fn always() -> Vec<Box<dyn Shape>> {
 
 /// Those whose servers `make test-hosts` installs.
 fn installed() -> Vec<Box<dyn Shape>> {
-    vec![Box::new(beside::ENVOY), Box::new(beside::TRAEFIK), Box::new(beside::CADDY), Box::new(beside::NGINX)]
+    vec![
+        Box::new(beside::ENVOY),
+        Box::new(beside::TRAEFIK),
+        Box::new(beside::CADDY),
+        Box::new(beside::NGINX),
+        Box::new(wasi::MIDDLEWARE),
+        Box::new(wasi::PROXY),
+        Box::new(wasi::JCO),
+    ]
 }
 
 /// What runs of a shape. Dropping it stops it.

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 
 /// What is shown of a log, in bytes from its end.
 const SHOWN: usize = 4000;
 
-/// A program that runs until it is dropped.
+/// A program that runs until it is dropped, with all that it has started itself.
 pub struct Process {
     name: String,
     child: Child,
@@ -27,7 +28,7 @@ impl Process {
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         let log = folder.join(format!("{name}.log"));
         let file = File::create(&log)?;
-        let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).kill_on_drop(true).spawn();
+        let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0).spawn();
         let child = child.with_context(|| format!("{} cannot be started", program.display()))?;
         Ok(Self { name, child, log })
     }
@@ -43,5 +44,15 @@ impl Process {
         let bytes = std::fs::read(&self.log).unwrap_or_default();
         let end = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(SHOWN)..]).into_owned();
         format!("{} wrote:\n{end}", self.name)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Of a program that was seen to end there is no number any more: another may have it.
+        if let Some(group) = self.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)) {
+            // jco starts its server as a program of its own, which does not end with jco.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 }
