@@ -9,6 +9,7 @@ use crate::browser::Browser;
 use crate::login::Site;
 use crate::program;
 use crate::raw::{Head, Wire};
+use crate::tls::Identity;
 
 const RULES: &str = r#"
 [[vestibule.rule]]
@@ -20,6 +21,41 @@ require = { groups = "admins" }
 [[vestibule.rule]]
 path = ["/app/**", "/"]
 "#;
+
+/// Request line without the version, header lines, and the status: requests that look like one for `/public/**`, for our
+/// routes, or like nobody's in particular. What `/app` and unknown paths are, they are not.
+const NOT_PUBLIC: [(&str, &str, u16); 30] = [
+    ("GET /app?x=/public/a", "", 401),
+    ("GET /app", "User-Agent: kube-probe/1.30\r\n", 401),
+    ("GET /app", "X-Forwarded-Uri: /public/x\r\n", 401),
+    ("GET /app", "X-Original-URL: /public/x\r\nX-Rewrite-URL: /public/x\r\n", 401),
+    ("GET /app", "X-Forwarded-Host: public.example\r\nForwarded: host=public.example;proto=https\r\n", 401),
+    ("GET /app", "X-Forwarded-Prefix: /public\r\nX-Forwarded-Proto: https\r\n", 401),
+    ("GET /app", "Accept: text/event-stream\r\nX-Forwarded-User: alice\r\n", 401),
+    ("GET /app", "Authorization: Bearer x\r\n", 401),
+    ("OPTIONS /app", "Origin: https://evil.example\r\nAccess-Control-Request-Method: GET\r\n", 401),
+    ("GET /%61pp", "", 401),
+    ("GET /%70ublic%2f..%2fapp", "", 400),
+    ("GET /public/%2e%2e/app", "", 400),
+    ("GET /public/%2E./app", "", 400),
+    ("GET /public/..%2fapp", "", 400),
+    ("GET /public/..;/app", "", 400),
+    ("GET /public/%2e%2e%3b/app", "", 400),
+    ("GET /public/../app", "", 400),
+    ("GET /public/..\\app", "", 400),
+    ("GET /public/%252e%252e/app", "", 400),
+    ("GET /public/%c0%ae%c0%ae/app", "", 400),
+    ("GET //app", "", 400),
+    ("GET //public/app", "", 400),
+    ("GET /public//../app", "", 400),
+    ("GET /public//app", "", 400),
+    ("GET /Public/app", "", 400),
+    ("GET /public;/app", "", 400),
+    ("GET /public%3f/app", "", 400),
+    ("GET /oauth2callbackX", "", 403),
+    ("GET /app?x=/oauth2callback", "", 401),
+    ("GET /elsewhere", "", 403),
+];
 
 async fn site() -> Site {
     Site::start_configured(RULES, Application::start().await, "http", &[], &[]).await
@@ -35,38 +71,7 @@ async fn send(site: &Site, line: &str, fields: &str) -> (u16, String) {
 #[tokio::test]
 async fn nothing_that_looks_like_a_public_path_opens_another() {
     let site = site().await;
-    for (line, fields, status) in [
-        ("GET /app?x=/public/a", "", 401),
-        ("GET /app", "User-Agent: kube-probe/1.30\r\n", 401),
-        ("GET /app", "X-Forwarded-Uri: /public/x\r\n", 401),
-        ("GET /app", "X-Original-URL: /public/x\r\nX-Rewrite-URL: /public/x\r\n", 401),
-        ("GET /app", "X-Forwarded-Host: public.example\r\nForwarded: host=public.example;proto=https\r\n", 401),
-        ("GET /app", "X-Forwarded-Prefix: /public\r\nX-Forwarded-Proto: https\r\n", 401),
-        ("GET /app", "Accept: text/event-stream\r\nX-Forwarded-User: alice\r\n", 401),
-        ("GET /app", "Authorization: Bearer x\r\n", 401),
-        ("OPTIONS /app", "Origin: https://evil.example\r\nAccess-Control-Request-Method: GET\r\n", 401),
-        ("GET /%61pp", "", 401),
-        ("GET /%70ublic%2f..%2fapp", "", 400),
-        ("GET /public/%2e%2e/app", "", 400),
-        ("GET /public/%2E./app", "", 400),
-        ("GET /public/..%2fapp", "", 400),
-        ("GET /public/..;/app", "", 400),
-        ("GET /public/%2e%2e%3b/app", "", 400),
-        ("GET /public/../app", "", 400),
-        ("GET /public/..\\app", "", 400),
-        ("GET /public/%252e%252e/app", "", 400),
-        ("GET /public/%c0%ae%c0%ae/app", "", 400),
-        ("GET //app", "", 400),
-        ("GET //public/app", "", 400),
-        ("GET /public//../app", "", 400),
-        ("GET /public//app", "", 400),
-        ("GET /Public/app", "", 400),
-        ("GET /public;/app", "", 400),
-        ("GET /public%3f/app", "", 400),
-        ("GET /oauth2callbackX", "", 403),
-        ("GET /app?x=/oauth2callback", "", 401),
-        ("GET /elsewhere", "", 403),
-    ] {
+    for (line, fields, status) in NOT_PUBLIC {
         let (answered, body) = send(&site, line, fields).await;
         assert_eq!(answered, status, "{line} {fields}: {body}");
     }
@@ -74,6 +79,35 @@ async fn nothing_that_looks_like_a_public_path_opens_another() {
     let absolute = format!("GET http://{}/app", site.address);
     assert_eq!(send(&site, &absolute, "").await.0, 401);
     assert_eq!(site.app.requests(), 0, "the application saw nothing");
+}
+
+#[tokio::test]
+async fn nor_does_it_over_http_2() {
+    let (identity, folder) = (Identity::new(), tempfile::tempdir().expect("a folder"));
+    let (certificate, key) = identity.write(folder.path());
+    let arguments = ["--tls-cert", &certificate, "--tls-key", &key];
+    let site = Site::start_configured(RULES, Application::start().await, "http", &arguments, &[]).await;
+    let authority = site.address.to_string();
+    let mut peer = identity.http_2(site.address).await;
+    let mut send = async |line: &str, fields: &str| {
+        let (method, target) = line.split_once(' ').expect("a request line");
+        let request = http::Request::builder().method(method).uri(format!("https://{authority}{target}"));
+        let fields = fields.lines().filter_map(|field| field.split_once(": "));
+        let request = fields.fold(request, |request, (name, value)| request.header(name.to_ascii_lowercase(), value));
+        let request = request.body(()).unwrap_or_else(|error| panic!("{line}: {error}"));
+        peer = peer.clone().ready().await.expect("a connection in use");
+        let (response, _) = peer.send_request(request, true).expect("sent");
+        response.await.unwrap_or_else(|error| panic!("no response to {line} {fields:?}: {error}")).status().as_u16()
+    };
+    for (line, fields, status) in NOT_PUBLIC {
+        assert_eq!(send(line, fields).await, status, "{line} {fields}");
+    }
+    assert_eq!(send("GET /app", "Host: public.example\r\n").await, 400, "two hosts");
+    assert_eq!(send("GET /app", "Cookie: a=1\r\nCookie: b=2\r\n").await, 401);
+    assert_eq!(send("POST /app", "X-HTTP-Method-Override: GET\r\n").await, 401);
+    assert_eq!(site.app.requests(), 0, "the application saw nothing");
+    assert_eq!(send("GET /public/a", "").await, 200);
+    assert_eq!(site.app.requests(), 1);
 }
 
 #[tokio::test]

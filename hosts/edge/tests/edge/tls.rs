@@ -1,11 +1,14 @@
 //! TLS and HTTP/2 on the listening side. (Towards the application: see `login.rs`, in a process of its own.)
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 use vestibule_edge::tls;
 
 use crate::application::Application;
@@ -26,6 +29,34 @@ impl Identity {
 
     pub fn key_pem(&self) -> String {
         self.0.signing_key.serialize_pem()
+    }
+
+    /// The paths of certificate and key, written into `folder`.
+    pub fn write(&self, folder: &Path) -> (String, String) {
+        let write = |name, pem: String| {
+            let path = folder.join(name);
+            std::fs::write(&path, pem).expect("written");
+            path.into_os_string().into_string().expect("text")
+        };
+        (write("cert.pem", self.certificate_pem()), write("key.pem", self.key_pem()))
+    }
+
+    /// An HTTP/2 connection that sends what it is told: a client would tidy it.
+    pub async fn http_2(&self, address: SocketAddr) -> h2::client::SendRequest<bytes::Bytes> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.0.cert.der().clone()).expect("a certificate");
+        let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("protocol versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let connection = TcpStream::connect(address).await.expect("a connection");
+        let name = "localhost".try_into().expect("a name");
+        let connection = TlsConnector::from(Arc::new(config)).connect(name, connection).await.expect("a handshake");
+        let (sender, connection) = h2::client::handshake(connection).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        sender
     }
 
     /// For an application.
@@ -52,10 +83,8 @@ fn client(identity: &Identity, http1: bool) -> reqwest::Client {
 
 async fn edge(identity: &Identity, app: &Application) -> ScriptedEdge {
     let folder = tempfile::tempdir().expect("a folder");
-    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    std::fs::write(&certificate, identity.certificate_pem()).expect("written");
-    std::fs::write(&key, identity.key_pem()).expect("written");
-    ScriptedEdge::start_tls(Script::alice(), &app.url(), tls::acceptor(&certificate, &key).expect("an acceptor")).await
+    let (certificate, key) = identity.write(folder.path());
+    ScriptedEdge::start_tls(Script::alice(), &app.url(), tls::acceptor(certificate.as_ref(), key.as_ref()).expect("an acceptor")).await
 }
 
 #[tokio::test]
