@@ -8,10 +8,16 @@ use std::fmt;
 
 use subtle::ConstantTimeEq as _;
 
+use super::upgrade::STREAM;
 use crate::session::cookie_pairs;
 
 /// Streamlit's ids are UUIDs; longer texts are not remembered.
 pub const MAX_ID_BYTES: usize = 64;
+
+/// The path of the WebSocket that Streamlit's sessions are about: no other one's messages are Streamlit's.
+pub fn stream_path(base_path: &str) -> String {
+    format!("{base_path}{STREAM}")
+}
 
 /// Place of the session to resume in `Sec-WebSocket-Protocol`, from 0.
 const RESUMED: usize = 2;
@@ -79,12 +85,13 @@ pub fn restored(kept: &[u8], id: &str) -> Vec<u8> {
 fn unmasked(cookie: &str) -> Option<Vec<u8>> {
     let mut fields = cookie.strip_prefix("2|")?.split('|');
     let (mask, masked, _time) = (hexadecimal(fields.next()?)?, hexadecimal(fields.next()?)?, fields.next()?);
-    let is_whole = fields.next().is_none() && !mask.is_empty() && masked.len() >= MIN_TOKEN_BYTES;
+    let is_whole = fields.next().is_none() && mask.len() == MASK_BYTES && masked.len() == TOKEN_BYTES;
     is_whole.then(|| masked.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect())
 }
 
-/// Both servers make tokens of 16 random bytes; a shorter one could be guessed.
-const MIN_TOKEN_BYTES: usize = 16;
+/// Both servers make tokens of 16 random bytes: a shorter one could be guessed, and a longer one is somebody's own.
+const TOKEN_BYTES: usize = 16;
+const MASK_BYTES: usize = 4;
 
 fn hexadecimal(digits: &str) -> Option<Vec<u8>> {
     base16ct::mixed::decode_vec(digits).ok()
@@ -131,6 +138,8 @@ mod tests {
             &["_streamlit_xsrf=000102030405060708090a0b0c0d0e0f"],
             &["_streamlit_xsrf=2||000102030405060708090a0b0c0d0e0f|1700000000"],
             &["_streamlit_xsrf=2|00000000|0001|1700000000"],
+            &["_streamlit_xsrf=2|00000000|000102030405060708090a0b0c0d0e0f00|1700000000"],
+            &["_streamlit_xsrf=2|0000000000|000102030405060708090a0b0c0d0e0f|1700000000"],
             &["_streamlit_xsrf=2|00000000|00010203040506070809zz0b0c0d0e0f|1700000000"],
             &["_streamlit_xsrf=2|00000000|000102030405060708090a0b0c0d0e0f0|1700000000"],
             &["_streamlit_xsrf=2|00000000|000102030405060708090a0b0c0d0e0f"],

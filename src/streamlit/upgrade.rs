@@ -18,7 +18,8 @@ use crate::identity::Edits;
 use crate::session::{CLOCK_DIFFERENCE, CookieJar, Session, Tokens};
 use crate::time::UnixTime;
 
-const STREAM: &str = "/_stcore/stream";
+/// Under the base path.
+pub(super) const STREAM: &str = "/_stcore/stream";
 
 /// Of the browser's cookies the one that Streamlit wants beside ours, or it takes none: it goes into the first line,
 /// the only one that Starlette reads before 0.49.

@@ -22,8 +22,8 @@ pub struct Active {
     pub public_origin: Arc<str>,
     /// What to ask the application for when the filter goes by its `Server`; `None` when it does not.
     pub application_probe: Option<Arc<str>>,
-    /// The application is Streamlit: who opened one of its sessions may resume it.
-    pub streamlit: bool,
+    /// The path of Streamlit's WebSocket, when the application is Streamlit: who opened a session there may resume it.
+    pub streamlit: Option<Arc<str>>,
 }
 
 /// What becomes of requests.

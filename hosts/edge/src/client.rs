@@ -138,11 +138,12 @@ fn walk(nearest: IpAddr, items: impl Iterator<Item = Option<IpAddr>>, trusted: &
     (route, read)
 }
 
-/// The items of all lines as one list, without empty ones (RFC 9110 section 5.6.1.2). A line that is no text is one item,
-/// and no address, scheme or host.
+/// The items of all lines as one list, without empty ones (RFC 9110 section 5.6.1.2). One that is no text is no address,
+/// scheme or host, and hides none of those beside it, which a proxy may have written behind a client's.
 fn items<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
-    let lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or("?"));
-    lines.flat_map(|line| line.split(',')).map(|item| item.trim_matches([' ', '\t'])).filter(|item| !item.is_empty())
+    let items = headers.get_all(name).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    let text = |item: &'a [u8]| std::str::from_utf8(item).ok().filter(|item| item.is_ascii()).unwrap_or("?");
+    items.map(<[u8]>::trim_ascii).filter(|item| !item.is_empty()).map(text)
 }
 
 /// The one value that all items have.
@@ -240,6 +241,7 @@ mod tests {
             ("10.0.0.1", &["192.0.2.1, unknown"], &["10.0.0.1"]),
             ("10.0.0.1", &["192.0.2.1, <script>"], &["10.0.0.1"]),
             ("10.0.0.1", &["192.0.2.1, caf\u{e9}"], &["10.0.0.1"]),
+            ("10.0.0.1", &["caf\u{e9}, 192.0.2.1"], &["192.0.2.1", "10.0.0.1"]),
             ("10.0.0.1", &["192.0.2.1, 010.0.0.1"], &["10.0.0.1"]),
             ("10.0.0.1", &["192.0.2.1, unknown, 10.0.0.2"], &["10.0.0.2", "10.0.0.1"]),
             ("10.0.0.1", &["192.0.2.1,, ,"], &["192.0.2.1", "10.0.0.1"]),

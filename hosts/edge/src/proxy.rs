@@ -96,7 +96,8 @@ struct Onward {
     public_origin: Arc<str>,
     /// The filter goes by what the application says in `Server`.
     notes_server: bool,
-    streamlit: bool,
+    /// The path of Streamlit's WebSocket.
+    streamlit: Option<Arc<str>>,
 }
 
 /// The connection to the application that was tried last.
@@ -124,7 +125,7 @@ impl Edge {
         let active = self.current.load_full();
         exchange.client = client(session, &active)?;
         let authority = into_origin_form(session.req_header_mut())?;
-        let path: Vec<u8> = session.req_header().raw_path().iter().copied().take_while(|&b| b != b'?').collect();
+        let path = path_of(session).to_vec();
         let attempt = Attempt { limits: &active.limits, client: exchange.client.address(), path: &path };
         if let Err(spent) = self.budgets.admit(attempt) {
             return Ok(Decided::Respond(too_many(spent, attempt)));
@@ -149,7 +150,7 @@ impl Edge {
         let onward = |forward| match &active.service {
             Service::Proxy(upstream) => {
                 let (upstream, public_origin) = (upstream.clone(), active.public_origin.clone());
-                let (notes_server, streamlit) = (active.application_probe.is_some(), active.streamlit);
+                let (notes_server, streamlit) = (active.application_probe.is_some(), active.streamlit.clone());
                 Ok(Decided::Forward(Onward { forward, upstream, public_origin, notes_server, streamlit }))
             }
             Service::Authz => Err(failure::error(HostFailure::Filter, "the filter forwards, and there is no application")),
@@ -307,6 +308,12 @@ async fn send(session: &mut Session, mut head: ResponseHeader, body: Vec<u8>) ->
     Ok(())
 }
 
+/// As it is decided on, without the query.
+fn path_of(session: &Session) -> &[u8] {
+    let target = session.req_header().raw_path();
+    target.split(|&byte| byte == b'?').next().unwrap_or(target)
+}
+
 /// Whether a request asks for what Pingora passes on: no other upgrade is.
 fn asks_for_websocket(session: &Session) -> bool {
     session.is_upgrade_req() && session.get_header(UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
@@ -356,7 +363,7 @@ impl ProxyHttp for Edge {
         match self.decide(session, exchange).await? {
             Decided::Forward(onward) => {
                 exchange.upgrade = self.begin_upgrade(&onward.forward)?;
-                if onward.streamlit && asks_for_websocket(session) {
+                if onward.streamlit.as_deref().is_some_and(|stream| asks_for_websocket(session) && path_of(session) == stream.as_bytes()) {
                     exchange.visit = self.openers.visit(session.req_header(), onward.forward.session.as_deref());
                 }
                 exchange.onward = Some(onward);

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use tokio::signal::unix::{SignalKind, signal};
+use vestibule::streamlit::resumption::stream_path;
 use vestibule::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::{ConfigurationFile, Filter, FilterComponent, FilterOptions, Summary};
 
@@ -54,7 +55,7 @@ impl Source {
             limits: summary.limits.clone(),
             public_origin: summary.public_origin.as_str().into(),
             application_probe: summary.application_probe.as_deref().map(Arc::from),
-            streamlit: summary.streamlit,
+            streamlit: summary.streamlit.then(|| stream_path(&summary.base_path).into()),
             decider: Box::new(filter),
         })
     }

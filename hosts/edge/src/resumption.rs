@@ -51,8 +51,9 @@ impl Openers {
         self.lock().get(id).is_some_and(|first| first.is(opener))
     }
 
+    /// Streamlit gives an id to one page only, so that the first opener is the only one.
     fn remember(&self, id: String, opener: Opener) {
-        self.lock().put(id, opener);
+        self.lock().get_or_insert(id, || opener);
     }
 
     /// What is in there is whole at every moment, a panic elsewhere or not.

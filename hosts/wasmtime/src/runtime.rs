@@ -90,9 +90,16 @@ impl Runtime {
     /// inlining almost a gigabyte for our component, as long as the engine that compiled.
     ///
     /// # Errors
-    /// The bytes are no component, or there is no room for a second engine.
+    /// The bytes are no component.
     pub(crate) fn compile(&self, component: &[u8]) -> wasmtime::Result<Vec<u8>> {
-        let compiled = Engine::new(&self.shared.config)?.precompile_component(component);
+        let compiled = match Engine::new(&self.shared.config) {
+            Ok(engine) => engine.precompile_component(component),
+            // There may be address space for one pool, and not for two.
+            Err(error) => {
+                tracing::warn!(code = "runtime.no_second_engine", "the memory that compiling takes is kept: {error:#}");
+                self.shared.engine.precompile_component(component)
+            }
+        };
         give_back_memory();
         compiled
     }

@@ -93,7 +93,7 @@ pub(crate) async fn read(mut stream: StreamReader<u8>, trailers: Trailers, max_b
 pub(crate) fn onward_request(target: Target, onward: &Onward, body: RequestBody) -> Result<Request, ErrorCode> {
     let fields = fields(&onward.fields)?;
     let (stream, trailers) = match (body.stream, body.trailers, &onward.body) {
-        (Some(stream), Some(trailers), _) => (stream, trailers),
+        (Some(stream), Some(trailers), _) => (stream, without_trailers(trailers)),
         (_, _, read) => whole(read.clone().unwrap_or_default()),
     };
     let (request, sent) = Request::new(fields, Some(stream), trailers, target.options);
@@ -104,6 +104,17 @@ pub(crate) fn onward_request(target: Target, onward: &Onward, body: RequestBody)
     request.set_scheme(target.scheme.as_ref()).map_err(refused)?;
     request.set_authority(target.authority.as_deref()).map_err(refused)?;
     Ok(request)
+}
+
+/// How a request's body ends, but without its trailers: some servers take them for headers, and nobody has decided on them.
+fn without_trailers(trailers: Trailers) -> Trailers {
+    let (end, ended) = wit_future::new(|| Ok(None));
+    drop(wit_bindgen::spawn_local(async move {
+        let result = trailers.await.map(|_| None);
+        // Whoever does not read to the end does not want to know.
+        drop(end.write(result).await);
+    }));
+    ended
 }
 
 /// The application's response with the decision's fields.

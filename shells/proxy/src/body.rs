@@ -46,11 +46,12 @@ impl RequestBody {
         RequestBody { body: request.consume().ok(), _request: request }
     }
 
-    /// Copies it, with its trailers.
+    /// Copies it, without trailers.
     pub(crate) async fn copy_to(mut self, to: OutgoingBody) -> Result<(), Unfinished> {
-        match self.body.take() {
-            Some(body) => copy_all(body, to).await,
-            None => Err(Unfinished { body: Some(to), is_broken: true }),
+        let Some(body) = self.body.take() else { return Err(Unfinished { body: Some(to), is_broken: true }) };
+        match body.stream() {
+            Ok(input) => copy_request(Vec::new(), body, input, to).await,
+            Err(()) => Err(Unfinished { body: Some(to), is_broken: true }),
         }
     }
 
@@ -77,9 +78,9 @@ impl Begun {
         self.first.is_none()
     }
 
-    /// Copies it, with its trailers.
+    /// Copies it, without trailers.
     pub(crate) async fn copy_to(self, to: OutgoingBody) -> Result<(), Unfinished> {
-        copy(self.first.unwrap_or_default(), self.body, self.stream, to).await
+        copy_request(self.first.unwrap_or_default(), self.body, self.stream, to).await
     }
 }
 
@@ -135,18 +136,22 @@ async fn write_to(stream: &OutputStream, bytes: &[u8]) -> Result<(), BodyError> 
     Ok(())
 }
 
-/// Copies a body with its trailers.
+/// Copies a response's body with its trailers. One that breaks off is not finished.
 pub(crate) async fn copy_all(from: IncomingBody, to: OutgoingBody) -> Result<(), Unfinished> {
     match from.stream() {
-        Ok(input) => copy(Vec::new(), from, input, to).await,
+        Ok(input) => {
+            let result = pass(Vec::new(), from, input, &to).await;
+            finish(to, result)
+        }
         Err(()) => Err(Unfinished { body: Some(to), is_broken: true }),
     }
 }
 
-/// Copies what was read of a body and the rest of it, with its trailers. One that breaks off is not finished.
-async fn copy(read: Vec<u8>, from: IncomingBody, input: InputStream, to: OutgoingBody) -> Result<(), Unfinished> {
+/// Copies what was read of a request's body and the rest of it. Its trailers end here: some servers take them for headers,
+/// and nobody has decided on them. One that breaks off is not finished.
+async fn copy_request(read: Vec<u8>, from: IncomingBody, input: InputStream, to: OutgoingBody) -> Result<(), Unfinished> {
     let result = pass(read, from, input, &to).await;
-    finish(to, result)
+    finish(to, result.map(|_trailers| None))
 }
 
 /// Copies all of a body's bytes, and gives the trailers. `input` comes behind `from`, and so goes before it, as it must.

@@ -60,7 +60,7 @@ pub enum Unread {
 pub async fn answer<C: Client>(client: &C, mut head: RequestHead, tls: bool, body: &mut impl Body) -> Answer {
     let Some(loaded) = loaded(C::NEEDS_UPSTREAM) else { return Answer::Respond(unconfigured(&head)) };
     // Before the decision: what `Connection` names is not for the application, and not for the filter.
-    end_hop(&mut head.headers);
+    end_request_hop(&mut head.headers);
     name_host(&mut head, loaded.filter.config());
     let mut read = None;
     let outcome = match decide(&loaded, client, &head, None).await {
@@ -99,7 +99,7 @@ impl Onward {
     /// # Errors
     /// When the filter sets what cannot be sent: the response must not go on without it.
     pub fn edit_response(&self, fields: &mut Vec<Field>) -> Result<(), NotAField> {
-        end_hop(fields);
+        end_response_hop(fields);
         forwarding::edit_response(fields, &self.response_headers)
     }
 
@@ -113,14 +113,19 @@ impl Onward {
     }
 }
 
-/// As on every host, but these pass trailers on. Their announcement goes with them (RFC 9110 section 6.6.2), and so does a
-/// client's word that it takes some (section 10.1.4): there are servers that send none otherwise.
-fn end_hop(fields: &mut Vec<Field>) {
-    let announced = fields.values("trailer");
+/// As on every host. A client's word that it takes trailers goes on (RFC 9110 section 10.1.4): there are servers that send
+/// none otherwise. Its own do not (`wit/filter.wit`): some servers take them for headers, and nobody has decided on them.
+fn end_request_hop(fields: &mut Vec<Field>) {
     let wanted = fields.values("te").iter().any(|line| line.split(|&byte| byte == b',').any(|one| one.trim_ascii() == b"trailers"));
     forwarding::end_hop(fields);
-    fields.extend(announced.into_iter().map(|names| ("trailer".to_owned(), names)));
     fields.extend(wanted.then(|| ("te".to_owned(), b"trailers".to_vec())));
+}
+
+/// As on every host, but the application's trailers pass, and their announcement goes with them (RFC 9110 section 6.6.2).
+fn end_response_hop(fields: &mut Vec<Field>) {
+    let announced = fields.values("trailer");
+    forwarding::end_hop(fields);
+    fields.extend(announced.into_iter().map(|names| ("trailer".to_owned(), names)));
 }
 
 /// Wasmtime (48) tells a component of 0.3 neither `Host` nor an authority. Then the public host is taken for the one that

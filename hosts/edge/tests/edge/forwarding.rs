@@ -3,6 +3,9 @@
 use vestibule_edge::decider::Undecided;
 use vestibule_wasmtime::{Forward, Outcome};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
 use crate::application::Application;
 use crate::raw::{Head, Wire};
 use crate::scripted::{Script, ScriptedEdge, alice, answer};
@@ -247,4 +250,29 @@ async fn requests_with_two_readings_are_refused() {
         assert!(answer.as_ref().is_none_or(|(head, _)| head.status() == 400), "{request:?}: {answer:?}");
     }
     assert_eq!(app.requests(), 0);
+}
+
+#[tokio::test]
+async fn trailers_of_a_request_end_here() {
+    let socket = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let edge = ScriptedEdge::start(Script::alice(), &format!("http://{}", socket.local_addr().expect("an address"))).await;
+    let application = tokio::spawn(async move {
+        let (mut stream, _) = socket.accept().await.expect("a connection");
+        let mut received = String::new();
+        while !received.split_once("\r\n0\r\n").is_some_and(|(_, trailers)| trailers.ends_with("\r\n")) {
+            let mut piece = [0; 4096];
+            let read = stream.read(&mut piece).await.expect("a request");
+            assert_ne!(read, 0, "{received}");
+            received += std::str::from_utf8(&piece[..read]).expect("text");
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.expect("sent");
+        received
+    });
+    let request = "POST / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nTrailer: X-Forwarded-Email\r\nTransfer-Encoding: chunked\r\n\r\n\
+                   5\r\nhello\r\n0\r\nX-Forwarded-Email: mallory@evil.example\r\nX-Forwarded-User: mallory\r\n\r\n";
+    let (head, _) = Wire::connect(edge.address).await.exchange(request).await.expect("a response");
+    assert_eq!(head.status(), 200);
+    let received = application.await.expect("a request");
+    assert!(received.contains("\r\nhello\r\n"), "{received}");
+    assert!(!received.contains("mallory") && !received.to_ascii_lowercase().contains("trailer"), "{received}");
 }

@@ -148,5 +148,5 @@ fn active(decider: Box<dyn Decider>, upstream: &str, timeout: Duration) -> Activ
     let public_origin = "http://localhost:8501".into();
     let trusted_proxies = TrustedProxies::default();
     let limits = Vec::new();
-    Active { decider, service: Service::Proxy(upstream), trusted_proxies, limits, public_origin, application_probe: None, streamlit: false }
+    Active { decider, service: Service::Proxy(upstream), trusted_proxies, limits, public_origin, application_probe: None, streamlit: None }
 }

@@ -307,9 +307,26 @@ async fn a_session_of_streamlits_is_resumed_by_who_opened_it_and_nobody_else() {
         assert_eq!(site.app.last_upgrade().values("sec-websocket-protocol"), [expected], "{id} for {cookies}");
     }
 
-    // What somebody else says of it is the application's word all the same; the last one counts.
+    // An application that repeats what it is told makes nobody the opener of what is somebody else's.
     is_told(&mut stream(&site, &bob).await.expect("an upgrade"), of_alice).await;
-    let mut socket = resume(&site, &alice, of_alice).await.expect("an upgrade");
-    assert!(is_echoed(&mut socket).await);
+    for (cookies, resumed) in [(&bob, "streamlit, 2|ab|cd|17".to_owned()), (&alice, format!("streamlit, 2|ab|cd|17, {of_alice}"))] {
+        let mut socket = resume(&site, cookies, of_alice).await.expect("an upgrade");
+        assert!(is_echoed(&mut socket).await);
+        assert_eq!(site.app.last_upgrade().values("sec-websocket-protocol"), [resumed]);
+    }
+}
+
+#[tokio::test]
+async fn another_websocket_of_the_application_says_nothing_of_streamlits_sessions() {
+    let site = site("uvicorn").await;
+    let browser = Browser::new();
+    browser.log_in(&site.url("/auth/login"), "alice").await;
+    let cookies = browser.cookies(&site.url("/").parse().expect("a URL"));
+    let id = "11111111-8b86-d011-b42d-00c04fc964ff";
+    let mut request = format!("ws://{}/ws", site.address).into_client_request().expect("a request");
+    request.headers_mut().insert("cookie", cookies.parse().expect("a value"));
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("an upgrade");
+    is_told(&mut socket, id).await;
+    assert!(is_echoed(&mut resume(&site, &cookies, id).await.expect("an upgrade")).await);
     assert_eq!(site.app.last_upgrade().values("sec-websocket-protocol"), ["streamlit, 2|ab|cd|17"]);
 }
