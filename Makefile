@@ -27,7 +27,7 @@ test-wasi-hosts: build ## run the components for wasi:http in wasmtime serve and
 e2e: build ## run the tests against oidc-provider from npm, and in Chromium
 	@scripts/e2e.sh
 
-fuzz: ## fuzz the core; TARGET=one of fuzz/fuzz_targets, SECONDS=600 for each, KEEP=1 to add to fuzz/corpus
+fuzz: ## fuzz the core; TARGET=one of fuzz/fuzz_targets, SECONDS=600 for each, KEEP=1 to renew fuzz/corpus
 	@TARGET=$(TARGET) SECONDS_EACH=$(SECONDS) KEEP=$(KEEP) scripts/fuzz.sh
 
 bench: build ## compare decisions in the component with the same core compiled natively
