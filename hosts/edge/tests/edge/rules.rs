@@ -92,8 +92,8 @@ async fn nor_does_it_over_http_2() {
     let mut send = async |line: &str, fields: &str| {
         let (method, target) = line.split_once(' ').expect("a request line");
         let request = http::Request::builder().method(method).uri(format!("https://{authority}{target}"));
-        let fields = fields.lines().filter_map(|field| field.split_once(": "));
-        let request = fields.fold(request, |request, (name, value)| request.header(name.to_ascii_lowercase(), value));
+        let pairs = fields.lines().filter_map(|field| field.split_once(": "));
+        let request = pairs.fold(request, |request, (name, value)| request.header(name.to_ascii_lowercase(), value));
         let request = request.body(()).unwrap_or_else(|error| panic!("{line}: {error}"));
         peer = peer.clone().ready().await.expect("a connection in use");
         let (response, _) = peer.send_request(request, true).expect("sent");
