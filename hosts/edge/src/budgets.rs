@@ -4,10 +4,10 @@
 //! 1. A client is an IPv4 address, or the 64 bits of an IPv6 address that name a network: who has one address of it has all.
 //! 2. Each kind has a budget of its own, of one minute's worth, which fills up evenly (the generic cell rate algorithm).
 //! 3. A request for the route of a kind is let through while there is something left, and paid for when its answer counts:
-//!    requests that are decided at the same time may go beyond, and the next ones then wait the longer, up to [`MAX_DEBT`].
+//!    requests that are decided at the same time may go beyond, and the next ones then wait the longer, up to `MAX_DEBT`.
 //! 4. Any other answer that counts is paid for before it is sent, or not sent. Who is refused pays nothing.
 //!
-//! Memory is fixed: a client's account is two slots, one in each of two [`ROWS`], by hashes that nobody outside can
+//! Memory is fixed: a client's account is two slots, one in each of two `ROWS`, by hashes that nobody outside can
 //! compute. Clients may share a slot; who has something left in one of the two is let through. Nothing is ever evicted, so
 //! that no crowd of made-up clients makes one's own account forgotten, and a reload of the configuration keeps them.
 

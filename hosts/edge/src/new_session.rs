@@ -58,7 +58,7 @@ pub enum Read {
 }
 
 impl Reader {
-    /// Takes the next bytes. Keeps at most [`MAX_FRAME_BYTES`] and the frame's head.
+    /// Takes the next bytes. Keeps at most `MAX_FRAME_BYTES` and the frame's head.
     pub fn read(&mut self, mut bytes: &[u8]) -> Read {
         while !bytes.is_empty() {
             if self.skipped > 0 {

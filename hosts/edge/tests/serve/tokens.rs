@@ -9,6 +9,7 @@ use jwt_simple::prelude::*;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
+use crate::raw::Head;
 use crate::visitor::Visitor;
 
 crate::tests![
@@ -24,6 +25,7 @@ crate::tests![
     dates_out_of_range_are_refused,
     an_endless_token_answer_is_cut_off,
     other_tokens_are_no_id_tokens,
+    nothing_is_refreshed_so_nothing_of_a_refresh_is_believed,
 ];
 
 /// The token with another algorithm in its header, and the signature that it had.
@@ -305,4 +307,28 @@ async fn other_tokens_are_no_id_tokens() {
         visitor.script(|script| script.id_token_type = Some(typ.into()));
         visitor.is_refused(502, "id_token.type").await;
     }
+}
+
+/// mod_auth_openidc 2026-07 (a refreshed ID token with another `sub`), oauth2-proxy #490 (two refreshes at the same time):
+/// sessions do not rest on tokens that are renewed. A refresh token is not used, whatever its provider says of the others.
+async fn nothing_is_refreshed_so_nothing_of_a_refresh_is_believed() {
+    let visitor = Visitor::new().await;
+    visitor.script(|script| {
+        script.edit_token_response = Some(Box::new(|answer| {
+            answer.insert("refresh_token".into(), "NOT-FOR-THE-LOG-refresh".into());
+            answer.insert("expires_in".into(), 0.into());
+        }));
+    });
+    visitor.gets_in().await;
+    // From here on the provider would say that it is somebody else.
+    visitor.script(|script| script.edit_id_token = Some(Box::new(|claims| drop(claims.insert("sub".into(), "mallory".into())))));
+    let pages = futures::future::join_all((0..8).map(|_| visitor.visit(&visitor.page))).await;
+    for page in pages {
+        assert_eq!(page.status.as_u16(), 200, "{}", page.body);
+        let received = Head::echoed(page.body);
+        assert_eq!(received.values("x-forwarded-user"), ["alice"]);
+        assert!(!received.text.contains("refresh"), "{}", received.text);
+    }
+    assert_eq!(visitor.redeemed(), 1);
+    assert_eq!(visitor.site.log.line_with("NOT-FOR-THE-LOG"), None);
 }

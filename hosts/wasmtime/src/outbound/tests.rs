@@ -345,3 +345,68 @@ async fn an_extra_root_is_trusted_and_without_it_the_connection_is_refused() {
     assert!(matches!(refused, Err(Error::Unreachable(_))), "{refused:?}");
     assert_eq!(send(&with, get_request(&*url)).await.unwrap().status, 200);
 }
+
+/// What a provider does on a connection after it has read a request.
+enum Fault {
+    /// Sends this, and closes.
+    Closes(&'static [u8]),
+    /// Sends this, and resets the connection.
+    Resets(&'static [u8]),
+    /// Sends the first, and then the second again and again.
+    Repeats(&'static [u8], &'static [u8]),
+}
+
+async fn misbehave(listener: &TcpListener, fault: &Fault) {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let _ = stream.read(&mut [0; 1024]).await.unwrap();
+    match fault {
+        Fault::Closes(sent) => stream.write_all(sent).await.unwrap(),
+        Fault::Resets(sent) => {
+            stream.write_all(sent).await.unwrap();
+            stream.set_zero_linger().unwrap();
+        }
+        Fault::Repeats(first, again) => {
+            stream.write_all(first).await.unwrap();
+            while stream.write_all(again).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_drips_breaks_off_or_lies_about_its_length_has_not_answered() {
+    let tests = [
+        ("says nothing", Fault::Closes(b"")),
+        ("resets at once", Fault::Resets(b"")),
+        ("breaks off in the head", Fault::Closes(b"HTTP/1.1 200 OK\r\nContent-")),
+        ("sends less than it says", Fault::Closes(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"issuer\":")),
+        ("resets in the body", Fault::Resets(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"issuer\":")),
+        ("breaks off in a chunk", Fault::Closes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n{}")),
+        ("has no last chunk", Fault::Closes(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")),
+        ("has two lengths", Fault::Closes(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}}")),
+        ("has a head without end", Fault::Repeats(b"HTTP/1.1 200 OK\r\n", &[b'x'; 64 * 1024])),
+        ("drips its head", Fault::Repeats(b"HTTP/1.1 200 OK\r\n", b"x")),
+        ("drips its body", Fault::Repeats(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n", b"x")),
+    ];
+    for (what, fault) in tests {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/metadata", listener.local_addr().unwrap());
+        let outbound = outbound(std::slice::from_ref(&url));
+        let drips = matches!(fault, Fault::Repeats(_, b"x"));
+        let request = Request { timeout_ms: if drips { 300 } else { 20_000 }, ..get_request(&*url) };
+        let served = async {
+            misbehave(&listener, &fault).await;
+            pending().await
+        };
+        let answer = tokio::select! {
+            answer = send(&outbound, request) => answer,
+            () = served => unreachable!(),
+        };
+        match answer.expect_err(what) {
+            Error::TimedOut => assert!(drips, "{what}"),
+            Error::Protocol(_) | Error::Unreachable(_) => assert!(!drips, "{what}"),
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+}
