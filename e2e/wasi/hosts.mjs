@@ -82,6 +82,13 @@ export const HOSTS = {
   },
 };
 
+// Names of the interfaces that an artefact imports, without their versions.
+export function imports(name) {
+  const { status, stdout, stderr } = spawnSync(join(ROOT, 'e2e/wasi/node_modules/.bin/jco'), ['wit', artefact(name)], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`jco cannot read ${name}: ${stderr}`);
+  return [...stdout.matchAll(/^ *import ([^@;]+)/gm)].map(([, name]) => name).sort();
+}
+
 // The same with wasi:config, of which `config` are the values.
 export const WITH_CONFIG = {
   middleware: wasmtime(() => composed('vestibule-middleware-config.wasm'), (upstream) => ({ APPLICATION: upstream })),

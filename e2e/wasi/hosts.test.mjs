@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { after, before, describe, test } from 'node:test';
 
-import { configVariables, HOSTS, start, startProvider, WITH_CONFIG } from './hosts.mjs';
+import { configVariables, HOSTS, imports, start, startProvider, WITH_CONFIG } from './hosts.mjs';
 import { Visitor, exchange } from './visitor.mjs';
 
 const GIGABYTE = 2 ** 30;
@@ -314,6 +314,12 @@ for (const name of chosen) {
 
 describe('wasi:config', () => {
   for (const name of chosen.filter((chosen) => chosen in WITH_CONFIG)) {
+    test(`vestibule-${name}-config.wasm imports the store, and nothing else that the other one does not`, () => {
+      const others = imports(`vestibule-${name}.wasm`);
+      assert.ok(others.includes('wasi:cli/environment'), others.join());
+      assert.deepEqual(imports(`vestibule-${name}-config.wasm`), [...others, 'wasi:config/store'].sort());
+    });
+
     test(`${HOSTS[name].title} takes its configuration from there, before the environment's`, async () => {
       const application = await startApplication();
       const provider = await startProvider();
