@@ -97,17 +97,39 @@ async fn nor_does_it_over_http_2() {
         let request = request.body(()).unwrap_or_else(|error| panic!("{line}: {error}"));
         peer = peer.clone().ready().await.expect("a connection in use");
         let (response, _) = peer.send_request(request, true).expect("sent");
-        response.await.unwrap_or_else(|error| panic!("no response to {line} {fields:?}: {error}")).status().as_u16()
+        let response = response.await.unwrap_or_else(|error| panic!("no response to {line} {fields:?}: {error}"));
+        let (head, mut stream) = response.into_parts();
+        let mut body = Vec::new();
+        while let Some(piece) = stream.data().await {
+            let piece = piece.expect("a body");
+            stream.flow_control().release_capacity(piece.len()).expect("room");
+            body.extend_from_slice(&piece);
+        }
+        (head.status.as_u16(), String::from_utf8(body).expect("text"))
     };
     for (line, fields, status) in NOT_PUBLIC {
-        assert_eq!(send(line, fields).await, status, "{line} {fields}");
+        assert_eq!(send(line, fields).await.0, status, "{line} {fields}");
     }
-    assert_eq!(send("GET /app", "Host: public.example\r\n").await, 400, "two hosts");
-    assert_eq!(send("GET /app", "Cookie: a=1\r\nCookie: b=2\r\n").await, 401);
-    assert_eq!(send("POST /app", "X-HTTP-Method-Override: GET\r\n").await, 401);
+    for (line, fields, status) in [
+        ("GET /app", "Host: public.example\r\n", 400),
+        ("GET /app", "Cookie: a=1\r\nCookie: b=2\r\n", 401),
+        ("GET /app", "Cookie: vestibule_session=x\r\nCookie: vestibule_session=y\r\n", 401),
+        ("POST /app", "X-HTTP-Method-Override: GET\r\n", 401),
+        ("GET /oauth2callback?code=a&state=made-up", "Accept: text/html\r\n", 400),
+        ("GET /oauth2callback?code=a&code=b&state=c", "Accept: text/html\r\n", 400),
+        ("GET /oauth2callback?code=a", "Accept: text/html\r\n", 400),
+        ("GET /oauth2callback?code=a&state=", "Accept: text/html\r\n", 400),
+    ] {
+        let (answered, body) = send(line, fields).await;
+        assert_eq!(answered, status, "{line} {fields}: {body}");
+    }
     assert_eq!(site.app.requests(), 0, "the application saw nothing");
-    assert_eq!(send("GET /public/a", "").await, 200);
-    assert_eq!(site.app.requests(), 1);
+
+    let claims = "X-Forwarded-User: mallory\r\nX_Forwarded_Email: mallory@evil.example\r\nX.Forwarded.Groups: mallory\r\n\
+                  Forwarded: for=mallory\r\nX-Forwarded-For: mallory\r\nX-Forwarded-Host: mallory\r\nTrue-Client-IP: mallory\r\n";
+    let (status, received) = send("GET /public/a", claims).await;
+    assert_eq!((status, site.app.requests()), (200, 1), "{received}");
+    assert!(received.starts_with("GET /public/a HTTP/1.1\r\n") && !received.contains("mallory"), "{received}");
 }
 
 #[tokio::test]
