@@ -30,7 +30,7 @@ pub const MAX_ATTEMPT_BYTES: usize = CHUNK_BYTES;
 /// Browsers take 4096 bytes for name and value (RFC 6265bis section 5.6); this leaves room for the name.
 const CHUNK_BYTES: usize = 3900;
 
-/// More than any budget needs.
+/// More than any budget needs. One digit.
 const MAX_CHUNKS: usize = 8;
 
 /// Longer than ours are: what is longer is not one of them.
@@ -156,7 +156,8 @@ impl CookieJar {
     fn assemble(&self, name: &str) -> Option<String> {
         let (count, first) = self.value(name)?.split_once('~')?;
         // As we write it, and not `01` or `+1`: a value that was changed is not ours.
-        let count = (1..=MAX_CHUNKS).find(|number| number.to_string() == count)?;
+        let [digit @ b'1'..=b'9'] = count.as_bytes() else { return None };
+        let count = Some(usize::from(digit - b'0')).filter(|count| *count <= MAX_CHUNKS)?;
         let mut whole = first.to_owned();
         for index in 1..count {
             whole.push_str(self.value(&format!("{name}_{index}"))?);

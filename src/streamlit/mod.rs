@@ -9,8 +9,8 @@
 //!    `cookie_secret`. Streamlit holds the `origin` in them against the request's `Origin`. The browser never sees them.
 //! 3. An upgrade without a session, without `Origin` or with another one gets none: Streamlit finds nobody logged in.
 //! 4. `Sec-WebSocket-Protocol` is `streamlit, <XSRF token>, <Streamlit session>`. The third entry resumes that session,
-//!    up to Streamlit 1.60 together with its user, whoever asks. It is removed, from every request; a host that knows who opened
-//!    that session puts it back for the same one ([`resumption`]).
+//!    up to Streamlit 1.60 together with its user, whoever asks. It is removed, from every request; a
+//!    host that knows who opened that session puts it back for the same one ([`resumption`]).
 //! 5. What does not fit into the server's limits is left out in the order that `upgrade` states, and never the login.
 
 mod cookie_form;

@@ -101,7 +101,7 @@ fn hexadecimal(digits: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// Both hold the same token, as Tornado 6.5 masks it twice.
+    /// One token, under two masks.
     const COOKIE: &str = "_streamlit_xsrf=2|00000000|000102030405060708090a0b0c0d0e0f|1700000000";
     const MASKED_ANEW: &str = "a=1; _streamlit_xsrf=2|ff00ff00|ff01fd03fb05f907f709f50bf30df10f|1700000009; b=2";
     const ANOTHER: &str = "_streamlit_xsrf=2|00000000|000102030405060708090a0b0c0d0e00|1700000000";

@@ -153,7 +153,7 @@ mod tests {
         reads.find(|read| *read != Read::More).unwrap_or(Read::More)
     }
 
-    /// What Streamlit 1.67 sends for an app with a text, up to the id; taken from a connection.
+    /// (What a real Streamlit sends, `e2e/streamlit.test.mjs` sees.)
     #[test]
     fn the_id_is_found_behind_other_messages_however_it_arrives() {
         let other = ForwardMsg { new_session: None }.encode_to_vec();

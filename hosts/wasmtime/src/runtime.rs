@@ -110,7 +110,7 @@ impl Runtime {
     }
 }
 
-/// glibc keeps what was freed in the threads that compiled, which end with the engine's pool or do nothing more.
+/// glibc keeps what was freed in the arenas of the threads that compiled.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "a C function; see SAFETY")]
 fn give_back_memory() {
