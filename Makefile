@@ -13,7 +13,7 @@ wasi-config: ## make the components for hosts that have wasi:config, in dist/
 	@scripts/build-component.sh --wasi-config
 
 demo: build ## run the edge, a provider and a sample application: open the URL and log in
-	@dist/vestibule demo --cache target/component-cache
+	@target/release/vestibule-demo --component dist/vestibule.wasm --cache target/component-cache
 
 test: build ## run all tests but those in a browser
 	@scripts/test.sh

@@ -1,4 +1,4 @@
-// What a person sees: `vestibule demo` from login to logout in Chromium, then every page that is ours, one by one.
+// What a person sees: `vestibule-demo` from login to logout in Chromium, then every page that is ours, one by one.
 // Each page is also drawn to screenshots/, narrow and wide, light and dark, for people to look at.
 
 import assert from 'node:assert/strict';

@@ -10,6 +10,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const PROGRAM = fileURLToPath(new URL('../dist/vestibule', import.meta.url));
+const DEMO = fileURLToPath(new URL('../target/release/vestibule-demo', import.meta.url));
+const COMPONENT = fileURLToPath(new URL('../dist/vestibule.wasm', import.meta.url));
 // Compiling the component takes a second; a machine that is busy with other builds needs many.
 const START_SECONDS = 120;
 
@@ -31,23 +33,23 @@ export async function startEdge({ toml, ...options }) {
 
 // The same with a configuration that is there, by its path.
 export function startEdgeOf({ config, upstream, listen = '127.0.0.1:0', args = [] }) {
-  return start(['serve', '--config', config, '--listen', listen, '--upstream', upstream, '--grace', '1', ...args]);
+  return start(PROGRAM, ['serve', '--config', config, '--listen', listen, '--upstream', upstream, '--grace', '1', ...args]);
 }
 
-// `vestibule demo`.
+// `vestibule-demo`.
 export function startDemo() {
-  return start(['demo', '--listen', '127.0.0.1:0']);
+  return start(DEMO, ['--listen', '127.0.0.1:0', '--component', COMPONENT]);
 }
 
 // Resolves when the program listens. `log` holds what it has logged so far, an object per line.
-async function start(args) {
-  const child = spawn(PROGRAM, [...args, '--log', 'json', '--cache', CACHE], { stdio: ['ignore', 'pipe', 'pipe'] });
+async function start(program, args) {
+  const child = spawn(program, [...args, '--log', 'json', '--cache', CACHE], { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'exit');
   child.stdout.resume();
   const log = [];
   const address = await new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`vestibule did not listen within ${START_SECONDS} s`)), START_SECONDS * 1000);
-    child.on('error', (error) => reject(new Error(`${PROGRAM} cannot be started (${error.message}); run \`make build\``)));
+    child.on('error', (error) => reject(new Error(`${program} cannot be started (${error.message}); run \`make build\``)));
     ended.then(([code]) => reject(new Error(`vestibule ended with ${code}:\n${log.map((line) => line.text).join('\n')}`)));
     createInterface({ input: child.stderr }).on('line', (text) => {
       const line = parsed(text);

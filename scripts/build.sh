@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds dist/vestibule.wasm and dist/vestibule. Quick when nothing has changed.
+# Builds what operators run, dist/vestibule.wasm and dist/vestibule, and target/release/vestibule-demo, which is for trying
+# it and stays out of dist/. Quick when nothing has changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,6 +12,6 @@ scripts/check-tools.sh
 echo "[2/3] building the component"
 scripts/build-component.sh
 
-echo "[3/3] building the native program (Pingora and Wasmtime$first)"
+echo "[3/3] building the native programs (Pingora and Wasmtime$first)"
 cargo build --release --workspace --bins
 scripts/install-artefact.sh target/release/vestibule dist/vestibule

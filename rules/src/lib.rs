@@ -12,3 +12,4 @@ pub mod fields;
 pub mod forwarded;
 pub mod forwarding;
 pub mod metadata;
+pub mod network;

@@ -2,6 +2,12 @@
 //!
 //! The documents' URLs come from the configuration. The list of origins grows by every metadata document that passes
 //! through; a host that has just started reads the documents itself before it says no.
+//!
+//! Where an origin may be, whatever its name resolves to, follows from who names it:
+//!
+//! 1. The configuration: a metadata URL, and hosts of `internal_hosts`, may be on any network.
+//! 2. A document: on the internet, and on the network that the document itself came from. Otherwise a provider could
+//!    have this host ask machines that only this host reaches.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +18,7 @@ use tokio::sync::Notify;
 use url::{Origin, Url};
 
 use crate::addresses::permitted_url;
+use crate::network::{Network, Networks, without_root};
 
 /// A provider that is down is asked no more often than this.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -22,12 +29,16 @@ const ENDPOINTS: [&str; 4] = ["token_endpoint", "jwks_uri", "userinfo_endpoint",
 /// What this host knows of the documents. Shared by everything that asks providers.
 pub struct MetadataDocuments {
     documents: Mutex<Vec<Document>>,
+    /// Names and addresses in the spelling of URLs; names without the root's dot.
+    internal_hosts: HashSet<String>,
     /// A document was read, or could not be.
     changed: Notify,
 }
 
 struct Document {
     url: Url,
+    /// That it came from: of a name, those of the addresses that have answered.
+    networks: Networks,
     /// Of its endpoints; none until the document was read by this process.
     origins: Option<HashSet<Origin>>,
     /// Of the endpoints before they changed last: logins that began with them come to their end.
@@ -38,36 +49,57 @@ struct Document {
 }
 
 impl MetadataDocuments {
-    /// The documents of a configuration. What [`permitted_url`] refuses is never asked: the caller says so in its log.
-    pub fn new(urls: impl Iterator<Item = Url>) -> Self {
-        let documents =
-            urls.map(|url| Document { url, origins: None, former_origins: HashSet::new(), asked_at: None, being_read: false }).collect();
-        MetadataDocuments { documents: Mutex::new(documents), changed: Notify::new() }
+    /// The documents of a configuration, and its `internal_hosts`. What [`permitted_url`] refuses is never asked: the
+    /// caller says so in its log.
+    pub fn new(urls: impl Iterator<Item = Url>, internal_hosts: impl IntoIterator<Item = String>) -> Self {
+        let internal_hosts = internal_hosts.into_iter().map(|host| without_root(&host).to_owned()).collect();
+        MetadataDocuments { documents: Mutex::new(urls.map(Document::new).collect()), internal_hosts, changed: Notify::new() }
     }
 
-    /// Waits until it is known whether this origin may be asked: reads the documents that have not been read, where the
-    /// answer depends on them. `now` is the time on any clock that does not go back; `read` starts to read the document
-    /// in a task of its own, for a caller that gives up must not stop what others wait for, and calls [`Self::learn`] and
+    /// Waits until it is known whether this URL's origin may be asked: reads the documents that have not been read, where
+    /// the answer depends on them. Then it says on which networks; `None` when neither the configuration nor a document
+    /// names the origin. `now` is the time on any clock that does not go back; `read` starts to read the document in a
+    /// task of its own, for a caller that gives up must not stop what others wait for, and calls [`Self::learn`] and
     /// [`Self::done`] there.
-    pub async fn permit(&self, origin: &Origin, now: impl Fn() -> Duration, read: impl Fn(Url)) -> bool {
+    pub async fn permit(&self, url: &Url, now: impl Fn() -> Duration, read: impl Fn(Url)) -> Option<Networks> {
+        self.wait_for(|| self.networks(url), now, read).await
+    }
+
+    /// The same for a URL that was refused on `networks`: a document that has not been read may have come from there.
+    /// `None` when all that can be known is known, and this is not permitted.
+    pub async fn permit_more(&self, url: &Url, networks: Networks, now: impl Fn() -> Duration, read: impl Fn(Url)) -> Option<Networks> {
+        self.wait_for(|| self.networks(url).filter(|known| *known != networks), now, read).await
+    }
+
+    async fn wait_for<T>(&self, answer: impl Fn() -> Option<T>, now: impl Fn() -> Duration, read: impl Fn(Url)) -> Option<T> {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
-            if self.name(origin) {
-                return true;
+            if let Some(known) = answer() {
+                return Some(known);
             }
             self.take_due(now()).into_iter().for_each(&read);
             if !self.are_being_read() {
                 // What `read` has read already counts as well.
-                return self.name(origin);
+                return answer();
             }
             changed.await;
         }
     }
 
-    /// Whether the configuration or a document that was read names this origin.
-    fn name(&self, origin: &Origin) -> bool {
-        self.documents().iter().any(|document| document.names(origin))
+    /// Where a URL may be, when its origin may be asked at all.
+    fn networks(&self, url: &Url) -> Option<Networks> {
+        let origin = url.origin();
+        let documents = self.documents();
+        let mut naming = documents.iter().filter(|document| document.names(&origin)).peekable();
+        naming.peek()?;
+        let host = url.host_str().unwrap_or_default();
+        if self.internal_hosts.contains(without_root(host)) {
+            return Some(Networks::ALL);
+        }
+        Some(naming.fold(Networks::default(), |networks, document| {
+            networks.union(if document.url == *url { Networks::ALL } else { document.networks })
+        }))
     }
 
     /// The documents that have not been read, and that were not asked for lately. The caller reads them now, and says
@@ -90,8 +122,9 @@ impl MetadataDocuments {
     }
 
     /// Takes the endpoints' origins from the answer to a metadata URL; an answer to any other URL is ignored, and so
-    /// is one that is no metadata: what was learned before stays.
-    pub fn learn(&self, url: &Url, answer: &[u8]) {
+    /// is one that is no metadata: what was learned before stays. `network` is that of the address that has answered,
+    /// where it is known.
+    pub fn learn(&self, url: &Url, answer: &[u8], network: Option<Network>) {
         let mut documents = self.documents();
         let Some(document) = documents.iter_mut().find(|document| document.url == *url) else {
             return;
@@ -99,6 +132,9 @@ impl MetadataDocuments {
         let Some(origins) = endpoint_origins(&document.url, answer) else {
             return;
         };
+        if let Some(network) = network {
+            document.networks = document.networks.with(network);
+        }
         if let Some(before) = document.origins.replace(origins)
             && document.origins.as_ref() != Some(&before)
         {
@@ -125,6 +161,12 @@ impl MetadataDocuments {
 }
 
 impl Document {
+    fn new(url: Url) -> Self {
+        let written = url.host().and_then(|host| Network::of_host(&host));
+        let networks = written.map_or_else(Networks::default, |network| Networks::default().with(network));
+        Document { url, networks, origins: None, former_origins: HashSet::new(), asked_at: None, being_read: false }
+    }
+
     fn names(&self, origin: &Origin) -> bool {
         self.url.origin() == *origin
             || self.origins.as_ref().is_some_and(|origins| origins.contains(origin))
@@ -164,16 +206,16 @@ mod tests {
 
     fn documents() -> (MetadataDocuments, Url) {
         let document = url("https://provider.example/.well-known/openid-configuration");
-        (MetadataDocuments::new([document.clone()].into_iter()), document)
+        (MetadataDocuments::new([document.clone()].into_iter(), []), document)
     }
 
     #[test]
     fn origins_come_from_the_configuration_and_the_endpoints_that_a_filter_asks() {
         let (documents, document) = documents();
-        let named = |text| documents.name(&url(text).origin());
+        let named = |text| documents.networks(&url(text)).is_some();
         assert!(named("https://provider.example/anything"));
         assert!(!named("https://token.example/"));
-        documents.learn(&document, METADATA);
+        documents.learn(&document, METADATA, None);
         assert!(named("https://token.example:443/"));
         assert!(named("https://keys.example:8443/"));
         assert!(!named("https://keys.example/"), "another port is another origin");
@@ -185,14 +227,14 @@ mod tests {
     #[test]
     fn a_later_answer_replaces_all_but_the_last_endpoints() {
         let (documents, document) = documents();
-        documents.learn(&document, METADATA);
-        let named = |text: &str| documents.name(&url(text).origin());
+        documents.learn(&document, METADATA, None);
+        let named = |text: &str| documents.networks(&url(text)).is_some();
         for name in ["new", "newer"] {
             // Twice: only a change makes the ones before former ones.
             for _ in 0..2 {
                 let metadata =
                     format!(r#"{{"issuer": "x", "token_endpoint": "https://{name}.example/t", "jwks_uri": "https://provider.example/k"}}"#);
-                documents.learn(&document, metadata.as_bytes());
+                documents.learn(&document, metadata.as_bytes(), None);
             }
             assert!(named(&format!("https://{name}.example/")));
             assert_eq!(named("https://token.example/"), name == "new", "logins under way know the one before");
@@ -206,19 +248,19 @@ mod tests {
             "userinfo_endpoint": "http://127.0.0.1:8080/"
         }"#;
         for (document, permitted) in [("https://provider.example/metadata", false), ("http://localhost:9000/metadata", true)] {
-            let documents = MetadataDocuments::new([url(document)].into_iter());
-            documents.learn(&url(document), metadata);
-            assert!(documents.name(&url("https://provider.example/").origin()));
-            assert_eq!(documents.name(&url("http://127.0.0.1:8080/").origin()), permitted, "{document}");
+            let documents = MetadataDocuments::new([url(document)].into_iter(), []);
+            documents.learn(&url(document), metadata, None);
+            assert!(documents.networks(&url("https://provider.example/")).is_some());
+            assert_eq!(documents.networks(&url("http://127.0.0.1:8080/")).is_some(), permitted, "{document}");
         }
     }
 
     #[test]
     fn answers_to_other_urls_and_other_content_teach_nothing() {
         let (documents, document) = documents();
-        documents.learn(&url("https://provider.example/other"), METADATA);
-        assert!(!documents.name(&url("https://token.example/").origin()));
-        documents.learn(&document, METADATA);
+        documents.learn(&url("https://provider.example/other"), METADATA, None);
+        assert!(!documents.networks(&url("https://token.example/")).is_some());
+        documents.learn(&document, METADATA, None);
         for answer in [
             "[]",
             "<html>",
@@ -229,10 +271,10 @@ mod tests {
             r#"{"issuer": "x", "token_endpoint": "https://other.example/t"}"#,
         ] {
             for _ in 0..2 {
-                documents.learn(&document, answer.as_bytes());
+                documents.learn(&document, answer.as_bytes(), None);
             }
-            assert!(documents.name(&url("https://token.example/").origin()), "{answer} made it forget");
-            assert!(!documents.name(&url("https://other.example/").origin()), "{answer} was believed");
+            assert!(documents.networks(&url("https://token.example/")).is_some(), "{answer} made it forget");
+            assert!(!documents.networks(&url("https://other.example/")).is_some(), "{answer} was believed");
         }
     }
 
@@ -247,10 +289,10 @@ mod tests {
         assert!(!documents.are_being_read());
         assert!(documents.take_due(start + Duration::from_secs(29)).is_empty());
         assert_eq!(documents.take_due(start + RETRY_AFTER), std::slice::from_ref(&document));
-        documents.learn(&document, b"{}");
+        documents.learn(&document, b"{}", None);
         documents.done(&document);
         assert_eq!(documents.take_due(start + 2 * RETRY_AFTER), std::slice::from_ref(&document), "that was no metadata");
-        documents.learn(&document, METADATA);
+        documents.learn(&document, METADATA, None);
         documents.done(&document);
         assert!(documents.take_due(start + 10 * RETRY_AFTER).is_empty(), "it has been read");
     }
@@ -262,13 +304,13 @@ mod tests {
         let asked = std::cell::Cell::new(0);
         let learn = |url: Url| {
             asked.set(asked.get() + 1);
-            documents.learn(&url, METADATA);
+            documents.learn(&url, METADATA, None);
             documents.done(&url);
         };
-        assert!(documents.permit(&document.origin(), now, learn).await);
+        assert!(documents.permit(&document, now, learn).await.is_some());
         assert_eq!(asked.get(), 0, "the configuration names it");
-        assert!(documents.permit(&url("https://token.example/").origin(), now, learn).await);
-        assert!(!documents.permit(&url("https://other.example/").origin(), now, learn).await);
+        assert!(documents.permit(&url("https://token.example/"), now, learn).await.is_some());
+        assert!(documents.permit(&url("https://other.example/"), now, learn).await.is_none());
         assert_eq!(asked.get(), 1);
     }
 
@@ -276,6 +318,88 @@ mod tests {
     async fn an_origin_is_refused_when_no_document_can_be_read() {
         let (documents, _) = documents();
         let fail = |url: Url| documents.done(&url);
-        assert!(!documents.permit(&url("https://token.example/").origin(), || Duration::ZERO, fail).await);
+        assert!(documents.permit(&url("https://token.example/"), || Duration::ZERO, fail).await.is_none());
+    }
+
+    fn metadata(host: &str) -> String {
+        format!(r#"{{"issuer": "x", "token_endpoint": "https://{host}/t", "jwks_uri": "https://{host}/k"}}"#)
+    }
+
+    #[test]
+    fn endpoints_may_be_on_the_internet_and_where_their_document_came_from() {
+        let networks =
+            [Network::Loopback, Network::Private, Network::Shared, Network::LinkLocal, Network::MetadataService, Network::Reserved];
+        for came_from in networks {
+            let (documents, document) = documents();
+            documents.learn(&document, metadata("token.example").as_bytes(), Some(came_from));
+            for endpoint in ["https://token.example/t", "https://provider.example/t"] {
+                let permitted = documents.networks(&url(endpoint)).unwrap();
+                assert!(permitted.contains(Network::Internet));
+                for network in networks {
+                    assert_eq!(permitted.contains(network), network == came_from, "{endpoint}, {came_from} and {network}");
+                }
+            }
+            assert_eq!(documents.networks(&document), Some(Networks::ALL), "the operator's own word");
+        }
+    }
+
+    #[test]
+    fn a_document_at_an_address_says_by_itself_where_it_is() {
+        for (host, network) in [("10.1.2.3", Network::Private), ("[::1]", Network::Loopback), ("idp.localhost", Network::Loopback)] {
+            let document = url(&format!("https://{host}/metadata"));
+            let documents = MetadataDocuments::new([document].into_iter(), []);
+            let permitted = documents.networks(&url(&format!("https://{host}/token"))).unwrap();
+            assert_eq!(permitted, Networks::default().with(network), "{host}");
+        }
+    }
+
+    #[test]
+    fn one_documents_network_is_not_for_the_endpoints_of_another() {
+        let (internal, public) = (url("https://10.0.0.1/metadata"), url("https://provider.example/metadata"));
+        let documents = MetadataDocuments::new([internal.clone(), public.clone()].into_iter(), []);
+        documents.learn(&internal, metadata("one.example").as_bytes(), Some(Network::Private));
+        documents.learn(&public, metadata("two.example").as_bytes(), Some(Network::Internet));
+        assert!(documents.networks(&url("https://one.example/t")).unwrap().contains(Network::Private));
+        assert!(!documents.networks(&url("https://two.example/t")).unwrap().contains(Network::Private));
+    }
+
+    #[test]
+    fn internal_hosts_are_those_of_the_configuration_and_no_others() {
+        let document = url("https://provider.example/metadata");
+        let hosts = ["token.example", "10.0.0.7", "[fd00::7]"].map(str::to_owned);
+        let documents = MetadataDocuments::new([document.clone()].into_iter(), hosts);
+        for (host, internal) in [
+            ("token.example", true),
+            ("TOKEN.example.", true),
+            ("10.0.0.7", true),
+            ("[fd00:0::7]", true),
+            ("sub.token.example", false),
+            ("nottoken.example", false),
+            ("10.0.0.8", false),
+        ] {
+            documents.learn(&document, metadata(host).as_bytes(), Some(Network::Internet));
+            let permitted = documents.networks(&url(&format!("https://{host}/t"))).unwrap();
+            assert_eq!(permitted == Networks::ALL, internal, "{host}");
+        }
+        assert_eq!(documents.networks(&url("https://token.example:8443/")), None, "no document names this origin");
+    }
+
+    #[tokio::test]
+    async fn a_refused_address_is_permitted_when_an_unread_document_came_from_there() {
+        let (documents, document) = documents();
+        let endpoint = url("https://provider.example/t");
+        let now = || Duration::ZERO;
+        let asked = std::cell::Cell::new(0);
+        let learn = |document: Url| {
+            asked.set(asked.get() + 1);
+            documents.learn(&document, metadata("provider.example").as_bytes(), Some(Network::Private));
+            documents.done(&document);
+        };
+        let first = documents.permit(&endpoint, now, learn).await.unwrap();
+        assert_eq!((first, asked.get()), (Networks::default(), 0), "the configuration names the origin");
+        let more = documents.permit_more(&endpoint, first, now, learn).await;
+        assert_eq!((more, asked.get()), (Some(Networks::default().with(Network::Private)), 1));
+        assert_eq!(documents.permit_more(&endpoint, more.unwrap(), now, learn).await, None);
+        assert_eq!(asked.get(), 1, "{document} has been read");
     }
 }

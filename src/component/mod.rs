@@ -118,6 +118,7 @@ async fn send(request: OutboundRequest) -> Result<OutboundResponse, OutboundErro
 fn summary(config: &Config) -> types::Summary {
     types::Summary {
         metadata_urls: config.providers.iter().map(|provider| provider.metadata_url.to_string()).collect(),
+        internal_hosts: config.internal_hosts.clone(),
         public_origin: config.public.origin(),
         base_path: config.public.base_path().to_owned(),
         upstream: config.upstream.clone(),

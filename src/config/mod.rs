@@ -5,6 +5,7 @@
 
 mod authz;
 mod fault;
+mod internal_hosts;
 mod issuer;
 mod origin;
 mod provider;
@@ -129,6 +130,8 @@ pub struct Config {
     /// Whose word on where a request comes from is believed; of proxies that ask, who may ask.
     pub trusted_proxies: TrustedProxies,
     pub per_minute: PerMinute,
+    /// Where a provider's metadata may name endpoints that are not on the internet, in the spelling of URLs.
+    pub internal_hosts: Vec<String>,
     pub upstream: Option<String>,
     pub listen: Option<String>,
     pub warnings: Vec<Fault>,
@@ -232,6 +235,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let identity = IdentityHeaders { refused: preset.refused_headers, ..read_identity(&vestibule.section("identity")) };
     let after_logout = vestibule.string("after_logout");
     let upstream = read_url(&vestibule, "upstream");
+    let internal_hosts = internal_hosts::read(&vestibule);
     let in_front = trusted_proxies::read(&vestibule);
     let (authz, who_may_ask) = authz::read(&vestibule, upstream.is_some()).unzip();
     let listen = read_listen(&vestibule);
@@ -282,6 +286,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         authz,
         per_minute,
         trusted_proxies: who_may_ask.or(in_front).unwrap_or_default(),
+        internal_hosts,
         upstream,
         listen,
         warnings: vec![],

@@ -19,8 +19,6 @@ pub struct Arguments {
 pub enum Command {
     /// Serve an application behind the login
     Serve(Serve),
-    /// Try it: a provider, an application and the edge on this machine, no network needed
-    Demo(Demo),
     /// Check a configuration file: print everything that is wrong with it
     Check(Check),
     /// Say which rule decides on a request, and why
@@ -60,15 +58,6 @@ pub struct Serve {
 }
 
 #[derive(Debug, Clone, Args)]
-pub struct Demo {
-    /// Loopback address and port to listen on
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8501")]
-    pub listen: String,
-    #[command(flatten)]
-    pub common: Common,
-}
-
-#[derive(Debug, Clone, Args)]
 pub struct Check {
     /// The configuration file
     #[arg(long, value_name = "FILE", default_value = ".streamlit/secrets.toml")]
@@ -76,6 +65,12 @@ pub struct Check {
     /// Fail on warnings as well
     #[arg(long)]
     pub strict: bool,
+    /// Certificate chain for `vestibule serve`, to be checked as well
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     #[command(flatten)]
     pub common: Common,
 }
@@ -156,7 +151,9 @@ mod tests {
 
     #[test]
     fn tls_needs_both_files() {
-        let error = Arguments::try_parse_from(["vestibule", "serve", "--tls-cert", "a.pem"]).expect_err("half of it");
-        assert!(error.to_string().contains("--tls-key"), "{error}");
+        for command in ["serve", "check"] {
+            let error = Arguments::try_parse_from(["vestibule", command, "--tls-cert", "a.pem"]).expect_err("half of it");
+            assert!(error.to_string().contains("--tls-key"), "{error}");
+        }
     }
 }

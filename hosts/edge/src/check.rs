@@ -1,37 +1,38 @@
 //! `vestibule check`: everything that is wrong with a configuration file, before anything runs on it.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use vestibule_wasmtime::{ConfigurationFile, Filter, FilterOptions};
+use vestibule_wasmtime::{ConfigurationFile, Filter, FilterComponent, FilterOptions};
 
 use crate::arguments::Check;
-use crate::reload;
+use crate::reload::everybody_reads;
 use crate::serve::{self, DEFAULT_PORT};
+use crate::tls;
 
 /// Prints every fault to stderr and fails with exit code 1, or prints the warnings and what the file configures: exit code
 /// 0, with `--strict` 1 when there are warnings.
 ///
 /// # Errors
-/// The configuration cannot be read at all, or there is no component.
+/// There is no component.
 #[expect(clippy::print_stdout, reason = "the verdict is what was asked for; faults go to stderr")]
 pub async fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
     let component = serve::compile(&arguments.common)?;
-    let configuration = ConfigurationFile::read(&component, &arguments.config, Some(DEFAULT_PORT)).await?;
-    let filter = match Filter::load(&component, configuration, FilterOptions::default()).await {
-        Ok(filter) => filter,
-        Err(error) => {
-            eprintln!("{error}");
+    let mut warnings = Vec::new();
+    let filter = load(&component, arguments, &mut warnings).await;
+    let tls = check_tls(arguments, &mut warnings);
+    let (filter, ()) = match (filter, tls) {
+        (Ok(filter), Ok(tls)) => (filter, tls),
+        (filter, tls) => {
+            let faults = [filter.err(), tls.err()];
+            faults.into_iter().flatten().for_each(|fault| eprintln!("{fault:#}"));
             return Ok(ExitCode::FAILURE);
         }
     };
-    let summary = filter.summary();
-    let mut warnings: Vec<_> = summary.warnings.iter().map(ToString::to_string).collect();
-    warnings.extend(deployment_warnings(&arguments.config));
     warnings.iter().for_each(|warning| eprintln!("{warning}"));
     if arguments.strict && !warnings.is_empty() {
         return Ok(ExitCode::FAILURE);
     }
+    let summary = filter.summary();
     println!("{}: in order, for {}", arguments.config.display(), summary.public_origin);
     if let Some(authorization) = &summary.authorization {
         println!("request headers that the proxy takes from an answer: Cookie, {}", authorization.identity_headers.join(", "));
@@ -40,12 +41,19 @@ pub async fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the component cannot see: the file itself.
-fn deployment_warnings(path: &Path) -> Vec<String> {
-    let mut warnings = vec![];
-    let file = path.display();
-    if reload::is_readable_by_everybody(path) {
-        warnings.push(format!("{file}: warning: can be read by every user of this machine, and so can its secrets; run `chmod o-r` on it"));
+async fn load(component: &FilterComponent, arguments: &Check, warnings: &mut Vec<String>) -> anyhow::Result<Filter> {
+    let path = &arguments.config;
+    let configuration = ConfigurationFile::read(component, path, Some(DEFAULT_PORT)).await?;
+    let readable = ConfigurationFile::readable_by_everybody(path, &configuration);
+    let filter = Filter::load(component, configuration, FilterOptions::default()).await?;
+    warnings.extend(filter.summary().warnings.iter().map(ToString::to_string));
+    warnings.extend(readable.iter().map(|file| format!("{}: warning: {}", path.display(), everybody_reads(file))));
+    Ok(filter)
+}
+
+fn check_tls(arguments: &Check, warnings: &mut Vec<String>) -> anyhow::Result<()> {
+    if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
+        warnings.extend(tls::load(certificate, key)?.warning);
     }
-    warnings
+    Ok(())
 }

@@ -22,7 +22,6 @@ pub mod client;
 pub mod component;
 pub mod connection;
 pub mod decider;
-pub mod demo;
 pub mod explain;
 pub mod failure;
 pub mod forwarding;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use vestibule_edge::arguments::{Arguments, Command};
-use vestibule_edge::{check, demo, explain, log, random, serve};
+use vestibule_edge::{check, explain, log, random, serve};
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
@@ -24,10 +24,6 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(arguments) => {
             log::start(arguments.common.log);
             serve::run(&arguments).await?;
-        }
-        Command::Demo(arguments) => {
-            log::start(arguments.common.log);
-            demo::run(&arguments).await?;
         }
         Command::Check(arguments) => return check::run(&arguments).await,
         Command::Explain(arguments) => return explain::run(&arguments).await,

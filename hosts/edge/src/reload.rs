@@ -36,14 +36,10 @@ impl Source {
     /// # Errors
     /// Every fault of the file, one per line, or that there is no upstream.
     pub async fn load(&self, port: u16) -> anyhow::Result<Active> {
-        let filter = self.filter(port).await?;
+        let (filter, readable) = self.filter(port).await?;
         let summary = filter.summary();
-        if is_readable_by_everybody(&self.path) {
-            let path = self.path.display();
-            tracing::warn!(
-                code = "configuration.readable",
-                "{path} can be read by every user of this machine, and so can its secrets; run `chmod o-r` on it"
-            );
+        for path in readable {
+            tracing::warn!(code = "configuration.readable", "{}", everybody_reads(&path));
         }
         for warning in &summary.warnings {
             tracing::warn!(code = "configuration.warning", "{warning}");
@@ -65,7 +61,7 @@ impl Source {
     /// # Errors
     /// Every fault of the file, one per line.
     pub async fn listen_address(&self, default_port: u16) -> anyhow::Result<String> {
-        let filter = self.filter(default_port).await?;
+        let (filter, _) = self.filter(default_port).await?;
         Ok(filter.summary().listen.clone().unwrap_or_else(|| format!("127.0.0.1:{default_port}")))
     }
 
@@ -90,9 +86,11 @@ impl Source {
         Ok(Service::Proxy(Arc::new(Upstream::parse(upstream, self.upstream_timeout)?)))
     }
 
-    async fn filter(&self, port: u16) -> anyhow::Result<Filter> {
+    /// With the files of the configuration that every user may read.
+    async fn filter(&self, port: u16) -> anyhow::Result<(Filter, Vec<PathBuf>)> {
         let configuration = ConfigurationFile::read(&self.component, &self.path, Some(port)).await?;
-        Ok(Filter::load(&self.component, configuration, FilterOptions::default()).await?)
+        let readable = ConfigurationFile::readable_by_everybody(&self.path, &configuration);
+        Ok((Filter::load(&self.component, configuration, FilterOptions::default()).await?, readable))
     }
 }
 
@@ -114,12 +112,9 @@ impl Looks {
     }
 }
 
-/// Whether a file's secrets are everybody's on this machine.
-pub fn is_readable_by_everybody(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-
-    const READABLE_BY_OTHERS: u32 = 0o004;
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & READABLE_BY_OTHERS != 0)
+/// What there is to say of a file whose secrets are everybody's on this machine.
+pub fn everybody_reads(path: &Path) -> String {
+    format!("{} can be read by every user of this machine, and so can its secrets; run `chmod o-r` on it", path.display())
 }
 
 /// Replaces `current` whenever the file changes from `seen`, the fingerprint of what was loaded, and on SIGHUP; never
@@ -179,16 +174,5 @@ mod tests {
         assert!(!looks.is_news(Some(3)));
         assert!(!looks.is_news(None) && !looks.is_news(None), "it is being replaced");
         assert!(!looks.is_news(Some(3)) && !looks.is_news(Some(3)), "by itself");
-    }
-
-    #[test]
-    fn secrets_that_everybody_can_read_are_noticed() {
-        use std::os::unix::fs::PermissionsExt as _;
-
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        for (mode, readable) in [(0o600, false), (0o640, false), (0o644, true)] {
-            std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).expect("ours");
-            assert_eq!(is_readable_by_everybody(file.path()), readable, "{mode:o}");
-        }
     }
 }

@@ -39,7 +39,13 @@ pub async fn run(arguments: &Serve) -> anyhow::Result<()> {
 /// As [`run`].
 pub async fn until(arguments: &Serve, listener: Option<Listener>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let acceptor = match (&arguments.tls_cert, &arguments.tls_key) {
-        (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)?),
+        (Some(certificate), Some(key)) => {
+            let tls = tls::load(certificate, key)?;
+            if let Some(warning) = &tls.warning {
+                tracing::warn!(code = "tls.key_readable", "{warning}");
+            }
+            Some(tls.acceptor)
+        }
         _ => None,
     };
     let component = compile(&arguments.common)?;

@@ -10,6 +10,10 @@ use crate::host_state::{HostState, Imports};
 use crate::instance::Instance;
 use crate::precompiled::{self, PrecompiledCache};
 use crate::runtime::Runtime;
+use crate::trusted_file::{ChangeableByOthers, TrustedFile, TrustedFileError};
+
+/// Ours has a few MiB.
+const MAX_COMPONENT_BYTES: u64 = 64 << 20;
 
 /// `vestibule.wasm`, compiled and linked; instances are made from it. Cheap to clone.
 #[derive(Clone)]
@@ -29,6 +33,17 @@ pub enum ComponentError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// Longer than any component is.
+    #[error("{} is longer than {limit} bytes, so it is no component of ours; name the right file", path.display())]
+    TooLong {
+        /// As given.
+        path: PathBuf,
+        /// In bytes.
+        limit: u64,
+    },
+    /// Others can change the file.
+    #[error(transparent)]
+    ChangeableByOthers(#[from] ChangeableByOthers),
     /// Not a WebAssembly component.
     #[error("this is not a WebAssembly component: {0}; take the `vestibule.wasm` of a release, or build it with `make build`")]
     Invalid(String),
@@ -41,12 +56,18 @@ pub enum ComponentError {
 }
 
 impl FilterComponent {
-    /// Like [`FilterComponent::from_bytes`], with the content of a file.
+    /// Like [`FilterComponent::from_bytes`], with the content of a file. Who else can read it does not matter: a component
+    /// holds no secret.
     ///
     /// # Errors
-    /// When the file cannot be read, is no component, or does not fit this host.
+    /// When the file cannot be read, can be changed by others (see [`TrustedFile`]), is no component, or does not fit this
+    /// host.
     pub fn from_file(runtime: &Runtime, path: &Path, cache: Option<&Path>) -> Result<Self, ComponentError> {
-        let bytes = std::fs::read(path).map_err(|source| ComponentError::Unreadable { path: path.into(), source })?;
+        let bytes = TrustedFile::open(path).and_then(|mut file| file.read(MAX_COMPONENT_BYTES)).map_err(|error| match error {
+            TrustedFileError::Unreadable { path, source } => ComponentError::Unreadable { path, source },
+            TrustedFileError::TooLong { path, limit } => ComponentError::TooLong { path, limit },
+            TrustedFileError::ChangeableByOthers(error) => error.into(),
+        })?;
         Self::from_bytes(runtime, &bytes, cache)
     }
 

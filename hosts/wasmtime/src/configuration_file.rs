@@ -3,11 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tokio::fs::File;
-use tokio::io::AsyncReadExt;
-
 use crate::bindings::{Configuration, Reference, Resolved};
 use crate::component::{ComponentError, FilterComponent};
+use crate::trusted_file::{ChangeableByOthers, TrustedFile, TrustedFileError, is_readable_by_everybody};
 
 /// The component's own limit for the text.
 const MAX_CONFIGURATION_BYTES: u64 = 1 << 20;
@@ -37,6 +35,9 @@ pub enum ConfigurationError {
         /// In bytes.
         limit: u64,
     },
+    /// Others can change the file, or one that it names.
+    #[error(transparent)]
+    ChangeableByOthers(#[from] ChangeableByOthers),
     /// Neither TOML nor a secret may hold other bytes.
     #[error("{} is not UTF-8 text; save it as UTF-8", .0.display())]
     NotText(PathBuf),
@@ -54,7 +55,8 @@ impl ConfigurationFile {
     /// unresolved, and the component then names the line that asks for it. `port` is the port the host listens on.
     ///
     /// # Errors
-    /// When a file is there but cannot be read, is too long or not text, or the component fails.
+    /// When a file is there but cannot be read, can be changed by others (see [`TrustedFile`]), is too long or not text, or
+    /// the component fails.
     pub async fn read(component: &FilterComponent, path: &Path, port: Option<u16>) -> Result<Configuration, ConfigurationError> {
         let toml = read_text(path, MAX_CONFIGURATION_BYTES).await?;
         let references = component.references(&toml).await?;
@@ -74,6 +76,16 @@ impl ConfigurationFile {
         let references = references(&toml);
         with_references(path, toml, references, port).await
     }
+
+    /// Of the file and those that it names, those that every user of this machine may read: their secrets are no secrets.
+    pub fn readable_by_everybody(path: &Path, configuration: &Configuration) -> Vec<PathBuf> {
+        let named = configuration.resolved.iter().filter_map(|resolved| match &resolved.reference {
+            Reference::File(name) => Some(folder_of(path).join(name)),
+            Reference::Environment(_) => None,
+        });
+        let files = std::iter::once(path.to_owned()).chain(named);
+        files.filter(|file| std::fs::metadata(file).is_ok_and(|metadata| is_readable_by_everybody(&metadata))).collect()
+    }
 }
 
 async fn with_references(
@@ -82,13 +94,17 @@ async fn with_references(
     references: Vec<Reference>,
     port: Option<u16>,
 ) -> Result<Configuration, ConfigurationError> {
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = folder_of(path);
     let mut resolved = Vec::new();
     for reference in references {
         let value = resolve(&reference, folder).await?;
         resolved.push(Resolved { reference, value });
     }
     Ok(Configuration { file_name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(), toml, resolved, port })
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
 }
 
 async fn resolve(reference: &Reference, folder: &Path) -> Result<Option<String>, ConfigurationError> {
@@ -111,13 +127,15 @@ fn environment(name: &str) -> Result<Option<String>, ConfigurationError> {
 }
 
 async fn read_text(path: &Path, limit: u64) -> Result<String, ConfigurationError> {
-    let unreadable = |source| ConfigurationError::Unreadable { path: path.into(), source };
-    let file = File::open(path).await.map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    let length = file.take(limit + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
-    if length as u64 > limit {
-        return Err(ConfigurationError::TooLong { path: path.into(), limit });
-    }
+    let owned = path.to_owned();
+    // Opening a file may block, a named pipe for long.
+    let read = tokio::task::spawn_blocking(move || TrustedFile::open(&owned)?.read(limit)).await;
+    let bytes =
+        read.map_err(|error| ConfigurationError::Unreadable { path: path.into(), source: error.into() })?.map_err(|error| match error {
+            TrustedFileError::Unreadable { path, source } => ConfigurationError::Unreadable { path, source },
+            TrustedFileError::TooLong { path, limit } => ConfigurationError::TooLong { path, limit },
+            TrustedFileError::ChangeableByOthers(error) => error.into(),
+        })?;
     String::from_utf8(bytes).map_err(|_| ConfigurationError::NotText(path.into()))
 }
 
@@ -169,5 +187,43 @@ mod tests {
         assert!(matches!(read("long").await, Err(ConfigurationError::TooLong { .. })));
         assert!(matches!(read("bytes").await, Err(ConfigurationError::NotText(_))));
         assert!(matches!(read("").await, Err(ConfigurationError::Unreadable { .. })), "a folder");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_others_can_change_is_refused_and_what_they_can_read_is_told() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let (path, secret) = (folder.path().join("secrets.toml"), folder.path().join("secret"));
+        fs::write(&path, "").unwrap();
+        fs::write(&secret, "swordfish").unwrap();
+        let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let read = async || {
+            ConfigurationFile::read_with(&path, None, |_| vec![Reference::File("secret".into()), Reference::Environment("PATH".into())])
+                .await
+        };
+        for (mode, of_secret, readable) in [
+            (0o600, 0o400, vec![]),
+            (0o640, 0o440, vec![]),
+            (0o644, 0o600, vec![&path]),
+            (0o600, 0o444, vec![&secret]),
+            (0o604, 0o604, vec![&path, &secret]),
+        ] {
+            set(&path, mode);
+            set(&secret, of_secret);
+            let configuration = read().await.unwrap();
+            let found = ConfigurationFile::readable_by_everybody(&path, &configuration);
+            assert_eq!(found.iter().collect::<Vec<_>>(), readable, "{mode:o} and {of_secret:o}");
+        }
+        for (mode, of_secret, changeable) in
+            [(0o622, 0o600, &path), (0o602, 0o600, &path), (0o600, 0o666, &secret), (0o600, 0o602, &secret)]
+        {
+            set(&path, mode);
+            set(&secret, of_secret);
+            let Err(ConfigurationError::ChangeableByOthers(error)) = read().await else { panic!("{mode:o} and {of_secret:o}") };
+            assert_eq!(error.reasons.iter().map(|reason| &reason.place).collect::<Vec<_>>(), [changeable]);
+            assert!(error.to_string().contains(&format!("-w {}`", changeable.display())), "{error}");
+        }
     }
 }

@@ -93,7 +93,7 @@ impl Filter {
     pub async fn load(component: &FilterComponent, configuration: Configuration, options: FilterOptions) -> Result<Filter, LoadError> {
         let (instance, summary) = Instance::load(component, &configuration, options.cpu_budget).await?;
         let max_exchanges = (options.instances.saturating_mul(options.in_flight_per_instance) / 2).max(1);
-        let outbound = Arc::new(Outbound::new(&options.outbound, max_exchanges, &summary.metadata_urls)?);
+        let outbound = Arc::new(Outbound::new(&options.outbound, max_exchanges, &summary.metadata_urls, &summary.internal_hosts)?);
         let pool = Pool::new(component.clone(), configuration, outbound, options, instance);
         Ok(Filter { pool: Arc::new(pool), summary: Arc::new(summary) })
     }

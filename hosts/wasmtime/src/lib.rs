@@ -46,6 +46,7 @@ mod outbound;
 mod pool;
 mod precompiled;
 mod runtime;
+mod trusted_file;
 
 pub use bindings::{
     Authorization, Configuration, Counted, Decision, Event, Fault, Forward, Level, Limit, Outcome, Reference, RequestHead, Resolved,
@@ -58,3 +59,4 @@ pub use filter::{Filter, FilterError, FilterOptions, LoadError};
 pub use instance::Instance;
 pub use outbound::{OutboundError, OutboundOptions};
 pub use runtime::{Runtime, RuntimeError, RuntimeOptions};
+pub use trusted_file::{ChangeableByOthers, Reason, TrustedFile, TrustedFileError, Weakness};

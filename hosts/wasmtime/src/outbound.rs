@@ -2,10 +2,12 @@
 //!
 //! 1. https only, or http on a loopback host; no user name or password in the URL.
 //! 2. Only origins that the configuration names (metadata documents), or that a metadata document names.
-//!    Both rules are [`vestibule_rules`]'s.
-//! 3. No redirect is followed, no cookie stored, nothing decompressed, no proxy used unless an option says so.
-//! 4. Time and size are bounded by the smaller of what the component asks for and what the host allows.
-//! 5. Exchanges at once are bounded, in all and per origin; one more fails at once.
+//! 3. Only addresses on the internet, or on the network that the metadata document came from; hosts that the configuration
+//!    names may be anywhere. These three rules are [`vestibule_rules`]'s. An address is judged when its name is resolved,
+//!    for each connection, and the connection is made to that address.
+//! 4. No redirect is followed, no cookie stored, nothing decompressed, no proxy used unless an option says so.
+//! 5. Time and size are bounded by the smaller of what the component asks for and what the host allows.
+//! 6. Exchanges at once are bounded, in all and per origin; one more fails at once.
 
 mod exchange;
 mod names;
@@ -19,9 +21,12 @@ use tokio::time::timeout;
 use url::Url;
 use vestibule_rules::addresses::permitted_url;
 use vestibule_rules::metadata::MetadataDocuments;
+use vestibule_rules::network::{Networks, Refused};
 
 use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response};
-use exchange::Exchange;
+use crate::trusted_file::ChangeableByOthers;
+use exchange::{Answer, Exchange, Failure};
+use names::Lookup;
 use places::Places;
 
 /// Limits and trust of the outbound client.
@@ -37,7 +42,8 @@ pub struct OutboundOptions {
     pub max_exchanges_per_origin: usize,
     /// A PEM file with certificates of authorities to be trusted besides the system's. Default: none.
     pub extra_roots: Option<PathBuf>,
-    /// Whether `HTTPS_PROXY` and the like are heeded. Default: no.
+    /// Whether `HTTPS_PROXY` and the like are heeded. Then it is the proxy that resolves names, and that has to refuse
+    /// addresses; only those that are written in URLs are judged here. Default: no.
     pub proxy_from_environment: bool,
 }
 
@@ -65,6 +71,9 @@ pub enum OutboundError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// Others can change the file of extra roots, and so decide whom to believe.
+    #[error(transparent)]
+    ChangeableRoots(#[from] ChangeableByOthers),
     /// The file of extra roots holds none.
     #[error("no certificate in {}; give the authority's certificate in PEM form (-----BEGIN CERTIFICATE-----)", .0.display())]
     NoRoots(PathBuf),
@@ -83,8 +92,23 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    /// `max_exchanges`: at once, with all providers together.
-    pub(crate) fn new(options: &OutboundOptions, max_exchanges: usize, metadata_urls: &[String]) -> Result<Outbound, OutboundError> {
+    /// `max_exchanges`: at once, with all providers together. `internal_hosts`: those that may be on any network.
+    pub(crate) fn new(
+        options: &OutboundOptions,
+        max_exchanges: usize,
+        metadata_urls: &[String],
+        internal_hosts: &[String],
+    ) -> Result<Outbound, OutboundError> {
+        Outbound::with_lookup(options, max_exchanges, metadata_urls, internal_hosts, names::of_the_system())
+    }
+
+    fn with_lookup(
+        options: &OutboundOptions,
+        max_exchanges: usize,
+        metadata_urls: &[String],
+        internal_hosts: &[String],
+        lookup: Lookup,
+    ) -> Result<Outbound, OutboundError> {
         let urls = metadata_urls.iter().filter_map(|url| {
             let permitted = permitted_url(url);
             if permitted.is_none() {
@@ -93,8 +117,8 @@ impl Outbound {
             permitted
         });
         Ok(Outbound {
-            documents: Arc::new(MetadataDocuments::new(urls)),
-            exchange: Arc::new(Exchange::new(options)?),
+            documents: Arc::new(MetadataDocuments::new(urls, internal_hosts.iter().cloned())),
+            exchange: Arc::new(Exchange::new(options, lookup)?),
             started: Instant::now(),
             places: Places::new(max_exchanges, options.max_exchanges_per_origin),
         })
@@ -111,14 +135,28 @@ impl Outbound {
         let Some(_place) = self.places.take(url.origin()) else {
             return Err(Error::Unreachable("too many exchanges are waiting for providers".into()));
         };
+        let now = || self.started.elapsed();
         let read = |url| drop(tokio::spawn(read_document(Arc::clone(&self.exchange), Arc::clone(&self.documents), url)));
-        if !self.documents.permit(&url.origin(), || self.started.elapsed(), read).await {
+        let Some(networks) = self.documents.permit(&url, now, read).await else {
             return Err(Error::NotAllowed);
-        }
+        };
         let is_get = request.method == "GET";
-        let response = self.exchange.perform(url.clone(), request).await?;
+        let mut answer = self.exchange.perform(url.clone(), request.clone(), networks).await;
+        // Nothing was sent of a request that was refused.
+        if matches!(answer, Err(Failure::Refused(_)))
+            && let Some(networks) = self.documents.permit_more(&url, networks, now, read).await
+        {
+            answer = self.exchange.perform(url.clone(), request, networks).await;
+        }
+        let Answer { response, network } = answer.map_err(|failure| match failure {
+            Failure::Refused(refused) => {
+                log_refused(&refused);
+                Error::NotAllowed
+            }
+            Failure::Failed(error) => error,
+        })?;
         if is_get && response.status == 200 {
-            self.documents.learn(&url, &response.body);
+            self.documents.learn(&url, &response.body, network);
         }
         Ok(response)
     }
@@ -134,14 +172,19 @@ async fn read_document(exchange: Arc<Exchange>, documents: Arc<MetadataDocuments
         max_response_bytes: u32::MAX,
         timeout_ms: u32::MAX,
     };
-    let answer = timeout(exchange.total_timeout(), exchange.perform(url.clone(), request)).await;
+    let answer = timeout(exchange.total_timeout(), exchange.perform(url.clone(), request, Networks::ALL)).await;
     match answer {
-        Ok(Ok(response)) if response.status == 200 => documents.learn(&url, &response.body),
-        Ok(Ok(response)) => log_unread(&url, &format!("status {}", response.status)),
-        Ok(Err(error)) => log_unread(&url, &format!("{error:?}")),
+        Ok(Ok(Answer { response, network })) if response.status == 200 => documents.learn(&url, &response.body, network),
+        Ok(Ok(Answer { response, .. })) => log_unread(&url, &format!("status {}", response.status)),
+        Ok(Err(failure)) => log_unread(&url, &format!("{failure:?}")),
         Err(_) => log_unread(&url, "no answer in time"),
     }
     documents.done(&url);
+}
+
+fn log_refused(refused: &Refused) {
+    let Refused { host, address, network } = refused;
+    tracing::warn!(code = "outbound.address_refused", host, address, network = %network, "{refused}");
 }
 
 fn log_unread(url: &Url, reason: &str) {

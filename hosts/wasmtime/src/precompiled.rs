@@ -5,7 +5,10 @@
 //! 1. only a folder is used that belongs to the user this runs as, that nobody else may write to, and that is no link;
 //! 2. so must be the file itself, and it must be a plain file;
 //! 3. both are checked as they were opened, not by their paths, which may lead elsewhere a moment later;
-//! 4. files are written beside their place and renamed into it: no reader sees half a file.
+//! 4. files are written beside their place and renamed into it: no reader sees half a file;
+//! 5. a file begins with a digest of what it holds and of what it was made for: Wasmtime takes compiled code at its word, so
+//!    that a file which a disk or a copy has damaged would be run. One that is not what was stored is compiled again and
+//!    replaced.
 
 #[cfg(unix)]
 mod folder;
@@ -25,6 +28,14 @@ use wasmtime::component::Component;
 use folder::Folder;
 
 use crate::runtime::Runtime;
+
+/// What a file begins with; then come the digest and the compiled code. Another number for another form.
+const FORM: &[u8] = b"vestibule compiled component 1\n";
+
+const DIGEST_BYTES: usize = 32;
+
+/// Ours has some ten MiB.
+const MAX_FILE_BYTES: u64 = 512 << 20;
 
 pub(crate) struct PrecompiledCache<'a> {
     folder: &'a Path,
@@ -70,19 +81,31 @@ impl<'a> PrecompiledCache<'a> {
     #[expect(unsafe_code, reason = "Wasmtime cannot check compiled code; see SAFETY")]
     fn load(&self, engine: &Engine, entry: &str) -> Result<Option<Component>, CacheError> {
         let Some(folder) = Folder::open(self.folder)? else { return Ok(None) };
-        let Some(compiled) = folder.read(entry)? else { return Ok(None) };
+        let Some(file) = folder.read(entry, MAX_FILE_BYTES)? else { return Ok(None) };
+        let unloadable = |reason: String| CacheError::Unloadable { path: self.folder.join(entry), reason };
+        let compiled = content(&file, entry).ok_or_else(|| unloadable("it is damaged, or another program's".into()))?;
         // SAFETY: the bytes must be what `Component::serialize` gave. Only this user can have written them (the folder
         // and the file are ours and nobody else may write to them, checked on the descriptors that they were read
-        // from), under a name that only `store` uses, which renames whole files into place. The name holds the hash of
-        // the component and of the engine's settings; Wasmtime checks its own version again.
-        unsafe { Component::deserialize(engine, compiled) }
-            .map(Some)
-            .map_err(|error| CacheError::Unloadable { path: self.folder.join(entry), reason: format!("{error:#}") })
+        // from), under a name that only `store` uses, which renames whole files into place; and they are what it stored,
+        // for this component and these settings of the engine, by the digest in front of them. Wasmtime checks its own
+        // version, the target and the processor again.
+        unsafe { Component::deserialize(engine, compiled) }.map(Some).map_err(|error| unloadable(format!("{error:#}")))
     }
 
     fn store(&self, compiled: &[u8], entry: &str) -> Result<(), CacheError> {
-        Folder::make(self.folder)?.write(entry, compiled)
+        Folder::make(self.folder)?.write(entry, &[FORM, &digest(entry, compiled), compiled])
     }
+}
+
+/// The compiled code in a file, when it is what was stored under this name.
+fn content<'a>(file: &'a [u8], entry: &str) -> Option<&'a [u8]> {
+    let (told, compiled) = file.strip_prefix(FORM)?.split_at_checked(DIGEST_BYTES)?;
+    (told == digest(entry, compiled)).then_some(compiled)
+}
+
+/// `entry` stands for the component and the settings of the engine.
+fn digest(entry: &str, compiled: &[u8]) -> [u8; DIGEST_BYTES] {
+    Sha256::new().chain_update(FORM).chain_update(entry).chain_update([0]).chain_update(compiled).finalize().into()
 }
 
 /// The component, and what to store of it.
@@ -129,6 +152,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::sync::LazyLock;
+
+    use proptest::prelude::*;
 
     use super::*;
     use crate::runtime::RuntimeOptions;
@@ -225,15 +250,94 @@ mod tests {
         assert!(matches!(load(&cache, &entry), Err(CacheError::Unsafe(path)) if path == entry));
     }
 
-    #[test]
-    fn a_damaged_file_is_replaced() {
-        let parent = tempfile::tempdir().unwrap();
-        let cache = PrecompiledCache::new(parent.path());
-        let entry = parent.path().join(entry_name(RUNTIME.engine(), &component()));
-        fs::write(&entry, b"damaged").unwrap();
-        fs::set_permissions(&entry, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(matches!(load(&cache, &entry), Err(CacheError::Unloadable { .. })));
+    /// Writes a file as another program could leave it, and expects the cache to compile anew and to replace it.
+    fn expect_replaced(cache: &PrecompiledCache<'_>, entry: &Path, content: &[u8], what: &str) {
+        fs::write(entry, content).unwrap();
+        fs::set_permissions(entry, fs::Permissions::from_mode(0o600)).unwrap();
+        let loaded = load(cache, entry);
+        assert!(matches!(&loaded, Err(CacheError::Unloadable { path, .. }) if path == entry), "{what}: {:?}", loaded.map(|_| ()));
         cache.load_or_compile(&RUNTIME, &component()).unwrap();
-        assert!(load(&cache, &entry).unwrap().is_some());
+        assert!(load(cache, entry).unwrap().is_some(), "{what}: not replaced");
+    }
+
+    #[test]
+    fn a_damaged_file_is_compiled_again_and_replaced() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("cache");
+        let cache = PrecompiledCache::new(&folder);
+        cache.load_or_compile(&RUNTIME, &component()).unwrap();
+        let entry = entries(&folder).remove(0);
+        let whole = fs::read(&entry).unwrap();
+        let code = &whole[FORM.len() + DIGEST_BYTES..];
+        let name = entry.file_name().unwrap().to_str().unwrap();
+
+        let header_of_elf = [&whole[..FORM.len() + DIGEST_BYTES], &code[..64], &vec![0xa5; code.len() - 64]].concat();
+        let of_another_entry = [FORM, &digest("other", code), code].concat();
+        let of_another_form = [&b"vestibule compiled component 2\n"[..], &digest(name, code), code].concat();
+        let cases: [(&str, &[u8]); 9] = [
+            ("empty", b""),
+            ("no header", b"damaged"),
+            ("a header alone", FORM),
+            ("half a digest", &whole[..FORM.len() + 7]),
+            ("without code", &whole[..FORM.len() + DIGEST_BYTES]),
+            ("as it was before there were digests", code),
+            ("random behind the header of an ELF file", &header_of_elf),
+            ("for another component or engine", &of_another_entry),
+            ("of another form", &of_another_form),
+        ];
+        for (what, content) in cases {
+            expect_replaced(&cache, &entry, content, what);
+        }
+        for length in (0..whole.len()).step_by(whole.len() / 64) {
+            expect_replaced(&cache, &entry, &whole[..length], &format!("cut off at {length}"));
+        }
+        for added in [&[0][..], &whole] {
+            expect_replaced(&cache, &entry, &[&whole, added].concat(), "longer");
+        }
+        // As a crash of the machine leaves a file whose length was written before its content.
+        expect_replaced(&cache, &entry, &vec![0; whole.len()], "zeros");
+    }
+
+    #[test]
+    fn any_bit_that_changes_is_noticed() {
+        let compiled = compile(&RUNTIME, &component()).unwrap().1;
+        let whole = [FORM, &digest("entry", &compiled), &compiled].concat();
+        assert_eq!(content(&whole, "entry"), Some(&compiled[..]));
+        assert_eq!(content(&whole, "entrz"), None);
+        let mut damaged = whole.clone();
+        // Each bit of the head, and one in each byte of the code.
+        let head = 8 * (FORM.len() + DIGEST_BYTES);
+        for bit in (0..head).chain((head..8 * whole.len()).step_by(9 * 8 + 1)) {
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(content(&damaged, "entry"), None, "bit {bit}");
+            damaged[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+
+    #[test]
+    fn what_another_engine_compiled_is_not_loaded_even_with_a_digest() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("cache");
+        let cache = PrecompiledCache::new(&folder);
+        let entry = entry_name(RUNTIME.engine(), &component());
+        let mut settings = wasmtime::Config::new();
+        settings.wasm_component_model_async(true).epoch_interruption(false);
+        let foreign = Engine::new(&settings).unwrap().precompile_component(&component()).unwrap();
+        for compiled in [&foreign[..], b"\x7fELF, and then nothing", b""] {
+            cache.store(compiled, &entry).unwrap();
+            expect_replaced(&cache, &folder.join(&entry), &fs::read(folder.join(&entry)).unwrap(), "another engine's");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn no_bytes_but_those_that_were_stored_are_content(compiled: Vec<u8>, bytes: Vec<u8>, at: prop::sample::Index, keep_head: bool) {
+            let whole = [FORM, &digest("entry", &compiled), &compiled].concat();
+            let mut damaged = whole.clone();
+            let from = if keep_head { FORM.len() } else { 0 };
+            damaged.splice(from + at.index(whole.len() - from).., bytes);
+            prop_assert_eq!(content(&damaged, "entry").is_some(), damaged == whole);
+        }
     }
 }

@@ -230,6 +230,31 @@ async fn an_id_token_that_fails_verification_grants_nothing() {
     });
 }
 
+/// The hosts of `internal_hosts` are told, and one that is not among them is refused: by its address, before anything is sent.
+#[tokio::test]
+async fn metadata_that_names_another_network_ends_the_login() {
+    let (provider, filter) = site().await;
+    for endpoint in [
+        "https://169.254.169.254/latest/meta-data/",
+        "https://10.0.0.1/token",
+        "https://[fd00:ec2::254]/token",
+        "https://[::ffff:192.168.0.1]/token",
+        "https://3232235521/token",
+    ] {
+        provider.faults().script(|script| {
+            script.edit_metadata = Some(Box::new(move |metadata| drop(metadata.insert("token_endpoint".into(), endpoint.into()))));
+        });
+        // What was learned of the provider before goes with the instances.
+        let filter = self::filter(&component(), &provider.metadata_url()).await;
+        let mut visitor = Visitor::default();
+        let callback = visitor.until_callback(&filter, "/", "alice").await;
+        let decision = visitor.open(&filter, &callback).await;
+        assert_eq!((respond(&decision).status, codes(&decision)), (503, vec!["provider.unreachable"]), "{endpoint}");
+        assert_stranger(&mut visitor, &filter).await;
+    }
+    assert_eq!(filter.summary().internal_hosts, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn a_provider_that_is_down_stops_logins_and_nobody_who_is_logged_in() {
     let (provider, filter) = site().await;

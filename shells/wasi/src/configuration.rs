@@ -65,7 +65,8 @@ fn load(needs_upstream: bool) -> Option<Loaded> {
         return None;
     }
     let urls = config.providers.iter().filter_map(|provider| permitted_url(provider.metadata_url.as_str())).collect::<Vec<_>>();
-    Some(Loaded { filter: Filter::new(config), cache: RefCell::default(), documents: MetadataDocuments::new(urls.into_iter()) })
+    let documents = MetadataDocuments::new(urls.into_iter(), config.internal_hosts.iter().cloned());
+    Some(Loaded { filter: Filter::new(config), cache: RefCell::default(), documents })
 }
 
 /// `wasi:http` does not tell who asks, so that no proxy could be told from a client that pretends to be one.

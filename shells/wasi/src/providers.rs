@@ -1,5 +1,6 @@
 //! Requests to providers, by the same rules as in every host: only addresses that configuration and metadata name, no
-//! redirect followed, limits kept.
+//! redirect followed, limits kept. `wasi:http` does not tell what a name is resolved to: hosts that are written as
+//! addresses, and names of this machine, are judged here; of other names that is the server's own.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use url::Url;
 use vestibule::http::{OutboundError, OutboundRequest, OutboundResponse};
 use vestibule_rules::addresses::permitted_url;
+use vestibule_rules::network::{Networks, Refused};
 
 use crate::configuration::Loaded;
 use crate::{log, system};
@@ -37,15 +39,22 @@ pub(crate) async fn send(loaded: &Rc<Loaded>, client: &impl Client, request: Out
     let url = permitted_url(request.url.as_str()).ok_or(OutboundError::NotAllowed)?;
     let since_epoch = || Duration::from_secs(system::now().as_secs());
     let read = |url: Url| client.spawn(read_document(Rc::clone(loaded), client.clone(), url));
-    if !loaded.documents.permit(&url.origin(), since_epoch, read).await {
-        return Err(OutboundError::NotAllowed);
-    }
+    let networks = loaded.documents.permit(&url, since_epoch, read).await.ok_or(OutboundError::NotAllowed)?;
+    admit(&url, networks)?;
     let is_get = request.method == "GET";
     let response = client.send(named(request)).await?;
     if is_get && response.status == 200 {
-        loaded.documents.learn(&url, &response.body);
+        loaded.documents.learn(&url, &response.body, None);
     }
     Ok(response)
+}
+
+/// Where a document came from is known of addresses only, and of those from the start: nothing is to be learned by reading.
+fn admit(url: &Url, networks: Networks) -> Result<(), OutboundError> {
+    Refused::judge(url, networks).map_err(|refused| {
+        log::line(&format!("WARN outbound.address_refused: {refused}"));
+        OutboundError::NotAllowed
+    })
 }
 
 async fn read_document(loaded: Rc<Loaded>, client: impl Client, url: Url) {
@@ -61,7 +70,7 @@ async fn read_document(loaded: Rc<Loaded>, client: impl Client, url: Url) {
     };
     let unread = |reason: &str| log::line(&format!("WARN outbound.metadata_unread: {url} could not be read: {reason}"));
     match client.send(named(request)).await {
-        Ok(response) if response.status == 200 => loaded.documents.learn(&url, &response.body),
+        Ok(response) if response.status == 200 => loaded.documents.learn(&url, &response.body, None),
         Ok(response) => unread(&format!("status {}", response.status)),
         Err(error) => unread(&error.to_string()),
     }

@@ -96,7 +96,7 @@ pub fn component() -> PathBuf {
 }
 
 /// Compiled once for all tests.
-fn cache() -> PathBuf {
+pub fn cache() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("component-cache")
 }
 

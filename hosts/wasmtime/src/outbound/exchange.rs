@@ -1,17 +1,22 @@
 //! One request and its response, within the limits.
 
+use std::collections::HashMap;
 use std::error::Error as _;
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
 use url::Url;
+use vestibule_rules::network::{Network, Networks, Refused};
 
-use super::names::Names;
+use super::names::{Lookup, Names};
 use super::{OutboundError, OutboundOptions};
 use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response};
+use crate::trusted_file::{self, TrustedFile, TrustedFileError};
 
 /// Some providers (GitHub) answer 403 to a request that does not name its client.
 const USER_AGENT: &str = concat!("vestibule/", env!("CARGO_PKG_VERSION"));
@@ -19,34 +24,90 @@ const USER_AGENT: &str = concat!("vestibule/", env!("CARGO_PKG_VERSION"));
 /// The client's own: a request that sets one could make two parsers see two different messages.
 const REFUSED_HEADERS: [HeaderName; 7] = [CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 
+/// More than all authorities of a system take.
+const MAX_ROOTS_BYTES: u64 = 4 << 20;
+
 pub(super) struct Exchange {
-    client: Client,
-    total_timeout: Duration,
-    max_response_bytes: u32,
+    options: OutboundOptions,
+    extra_roots: Vec<Certificate>,
+    lookup: Lookup,
+    /// By the networks that it reaches: connections that were made under one permission are not used under another.
+    /// There are as few as there are kinds of networks with metadata documents on them.
+    clients: Mutex<HashMap<Networks, Client>>,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) response: Response,
+    /// That the answer came from. None behind a proxy, whose own address tells nothing.
+    pub(super) network: Option<Network>,
+}
+
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Before anything was sent.
+    Refused(Refused),
+    Failed(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Failed(error)
+    }
 }
 
 impl Exchange {
-    pub(super) fn new(options: &OutboundOptions) -> Result<Exchange, OutboundError> {
-        Ok(Exchange { client: client(options)?, total_timeout: options.total_timeout, max_response_bytes: options.max_response_bytes })
+    pub(super) fn new(options: &OutboundOptions, lookup: Lookup) -> Result<Exchange, OutboundError> {
+        // The process may have chosen a provider already: then that one is used, and this returns it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let extra_roots = match &options.extra_roots {
+            Some(path) => certificates(path)?,
+            None => Vec::new(),
+        };
+        let exchange = Exchange { options: options.clone(), extra_roots, lookup, clients: Mutex::default() };
+        // What is wrong with the settings is told now, not at the first login.
+        exchange.client(Networks::ALL)?;
+        Ok(exchange)
     }
 
     pub(super) fn total_timeout(&self) -> Duration {
-        self.total_timeout
+        self.options.total_timeout
     }
 
-    /// Sends to `url`, which the caller has found permitted; `request.url` and `request.timeout_ms` are the caller's.
-    pub(super) async fn perform(&self, url: Url, request: Request) -> Result<Response, Error> {
+    /// Sends to `url`, which the caller has found permitted on these networks; `request.url` and `request.timeout_ms` are
+    /// the caller's.
+    pub(super) async fn perform(&self, url: Url, request: Request, networks: Networks) -> Result<Answer, Failure> {
+        Refused::judge(&url, networks).map_err(Failure::Refused)?;
         let method = match request.method.as_str() {
             "GET" => Method::GET,
             "POST" => Method::POST,
-            other => return Err(Error::Protocol(format!("method {other:?} is not GET or POST"))),
+            other => return Err(Error::Protocol(format!("method {other:?} is not GET or POST")).into()),
         };
-        let limit = usize_of(request.max_response_bytes.min(self.max_response_bytes));
-        let response =
-            self.client.request(method, url).headers(headers(&request.headers)?).body(request.body).send().await.map_err(describe)?;
+        let limit = usize_of(request.max_response_bytes.min(self.options.max_response_bytes));
+        let client = self.client(networks).map_err(|error| Error::Unreachable(error.to_string()))?;
+        let sending = client.request(method, url).headers(headers(&request.headers)?).body(request.body).send();
+        let response = sending.await.map_err(|error| refusal(&error).map_or_else(|| describe(error).into(), Failure::Refused))?;
+        let network = response.remote_addr().filter(|_| !self.options.proxy_from_environment).map(|peer| Network::of(peer.ip()));
         let status = response.status().as_u16();
         let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
-        Ok(Response { status, headers, body: read_body(response, limit).await? })
+        Ok(Answer { response: Response { status, headers, body: read_body(response, limit).await? }, network })
+    }
+
+    fn client(&self, networks: Networks) -> Result<Client, OutboundError> {
+        // No code panics while it holds the lock; if it did, each client would still be whole.
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&networks) {
+            return Ok(client.clone());
+        }
+        // They are read again for each client.
+        judge_system_roots(|name| std::env::var_os(name))?;
+        // A proxy resolves the names; what is resolved here is then its own.
+        let resolved = if self.options.proxy_from_environment { Networks::ALL } else { networks };
+        let names = Arc::new(Names { lookup: Arc::clone(&self.lookup), networks: resolved });
+        let client = client(&self.options, &self.extra_roots, &names)?;
+        clients.insert(networks, client.clone());
+        Ok(client)
     }
 }
 
@@ -83,6 +144,18 @@ fn usize_of(bytes: u32) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
+/// Whether it was the address that was refused, by [`Names`].
+fn refusal(error: &reqwest::Error) -> Option<Refused> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref::<Refused>() {
+            return Some(refused.clone());
+        }
+        cause = error.source();
+    }
+    None
+}
+
 /// The URL is left out: its query may hold what no log should.
 fn describe(error: reqwest::Error) -> Error {
     let error = error.without_url();
@@ -98,14 +171,8 @@ fn describe(error: reqwest::Error) -> Error {
     if error.is_connect() { Error::Unreachable(text) } else { Error::Protocol(text) }
 }
 
-fn client(options: &OutboundOptions) -> Result<Client, OutboundError> {
-    // The process may have chosen a provider already: then that one is used, and this returns it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let extra = match &options.extra_roots {
-        Some(path) => certificates(path)?,
-        None => Vec::new(),
-    };
-    let with_system_roots = builder(options).tls_certs_merge(extra.clone()).build();
+fn client(options: &OutboundOptions, extra: &[Certificate], names: &Arc<Names>) -> Result<Client, OutboundError> {
+    let with_system_roots = builder(options, names).tls_certs_merge(extra.iter().cloned()).build();
     match with_system_roots {
         Ok(client) => Ok(client),
         // A container without certificates still serves providers on loopback and those of the extra roots.
@@ -115,26 +182,67 @@ fn client(options: &OutboundOptions) -> Result<Client, OutboundError> {
                 "the system's root certificates cannot be used ({}); https providers are unreachable unless the extra root certificates cover them: install the package `ca-certificates`",
                 error.source().map_or_else(|| error.to_string(), ToString::to_string)
             );
-            builder(options).tls_certs_only(extra).build().map_err(|error| OutboundError::Client(error.to_string()))
+            builder(options, names).tls_certs_only(extra.iter().cloned()).build().map_err(|error| OutboundError::Client(error.to_string()))
         }
     }
 }
 
-fn builder(options: &OutboundOptions) -> ClientBuilder {
+fn builder(options: &OutboundOptions, names: &Arc<Names>) -> ClientBuilder {
     let builder = Client::builder()
         .user_agent(USER_AGENT)
         .redirect(redirect::Policy::none())
         .referer(false)
-        .dns_resolver(Names)
+        .dns_resolver(Arc::clone(names))
         .connect_timeout(options.connect_timeout)
         .timeout(options.total_timeout);
     if options.proxy_from_environment { builder } else { builder.no_proxy() }
 }
 
+/// Whose word on who a provider is counts: the variables that name a file, or folders, in place of the system's.
+fn judge_system_roots(variable: impl Fn(&str) -> Option<OsString>) -> Result<(), OutboundError> {
+    let folders = variable("SSL_CERT_DIR").map(|folders| std::env::split_paths(&folders).collect::<Vec<_>>());
+    let file = variable("SSL_CERT_FILE").map(PathBuf::from);
+    folders.into_iter().flatten().chain(file).try_for_each(|path| Ok(trusted_file::judge(&path)?))
+}
+
 fn certificates(path: &Path) -> Result<Vec<Certificate>, OutboundError> {
-    let pem = std::fs::read(path).map_err(|source| OutboundError::UnreadableRoots { path: path.into(), source })?;
+    let pem = TrustedFile::open(path).and_then(|mut file| file.read(MAX_ROOTS_BYTES)).map_err(|error| match error {
+        TrustedFileError::Unreadable { path, source } => OutboundError::UnreadableRoots { path, source },
+        TrustedFileError::TooLong { path, .. } => OutboundError::NoRoots(path),
+        TrustedFileError::ChangeableByOthers(error) => error.into(),
+    })?;
     match Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         _ => Err(OutboundError::NoRoots(path.into())),
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn authorities_that_others_can_change_are_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, inner) = (folder.path().join("roots.pem"), folder.path().join("certs"));
+        fs::write(&file, "").unwrap();
+        fs::create_dir(&inner).unwrap();
+        let judged = |file_mode, folder_mode| {
+            fs::set_permissions(&file, Permissions::from_mode(file_mode)).unwrap();
+            fs::set_permissions(&inner, Permissions::from_mode(folder_mode)).unwrap();
+            let folders = std::env::join_paths([Path::new("/absent"), &inner]).unwrap();
+            let system = judge_system_roots(|name| Some(if name == "SSL_CERT_FILE" { file.clone().into() } else { folders.clone() }));
+            let refused = |result: Result<(), OutboundError>| matches!(result, Err(OutboundError::ChangeableRoots(_)));
+            (refused(system), refused(certificates(&file).map(|_| ())))
+        };
+        assert_eq!(judged(0o644, 0o755), (false, false));
+        assert_eq!(judged(0o666, 0o755), (true, true));
+        assert_eq!(judged(0o646, 0o755), (true, true));
+        assert_eq!(judged(0o644, 0o777), (true, false));
+        assert!(judge_system_roots(|_| None).is_ok());
     }
 }

@@ -1,5 +1,6 @@
 //! The outbound client against a small server.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,10 +8,12 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Response as HttpResponse, header};
 use axum::routing::get;
 use axum::{Router, extract::State};
+use futures::FutureExt as _;
 use futures::future::{join, pending};
 use futures::stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use vestibule_rules::network::Network;
 
 use super::*;
 
@@ -79,7 +82,7 @@ async fn headers(State(seen): State<Seen>, headers: HeaderMap, body: String) -> 
 }
 
 fn outbound(metadata_urls: &[String]) -> Outbound {
-    Outbound::new(&OutboundOptions::default(), 32, metadata_urls).unwrap()
+    Outbound::new(&OutboundOptions::default(), 32, metadata_urls, &[]).unwrap()
 }
 
 fn get_request(url: impl Into<String>) -> Request {
@@ -116,7 +119,7 @@ async fn nothing_is_delivered_of_a_body_over_the_limit() {
 async fn the_hosts_limits_hold_whatever_the_component_asks_for() {
     let provider = Provider::start("").await;
     let options = OutboundOptions { max_response_bytes: 999, total_timeout: Duration::from_millis(100), ..OutboundOptions::default() };
-    let outbound = Outbound::new(&options, 32, &[provider.url("/metadata")]).unwrap();
+    let outbound = Outbound::new(&options, 32, &[provider.url("/metadata")], &[]).unwrap();
     let request = |path| Request { max_response_bytes: u32::MAX, timeout_ms: u32::MAX, ..get_request(provider.url(path)) };
     assert!(matches!(send(&outbound, request("/fits")).await, Err(Error::TooLarge)));
     assert!(matches!(send(&outbound, request("/never")).await, Err(Error::TimedOut)));
@@ -251,7 +254,7 @@ async fn a_provider_that_hangs_does_not_hold_up_another() {
     let provider = Provider::start(&tokens.url("/fits")).await;
     let options = OutboundOptions { total_timeout: 2 * HANG, ..OutboundOptions::default() };
     let urls = [hanging.url("/never"), provider.url("/metadata")];
-    let outbound = Outbound::new(&options, 32, &urls).unwrap();
+    let outbound = Outbound::new(&options, 32, &urls, &[]).unwrap();
     let request = Request { timeout_ms: u32::MAX, ..get_request(tokens.url("/fits")) };
     assert_eq!(send(&outbound, request).await.unwrap().status, 200);
 }
@@ -261,7 +264,7 @@ async fn one_exchange_too_many_with_an_origin_fails_at_once_and_others_go_on() {
     let hanging = Provider::start("").await;
     let other = Provider::start("").await;
     let options = OutboundOptions { max_exchanges_per_origin: 2, ..OutboundOptions::default() };
-    let outbound = Outbound::new(&options, 32, &[hanging.url("/metadata"), other.url("/metadata")]).unwrap();
+    let outbound = Outbound::new(&options, 32, &[hanging.url("/metadata"), other.url("/metadata")], &[]).unwrap();
     let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(outbound.send(get_request(hanging.url("/never"))))).collect();
     for exchange in &mut waiting {
         assert!(futures::poll!(exchange).is_pending());
@@ -287,7 +290,7 @@ async fn a_provider_that_is_down_is_not_asked_for_every_request() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let metadata = format!("http://{}/metadata", listener.local_addr().unwrap());
     let options = OutboundOptions { total_timeout: 2 * HANG, ..OutboundOptions::default() };
-    let outbound = Outbound::new(&options, 32, &[metadata]).unwrap();
+    let outbound = Outbound::new(&options, 32, &[metadata], &[]).unwrap();
     let request = || Request { timeout_ms: u32::MAX, ..get_request("https://tokens.example/") };
     let close_one = async { drop(listener.accept().await.unwrap()) };
     let (refused, ()) = join(send(&outbound, request()), close_one).await;
@@ -301,7 +304,7 @@ async fn a_provider_that_is_down_is_not_asked_for_every_request() {
 fn extra_roots_must_be_certificates() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("roots.pem");
-    let with_roots = || Outbound::new(&OutboundOptions { extra_roots: Some(path.clone()), ..OutboundOptions::default() }, 32, &[]);
+    let with_roots = || Outbound::new(&OutboundOptions { extra_roots: Some(path.clone()), ..OutboundOptions::default() }, 32, &[], &[]);
     assert!(matches!(with_roots(), Err(OutboundError::UnreadableRoots { .. })));
     std::fs::write(&path, "not a certificate").unwrap();
     assert!(matches!(with_roots(), Err(OutboundError::NoRoots(_))));
@@ -340,7 +343,7 @@ async fn an_extra_root_is_trusted_and_without_it_the_connection_is_refused() {
     std::fs::write(&path, cert.pem()).unwrap();
     let options = OutboundOptions { extra_roots: Some(path), ..OutboundOptions::default() };
     let without = outbound(std::slice::from_ref(&url));
-    let with = Outbound::new(&options, 32, std::slice::from_ref(&url)).unwrap();
+    let with = Outbound::new(&options, 32, std::slice::from_ref(&url), &[]).unwrap();
     let refused = send(&without, get_request(&*url)).await;
     assert!(matches!(refused, Err(Error::Unreachable(_))), "{refused:?}");
     assert_eq!(send(&with, get_request(&*url)).await.unwrap().status, 200);
@@ -409,4 +412,256 @@ async fn a_provider_that_drips_breaks_off_or_lies_about_its_length_has_not_answe
             other => panic!("{what}: {other:?}"),
         }
     }
+}
+
+/// A provider with https under names of its own, on this machine.
+struct SecureProvider {
+    port: u16,
+    options: OutboundOptions,
+    /// Paths that were asked for; a connection is closed after its answer.
+    asked: Arc<std::sync::Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
+    _folder: tempfile::TempDir,
+}
+
+impl SecureProvider {
+    /// Its metadata, at `/metadata`, names endpoints on `endpoints`.
+    async fn start(endpoints: &str) -> SecureProvider {
+        let names = ["provider.example", "token.example", "other.example"].map(str::to_owned);
+        let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(signing_key.serialize_der());
+        let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key.into())
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let metadata = metadata_naming(&format!("https://{endpoints}:{port}"));
+        let asked = Arc::<std::sync::Mutex<Vec<String>>>::default();
+        let connections = Arc::<AtomicUsize>::default();
+        tokio::spawn({
+            let (asked, connections) = (asked.clone(), connections.clone());
+            async move {
+                loop {
+                    let (stream, _) = listener.accept().await.unwrap();
+                    connections.fetch_add(1, Ordering::SeqCst);
+                    let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                    let mut head = vec![0; 4096];
+                    let length = stream.read(&mut head).await.unwrap();
+                    let head = String::from_utf8_lossy(&head[..length]).into_owned();
+                    asked.lock().unwrap().push(head.split(' ').nth(1).unwrap().to_owned());
+                    let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{metadata}", metadata.len());
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    let _ = stream.shutdown().await;
+                }
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let roots = folder.path().join("roots.pem");
+        std::fs::write(&roots, cert.pem()).unwrap();
+        let options = OutboundOptions { extra_roots: Some(roots), ..OutboundOptions::default() };
+        SecureProvider { port, options, asked, connections, _folder: folder }
+    }
+
+    fn url(&self, host: &str, path: &str) -> String {
+        format!("https://{host}:{}{path}", self.port)
+    }
+
+    fn outbound(&self, internal_hosts: &[&str], lookup: Lookup) -> Outbound {
+        let urls = [self.url("provider.example", "/metadata")];
+        let internal_hosts: Vec<_> = internal_hosts.iter().map(|host| (*host).to_owned()).collect();
+        Outbound::with_lookup(&self.options, 32, &urls, &internal_hosts, lookup).unwrap()
+    }
+
+    /// As if the document had been read at an address of this network; it names endpoints on `host`.
+    fn learn(&self, outbound: &Outbound, host: &str, network: Network) {
+        let document = Url::parse(&self.url("provider.example", "/metadata")).unwrap();
+        outbound.documents.learn(&document, metadata_naming(&format!("https://{host}:{}", self.port)).as_bytes(), Some(network));
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn metadata_naming(origin: &str) -> String {
+    format!(r#"{{"issuer": "x", "token_endpoint": "{origin}/token", "jwks_uri": "{origin}/keys"}}"#)
+}
+
+/// Every name has these addresses, at the first time and at each later one.
+fn resolves_to(addresses: &[&str]) -> Lookup {
+    let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
+    Arc::new(move |_| std::future::ready(Ok(addresses.clone())).boxed())
+}
+
+/// Lines of the log that this thread writes.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Log {
+    fn capture() -> (Log, tracing::subscriber::DefaultGuard) {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One of each kind that is not the internet.
+const ELSEWHERE: [(&str, Network); 16] = [
+    ("127.0.0.1", Network::Loopback),
+    ("::1", Network::Loopback),
+    ("::ffff:127.0.0.1", Network::Loopback),
+    ("64:ff9b::127.0.0.1", Network::Loopback),
+    ("10.0.0.1", Network::Private),
+    ("172.31.0.1", Network::Private),
+    ("192.168.0.1", Network::Private),
+    ("fd12::1", Network::Private),
+    ("100.64.0.1", Network::Shared),
+    ("169.254.0.1", Network::LinkLocal),
+    ("fe80::1", Network::LinkLocal),
+    ("169.254.169.254", Network::MetadataService),
+    ("fd00:ec2::254", Network::MetadataService),
+    ("0.0.0.0", Network::Reserved),
+    ("224.0.0.1", Network::Reserved),
+    ("2002:7f00:1::", Network::Loopback),
+];
+
+#[tokio::test]
+async fn an_endpoint_that_resolves_to_another_network_is_refused_before_a_socket_is_opened() {
+    let provider = SecureProvider::start("token.example").await;
+    for (address, network) in ELSEWHERE {
+        let outbound = provider.outbound(&[], resolves_to(&[address]));
+        provider.learn(&outbound, "token.example", Network::Internet);
+        let (log, _guard) = Log::capture();
+        for method in ["GET", "POST"] {
+            let request = Request { method: method.into(), ..get_request(provider.url("token.example", "/token")) };
+            let answer = send(&outbound, request).await;
+            assert!(matches!(answer, Err(Error::NotAllowed)), "{address}: {answer:?}");
+        }
+        let log = log.text();
+        let canonical = address.parse::<IpAddr>().unwrap().to_string();
+        for told in ["outbound.address_refused", "token.example", &canonical, &network.to_string(), "internal_hosts = [\"token.example\"]"]
+        {
+            assert!(log.contains(told), "{told} is not in {log}");
+        }
+    }
+    assert_eq!(provider.connections.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_an_address_of_another_network_is_refused() {
+    let provider = SecureProvider::start("token.example").await;
+    let outbound = provider.outbound(&[], resolves_to(&[]));
+    let literals = ELSEWHERE.map(|(address, _)| if address.contains(':') { format!("[{address}]") } else { address.to_owned() });
+    let spellings = ["2130706433", "0x7f.1", "0177.1", "localhost", "idp.localhost", "LOCALHOST."].map(str::to_owned);
+    for host in literals.into_iter().chain(spellings) {
+        provider.learn(&outbound, &host, Network::Internet);
+        let answer = send(&outbound, get_request(provider.url(&host, "/token"))).await;
+        assert!(matches!(answer, Err(Error::NotAllowed)), "{host}: {answer:?}");
+    }
+    assert_eq!(provider.connections.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn endpoints_may_be_where_their_document_was_read_and_on_no_other_network() {
+    let provider = SecureProvider::start("token.example").await;
+    let at = |address: &'static str| {
+        let lookup: Lookup = Arc::new(move |name| {
+            let address = if name == "provider.example" { "127.0.0.1" } else { address };
+            std::future::ready(Ok(vec![address.parse().unwrap()])).boxed()
+        });
+        provider.outbound(&[], lookup)
+    };
+    let token = || get_request(provider.url("token.example", "/token"));
+    let outbound = at("127.0.0.1");
+    assert_eq!(send(&outbound, token()).await.unwrap().status, 200);
+    assert_eq!(provider.asked(), ["/metadata", "/token"]);
+    for (address, network) in ELSEWHERE {
+        if network != Network::Loopback {
+            let answer = send(&at(address), token()).await;
+            assert!(matches!(answer, Err(Error::NotAllowed)), "{address}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_fresh_process_reads_the_metadata_before_it_refuses_an_address() {
+    let provider = SecureProvider::start("provider.example").await;
+    let outbound = provider.outbound(&[], resolves_to(&["127.0.0.1"]));
+    assert_eq!(send(&outbound, get_request(provider.url("provider.example", "/token"))).await.unwrap().status, 200);
+    assert_eq!(send(&outbound, get_request(provider.url("provider.example", "/keys"))).await.unwrap().status, 200);
+    assert_eq!(provider.asked(), ["/metadata", "/token", "/keys"], "the document is read once");
+}
+
+#[tokio::test]
+async fn a_name_that_comes_to_mean_another_address_is_refused_at_the_next_connection() {
+    let provider = SecureProvider::start("token.example").await;
+    let lookups = Arc::new(AtomicUsize::new(0));
+    let lookup: Lookup = {
+        let lookups = lookups.clone();
+        Arc::new(move |_| {
+            let first = lookups.fetch_add(1, Ordering::SeqCst) == 0;
+            std::future::ready(Ok(vec![if first { "127.0.0.1" } else { "169.254.169.254" }.parse().unwrap()])).boxed()
+        })
+    };
+    let outbound = provider.outbound(&[], lookup);
+    provider.learn(&outbound, "token.example", Network::Loopback);
+    let request = || get_request(provider.url("token.example", "/token"));
+    assert_eq!(send(&outbound, request()).await.unwrap().status, 200);
+    assert_eq!(lookups.load(Ordering::SeqCst), 1, "what was judged is what is connected to");
+    let answer = send(&outbound, request()).await;
+    assert!(matches!(answer, Err(Error::NotAllowed)), "{answer:?}");
+    assert_eq!(provider.asked(), ["/token"]);
+}
+
+#[tokio::test]
+async fn a_connection_for_the_metadata_is_not_one_for_endpoints_on_the_same_host() {
+    // The operator's word permits the metadata URL on any network: that must not open its host to other requests.
+    let provider = SecureProvider::start("provider.example").await;
+    let outbound = provider.outbound(&[], resolves_to(&["127.0.0.1"]));
+    provider.learn(&outbound, "provider.example", Network::Internet);
+    let answer = send(&outbound, get_request(provider.url("provider.example", "/token"))).await;
+    assert!(matches!(answer, Err(Error::NotAllowed)), "{answer:?}");
+    assert_eq!(send(&outbound, get_request(provider.url("provider.example", "/metadata"))).await.unwrap().status, 200);
+    assert_eq!(provider.asked(), ["/metadata"]);
+}
+
+#[tokio::test]
+async fn of_several_addresses_those_on_other_networks_are_left_out() {
+    let provider = SecureProvider::start("token.example").await;
+    let outbound = provider.outbound(&[], resolves_to(&["192.168.0.1", "169.254.169.254", "fd12::1", "127.0.0.1"]));
+    provider.learn(&outbound, "token.example", Network::Loopback);
+    assert_eq!(send(&outbound, get_request(provider.url("token.example", "/token"))).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn an_internal_host_may_be_anywhere_and_opens_no_other() {
+    let provider = SecureProvider::start("token.example").await;
+    let outbound = provider.outbound(&["token.example"], resolves_to(&["127.0.0.1"]));
+    provider.learn(&outbound, "token.example", Network::Internet);
+    assert_eq!(send(&outbound, get_request(provider.url("token.example", "/token"))).await.unwrap().status, 200);
+    provider.learn(&outbound, "other.example", Network::Internet);
+    let answer = send(&outbound, get_request(provider.url("other.example", "/token"))).await;
+    assert!(matches!(answer, Err(Error::NotAllowed)), "{answer:?}");
+    let answer = send(&outbound, get_request(format!("https://token.example:{}/", provider.port ^ 1))).await;
+    assert!(matches!(answer, Err(Error::NotAllowed)), "no document names this origin: {answer:?}");
 }

@@ -38,9 +38,9 @@ impl Folder {
     }
 
     /// The content of a plain file that only this user can have written; none when there is none.
-    pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, CacheError> {
+    pub(super) fn read(&self, name: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, CacheError> {
         let path = self.path.join(name);
-        let mut file = match openat(&self.descriptor, name, OFlags::RDONLY | SAFE, Mode::empty()) {
+        let file = match openat(&self.descriptor, name, OFlags::RDONLY | SAFE, Mode::empty()) {
             Ok(descriptor) => File::from(descriptor),
             Err(rustix::io::Errno::NOENT) => return Ok(None),
             Err(source) => return Err(failed(&path, source)),
@@ -51,19 +51,19 @@ impl Folder {
         }
         refuse_foreign_writers(&path, &metadata)?;
         let mut content = Vec::new();
-        file.read_to_end(&mut content).map_err(|source| failed(&path, source))?;
-        Ok(Some(content))
+        let length = file.take(max_bytes.saturating_add(1)).read_to_end(&mut content).map_err(|source| failed(&path, source))?;
+        if length as u64 > max_bytes { Err(failed(&path, io::Error::from(io::ErrorKind::FileTooLarge))) } else { Ok(Some(content)) }
     }
 
-    /// Puts a whole file there, in place of another of this name.
-    pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<(), CacheError> {
+    /// Puts a whole file of these parts there, in place of another of this name.
+    pub(super) fn write(&self, name: &str, parts: &[&[u8]]) -> Result<(), CacheError> {
         // Of a name that nobody else has: two may write at the same time.
         let number = getrandom::u64().map_err(|error| failed(&self.path, io::Error::other(error.to_string())))?;
         let unfinished = format!("{name}.{number:016x}");
         let write = || -> io::Result<()> {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | SAFE;
             let mut file = File::from(openat(&self.descriptor, &*unfinished, flags, Mode::RUSR | Mode::WUSR)?);
-            file.write_all(content)?;
+            parts.iter().try_for_each(|part| file.write_all(part))?;
             file.sync_all()?;
             Ok(renameat(&self.descriptor, &*unfinished, &self.descriptor, name)?)
         };

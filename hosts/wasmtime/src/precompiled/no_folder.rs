@@ -15,11 +15,11 @@ impl Folder {
         Err(CacheError::Unsupported)
     }
 
-    pub(super) fn read(&self, _: &str) -> Result<Option<Vec<u8>>, CacheError> {
+    pub(super) fn read(&self, _: &str, _: u64) -> Result<Option<Vec<u8>>, CacheError> {
         match *self {}
     }
 
-    pub(super) fn write(&self, _: &str, _: &[u8]) -> Result<(), CacheError> {
+    pub(super) fn write(&self, _: &str, _: &[&[u8]]) -> Result<(), CacheError> {
         match *self {}
     }
 }

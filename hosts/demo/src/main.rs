@@ -1,29 +1,53 @@
-//! `vestibule demo`: a provider, an application and the edge, on this machine and without a network.
+//! `vestibule-demo`: a provider, an application and the edge, on this machine and without a network.
+//!
+//! A program of its own: its provider lets anybody in as anybody, so the program that operators run has nothing of it.
 
 mod sample_app;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use vestibule_dev_provider::{Options, Provider};
-
-use crate::arguments::{Demo, Serve};
-use crate::listener::Listener;
-use crate::{random, serve};
+use vestibule_edge::arguments::{Common, Serve};
+use vestibule_edge::listener::Listener;
+use vestibule_edge::{log, random, serve};
 
 /// What the demo registers itself as at its provider.
 const CLIENT_ID: &str = "vestibule-demo";
 const CLIENT_SECRET: &str = "vestibule-demo-secret";
 
-/// Runs the demo until SIGTERM or SIGINT.
-///
-/// # Errors
-/// The address is not loopback, or something cannot be started.
+/// Try the login at the edge: a provider, an application and the edge on this machine, no network needed.
+#[derive(Debug, Parser)]
+#[command(name = "vestibule-demo", version)]
+struct Demo {
+    /// Loopback address and port to listen on
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8501")]
+    listen: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let demo = Demo::parse();
+    log::start(demo.common.log);
+    match run(&demo).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("vestibule-demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Until SIGTERM or SIGINT.
 #[expect(clippy::print_stdout, reason = "what to open is for the person at the terminal, not for the log")]
-pub async fn run(arguments: &Demo) -> anyhow::Result<()> {
+async fn run(arguments: &Demo) -> anyhow::Result<()> {
     let listener = Listener::bind(&loopback(&arguments.listen)?.to_string()).await?;
     let listen = listener.address();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -10,11 +10,8 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::any;
 use tokio::net::TcpListener;
 
-/// Starts it on a free port of loopback and returns its address; it ends with the process.
-///
-/// # Errors
-/// There is no free port.
-pub(super) async fn start() -> std::io::Result<SocketAddr> {
+/// Starts it on a free port of loopback and returns its address; it ends with the process. An error when there is no port.
+pub(crate) async fn start() -> std::io::Result<SocketAddr> {
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = socket.local_addr()?;
     let routes = Router::new().route("/echo", any(echo)).fallback(page);

@@ -1,0 +1,381 @@
+//! The way to a file, from the root, one opened folder after the other.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, readlinkat, statat};
+
+use super::private_group::is_private;
+use super::{Reason, Weakness};
+
+/// As many as Linux follows.
+const MAX_LINKS: usize = 40;
+
+const GROUP_WRITES: u32 = 0o020;
+const OTHERS_WRITE: u32 = 0o002;
+const STICKY: u32 = 0o1000;
+const ROOT: u32 = 0;
+
+/// Permission to pass through a folder is enough to open it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
+
+/// The file, and why others than `user` and root can change it.
+pub(super) fn open(path: &Path, user: u32) -> io::Result<(File, Vec<Reason>)> {
+    match go(path, user)? {
+        (Some(file), reasons) => Ok((file, reasons)),
+        (None, _) => Err(io::Error::from(io::ErrorKind::IsADirectory)),
+    }
+}
+
+/// Why others can change a file, or what is directly in a folder.
+pub(super) fn judge(path: &Path, user: u32) -> io::Result<Vec<Reason>> {
+    go(path, user).map(|(_, reasons)| reasons)
+}
+
+/// No file when it is a folder that the way ends at.
+fn go(path: &Path, user: u32) -> io::Result<(Option<File>, Vec<Reason>)> {
+    let mut rest: VecDeque<OsString> = parts(&std::path::absolute(path)?).collect();
+    let mut links = 0;
+    let mut way = Way::from_root(user)?;
+    while let Some(part) = rest.pop_front() {
+        let is_last = rest.is_empty();
+        if part == Component::RootDir.as_os_str() {
+            way.go_to_root()?;
+            continue;
+        }
+        let found = statat(&way.folder, &*part, AtFlags::SYMLINK_NOFOLLOW)?;
+        match FileType::from_raw_mode(found.st_mode) {
+            FileType::Symlink if is_last && is_of_proc(&way.folder) => {
+                let file = File::from(openat(&way.folder, &*part, FILE, Mode::empty())?);
+                way.judge_file(&part, &file)?;
+                return Ok((Some(file), way.reasons));
+            }
+            FileType::Symlink => {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(rustix::io::Errno::LOOP.into());
+                }
+                way.judge_link(&part, found.st_uid);
+                let target = readlinkat(&way.folder, &*part, Vec::new())?;
+                let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+                for part in parts(&target).collect::<Vec<_>>().into_iter().rev() {
+                    rest.push_front(part);
+                }
+            }
+            FileType::Directory => way.enter(&part)?,
+            _ if is_last => {
+                let file = File::from(openat(&way.folder, &*part, FILE | OFlags::NOFOLLOW, Mode::empty())?);
+                way.judge_file(&part, &file)?;
+                return Ok((Some(file), way.reasons));
+            }
+            _ => return Err(io::Error::from(io::ErrorKind::NotADirectory)),
+        }
+    }
+    Ok((None, way.reasons))
+}
+
+/// The parts of a path, `/` and `..` included.
+fn parts(path: &Path) -> impl Iterator<Item = OsString> {
+    path.components().filter(|part| *part != Component::CurDir).map(|part| part.as_os_str().to_owned())
+}
+
+/// Where the way has come to.
+struct Way {
+    folder: File,
+    /// For messages only.
+    path: PathBuf,
+    user: u32,
+    reasons: Vec<Reason>,
+}
+
+impl Way {
+    fn from_root(user: u32) -> io::Result<Way> {
+        let folder = File::from(openat(CWD, "/", FOLDER, Mode::empty())?);
+        let mut way = Way { folder, path: "/".into(), user, reasons: Vec::new() };
+        way.judge_folder()?;
+        Ok(way)
+    }
+
+    fn go_to_root(&mut self) -> io::Result<()> {
+        self.folder = File::from(openat(CWD, "/", FOLDER, Mode::empty())?);
+        self.path = "/".into();
+        Ok(())
+    }
+
+    fn enter(&mut self, part: &OsStr) -> io::Result<()> {
+        self.folder = File::from(openat(&self.folder, part, FOLDER | OFlags::NOFOLLOW, Mode::empty())?);
+        if part == Component::ParentDir.as_os_str() {
+            self.path.pop();
+        } else {
+            self.path.push(part);
+        }
+        self.judge_folder()
+    }
+
+    fn judge_folder(&mut self) -> io::Result<()> {
+        let metadata = self.folder.metadata()?;
+        let mode = if metadata.mode() & STICKY == 0 { metadata.mode() } else { 0 };
+        self.add(self.path.clone(), metadata.uid(), metadata.gid(), mode);
+        Ok(())
+    }
+
+    fn judge_file(&mut self, name: &OsStr, file: &File) -> io::Result<()> {
+        let metadata = file.metadata()?;
+        self.add(self.path.join(name), metadata.uid(), metadata.gid(), metadata.mode());
+        Ok(())
+    }
+
+    /// A link's own permissions mean nothing: who may replace it is the folder's.
+    fn judge_link(&mut self, name: &OsStr, owner: u32) {
+        self.add(self.path.join(name), owner, ROOT, 0);
+    }
+
+    fn add(&mut self, place: PathBuf, owner: u32, group: u32, mode: u32) {
+        let Some(weakness) = weakness(owner, mode, self.user, || is_private(group, self.user)) else { return };
+        let reason = Reason { place, weakness };
+        if !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
+        }
+    }
+}
+
+/// `in_private_group`: whether nobody but the user is in the group.
+fn weakness(owner: u32, mode: u32, user: u32, in_private_group: impl FnOnce() -> bool) -> Option<Weakness> {
+    if owner != user && owner != ROOT {
+        return Some(Weakness::Owner { owner, user });
+    }
+    let others_write = mode & OTHERS_WRITE != 0 || (mode & GROUP_WRITES != 0 && !in_private_group());
+    others_write.then_some(Weakness::Mode(mode))
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_of_proc(folder: &File) -> bool {
+    rustix::fs::fstatfs(folder).is_ok_and(|system| system.f_type == rustix::fs::PROC_SUPER_MAGIC)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_of_proc(_: &File) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt as _, chown, lchown, symlink};
+
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Somebody else.
+    const OTHER: u32 = 4242;
+
+    fn me() -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+
+    /// Only root can give files away.
+    fn can_chown() -> bool {
+        me() == ROOT
+    }
+
+    /// The bits by which others write to what this user makes here.
+    fn writing_of_others(path: &Path) -> u32 {
+        if is_private(fs::metadata(path).unwrap().gid(), me()) { OTHERS_WRITE } else { GROUP_WRITES | OTHERS_WRITE }
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// A folder with a file in it, both safe.
+    fn file() -> (TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        set_mode(&inner, 0o755);
+        let file = inner.join("file");
+        fs::write(&file, "content").unwrap();
+        set_mode(&file, 0o644);
+        (folder, file)
+    }
+
+    fn reasons(path: &Path) -> Vec<Reason> {
+        open(path, me()).unwrap().1
+    }
+
+    fn reason(place: &Path, weakness: Weakness) -> Vec<Reason> {
+        vec![Reason { place: place.into(), weakness }]
+    }
+
+    /// Every mode of a file and of its folder, by every kind of owner, and for every user.
+    #[test]
+    fn a_file_is_refused_exactly_when_its_group_or_others_may_write_to_it() {
+        let (_folder, file) = file();
+        for mode in 0..=0o777 {
+            set_mode(&file, mode);
+            // Root reads files of any mode.
+            if me() != ROOT && mode & 0o400 == 0 {
+                continue;
+            }
+            let found = reasons(&file);
+            if mode & writing_of_others(&file) == 0 {
+                assert_eq!(found, [], "{mode:o}");
+            } else {
+                let [Reason { place, weakness: Weakness::Mode(told) }] = &found[..] else { panic!("{mode:o}: {found:?}") };
+                assert_eq!((place, told & 0o777), (&file, mode), "{mode:o}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_is_refused_but_with_the_sticky_bit() {
+        let (_folder, file) = file();
+        let inner = file.parent().unwrap();
+        for mode in 0..=0o7777 {
+            // Without permission to pass through it, only root does.
+            if me() != ROOT && mode & 0o100 == 0 {
+                continue;
+            }
+            set_mode(inner, mode);
+            let safe = mode & writing_of_others(inner) == 0 || mode & 0o1000 != 0;
+            assert_eq!(reasons(&file).is_empty(), safe, "{mode:o}");
+        }
+        set_mode(inner, 0o755);
+    }
+
+    #[test]
+    fn a_folder_further_up_counts_as_well() {
+        let (folder, file) = file();
+        set_mode(folder.path(), 0o777);
+        assert!(matches!(&reasons(&file)[..], [Reason { place, .. }] if place == folder.path()));
+        set_mode(folder.path(), 0o700);
+    }
+
+    #[test]
+    fn files_folders_and_links_of_others_are_refused_and_those_of_root_are_not() {
+        if !can_chown() {
+            return;
+        }
+        let (folder, file) = file();
+        let inner = file.parent().unwrap();
+        let link = folder.path().join("link");
+        symlink("inner/file", &link).unwrap();
+        let owner = Weakness::Owner { owner: OTHER, user: me() };
+        for mode in 0..=0o777 {
+            set_mode(&file, mode);
+            chown(&file, Some(OTHER), None).unwrap();
+            assert_eq!(reasons(&file), reason(&file, owner), "{mode:o}");
+            chown(&file, Some(ROOT), None).unwrap();
+        }
+        set_mode(&file, 0o644);
+        chown(inner, Some(OTHER), None).unwrap();
+        assert_eq!(reasons(&file), reason(inner, owner));
+        chown(inner, Some(ROOT), None).unwrap();
+        lchown(&link, Some(OTHER), None).unwrap();
+        assert_eq!(reasons(&link), reason(&link, owner));
+        lchown(&link, Some(ROOT), None).unwrap();
+        assert_eq!(reasons(&link), []);
+        // As that user sees it: root's are safe, his own are, a third one's are not.
+        for (owner, safe) in [(OTHER, true), (ROOT, true), (OTHER + 1, false)] {
+            chown(&file, Some(owner), None).unwrap();
+            let (_, found) = open(&file, OTHER).unwrap();
+            assert_eq!(found.iter().any(|reason| reason.place == file), !safe, "{owner}");
+        }
+    }
+
+    #[test]
+    fn every_link_of_a_chain_is_followed_and_judged() {
+        let (folder, file) = file();
+        let inner = file.parent().unwrap();
+        let outside = folder.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        symlink("../outside/hop", inner.join("first")).unwrap();
+        symlink(inner, outside.join("hop")).unwrap();
+        let path = inner.join("first/../inner/./file");
+        assert_eq!(reasons(&path), []);
+        set_mode(&outside, 0o777);
+        assert!(matches!(&reasons(&path)[..], [Reason { place, weakness: Weakness::Mode(_) }] if *place == outside));
+        set_mode(&outside, 0o1777);
+        assert_eq!(reasons(&path), []);
+        if can_chown() {
+            // In a folder like /tmp anybody can put a link.
+            lchown(outside.join("hop"), Some(OTHER), None).unwrap();
+            assert_eq!(reasons(&path), reason(&outside.join("hop"), Weakness::Owner { owner: OTHER, user: me() }));
+        }
+    }
+
+    /// A volume of Kubernetes: a folder like /tmp, `..data` a link to the folder of the day.
+    #[test]
+    fn a_secret_that_kubernetes_mounts_is_safe() {
+        let folder = tempfile::tempdir().unwrap();
+        for (day, volume_mode, file_mode) in [("..2026_11_26_10_00_00.1", 0o1777, 0o644), ("..2026_11_27_10_00_00.2", 0o3777, 0o440)] {
+            let of_today = folder.path().join(day);
+            fs::create_dir(&of_today).unwrap();
+            set_mode(&of_today, 0o755);
+            fs::write(of_today.join("secrets.toml"), "").unwrap();
+            set_mode(&of_today.join("secrets.toml"), file_mode);
+            let data = folder.path().join("..data");
+            let _ = fs::remove_file(&data);
+            symlink(day, &data).unwrap();
+            if !folder.path().join("secrets.toml").is_symlink() {
+                symlink("..data/secrets.toml", folder.path().join("secrets.toml")).unwrap();
+            }
+            set_mode(folder.path(), volume_mode);
+            assert_eq!(reasons(&folder.path().join("secrets.toml")), [], "{day}");
+        }
+    }
+
+    #[test]
+    fn links_in_a_circle_and_folders_are_no_files() {
+        let (folder, file) = file();
+        let circle = folder.path().join("circle");
+        symlink("circle", &circle).unwrap();
+        assert_eq!(open(&circle, me()).unwrap_err().raw_os_error(), Some(rustix::io::Errno::LOOP.raw_os_error()));
+        assert_eq!(open(folder.path(), me()).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(open(Path::new("/"), me()).unwrap_err().kind(), io::ErrorKind::IsADirectory);
+        assert_eq!(open(&file.join("x"), me()).unwrap_err().kind(), io::ErrorKind::NotADirectory);
+        assert_eq!(open(&folder.path().join("absent"), me()).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(open(Path::new(""), me()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_descriptor_that_was_given_is_judged_by_itself() {
+        use std::os::fd::AsRawFd as _;
+
+        let (folder, file) = file();
+        set_mode(folder.path(), 0o777);
+        let opened = File::open(&file).unwrap();
+        let path = PathBuf::from(format!("/dev/fd/{}", opened.as_raw_fd()));
+        assert_eq!(reasons(&path), []);
+        set_mode(&file, 0o666);
+        assert_eq!(reasons(&path).len(), 1);
+        let (reader, mut writer) = io::pipe().unwrap();
+        io::Write::write_all(&mut writer, b"through a pipe").unwrap();
+        drop(writer);
+        let (mut piped, found) = open(Path::new(&format!("/dev/fd/{}", reader.as_raw_fd())), me()).unwrap();
+        let mut content = String::new();
+        io::Read::read_to_string(&mut piped, &mut content).unwrap();
+        assert_eq!((content.as_str(), found), ("through a pipe", vec![]));
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_but_the_user_and_root_ever_writes(owner in 0u32..4, user in 0u32..4, mode in 0u32..0o10000, private: bool) {
+            let safe = (owner == user || owner == 0) && mode & if private { 0o002 } else { 0o022 } == 0;
+            prop_assert_eq!(weakness(owner, mode, user, || private).is_none(), safe);
+        }
+    }
+}
