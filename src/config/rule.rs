@@ -44,6 +44,14 @@ impl Written<'_> {
             if let Some(earlier) = rule.is_shadowed_by(&rules) {
                 let remedy = "put it before that rule, or remove it";
                 section.findings.warning(section.at(), &section.path(), format!("never decides: {} takes all of it", earlier.id), remedy);
+            } else if let Some(earlier) = rule.is_respelled_by(&rules) {
+                let problem = format!(
+                    "differs from {} in the spelling of paths only: requests are answered 400 where the two ask for different things",
+                    earlier.id
+                );
+                let remedy =
+                    "write one rule with both spellings, path = [\"/Docs/**\", \"/docs/**\"] for example, or remove one of the two";
+                section.findings.warning(section.at(), &section.path(), problem, remedy);
             }
             rules.push(rule);
         }
@@ -111,7 +119,9 @@ fn read_method(section: &Section<'_>, text: Placed<String>) -> Option<String> {
 
 fn read_host(section: &Section<'_>, text: Placed<String>) -> Option<String> {
     let parsed = url::Url::parse(&format!("http://{}/", text.value)).ok();
-    let host = parsed.and_then(|url| url.host_str().map(str::to_owned)).filter(|host| *host == text.value && !host.ends_with('.'));
+    let host = parsed.and_then(|url| url.host_str().map(str::to_owned)).filter(|host| *host == text.value);
+    // With a dot too many, which no request that is judged has.
+    let host = host.filter(|host| !host.split('.').any(str::is_empty));
     if host.is_none() || text.value.contains('*') {
         let problem = format!("`{}` is not a host name in small letters", text.value);
         section.findings.fatal(text.at, &text.key, problem, "write it without scheme, port and wildcards: \"app.example.com\"");
@@ -291,7 +301,7 @@ mod tests {
         .unwrap();
         let rules = config.policy.as_ref().unwrap().rules();
         assert_eq!(rules.iter().map(|rule| (rule.id.number, rule.id.line)).collect::<Vec<_>>(), [(1, 7), (2, 12), (3, 20), (4, 23)]);
-        assert_eq!(rules[0].paths.iter().map(PathPattern::as_str).collect::<Vec<_>>(), ["/a", "/b/**"]);
+        assert_eq!(rules[0].paths, ["/a", "/b/**"].map(|path| PathPattern::parse(path).unwrap()));
         assert_eq!(
             (rules[0].methods.as_slice(), rules[0].hosts.as_slice()),
             (&["GET".to_owned(), "POST".to_owned()][..], &["app.example".to_owned()][..])
@@ -328,6 +338,10 @@ mod tests {
             ("host = \"app.example:8443\"\n", 8, "host"),
             ("host = \"https://app.example\"\n", 8, "host"),
             ("host = \"*.example\"\n", 8, "host"),
+            ("host = \"app.example.\"\n", 8, "host"),
+            ("host = \"app..example\"\n", 8, "host"),
+            ("host = \"bücher.example\"\n", 8, "host"),
+            ("path = \"/a\u{ff0f}b\"\n", 8, "path"),
             ("access = \"open\"\n", 8, "access"),
             ("path = \"/a\"\naccess = \"public\"\nrequire = { groups = \"a\" }\n", 10, "require"),
             ("require = \"admins\"\n", 8, "require"),
@@ -382,6 +396,37 @@ mod tests {
         ] {
             assert_eq!(shadowed(&live), [], "{live}");
         }
+    }
+
+    #[test]
+    fn rules_that_differ_in_spelling_only_are_told() {
+        let rule = |path: &str, more: &str| format!("[[vestibule.rule]]\npath = {path}\n{more}");
+        let respelled = |rules: &str| {
+            let told = warnings(rules).into_iter().filter(|(_, problem)| problem.contains("in the spelling of paths only"));
+            told.map(|(line, _)| line).collect::<Vec<_>>()
+        };
+        for (one, other) in [
+            ("\"/Admin/**\"", "\"/admin/**\""),
+            ("\"/admin/**\"", "\"/ADMIN\""),
+            ("\"/a./**\"", "\"/a/b\""),
+            ("\"/...\"", "\"/\""),
+            ("\"/straße\"", "\"/STRASSE\""),
+            ("\"/caf\u{e9}\"", "\"/cafe\u{301}\""),
+            ("[\"/A\", \"/b\"]", "[\"/a\", \"/B\"]"),
+        ] {
+            assert_eq!(respelled(&(rule(one, "access = \"deny\"\n") + &rule(other, ""))), [10], "{one} {other}");
+            assert_eq!(respelled(&(rule(one, "host = \"a.example\"\n") + &rule(other, ""))), [0_u32; 0], "{one} {other}");
+        }
+        for (one, other) in [
+            ("\"/admin/**\"", "\"/admin/**\""),
+            ("\"/Admin/x\"", "\"/admin/**\""),
+            ("\"/a\"", "\"/b\""),
+            ("\"/A\"", "[\"/a\", \"/b\"]"),
+            ("\"/Admin/**\"", "\"/**\""),
+        ] {
+            assert_eq!(respelled(&(rule(one, "") + &rule(other, ""))), [0_u32; 0], "{one} {other}");
+        }
+        assert_eq!(respelled(&rule("[\"/Admin/**\", \"/admin/**\"]", "")), [0_u32; 0], "one rule");
     }
 
     #[test]
