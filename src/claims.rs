@@ -12,8 +12,15 @@ pub(crate) fn find<'a>(claims: &'a Map<String, Value>, name_or_pointer: &str) ->
 
 /// Whether that is the claim `email`, or something in it: an address proves nothing unless it is verified.
 pub(crate) fn is_email(name_or_pointer: &str) -> bool {
-    let Some(path) = name_or_pointer.strip_prefix('/') else { return name_or_pointer == "email" };
-    decoded(path.split('/').next().unwrap_or_default()) == "email"
+    root(name_or_pointer) == "email"
+}
+
+/// The name of the claim that it is, or that it points into.
+pub(crate) fn root(name_or_pointer: &str) -> String {
+    match name_or_pointer.strip_prefix('/') {
+        Some(path) => decoded(path.split('/').next().unwrap_or_default()),
+        None => name_or_pointer.to_owned(),
+    }
 }
 
 /// Whether a text that begins with `/` is a JSON pointer: `~` stands only before 0 or 1 (RFC 6901 section 3).

@@ -2,13 +2,23 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
 
+#[allow(unreachable_pub, reason = "shared with fuzz/")]
+#[path = "../fuzz/src/respelling.rs"]
+mod respelling;
 mod rig;
 
+use proptest::prelude::*;
+use respelling::{Page, respell};
 use rig::{Browser, CONFIG, HOST, Rig, Seen, query};
 use serde_json::{Value, json};
 use url::Url;
-use vestibule::filter::{Forward, Outcome};
-use vestibule::http::RequestHead;
+use vestibule::config::{Config, Source};
+use vestibule::entropy::Fixed;
+use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
+use vestibule::http::{Request, RequestHead};
+use vestibule::oidc::cache::ProviderCache;
+use vestibule::policy::{self, Access, Account, Answer, Verdict, explain};
+use vestibule::time::UnixTime;
 
 /// A protected application, its administration, and what everybody may see.
 const RULES: &str = r#"
@@ -128,6 +138,14 @@ fn no_spelling_leads_from_a_rule_to_a_page_of_another() {
         "/public%3f/a",
         "/public./a",
         "/publi%43/a",
+        "/publi%EF%BD%83/a",
+        "/public%EF%BC%8F..%EF%BC%8Fapp",
+        "/public/%EF%BC%8E%EF%BC%8E/app",
+        "/public/%2e%2e%20/app",
+        "/public/.%E2%80%8D./app",
+        "/public/%E2%80%A5/app",
+        "/public/%EF%BC%852e%EF%BC%852e/app",
+        "/public::$DATA/a",
         "/%E2%84%AA",
     ] {
         let becomes = becomes(&mut rig, &Browser::default().head(path));
@@ -150,9 +168,25 @@ fn no_spelling_leads_from_a_rule_to_a_page_of_another() {
         "[[vestibule.rule]]\npath = \"/admin/**\"\nrequire = { groups = \"nobody\" }\n[[vestibule.rule]]\npath = \"/**\"\n",
         json!({}),
     );
-    for path in
-        ["/Admin", "/ADMIN/x", "/admin;a=b", "/admin%3Bx/y", "/;/admin", "/admin%3f", "/admin%23/x", "/admin.", "/admin%20", "/adm%C4%B1n"]
-    {
+    for path in [
+        "/Admin",
+        "/ADMIN/x",
+        "/admin;a=b",
+        "/admin%3Bx/y",
+        "/;/admin",
+        "/.../admin",
+        "/admin%3f",
+        "/admin%23/x",
+        "/admin.",
+        "/admin%20",
+        "/adm%C4%B1n",
+        "/adm%C4%B0n",
+        "/%EF%BD%81dmin",
+        "/ad%C2%ADmin",
+        "/admin%EF%BC%8Fx",
+        "/admin%CD%BEx",
+        "/admin:$i30:$INDEX_ALLOCATION/x",
+    ] {
         assert_eq!(becomes(&mut rig, &browser.head(path)), Status(400), "{path}");
     }
     for path in ["/admin", "/admin/", "/%61dmin/x", "/admin/X;y"] {
@@ -160,6 +194,207 @@ fn no_spelling_leads_from_a_rule_to_a_page_of_another() {
     }
     for path in ["/Reports/Q1.pdf", "/a;v=1", "/administrator", "/wiki/C%23"] {
         assert_eq!(becomes(&mut rig, &browser.head(path)), Forwarded, "{path}");
+    }
+}
+
+/// The same the other way round: it is the pattern that is not written as the application reads it.
+#[test]
+fn no_spelling_of_a_pattern_leaves_a_page_to_another_rule() {
+    for (pattern, refused, denied) in [
+        ("/Admin/**", &["/admin", "/admin/x", "/ADMIN/x", "/admin./x", "/adm%C4%B1n"][..], &["/Admin", "/Admin/x", "/%41dmin"][..]),
+        ("/admin./**", &["/admin", "/Admin/x", "/admin;v/x"], &["/admin.", "/admin./x"]),
+        ("/admin /x", &["/admin/x", "/admin%20%20/x"], &["/admin%20/x"]),
+        ("/...", &["/", "/;x", "/...."], &["/..."]),
+        ("/.../x", &["/x", "/X", "/..../x"], &["/.../x"]),
+        ("/x/*/Y", &["/x/a/y", "/X/a/Y", "/x/a/Y."], &["/x/a/Y"]),
+        ("/**/Y", &["/y", "/a/b/y"], &["/Y", "/a/b/Y"]),
+        ("/straße/**", &["/STRASSE", "/strasse/x", "/stra%E1%BA%9Ee", "/STRA%C3%9FE"], &["/stra%C3%9Fe", "/stra%c3%9fe/x"]),
+        ("/K", &["/k", "/%E2%84%AA", "/%EF%BC%AB"], &["/K", "/%4b"]),
+        ("/ſ", &["/s", "/S"], &["/%C5%BF"]),
+        ("/İ", &["/i", "/I", "/%C4%B1", "/i%CC%87"], &["/%C4%B0"]),
+        ("/σας", &["/%CF%83%CE%B1%CF%83", "/%CE%A3%CE%91%CE%A3"], &["/%CF%83%CE%B1%CF%82"]),
+        ("/caf\u{e9}", &["/cafe%CC%81", "/CAF%C3%89"], &["/caf%C3%A9"]),
+        ("/cafe\u{301}", &["/caf%C3%A9", "/CAFE%CC%81"], &["/cafe%CC%81"]),
+        ("/\u{ff21}", &["/a", "/A"], &["/%EF%BC%A1"]),
+        ("/a\u{200d}b", &["/ab", "/a%C2%ADb"], &["/a%E2%80%8Db"]),
+    ] {
+        let rules = format!("[[vestibule.rule]]\npath = \"{pattern}\"\naccess = \"deny\"\n[[vestibule.rule]]\naccess = \"public\"\n");
+        let mut rig = Rig::new(&with_rules(&rules));
+        for path in refused {
+            assert_eq!(becomes(&mut rig, &Browser::default().head(path)), Status(400), "{pattern}: {path}");
+        }
+        for path in denied {
+            assert_eq!(becomes(&mut rig, &Browser::default().head(path)), Status(403), "{pattern}: {path}");
+        }
+        for path in ["/other", "/admins", "/Other", "/xa", "/x/a/z"] {
+            assert_eq!(becomes(&mut rig, &Browser::default().head(path)), Forwarded, "{pattern}: {path}");
+        }
+    }
+    // Where both rules ask for the same, it does not matter which of them decides.
+    let rules =
+        "[[vestibule.rule]]\npath = \"/Docs/**\"\naccess = \"public\"\n[[vestibule.rule]]\npath = \"/docs/**\"\naccess = \"public\"\n";
+    let mut rig = Rig::new(&with_rules(rules));
+    for path in ["/docs", "/Docs/x"] {
+        assert_eq!(becomes(&mut rig, &Browser::default().head(path)), Forwarded, "{path}");
+    }
+    assert_eq!(becomes(&mut rig, &Browser::default().head("/DOCS")), Status(400), "by no rule as it is written");
+}
+
+/// Segments of patterns and of pages: the same ones in several spellings, so that rules are about the same pages.
+const NAMES: [&str; 22] = [
+    "admin",
+    "Admin",
+    "admin.",
+    "straße",
+    "STRASSE",
+    "k",
+    "\u{212a}",
+    "caf\u{e9}",
+    "cafe\u{301}",
+    "...",
+    "a b",
+    "A b ",
+    "\u{fb01}",
+    "fi",
+    "σας",
+    "ΣΑΣ",
+    "\u{130}",
+    "i",
+    "ａ",
+    "a",
+    "\u{1fb4}",
+    "base",
+];
+
+const GROUPS: [&str; 2] = ["staff", "admins"];
+
+fn pattern() -> impl Strategy<Value = String> {
+    let segment = prop_oneof![6 => proptest::sample::select(&NAMES[..]), 1 => Just("*"), 2 => Just("**")];
+    proptest::collection::vec(segment, 0..4).prop_map(|segments| format!("/{}", segments.join("/")))
+}
+
+/// A list of up to `max` items as a line of TOML, or nothing.
+fn list(key: &'static str, item: impl Strategy<Value = String>, max: usize) -> impl Strategy<Value = String> {
+    proptest::collection::vec(item, 0..=max).prop_map(move |items| match items.as_slice() {
+        [] => String::new(),
+        items => format!("{key} = {}\n", json!(items)),
+    })
+}
+
+fn rules() -> impl Strategy<Value = String> {
+    let one_of = |items: &'static [&'static str]| proptest::sample::select(items).prop_map(str::to_owned);
+    let access = prop_oneof![
+        one_of(&["access = \"public\"\n", "access = \"optional\"\n", "access = \"required\"\n", "access = \"deny\"\n"]),
+        one_of(&GROUPS).prop_map(|group| format!("require = {{ groups = \"{group}\" }}\n")),
+    ];
+    let rule = (
+        list("path", pattern(), 2),
+        list("methods", one_of(&["GET", "POST", "PROPFIND"]), 1),
+        list("host", one_of(&["app.example", "admin.example", "xn--bcher-kva.example"]), 1),
+        access,
+    );
+    let rule = rule.prop_map(|(path, methods, host, access)| format!("[[vestibule.rule]]\n{path}{methods}{host}{access}"));
+    proptest::collection::vec(rule, 1..6).prop_map(|rules| rules.concat())
+}
+
+fn page() -> impl Strategy<Value = Page> {
+    let of = |items: &'static [&'static str]| proptest::sample::select(items).prop_map(str::to_owned);
+    let segments = proptest::collection::vec(of(&NAMES), 0..4);
+    (of(&["GET", "POST", "PROPFIND", "DELETE"]), of(&["app.example", "admin.example", "other.example"]), segments)
+        .prop_map(|(method, host, segments)| Page { method, host, segments })
+}
+
+fn config(rules: &str, base: &str) -> Config {
+    let toml = with_rules(rules).replace("example/oauth2callback", &format!("example{base}/oauth2callback"));
+    Config::parse(&Source::new("secrets.toml", &toml)).unwrap_or_else(|faults| panic!("{toml}: {faults:#?}"))
+}
+
+/// One of many spellings, by bytes that choose.
+fn spelled(page: &Page, choices: &[u8]) -> RequestHead {
+    let mut choices = choices.iter().map(|&byte| usize::from(byte));
+    respell(page, |count| choices.next().unwrap_or(0) % count)
+}
+
+/// What is asked for by whatever decides; `None`: refused with 400.
+fn asked<'a>(head: &RequestHead, config: &'a Config) -> Option<&'a Access> {
+    let ruling = Request::parse(head).and_then(|request| policy::ruling(&request, config));
+    ruling.ok().map(|ruling| ruling.access)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn two_spellings_of_a_page_have_one_decision_or_are_refused(
+        rules in rules(),
+        page in page(),
+        base in proptest::sample::select(&["", "/base", "/Base", "/admin."][..]),
+        choices in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..120), 6),
+    ) {
+        let config = config(&rules, base);
+        let heads: Vec<_> = choices.iter().map(|choices| spelled(&page, choices)).collect();
+        let decided: Vec<_> = heads.iter().filter_map(|head| Some((head, asked(head, &config)?))).collect();
+        for pair in decided.windows(2) {
+            prop_assert_eq!(pair[0].1, pair[1].1, "{} {} and {} {}, under\n{}",
+                pair[0].0.method, pair[0].0.path_with_query, pair[1].0.method, pair[1].0.path_with_query, rules);
+        }
+    }
+
+    /// Of everybody, by the filter itself where nobody is logged in.
+    #[test]
+    fn explain_answers_what_is_decided(
+        rules in rules(),
+        page in page(),
+        choices in proptest::collection::vec(any::<u8>(), 0..120),
+    ) {
+        let filter = Filter::new(config(&rules, ""));
+        let head = spelled(&page, &choices);
+        let (config, request) = (filter.config(), Request::parse(&head));
+        let claims = GROUPS.map(|group| json!({ "sub": "1", "groups": [group] }).as_object().unwrap().clone());
+        for claims in [None, Some(&claims[0]), Some(&claims[1])] {
+            let account = claims.map(|claims| Account { provider: &config.providers[0], claims });
+            let verdict = request.as_ref().map_err(|&error| error).and_then(|request| {
+                policy::ruling(request, config).map(|ruling| ruling.verdict(account.as_ref()))
+            });
+            let expected = match verdict {
+                Err(_) => Answer::Malformed,
+                Ok(Verdict::Pass) => Answer::Passes,
+                Ok(Verdict::LoginRequired) => Answer::LoginRequired,
+                Ok(Verdict::Denied) => Answer::Denied,
+            };
+            prop_assert_eq!(explain(&head, account.as_ref(), config).answer, expected, "{} under\n{}", head.path_with_query, rules);
+        }
+        let (mut cache, now) = (ProviderCache::default(), UnixTime::from_secs(1_700_000_000));
+        let becomes = match filter.begin(&head, None, &mut cache, now, &mut Fixed::default()) {
+            Step::Done(Decision { outcome: Outcome::Forward(_), .. }) => Answer::Passes,
+            Step::Done(Decision { outcome: Outcome::Respond(response), .. }) => match response.status {
+                400 => Answer::Malformed,
+                403 => Answer::Denied,
+                _ => Answer::LoginRequired,
+            },
+            _ => Answer::LoginRequired,
+        };
+        prop_assert_eq!(explain(&head, None, config).answer, becomes, "{} under\n{}", head.path_with_query, rules);
+    }
+}
+
+/// That the property above is about something: spellings are refused, and they are decided.
+#[test]
+fn spellings_are_decided_as_well_as_refused() {
+    let rules = "[[vestibule.rule]]\npath = \"/Admin/**\"\naccess = \"deny\"\n[[vestibule.rule]]\naccess = \"public\"\n";
+    let config = config(rules, "");
+    for (name, access) in [("Admin", Access::Denied), ("other", Access::Public)] {
+        let page = Page { method: "GET".into(), host: HOST.into(), segments: vec![name.into()] };
+        let mut seed = 1_u32;
+        let mut choose = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            seed.to_be_bytes()[0]
+        };
+        let heads: Vec<_> = (0..1_000).map(|_| spelled(&page, &std::array::from_fn::<u8, 120, _>(|_| choose()))).collect();
+        let decided: Vec<_> = heads.iter().filter_map(|head| asked(head, &config)).collect();
+        assert!(decided.iter().all(|&decided| *decided == access), "{name}");
+        let are_refused = decided.len() < heads.len();
+        assert!(decided.len() > 50 && are_refused == (name == "Admin"), "{name}: {}", decided.len());
     }
 }
 
@@ -233,6 +468,11 @@ fn hosts_are_judged_whatever_their_spelling() {
         ("admin.example.", Status(403)),
         ("admin%2eexample", Status(403)),
         ("admin.example:99999", Status(400)),
+        ("admin.example..", Status(400)),
+        ("admin..example", Status(400)),
+        (".admin.example", Status(400)),
+        ("%E2%93%90dmin.example", Status(403)),
+        ("%EF%BC%A1DMIN.example:", Status(403)),
         ("www.example", Forwarded),
         ("app.example", Forwarded),
     ] {

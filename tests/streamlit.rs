@@ -9,13 +9,15 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use proptest::prelude::*;
 use rig::{Browser, CONFIG, HOST, Rig, query};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 use vestibule::config::{Config, Source};
 use vestibule::filter::{Decision, Forward, Outcome};
-use vestibule::http::RequestHead;
+use vestibule::http::{Request, RequestHead};
+use vestibule::policy::{self, Account, Verdict};
 
 const SECRET: &str = "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5";
 const PRESET: &str = "[vestibule]\napp = \"streamlit\"\n";
@@ -575,4 +577,79 @@ fn the_preset_is_configured_or_says_what_is_wrong() {
         assert_eq!(key(&toml), ["vestibule.streamlit.trusted_user_headers"], "{name}");
     }
     assert_eq!(HOST, "app.example");
+}
+
+/// Pages, and what is none, of an app at `/base`.
+const PAGES: [&str; 8] = ["/base", "/base/", "/base/Admin", "/base/admin", "/base/static", "/base/a/b", "/base/Admin/x", "/base/_stcore"];
+
+const STREAM_OF_BASE: &str = "/base/_stcore/stream";
+
+fn some_rules() -> impl Strategy<Value = String> {
+    let paths = [
+        "",
+        "/**",
+        "/base/**",
+        "/base/*",
+        "/base/Admin/**",
+        "/base/Admin",
+        "/base/_stcore/**",
+        "/base/_stcore/stream",
+        "/**/stream",
+        "/*/*/stream",
+        "/base/static/**",
+        "/base/static/*",
+        "/*/Admin",
+        "/base",
+        "/other/**",
+        "/base/*/**",
+    ];
+    let path = proptest::sample::select(paths.to_vec())
+        .prop_map(|path| if path.is_empty() { String::new() } else { format!("path = \"{path}\"\n") });
+    let host = proptest::sample::select(vec!["", "", "", "host = \"app.example\"\n", "host = [\"app.example\", \"b.example\"]\n"]);
+    let methods = proptest::sample::select(vec!["", "", "", "methods = \"POST\"\n", "methods = [\"GET\", \"POST\"]\n"]);
+    let access = proptest::sample::select(vec![
+        "access = \"public\"\n",
+        "access = \"optional\"\n",
+        "access = \"required\"\n",
+        "access = \"deny\"\n",
+        "require = { groups = \"a\" }\n",
+        "require = { groups = [\"a\", \"b\"] }\n",
+        "require = { any = [{ groups = \"a\" }, { roles = \"r\" }] }\n",
+        "require = { groups = \"a\", roles = \"r\" }\n",
+    ]);
+    let rule = (path, host, methods, access)
+        .prop_map(|(path, host, methods, access)| format!("[[vestibule.rule]]\n{path}{host}{methods}{access}"));
+    proptest::collection::vec(rule, 1..5).prop_map(|rules| rules.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+
+    /// A configuration promises nothing about pages that the stream does not hold: whom the stream admits on any host is
+    /// admitted to every page, or has no stream there.
+    #[test]
+    fn whoever_has_the_stream_may_see_every_page_of_an_accepted_configuration(rules in some_rules()) {
+        let toml = preset(&rules).replace("example/oauth2callback", "example/base/oauth2callback");
+        let Ok(config) = Config::parse(&Source::new("secrets.toml", &toml)) else { return Ok(()) };
+        let claims = [json!({}), json!({ "groups": ["a"] }), json!({ "groups": ["b"] }), json!({ "roles": ["r"] }),
+            json!({ "groups": ["a"], "roles": ["r"] })].map(|claims| claims.as_object().unwrap().clone());
+        let passes = |path: &str, host: &str, claims: Option<&Map<String, Value>>| {
+            let account = claims.map(|claims| Account { provider: &config.providers[0], claims });
+            let head = RequestHead::get(path, host);
+            let request = Request::parse(&head).unwrap();
+            // What is 400 promises nothing: it is another spelling of a page.
+            policy::ruling(&request, &config).map_or(path != STREAM_OF_BASE, |ruling| ruling.verdict(account.as_ref()) == Verdict::Pass)
+        };
+        for account in std::iter::once(None).chain(claims.iter().map(Some)) {
+            let hosts = ["app.example", "b.example", "c.example"].map(|host| (host, passes(STREAM_OF_BASE, host, account)));
+            let admitted = hosts.iter().any(|(_, admitted)| *admitted);
+            for (host, own) in hosts {
+                for page in PAGES {
+                    // Where nobody has the stream there is no page, whatever the rules of pages say.
+                    let has_stream = own || (admitted && claims.iter().any(|claims| passes(STREAM_OF_BASE, host, Some(claims))));
+                    prop_assert!(!has_stream || passes(page, host, account), "{} on {}, of {:?}, under\n{}", page, host, account, rules);
+                }
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The one canonical reading of a request: what is public under it is public under every other reading as well, what is
-//! protected under any other is not forwarded, and what was judged is what is forwarded.
+//! protected under any other is not forwarded, and what was judged is what is forwarded. And under any rules: two spellings
+//! of a page have one decision, or are refused.
 
 use std::sync::LazyLock;
 
@@ -7,7 +8,9 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
 use vestibule::http::{Header, Request, RequestHead};
+use vestibule::policy::{self, Access, Answer};
 
+use super::respelling::{Page, respell};
 use super::site::{self, HOST};
 
 const RULES: &str = "
@@ -52,8 +55,17 @@ static AUTHZ: LazyLock<[(&str, Filter); 4]> = LazyLock::new(|| {
 });
 
 /// `data` is a head: method and target, then header fields, one a line. A first field `:authority` is that of HTTP/2.
+///
+/// After an empty line there may be rules, one a line, of four texts between tabs: patterns, methods and hosts (of each
+/// several, between `|`, or none), and `public`, `optional`, `required`, `deny` or a group that is asked for. After another
+/// empty line, bytes that choose spellings.
 pub fn run(data: &[u8]) {
+    let (data, rest) = split(data);
     let Some(head) = read(data) else { return };
+    if !rest.is_empty() {
+        let (rules, choices) = split(rest);
+        judge_spellings(&head, &String::from_utf8_lossy(rules), choices);
+    }
     let parsed = Request::parse(&head);
     if let Ok(request) = &parsed {
         assert_eq!(request.path_with_query(), head.path_with_query);
@@ -87,6 +99,85 @@ pub fn run(data: &[u8]) {
         // And as it is: a question, if it is one, is about another request.
         ask(filter, &head, &asked_about(proxy, &head).unwrap_or_default());
     }
+}
+
+/// Asserts that a request and other spellings of it have one decision under these rules, and that `explain` knows it.
+fn judge_spellings(head: &RequestHead, rules: &str, choices: &[u8]) {
+    let Some(filter) = rules.lines().map(rule).collect::<Option<String>>().and_then(|rules| site::configured(&rules)) else { return };
+    let mut decided = None;
+    let mut choices = choices.iter().map(|&byte| usize::from(byte)).chain(std::iter::repeat(0));
+    let others = page(head).into_iter().flat_map(|page| [(); 3].map(|()| respell(&page, |count| choices.next().unwrap_or(0) % count)));
+    for head in std::iter::once(head.clone()).chain(others.collect::<Vec<_>>()) {
+        let access = Request::parse(&head).and_then(|request| policy::ruling(&request, filter.config()).map(|ruling| ruling.access));
+        let answer = policy::explain(&head, None, filter.config()).answer;
+        if is_ours(&head) {
+            continue;
+        }
+        let expected = match access {
+            Err(_) => Answer::Malformed,
+            Ok(Access::Public | Access::Optional) => Answer::Passes,
+            Ok(Access::Required(_)) => Answer::LoginRequired,
+            Ok(Access::Denied) => Answer::Denied,
+        };
+        assert_eq!(answer, expected, "{} {}", head.method, head.path_with_query);
+        assert_eq!(answer, decision(&filter, &head), "{} {}", head.method, head.path_with_query);
+        if let Ok(access) = access {
+            let before = decided.get_or_insert((access, head.path_with_query.clone()));
+            assert_eq!(before.0, access, "{} and {}, under\n{rules}", before.1, head.path_with_query);
+        }
+    }
+}
+
+/// What becomes of a request without a session.
+fn decision(filter: &Filter, head: &RequestHead) -> Answer {
+    match site::begin(filter, head, None) {
+        Step::Done(Decision { outcome: Outcome::Forward(_), .. }) => Answer::Passes,
+        Step::Done(Decision { outcome: Outcome::Respond(response), .. }) => match response.status {
+            400 | 431 => Answer::Malformed,
+            403 => Answer::Denied,
+            _ => Answer::LoginRequired,
+        },
+        Step::Done(Decision { outcome: Outcome::NeedBody(_), .. }) | Step::Fetch(..) => Answer::LoginRequired,
+    }
+}
+
+/// Routes of Vestibule's, which no rule governs.
+fn is_ours(head: &RequestHead) -> bool {
+    ["/oauth2callback", "/auth/login", "/auth/logout", "/auth/user"].contains(&path(&head.path_with_query))
+}
+
+fn page(head: &RequestHead) -> Option<Page> {
+    let host = head.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"))?;
+    let path = path(&head.path_with_query).strip_prefix('/')?;
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let decoded = |segment: &str| percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned);
+    let segments = if path.is_empty() { vec![] } else { path.split('/').map(decoded).collect::<Option<Vec<_>>>()? };
+    let has_names = segments.iter().all(|segment| !segment.is_empty());
+    has_names.then_some(Page { method: head.method.clone(), host: String::from_utf8(host.1.clone()).ok()?, segments })
+}
+
+/// A line as a rule in TOML.
+fn rule(line: &str) -> Option<String> {
+    let mut texts = line.split('\t');
+    let mut toml = "[[vestibule.rule]]\n".to_owned();
+    for key in ["path", "methods", "host"] {
+        let items: Vec<_> =
+            texts.next()?.split('|').filter(|item| !item.is_empty()).map(|item| serde_json::json!(item).to_string()).collect();
+        if !items.is_empty() {
+            toml += &format!("{key} = [{}]\n", items.join(", "));
+        }
+    }
+    match texts.next()? {
+        access @ ("public" | "optional" | "required" | "deny") => toml += &format!("access = \"{access}\"\n"),
+        group => toml += &format!("require = {{ groups = {} }}\n", serde_json::json!(group)),
+    }
+    Some(toml)
+}
+
+/// What is before the first empty line, and what is after it.
+fn split(data: &[u8]) -> (&[u8], &[u8]) {
+    let end = data.windows(2).position(|window| window == b"\n\n");
+    end.map_or((data, &[]), |end| (&data[..end], &data[end + 2..]))
 }
 
 /// Another proxy lets a request through when it is answered 200.

@@ -20,5 +20,6 @@ pub mod token_answer;
 mod cookies;
 mod destination;
 mod provider;
+mod respelling;
 mod site;
 mod visitor;

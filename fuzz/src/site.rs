@@ -35,6 +35,11 @@ pub fn filter(more: &str) -> Filter {
     }
 }
 
+/// The plain site with `more` below it, if that is a configuration.
+pub fn configured(more: &str) -> Option<Filter> {
+    Config::parse(&Source::new("secrets.toml", &format!("{PLAIN}{more}"))).ok().map(Filter::new)
+}
+
 /// The first step on an instance that has seen nothing yet.
 pub fn begin(filter: &Filter, head: &RequestHead, body: Option<&[u8]>) -> Step {
     filter.begin(head, body, &mut ProviderCache::default(), UnixTime::from_secs(NOW), &mut Fixed::default())

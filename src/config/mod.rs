@@ -3,6 +3,7 @@
 //! [`Config::parse`] is the only way to make a [`Config`], and finds every fault in one go. A value of that type is
 //! usable: secrets are strong, URLs are URLs, nothing is left to be discovered at the first login.
 
+mod admission;
 mod authz;
 mod fault;
 mod internal_hosts;
@@ -12,6 +13,7 @@ mod provider;
 mod rule;
 mod section;
 mod streamlit;
+mod streamlit_pages;
 mod trusted_proxies;
 
 use std::collections::BTreeMap;
@@ -148,7 +150,8 @@ pub struct ExposeTokens {
 }
 
 impl Config {
-    /// Parses and checks everything; fails with every fault that there is, warnings included.
+    /// Parses and checks everything; fails with every fault that there is, warnings included (but not that of whom the
+    /// configuration would let in).
     pub fn parse(source: &Source) -> Result<Self, Vec<Fault>> {
         let findings = Findings::new(&source.file_name, &source.toml);
         let config = read(source, &findings);
@@ -192,6 +195,13 @@ pub fn references(toml: &str) -> Vec<Reference> {
         auth.values().filter_map(|value| value.get_ref().as_table()).for_each(&mut collect);
     }
     session.into_iter().for_each(collect);
+    for file in vestibule.into_iter().flat_map(rule::files) {
+        let file = Reference::File(file.to_owned());
+        // One list for several rules is read once.
+        if !found.contains(&file) {
+            found.push(file);
+        }
+    }
     found
 }
 
@@ -253,13 +263,17 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let expose_tokens = read_expose_tokens(&auth);
     let providers = provider::read_all(&auth, &extras, &outside);
     auth.finish_lenient();
-    let policy = rules.read(&identity.groups_claim, &providers);
+    let policy = rules.read(&identity.groups_claim, &providers, &outside);
+    admission::refuse_claims_of_any_tenant(rules.sections(), policy.as_ref(), &providers);
     if policy.is_some() && login.is_some() {
         let remedy = "remove it, and give the last rule, without a `path`, the `access` that is meant for the rest";
         findings.warning(vestibule.at(), &vestibule.key("login"), "has no effect where there are rules", remedy);
     }
 
     let public = public?;
+    if let Some(policy) = policy.as_ref().filter(|_| preset.app.is_some()) {
+        streamlit_pages::check(rules.sections(), policy, public.base_path());
+    }
     if authz.is_none() {
         trusted_proxies::warn_of_silence(&vestibule, listen.as_deref(), &public);
     }
@@ -273,6 +287,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let cookie_secret = cookie_secret?;
     let previous = previous.into_iter().map(|secret| Secret::new(secret.value));
     let secrets: Vec<_> = std::iter::once(cookie_secret.clone()).chain(previous).collect();
+    admission::warn_of_everybody(&auth, rules.sections(), policy.as_ref(), &providers, login == Some(Login::Optional));
     let keys = KeyRing::derive(&secrets, public.redirect_uri().as_str());
     Some(Config {
         providers,
@@ -323,22 +338,39 @@ impl Outside<'_> {
             section.findings.fatal(section.at(), &section.key(env), format!("both {env} and {file} are given"), "keep one of them");
         }
         let (reference, text) = from_env.or(from_file)?;
-        let found = self.resolved.iter().find(|(known, _)| *known == reference).and_then(|(_, value)| value.clone());
-        if let Some(value) = found {
+        if let Some(value) = self.found(&reference) {
             return Some(Placed { value: value.expose().to_owned(), at: text.at, key: text.key });
         }
         let (problem, remedy) = match &reference {
             Reference::Environment(name) => {
                 (format!("the environment variable `{name}` is not set"), format!("set `{name}` for the process that reads this file"))
             }
-            Reference::File(path) => {
-                (format!("the file `{path}` cannot be read"), "write a path that exists, absolute or relative to this file".to_owned())
-            }
+            Reference::File(path) => no_file(path),
         };
         section.findings.fatal(text.at, &text.key, problem, remedy);
         // So that the value's absence is not complained of a second time.
         Some(Placed { value: String::new(), at: None, key: text.key })
     }
+
+    /// The name of a file and its text; `None` where there is none, which is said.
+    fn file(&self, section: &Section<'_>, name: &'static str) -> Option<(Placed<String>, &Secret)> {
+        let path = section.string(name)?;
+        let found = self.found(&Reference::File(path.value.clone()));
+        if found.is_none() {
+            let (problem, remedy) = no_file(&path.value);
+            section.findings.fatal(path.at, &path.key, problem, remedy);
+        }
+        Some((path, found?))
+    }
+
+    fn found(&self, reference: &Reference) -> Option<&Secret> {
+        self.resolved.iter().find(|(known, _)| known == reference).and_then(|(_, value)| value.as_ref())
+    }
+}
+
+/// What is wrong with the name of a file that is not there, and what to write.
+fn no_file(path: &str) -> (String, String) {
+    (format!("the file `{path}` cannot be read"), "write a path that exists, absolute or relative to this file".to_owned())
 }
 
 fn read_cookie_secret(auth: &Section<'_>, outside: &Outside<'_>) -> Option<Secret> {

@@ -123,7 +123,7 @@ fn is_true(claim: &Value) -> bool {
 pub(super) fn read_all(auth: &Section<'_>, extras: &Section<'_>, outside: &Outside<'_>) -> Vec<Provider> {
     let mut providers = vec![];
     let unnamed = read(UNNAMED, auth, extras, outside);
-    let named = auth.sections(&["client_kwargs", "authorize_params"]);
+    let named = sections(auth);
     let has_unnamed = unnamed.is_given;
     if has_unnamed || named.is_empty() {
         providers.extend(unnamed.finish(auth));
@@ -149,6 +149,11 @@ pub(super) fn read_all(auth: &Section<'_>, extras: &Section<'_>, outside: &Outsi
         extras.findings.fatal(Some(at), &extras.key(&name), "stands under no provider", remedy);
     }
     providers
+}
+
+/// The sections of the named providers, in the order of the file.
+pub(super) fn sections<'a>(auth: &Section<'a>) -> Vec<(String, Section<'a>)> {
+    auth.sections(&["client_kwargs", "authorize_params"])
 }
 
 /// What stands in one section, before it is known whether it is complete.
@@ -198,11 +203,6 @@ fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, outside: &Outsi
     let tenants = extra.map(read_tenants).unwrap_or_default();
     if let Some(extra) = extra {
         extra.finish_strict();
-    }
-    if expected_issuer == Some(ExpectedIssuer::EntraAnyTenant) && tenants.is_empty() {
-        let problem = "lets in whoever has an account of any organisation at Microsoft";
-        let remedy = format!("name the organisations: [vestibule.provider.{name}] tenants = [\"…\"]");
-        section.findings.warning(section.at(), &section.key("server_metadata_url"), problem, remedy);
     }
     let provider = match (client_id, metadata_url, expected_issuer) {
         (Some(client_id), Some(metadata_url), Some(expected_issuer)) => Some(Provider {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::Provider;
+use toml::de::DeTable;
+
 use super::section::{Placed, Section};
+use super::{Outside, Provider};
 use crate::claims;
 use crate::policy::{Access, Condition, NotAPattern, PathPattern, Policy, Rule, RuleId};
 
@@ -32,18 +34,47 @@ pub(super) fn find<'a>(vestibule: &Section<'a>) -> Written<'a> {
     Written(vestibule.tables("rule"))
 }
 
-impl Written<'_> {
-    pub(super) fn read(&self, groups_claim: &str, providers: &[Provider]) -> Option<Policy> {
+/// The files that the rules of a `[vestibule]` name.
+pub(super) fn files<'a>(vestibule: &'a DeTable<'a>) -> Vec<&'a str> {
+    let tables = |table: &'a DeTable<'a>, key: &str| {
+        let items = table.get(key).and_then(|value| value.get_ref().as_array());
+        items.into_iter().flat_map(|items| items.iter()).filter_map(|item| item.get_ref().as_table()).collect::<Vec<_>>()
+    };
+    let require = |rule: &&'a DeTable<'a>| rule.get("require").and_then(|require| require.get_ref().as_table());
+    let mut found = vec![];
+    let mut level: Vec<_> = tables(vestibule, "rule").iter().filter_map(require).collect();
+    for _ in 0..=MAX_DEPTH {
+        found.extend(level.iter().filter_map(|table| table.get(EMAIL_FILE)?.get_ref().as_str()));
+        level = level.iter().flat_map(|table| [tables(table, "all"), tables(table, "any")].concat()).collect();
+    }
+    found
+}
+
+impl<'a> Written<'a> {
+    /// In the order of the file.
+    pub(super) fn sections(&self) -> &[Section<'a>] {
+        &self.0
+    }
+
+    pub(super) fn read(&self, groups_claim: &str, providers: &[Provider], outside: &Outside<'_>) -> Option<Policy> {
         if let Some(section) = self.0.get(MAX_RULES) {
             section.findings.fatal(section.at(), &section.key(""), format!("there are more than {MAX_RULES} rules"), "join some of them");
         }
-        let names = Names { groups_claim, providers };
+        let names = Names { groups_claim, providers, outside };
         let mut rules: Vec<Rule> = vec![];
         for (index, section) in self.0.iter().enumerate().take(MAX_RULES) {
             let rule = read_rule(section, index + 1, &names);
             if let Some(earlier) = rule.is_shadowed_by(&rules) {
                 let remedy = "put it before that rule, or remove it";
                 section.findings.warning(section.at(), &section.path(), format!("never decides: {} takes all of it", earlier.id), remedy);
+            } else if let Some(earlier) = rule.is_respelled_by(&rules) {
+                let problem = format!(
+                    "differs from {} in the spelling of paths only: requests are answered 400 where the two ask for different things",
+                    earlier.id
+                );
+                let remedy =
+                    "write one rule with both spellings, path = [\"/Docs/**\", \"/docs/**\"] for example, or remove one of the two";
+                section.findings.warning(section.at(), &section.path(), problem, remedy);
             }
             rules.push(rule);
         }
@@ -56,6 +87,7 @@ impl Written<'_> {
 struct Names<'a> {
     groups_claim: &'a str,
     providers: &'a [Provider],
+    outside: &'a Outside<'a>,
 }
 
 /// A rule of which something is wrong is read all the same: its faults keep it from being used.
@@ -111,7 +143,9 @@ fn read_method(section: &Section<'_>, text: Placed<String>) -> Option<String> {
 
 fn read_host(section: &Section<'_>, text: Placed<String>) -> Option<String> {
     let parsed = url::Url::parse(&format!("http://{}/", text.value)).ok();
-    let host = parsed.and_then(|url| url.host_str().map(str::to_owned)).filter(|host| *host == text.value && !host.ends_with('.'));
+    let host = parsed.and_then(|url| url.host_str().map(str::to_owned)).filter(|host| *host == text.value);
+    // With a dot too many, which no request that is judged has.
+    let host = host.filter(|host| !host.split('.').any(str::is_empty));
     if host.is_none() || text.value.contains('*') {
         let problem = format!("`{}` is not a host name in small letters", text.value);
         section.findings.fatal(text.at, &text.key, problem, "write it without scheme, port and wildcards: \"app.example.com\"");
@@ -144,6 +178,7 @@ fn read_all_of(section: &Section<'_>, names: &Names<'_>, depth: usize) -> Condit
     conditions.extend(texts("groups").map(|items| claim(names.groups_claim, items)));
     conditions.extend(texts("roles").map(|items| claim("roles", items)));
     conditions.extend(texts("email").map(|items| Condition::Email(read_emails(section, items))));
+    conditions.extend(read_email_file(section, names.outside));
     conditions.extend(texts("email_domain").map(|items| Condition::EmailDomain(read_domains(section, items))));
     conditions.extend(texts("provider").map(|items| Condition::Provider(read_providers(section, items, names.providers))));
     conditions.extend(read_claims(section));
@@ -159,16 +194,52 @@ fn read_all_of(section: &Section<'_>, names: &Names<'_>, depth: usize) -> Condit
 }
 
 fn read_emails(section: &Section<'_>, items: Vec<Placed<String>>) -> Vec<String> {
-    for item in items.iter().filter(|item| item.value.bytes().filter(|&b| b == b'@').count() != 1) {
+    for item in items.iter().filter(|item| !is_address(&item.value)) {
         let problem = format!("`{}` is not an e-mail address", item.value);
-        section.findings.fatal(
-            item.at,
-            &item.key,
-            problem,
-            "write \"alice@example.com\"; for a whole domain, email_domain = \"example.com\"",
-        );
+        section.findings.fatal(item.at, &item.key, problem, ADDRESS_EXAMPLE);
     }
     items.into_iter().map(|item| item.value).collect()
+}
+
+const ADDRESS_EXAMPLE: &str = "write \"alice@example.com\"; for a whole domain, email_domain = \"example.com\"";
+
+/// One `@` with something on either side of it, and nothing that separates addresses or is not seen.
+fn is_address(text: &str) -> bool {
+    let is_one = !text.contains(|c: char| c.is_whitespace() || c.is_control() || ",;<>".contains(c));
+    is_one && text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'))
+}
+
+/// `email_file = "people.txt"`: addresses, one a line, and lines and ends of lines that a `#` makes a comment.
+fn read_email_file(section: &Section<'_>, outside: &Outside<'_>) -> Option<Condition> {
+    let (path, text) = outside.file(section, EMAIL_FILE)?;
+    if section.has("email") {
+        let remedy = "put all addresses into the file, or write any = [{ email = \"…\" }, { email_file = \"…\" }]";
+        section.findings.fatal(path.at, &path.key, "stands beside `email`: an address would have to be in both", remedy);
+    }
+    let lines = text.expose().trim_start_matches('\u{feff}').lines().zip(1..);
+    let lines = lines.map(|(line, number)| (without_comment(line), number)).filter(|(address, _)| !address.is_empty());
+    let (addresses, wrong): (Vec<_>, Vec<_>) = lines.partition(|(address, _)| is_address(address));
+    for (_, number) in wrong.iter().take(MAX_LINES_TOLD) {
+        // What it is instead is not shown: it may be a file of secrets.
+        section.findings.fatal_in(&path.value, *number, &path.key, "is not an e-mail address", "write one a line, alice@example.com");
+    }
+    if addresses.is_empty() && wrong.is_empty() {
+        let problem = format!("the file `{}` holds no address: nobody would be admitted", path.value);
+        section.findings.fatal(path.at, &path.key, problem, "write addresses into it, one a line, or access = \"deny\"");
+    }
+    Some(Condition::Email(addresses.into_iter().map(|(address, _)| address.to_owned()).collect()))
+}
+
+const EMAIL_FILE: &str = "email_file";
+
+/// Of a file that is something else, all lines are wrong.
+const MAX_LINES_TOLD: usize = 10;
+
+/// A `#` begins a comment at the beginning and after a space: it may be part of an address.
+fn without_comment(line: &str) -> &str {
+    let begins = |(at, _): &(usize, &str)| *at == 0 || line[..*at].ends_with(char::is_whitespace);
+    let end = line.match_indices('#').find(begins).map_or(line.len(), |(at, _)| at);
+    line[..end].trim()
 }
 
 fn read_domains(section: &Section<'_>, items: Vec<Placed<String>>) -> Vec<String> {
@@ -291,7 +362,7 @@ mod tests {
         .unwrap();
         let rules = config.policy.as_ref().unwrap().rules();
         assert_eq!(rules.iter().map(|rule| (rule.id.number, rule.id.line)).collect::<Vec<_>>(), [(1, 7), (2, 12), (3, 20), (4, 23)]);
-        assert_eq!(rules[0].paths.iter().map(PathPattern::as_str).collect::<Vec<_>>(), ["/a", "/b/**"]);
+        assert_eq!(rules[0].paths, ["/a", "/b/**"].map(|path| PathPattern::parse(path).unwrap()));
         assert_eq!(
             (rules[0].methods.as_slice(), rules[0].hosts.as_slice()),
             (&["GET".to_owned(), "POST".to_owned()][..], &["app.example".to_owned()][..])
@@ -328,6 +399,10 @@ mod tests {
             ("host = \"app.example:8443\"\n", 8, "host"),
             ("host = \"https://app.example\"\n", 8, "host"),
             ("host = \"*.example\"\n", 8, "host"),
+            ("host = \"app.example.\"\n", 8, "host"),
+            ("host = \"app..example\"\n", 8, "host"),
+            ("host = \"bücher.example\"\n", 8, "host"),
+            ("path = \"/a\u{ff0f}b\"\n", 8, "path"),
             ("access = \"open\"\n", 8, "access"),
             ("path = \"/a\"\naccess = \"public\"\nrequire = { groups = \"a\" }\n", 10, "require"),
             ("require = \"admins\"\n", 8, "require"),
@@ -336,6 +411,12 @@ mod tests {
             ("require = { groups = [] }\n", 8, "require.groups"),
             ("require = { groups = [\"\"] }\n", 8, "require.groups"),
             ("require = { email = \"example.com\" }\n", 8, "require.email"),
+            ("require = { email = \"@example.com\" }\n", 8, "require.email"),
+            ("require = { email = \"a@\" }\n", 8, "require.email"),
+            ("require = { email = \"a@example.com \" }\n", 8, "require.email"),
+            ("require = { email = \"a@b@example.com\" }\n", 8, "require.email"),
+            ("require = { email_file = [\"people.txt\"] }\n", 8, "require.email_file"),
+            ("require = { email_file = \"people.txt\" }\n", 8, "require.email_file"),
             ("require = { email_domain = \"@example.com\" }\n", 8, "require.email_domain"),
             ("require = { email_domain = \"*.example.com\" }\n", 8, "require.email_domain"),
             ("require = { email_domain = \"com\" }\n", 8, "require.email_domain"),
@@ -382,6 +463,37 @@ mod tests {
         ] {
             assert_eq!(shadowed(&live), [], "{live}");
         }
+    }
+
+    #[test]
+    fn rules_that_differ_in_spelling_only_are_told() {
+        let rule = |path: &str, more: &str| format!("[[vestibule.rule]]\npath = {path}\n{more}");
+        let respelled = |rules: &str| {
+            let told = warnings(rules).into_iter().filter(|(_, problem)| problem.contains("in the spelling of paths only"));
+            told.map(|(line, _)| line).collect::<Vec<_>>()
+        };
+        for (one, other) in [
+            ("\"/Admin/**\"", "\"/admin/**\""),
+            ("\"/admin/**\"", "\"/ADMIN\""),
+            ("\"/a./**\"", "\"/a/b\""),
+            ("\"/...\"", "\"/\""),
+            ("\"/straße\"", "\"/STRASSE\""),
+            ("\"/caf\u{e9}\"", "\"/cafe\u{301}\""),
+            ("[\"/A\", \"/b\"]", "[\"/a\", \"/B\"]"),
+        ] {
+            assert_eq!(respelled(&(rule(one, "access = \"deny\"\n") + &rule(other, ""))), [10], "{one} {other}");
+            assert_eq!(respelled(&(rule(one, "host = \"a.example\"\n") + &rule(other, ""))), [0_u32; 0], "{one} {other}");
+        }
+        for (one, other) in [
+            ("\"/admin/**\"", "\"/admin/**\""),
+            ("\"/Admin/x\"", "\"/admin/**\""),
+            ("\"/a\"", "\"/b\""),
+            ("\"/A\"", "[\"/a\", \"/b\"]"),
+            ("\"/Admin/**\"", "\"/**\""),
+        ] {
+            assert_eq!(respelled(&(rule(one, "") + &rule(other, ""))), [0_u32; 0], "{one} {other}");
+        }
+        assert_eq!(respelled(&rule("[\"/Admin/**\", \"/admin/**\"]", "")), [0_u32; 0], "one rule");
     }
 
     #[test]

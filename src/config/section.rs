@@ -32,6 +32,16 @@ impl<'a> Findings<'a> {
         self.add(at, key, problem.into(), remedy.into(), false);
     }
 
+    /// A fault in a file that this one refers to.
+    pub(super) fn fatal_in(&self, file: &str, line: u32, key: &str, problem: &str, remedy: &str) {
+        let (problem, remedy) = (problem.to_owned(), remedy.to_owned());
+        self.faults.borrow_mut().push(Fault { file: file.to_owned(), line, key: key.to_owned(), problem, remedy, fatal: true });
+    }
+
+    pub(super) fn has_fatal(&self) -> bool {
+        self.faults.borrow().iter().any(|fault| fault.fatal)
+    }
+
     pub(super) fn into_faults(self) -> Vec<Fault> {
         let mut faults = self.faults.into_inner();
         faults.sort_by_key(|fault| fault.line);

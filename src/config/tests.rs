@@ -57,6 +57,12 @@ fn with(more: &str) -> String {
     format!("{}{more}", filled(EXAMPLES[0]))
 }
 
+/// Keys of the warnings but for the one of the first example: everybody can have an account at Google.
+fn warned(toml: &str) -> Vec<String> {
+    let keys = parse(toml).unwrap().warnings.into_iter().map(|warning| warning.key);
+    keys.filter(|key| key != "auth.server_metadata_url").collect()
+}
+
 fn filled(example: &str) -> String {
     let filled = example.replace("cookie_secret = \"xxx\"", &format!("cookie_secret = \"{SECRET}\""));
     let filled = filled.replace("\"xxx\"", "\"value\"");
@@ -71,7 +77,7 @@ fn the_examples_of_the_mission_need_nothing_but_their_values() {
     assert_eq!(names(&filled(EXAMPLES[2])), ["microsoft", "okta"]);
     let auth0 = parse(&filled(EXAMPLES[3])).unwrap();
     assert_eq!(auth0.providers[0].authorize_params, [("prompt".to_owned(), "login".to_owned())]);
-    assert!(auth0.warnings.is_empty());
+    assert_eq!(auth0.warnings.iter().map(|warning| warning.key.as_str()).collect::<Vec<_>>(), ["auth.auth0.server_metadata_url"]);
 }
 
 #[test]
@@ -170,8 +176,7 @@ fn redirect_uris_are_judged() {
 fn unknown_keys_of_ours_are_errors_and_of_streamlits_warnings() {
     let unknown = parse(&with("[vestibule]\nlogn = \"required\"\n")).unwrap_err();
     assert_eq!((unknown[0].line, unknown[0].key.as_str(), unknown[0].remedy.as_str()), (8, "vestibule.logn", "did you mean `login`?"));
-    let warned = parse(&format!("{}cooky = 1\n\n[connections.db]\nurl = \"x\"\n", filled(EXAMPLES[0]))).unwrap().warnings;
-    assert_eq!(warned.iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(), ["auth.cooky"]);
+    assert_eq!(warned(&with("cooky = 1\n\n[connections.db]\nurl = \"x\"\n")), ["auth.cooky"]);
     assert_eq!(faults(&with("[vestibule.provider.nobody]\nuserinfo = true\n")), [(7, "vestibule.provider.nobody".to_owned())]);
 }
 
@@ -265,6 +270,48 @@ fn previous_secrets_may_stand_elsewhere_one_a_line() {
 }
 
 #[test]
+fn addresses_may_stand_in_a_file_one_a_line() {
+    let toml = with(
+        "\n[[vestibule.rule]]\npath = \"/a\"\nrequire = { email_file = \"people.txt\" }\n[[vestibule.rule]]\n\
+         require = { any = [{ groups = \"a\" }, { all = [{ email_file = \"others.txt\" }, { email_file = \"people.txt\" }] }] }\n",
+    );
+    let (people, others) = (Reference::File("people.txt".into()), Reference::File("others.txt".into()));
+    assert_eq!(references(&toml), [people.clone(), others.clone()], "each once");
+    let parse = |toml: &str, text: Option<&str>| {
+        let resolved = vec![(people.clone(), text.map(Secret::new)), (others.clone(), Some(Secret::new("c@example.com")))];
+        Config::parse(&Source { resolved, ..Source::new("secrets.toml", toml) })
+    };
+    let config =
+        parse(&toml, Some("\u{feff}a@example.com\r\n\n  b#1@example.com\t# the second\n#c@example.com\n # d@example.com")).unwrap();
+    let rules = config.policy.as_ref().unwrap().rules();
+    let addresses = |addresses: &[&str]| crate::policy::Condition::Email(addresses.iter().map(|&address| address.into()).collect());
+    assert_eq!(rules[0].access, crate::policy::Access::Required(Some(addresses(&["a@example.com", "b#1@example.com"]))));
+    let crate::policy::Access::Required(Some(crate::policy::Condition::Any(any))) = &rules[1].access else { panic!("{:?}", rules[1]) };
+    assert!(matches!(&any[1], crate::policy::Condition::All(all) if all[0] == addresses(&["c@example.com"])), "{any:?}");
+
+    let faults = |text: Option<&str>| {
+        let one = with("\n[[vestibule.rule]]\nrequire = { email_file = \"people.txt\" }\n");
+        let faults = parse(&one, text).unwrap_err().into_iter().filter(|fault| fault.fatal);
+        faults.map(|fault| (fault.file.clone(), fault.line, fault.problem.clone())).collect::<Vec<_>>()
+    };
+    let here = |problem: &str| ("secrets.toml".to_owned(), 9, problem.to_owned());
+    assert_eq!(faults(None), [here("the file `people.txt` cannot be read")]);
+    for empty in ["", "\n\n", "# a@example.com\n", "\u{feff}"] {
+        assert_eq!(faults(Some(empty)), [here("the file `people.txt` holds no address: nobody would be admitted")], "{empty:?}");
+    }
+    for wrong in
+        ["example.com", "@example.com", "a@", "a@b@example.com", "a@example.com b@example.com", "a@example.com,", "A <a@example.com>"]
+    {
+        let there = ("people.txt".to_owned(), 3, "is not an e-mail address".to_owned());
+        assert_eq!(faults(Some(&format!("a@example.com\n# b\n{wrong}\n"))), [there], "{wrong:?}");
+    }
+    assert_eq!(faults(Some(&"s3cr3t\n".repeat(1_000))).len(), 10, "of a file that is something else");
+    assert!(!format!("{:?}", parse(&toml, Some("s3cr3t")).unwrap_err()).contains("s3cr3t"));
+    let both = with("\n[[vestibule.rule]]\nrequire = { email_file = \"people.txt\", email = \"b@example.com\" }\n");
+    assert!(parse(&both, Some("a@example.com")).unwrap_err()[0].problem.contains("beside `email`"));
+}
+
+#[test]
 fn broken_toml_says_where() {
     assert_eq!(faults("[auth]\nclient_id = \n")[0].0, 2);
     assert_eq!(faults(&"x".repeat(MAX_LENGTH + 1)), [(0, "(file)".to_owned())]);
@@ -339,21 +386,23 @@ fn the_service_for_other_proxies_is_configured_whole() {
 fn proxies_in_front_are_trusted_when_they_are_named() {
     let believes = |config: &Config, address: &str| config.trusted_proxies.contains(address.parse().unwrap());
     assert!(!believes(&parse(&with("")).unwrap(), "127.0.0.1"), "nobody by default");
-    let named = parse(&with("[vestibule]\ntrusted_proxies = [\"10.0.0.0/8\", \"2001:db8::7\"]\n")).unwrap();
+    let named = with("[vestibule]\ntrusted_proxies = [\"10.0.0.0/8\", \"2001:db8::7\"]\n");
+    assert_eq!(warned(&named), [""; 0]);
+    let named = parse(&named).unwrap();
     assert!(believes(&named, "10.1.2.3") && believes(&named, "2001:db8::7") && !believes(&named, "127.0.0.1"));
-    assert!(named.warnings.is_empty());
     for list in ["[\"localhost\"]", "[\"10.1.2.3/8\"]", "[\"10.0.0.1:80\"]", "[1]", "true"] {
         assert_eq!(faults(&with(&format!("[vestibule]\ntrusted_proxies = {list}\n"))), [(8, "vestibule.trusted_proxies".into())], "{list}");
     }
     for list in ["\"0.0.0.0/0\"", "[\"10.0.0.0/8\", \"::/0\"]"] {
-        let warnings = parse(&with(&format!("[vestibule]\ntrusted_proxies = {list}\n"))).unwrap().warnings;
-        assert!(warnings.len() == 1 && warnings[0].problem.contains("everybody"), "{list}: {warnings:?}");
+        let toml = with(&format!("[vestibule]\ntrusted_proxies = {list}\n"));
+        assert_eq!(warned(&toml), ["vestibule.trusted_proxies"], "{list}");
+        assert!(parse(&toml).unwrap().warnings.iter().any(|warning| warning.problem.contains("everybody")), "{list}");
     }
 }
 
 #[test]
 fn an_address_of_this_network_behind_https_asks_who_is_in_front() {
-    for (uri, listen, warned) in [
+    for (uri, listen, is_told) in [
         ("https://app.example", "127.0.0.1:8501", true),
         ("https://app.example", "10.1.2.3:443", true),
         ("https://app.example", "[fd00::1]:443", true),
@@ -363,11 +412,9 @@ fn an_address_of_this_network_behind_https_asks_who_is_in_front() {
         ("http://localhost:8501", "127.0.0.1:8501", false),
     ] {
         let toml = with(&format!("[vestibule]\nlisten = \"{listen}\"\n")).replace("http://localhost:8501", uri);
-        let warnings = parse(&toml).unwrap().warnings;
-        let keys: Vec<_> = warnings.iter().map(|warning| warning.key.as_str()).collect();
-        assert_eq!(keys, if warned { vec!["vestibule.trusted_proxies"] } else { vec![] }, "{uri} {listen}");
+        assert_eq!(warned(&toml), if is_told { vec!["vestibule.trusted_proxies"] } else { vec![] }, "{uri} {listen}");
         for answered in ["trusted_proxies = []", "trusted_proxies = \"127.0.0.1\"", "mode = \"authz\"\nauthz = { proxy = \"caddy\" }"] {
-            assert!(parse(&format!("{toml}{answered}\n")).unwrap().warnings.is_empty(), "{uri} {listen} {answered}");
+            assert_eq!(warned(&format!("{toml}{answered}\n")), [""; 0], "{uri} {listen} {answered}");
         }
     }
 }

@@ -43,6 +43,28 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// Whether every account that meets this meets `other` as well; sometimes `false` where that is so.
+    pub(super) fn implies(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::All(others)) => others.iter().all(|other| self.implies(other)),
+            (Self::Any(conditions), _) => conditions.iter().all(|condition| condition.implies(other)),
+            (_, Self::Any(others)) if others.iter().any(|other| self.implies(other)) => true,
+            (Self::All(conditions), _) => conditions.iter().any(|condition| condition.implies(other)),
+            (Self::Provider(names), Self::Provider(others)) => names.iter().all(|name| others.contains(name)),
+            (Self::Email(addresses), Self::Email(others)) => addresses.iter().all(|address| is_one_of(address, others)),
+            (Self::Email(addresses), Self::EmailDomain(domains)) => {
+                addresses.iter().all(|address| domain(address).is_some_and(|domain| is_one_of(domain, domains)))
+            }
+            (Self::EmailDomain(domains), Self::EmailDomain(others)) => domains.iter().all(|domain| is_one_of(domain, others)),
+            (Self::Claim { name, values }, Self::Claim { name: other, values: others }) => {
+                name == other && values.iter().all(|value| others.contains(value))
+            }
+            _ => false,
+        }
+    }
+}
+
 fn is_one_of(text: &str, wanted: &[String]) -> bool {
     wanted.iter().any(|item| item.eq_ignore_ascii_case(text))
 }
@@ -72,8 +94,11 @@ impl fmt::Display for Condition {
     }
 }
 
+/// More than these are counted, not told.
+const MAX_TOLD: usize = 20;
+
 fn alternatives(items: &[String]) -> String {
-    items.join(" or ")
+    if items.len() > MAX_TOLD { format!("one of {}", items.len()) } else { items.join(" or ") }
 }
 
 #[cfg(test)]
@@ -102,5 +127,51 @@ mod tests {
         ] {
             assert_eq!(domain(email), None, "{email:?}");
         }
+    }
+    #[test]
+    fn one_condition_implies_another_where_it_is_no_wider() {
+        let texts = |items: &[&str]| items.iter().map(|&item| item.to_owned()).collect::<Vec<_>>();
+        let groups = |items: &[&str]| Condition::Claim { name: "groups".into(), values: items.iter().map(|&item| item.into()).collect() };
+        let (email, domain) = (|items| Condition::Email(texts(items)), |items| Condition::EmailDomain(texts(items)));
+        let provider = |items| Condition::Provider(texts(items));
+        let role = || Condition::Claim { name: "roles".into(), values: vec!["a".into()] };
+        for (narrow, wide) in [
+            (groups(&["a"]), groups(&["a"])),
+            (groups(&["a"]), groups(&["b", "a"])),
+            (email(&["a@x.example"]), email(&["b@x.example", "A@x.example"])),
+            (email(&["a@x.example"]), domain(&["X.example"])),
+            (domain(&["x.example"]), domain(&["y.example", "x.example"])),
+            (provider(&["a"]), provider(&["a", "b"])),
+            (Condition::All(vec![groups(&["a"]), role()]), role()),
+            (Condition::All(vec![groups(&["a"]), role()]), Condition::All(vec![role(), groups(&["a"])])),
+            (role(), Condition::Any(vec![groups(&["a"]), role()])),
+            (Condition::Any(vec![role(), groups(&["a"])]), Condition::Any(vec![groups(&["a", "b"]), role()])),
+            (Condition::All(vec![role(), provider(&["a"])]), Condition::Any(vec![groups(&["a"]), role()])),
+        ] {
+            assert!(narrow.implies(&wide), "{narrow:?} {wide:?}");
+        }
+        for (one, other) in [
+            (groups(&["a"]), groups(&["b"])),
+            (groups(&["a", "b"]), groups(&["a"])),
+            (groups(&["a"]), role()),
+            (email(&["a@x.example", "a@y.example"]), domain(&["x.example"])),
+            (email(&["a@x.example", "b@x.example"]), email(&["a@x.example"])),
+            (domain(&["x.example"]), email(&["a@x.example"])),
+            (domain(&["x.example", "y.example"]), domain(&["x.example"])),
+            (provider(&["a", "b"]), provider(&["a"])),
+            (role(), Condition::All(vec![groups(&["a"]), role()])),
+            (Condition::Any(vec![groups(&["a"]), role()]), role()),
+            (Condition::All(vec![groups(&["a"]), provider(&["a"])]), role()),
+            (role(), Condition::Any(vec![groups(&["a"]), provider(&["a"])])),
+        ] {
+            assert!(!one.implies(&other), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_list_is_counted() {
+        let addresses = |count: usize| Condition::Email((0..count).map(|index| format!("{index}@x.example")).collect()).to_string();
+        assert!(addresses(MAX_TOLD).contains("19@x.example"));
+        assert_eq!(addresses(MAX_TOLD + 1), "verified e-mail address is one of 21");
     }
 }

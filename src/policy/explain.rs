@@ -41,7 +41,13 @@ fn walk(text: &mut String, head: &RequestHead, account: Option<&Account<'_>>, co
         say(text, "answered: it is a route of Vestibule's own, which no rule governs");
         return Ok(Answer::Passes);
     }
-    let ruling = ruling(&request, config)?;
+    let ruling = match ruling(&request, config) {
+        Err(Malformed::Ambiguous) => {
+            tell_readings(text, &request, config)?;
+            return Err(Malformed::Ambiguous);
+        }
+        decided => decided?,
+    };
     match &config.policy {
         None => say(text, "  there are no rules: `login` decides"),
         Some(policy) => {
@@ -56,6 +62,16 @@ fn walk(text: &mut String, head: &RequestHead, account: Option<&Account<'_>>, co
         }
     }
     Ok(conclude(text, &ruling, account))
+}
+
+/// The two rules between which there is no choice.
+fn tell_readings(text: &mut String, request: &Request<'_>, config: &Config) -> Result<(), Malformed> {
+    let Some(policy) = &config.policy else { return Ok(()) };
+    let rule = |ruling: Ruling<'_>| ruling.rule.map_or("no rule".to_owned(), |rule| rule.to_string());
+    let [written, liberal] = policy.readings(request)?.map(rule);
+    say(text, &format!("  {written}: decides, as the request is written"));
+    say(text, &format!("  {liberal}: decides, as some servers read the request"));
+    Ok(())
 }
 
 fn conclude(text: &mut String, ruling: &Ruling<'_>, account: Option<&Account<'_>>) -> Answer {
@@ -155,6 +171,9 @@ path = "/app"
         }
         let by_method = explained("POST", "/admin", None).text;
         assert!(by_method.contains("rule 2 (line 11): not for this method\n"), "{by_method}");
-        assert_eq!(explained("GET", "/APP", None).answer, Answer::Malformed);
+        let respelled = explained("GET", "/APP", None);
+        assert_eq!(respelled.answer, Answer::Malformed);
+        let lines = "  no rule: decides, as the request is written\n  rule 3 (line 15): decides, as some servers read the request\n400: ";
+        assert!(respelled.text.contains(lines), "{}", respelled.text);
     }
 }

@@ -20,24 +20,31 @@
 //! 6. Each is percent-decoded, once. It must be UTF-8 (no overlong form of a `/` then), without an escape left in it
 //!    (`%2561` is `a` to who decodes twice).
 //! 7. Segments are compared whole and exactly, case included, with those of the patterns ([`PathPattern`]).
-//! 8. The path is read once more, as liberally as any server does: without what follows a `;` in a segment, ending at an
-//!    encoded `?` or `#`, without dots and spaces at a segment's end, without regard to case; the method without regard
-//!    to case as well. When another rule than that of step 7 decides then, the request is refused: there must be no
+//! 8. The path is read once more, as liberally as any server does ([`spelling`]): without regard to case, to Unicode's
+//!    equivalent and compatible forms, to characters that are not seen, to what follows a `;` in a segment, to dots and
+//!    spaces at a segment's end, ending at an encoded `?` or `#`; the method without regard to case as well. It is compared
+//!    with the patterns *read in the same way*. When a rule decides then that asks for something else than that of
+//!    step 7, the request is refused. So what is decided without a refusal depends on the liberal reading alone: there is no
 //!    spelling of a path that comes under one rule here and is another page to the application.
 //!
-//! Not undone are Unicode's equivalences (`é` as one character or two) and what an application makes of a path beyond
-//! that, such as dropping `.json`: end the list with a rule that asks for the most.
+//! Step 8 is left out only where it comes to the same: when neither the request nor any pattern has another form.
+//!
+//! Not undone is what an application makes of a path beyond that, such as dropping `.json` or accents: end the list with a
+//! rule that asks for the most.
 
 mod account;
 mod condition;
 mod explain;
 mod path;
+mod reach;
+mod spelling;
 mod target;
 
 pub use account::Account;
 pub use condition::Condition;
 pub use explain::{Answer, Explained, explain};
 pub use path::{NotAPattern, PathPattern};
+pub use reach::{HostRules, PathSet};
 pub use target::MAX_SEGMENTS;
 
 use crate::config::{Config, Login};
@@ -85,6 +92,8 @@ pub struct Policy {
     rules: Vec<Rule>,
     names_methods: bool,
     names_hosts: bool,
+    /// Whether every pattern is its own liberal form.
+    is_plain: bool,
 }
 
 /// What is asked of a request, and who asks it.
@@ -117,7 +126,8 @@ impl Policy {
     pub fn new(rules: Vec<Rule>) -> Option<Self> {
         let names_methods = rules.iter().any(|rule| !rule.methods.is_empty());
         let names_hosts = rules.iter().any(|rule| !rule.hosts.is_empty());
-        (!rules.is_empty()).then_some(Self { rules, names_methods, names_hosts })
+        let is_plain = rules.iter().flat_map(|rule| &rule.paths).all(PathPattern::is_plain);
+        (!rules.is_empty()).then_some(Self { rules, names_methods, names_hosts, is_plain })
     }
 
     pub fn rules(&self) -> &[Rule] {
@@ -133,13 +143,18 @@ impl Policy {
             return Err(Malformed::Method);
         }
         let target = Target::parse(request, self.names_hosts)?;
-        let rule = self.first(&target);
-        if let Some(liberal) = target.liberal()
-            && self.first(&liberal).map(|rule| rule.id) != rule.map(|rule| rule.id)
-        {
+        let ruling = self.first(&target);
+        // This is looked at with every request: most have one form, and so have most patterns.
+        if (!self.is_plain || !target.is_plain()) && !ruling.is_like(&self.first(&target.liberal()?)) {
             return Err(Malformed::Ambiguous);
         }
-        Ok(rule.map_or(Ruling { rule: None, access: &Access::Denied }, |rule| Ruling { rule: Some(rule.id), access: &rule.access }))
+        Ok(ruling)
+    }
+
+    /// What decides on a request as it is written, and as the most liberal server reads it.
+    fn readings(&self, request: &Request<'_>) -> Result<[Ruling<'_>; 2], Malformed> {
+        let target = Target::parse(request, self.names_hosts)?;
+        Ok([self.first(&target), self.first(&target.liberal()?)])
     }
 
     /// Of each rule, what of the request it is not for.
@@ -148,8 +163,9 @@ impl Policy {
         Ok(self.rules.iter().map(|rule| rule.misfit(&target)).collect())
     }
 
-    fn first(&self, target: &Target<'_>) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.misfit(target).is_none())
+    fn first(&self, target: &Target<'_>) -> Ruling<'_> {
+        let rule = self.rules.iter().find(|rule| rule.misfit(target).is_none());
+        rule.map_or(Ruling { rule: None, access: &Access::Denied }, |rule| Ruling { rule: Some(rule.id), access: &rule.access })
     }
 }
 
@@ -177,6 +193,11 @@ impl Ruling<'_> {
         }
     }
 
+    /// Whether the same is asked for.
+    fn is_like(&self, other: &Self) -> bool {
+        self.rule == other.rule || self.access == other.access
+    }
+
     /// The refusal of an account that another one would not get, or of everybody.
     pub fn denied(&self, account: Option<&Account<'_>>) -> Denied {
         let may_anybody = *self.access != Access::Denied;
@@ -200,15 +221,25 @@ impl Rule {
 
     /// Whether one of `earlier` fits whatever this rule fits, by what they say: not every such rule is found.
     pub fn is_shadowed_by<'a>(&self, earlier: &'a [Rule]) -> Option<&'a Rule> {
+        self.taken_by(earlier, PathPattern::covers)
+    }
+
+    /// The same as the most liberal server reads the paths: of a request that this rule fits, one of `earlier` fits another
+    /// spelling.
+    pub fn is_respelled_by<'a>(&self, earlier: &'a [Rule]) -> Option<&'a Rule> {
+        self.taken_by(earlier, PathPattern::covers_liberally)
+    }
+
+    fn taken_by<'a>(&self, earlier: &'a [Rule], covers: fn(&PathPattern, &PathPattern) -> bool) -> Option<&'a Rule> {
         let within =
             |ours: &[String], theirs: &[String]| theirs.is_empty() || (!ours.is_empty() && ours.iter().all(|item| theirs.contains(item)));
         let wider = || earlier.iter().filter(|rule| within(&self.methods, &rule.methods) && within(&self.hosts, &rule.hosts));
-        let covers = |rule: &Rule, path: &PathPattern| rule.paths.is_empty() || rule.paths.iter().any(|wide| wide.covers(path));
-        let everything = PathPattern::everything();
+        let is_for = |rule: &Rule, path: &PathPattern| rule.paths.is_empty() || rule.paths.iter().any(|wide| covers(wide, path));
+        let everything = PathPattern::at_or_below("");
         let paths = if self.paths.is_empty() { std::slice::from_ref(&everything) } else { &self.paths };
         let mut last = None;
         for path in paths {
-            let by = wider().find(|rule| covers(rule, path))?;
+            let by = wider().find(|rule| is_for(rule, path))?;
             last = last.max(Some(by.id.number));
         }
         earlier.iter().find(|rule| Some(rule.id.number) == last)

@@ -1,6 +1,7 @@
 //! Path patterns: `/reports/*/summary`, `/admin/**`.
 
-use super::target::{Target, liberal};
+use super::spelling;
+use super::target::Target;
 
 /// Longer than any path that a person writes into a configuration.
 const MAX_PATTERN_SEGMENTS: usize = 32;
@@ -11,17 +12,14 @@ const MAX_PATTERN_SEGMENTS: usize = 32;
 /// not percent-encoded. A path with one `/` at its end is the same path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPattern {
-    written: String,
     segments: Vec<Segment>,
+    /// The same as the most liberal server reads it: for a target that is read so.
+    liberal: Vec<Segment>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
-    Literal {
-        text: String,
-        /// The same as [`liberal`] makes it.
-        liberal: String,
-    },
+    Literal(String),
     One,
     Any,
 }
@@ -37,7 +35,7 @@ pub enum NotAPattern {
     PartialWildcard,
     #[error("has a dot segment, which no request that is served has")]
     DotSegment,
-    #[error("has one of the characters % ? # ; \\ or a control character")]
+    #[error("has one of the characters % ? # ; \\ or a control character, or one that some servers read as such")]
     Character,
     #[error("has more than 32 segments")]
     TooLong,
@@ -50,16 +48,38 @@ impl PathPattern {
     /// [`NotAPattern`] when a request path could not be like it, or when it does not mean what it seems to.
     pub fn parse(text: &str) -> Result<Self, NotAPattern> {
         let rest = text.strip_prefix('/').ok_or(NotAPattern::NoSlash)?;
-        let segments = if rest.is_empty() { vec![] } else { rest.split('/').map(segment).collect::<Result<_, _>>()? };
+        let segments = if rest.is_empty() { vec![] } else { rest.split('/').map(segment).collect::<Result<Vec<_>, _>>()? };
         if segments.len() > MAX_PATTERN_SEGMENTS {
             return Err(NotAPattern::TooLong);
         }
-        Ok(Self { written: text.to_owned(), segments })
+        let mut liberal = vec![];
+        for segment in &segments {
+            liberal.extend(read_liberally(segment)?);
+        }
+        Ok(Self { segments, liberal })
     }
 
-    /// `/**`.
-    pub fn everything() -> Self {
-        Self { written: "/**".to_owned(), segments: vec![Segment::Any] }
+    /// The path of plain segments: those of `base`, then `names`.
+    pub(super) fn exactly(base: &str, names: &[&str]) -> Self {
+        let names = base.split('/').filter(|name| !name.is_empty()).chain(names.iter().copied());
+        let segments: Vec<_> = names.map(|name| Segment::Literal(name.to_owned())).collect();
+        Self { liberal: segments.clone(), segments }
+    }
+
+    /// That path and everything below it.
+    pub(super) fn at_or_below(base: &str) -> Self {
+        Self::exactly(base, &[]).then(&[Segment::Any])
+    }
+
+    /// Everything below the path of plain segments.
+    pub(super) fn below(base: &str, names: &[&str]) -> Self {
+        Self::exactly(base, names).then(&[Segment::One, Segment::Any])
+    }
+
+    fn then(mut self, more: &[Segment]) -> Self {
+        self.segments.extend_from_slice(more);
+        self.liberal.extend_from_slice(more);
+        self
     }
 
     /// Whether it is for every path.
@@ -67,13 +87,15 @@ impl PathPattern {
         !self.segments.is_empty() && self.segments.iter().all(|segment| *segment == Segment::Any)
     }
 
-    pub fn as_str(&self) -> &str {
-        &self.written
+    /// Whether it is the same pattern when it is read liberally.
+    pub(super) fn is_plain(&self) -> bool {
+        self.segments == self.liberal
     }
 
     pub(super) fn fits(&self, target: &Target<'_>) -> bool {
-        matches(&self.segments, &target.segments, |pattern, given| match pattern {
-            Segment::Literal { text, liberal } => given == if target.is_liberal { liberal } else { text },
+        let segments = if target.is_liberal { &self.liberal } else { &self.segments };
+        matches(segments, &target.segments, |pattern, given| match pattern {
+            Segment::Literal(text) => given == text,
             Segment::One => true,
             Segment::Any => false,
         })
@@ -81,12 +103,63 @@ impl PathPattern {
 
     /// Whether it is for every path that `other` is for; sometimes `false` where that is so.
     pub(super) fn covers(&self, other: &Self) -> bool {
-        matches(&self.segments, &other.segments, |pattern, given| match (pattern, given) {
-            (Segment::Literal { text, .. }, Segment::Literal { text: given, .. }) => text == given,
-            (Segment::One, Segment::Literal { .. } | Segment::One) => true,
-            _ => false,
-        })
+        covers(&self.segments, &other.segments)
     }
+
+    /// Whether there is a path that both are for.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        meet(&self.segments, &other.segments)
+    }
+
+    /// [`Self::covers`] as the most liberal server reads both.
+    pub(super) fn covers_liberally(&self, other: &Self) -> bool {
+        covers(&self.liberal, &other.liberal)
+    }
+}
+
+fn covers(wide: &[Segment], narrow: &[Segment]) -> bool {
+    matches(wide, narrow, |pattern, given| match (pattern, given) {
+        (Segment::Literal(text), Segment::Literal(given)) => text == given,
+        (Segment::One, Segment::Literal(_) | Segment::One) => true,
+        _ => false,
+    })
+}
+
+/// Of each pair of beginnings, whether one path can be for both: at most as many steps as there are pairs.
+fn meet(one: &[Segment], other: &[Segment]) -> bool {
+    let mut possible = vec![vec![false; other.len() + 1]; one.len() + 1];
+    possible[0][0] = true;
+    for at in 0..=one.len() {
+        for read in 0..=other.len() {
+            if !possible[at][read] {
+                continue;
+            }
+            let (first, second) = (one.get(at), other.get(read));
+            let is_any = |segment: Option<&Segment>| segment == Some(&Segment::Any);
+            if first.is_some() && (is_any(first) || is_any(second)) {
+                possible[at + 1][read] = true;
+            }
+            if second.is_some() && (is_any(first) || is_any(second)) {
+                possible[at][read + 1] = true;
+            }
+            let can_be_one = match (first, second) {
+                (Some(Segment::Literal(one)), Some(Segment::Literal(other))) => one == other,
+                (Some(Segment::One | Segment::Literal(_)), Some(Segment::One | Segment::Literal(_))) => true,
+                _ => false,
+            };
+            if can_be_one {
+                possible[at + 1][read + 1] = true;
+            }
+        }
+    }
+    possible[one.len()][other.len()]
+}
+
+/// Nothing of a segment that the most liberal server drops (`...`).
+fn read_liberally(segment: &Segment) -> Result<Option<Segment>, NotAPattern> {
+    let Segment::Literal(text) = segment else { return Ok(Some(segment.clone())) };
+    let names = spelling::liberal([text.as_str()]).map_err(|_| NotAPattern::DotSegment)?;
+    Ok(names.into_iter().next().map(Segment::Literal))
 }
 
 fn segment(text: &str) -> Result<Segment, NotAPattern> {
@@ -96,8 +169,8 @@ fn segment(text: &str) -> Result<Segment, NotAPattern> {
         "**" => Ok(Segment::Any),
         "." | ".." => Err(NotAPattern::DotSegment),
         _ if text.contains('*') => Err(NotAPattern::PartialWildcard),
-        _ if text.contains(|c: char| c.is_control() || matches!(c, '%' | '?' | '#' | ';' | '\\')) => Err(NotAPattern::Character),
-        _ => Ok(Segment::Literal { text: text.to_owned(), liberal: liberal(text) }),
+        _ if text.contains(char::is_control) || spelling::has_delimiter(text) => Err(NotAPattern::Character),
+        _ => Ok(Segment::Literal(text.to_owned())),
     }
 }
 
@@ -180,11 +253,50 @@ mod tests {
             ("/a?b", NotAPattern::Character),
             ("/a;b", NotAPattern::Character),
             ("/a\\b", NotAPattern::Character),
+            ("/a\u{7f}", NotAPattern::Character),
+            ("/a\u{37e}b", NotAPattern::Character),
+            ("/a\u{ff0f}b", NotAPattern::Character),
+            ("/a\u{ff3c}b", NotAPattern::Character),
+            ("/a\u{ff1f}", NotAPattern::Character),
+            ("/\u{ff03}a", NotAPattern::Character),
+            ("/\u{ff05}41", NotAPattern::Character),
+            ("/a/.. /b", NotAPattern::DotSegment),
+            ("/a/\u{2025}", NotAPattern::DotSegment),
         ] {
             assert_eq!(PathPattern::parse(text), Err(error), "{text}");
         }
         assert_eq!(PathPattern::parse(&"/a".repeat(33)), Err(NotAPattern::TooLong));
         assert!(PathPattern::parse(&"/a".repeat(32)).is_ok());
+    }
+
+    #[test]
+    fn a_liberal_path_is_compared_with_the_pattern_read_in_the_same_way() {
+        let fits_liberally = |pattern: &str, path: &str| {
+            let head = RequestHead::get(path, "app.example");
+            let target = Target::parse(&Request::parse(&head).unwrap(), false).unwrap();
+            PathPattern::parse(pattern).unwrap().fits(&target.liberal().unwrap())
+        };
+        for (pattern, good, bad) in [
+            ("/Admin/**", &["/admin", "/ADMIN/x", "/admin./x", "/admin;v=1"][..], &["/", "/admins", "/x/admin"][..]),
+            ("/a./**", &["/a", "/a./b", "/A%20/b"], &["/b"]),
+            ("/...", &["/", "/...", "/;x"], &["/a"]),
+            ("/.../x", &["/x", "/..../X"], &["/", "/a/x"]),
+            ("/Straße", &["/strasse", "/STRA%C3%9FE"], &["/strase"]),
+            ("/e\u{301}", &["/%C3%A9", "/e%CC%81", "/%C3%89"], &["/e"]),
+            ("/*/B", &["/a/b", "/*/b"], &["/;x/b", "/b"]),
+            ("/**/B", &["/b", "/;x/b", "/a/c/B."], &["/b/c"]),
+        ] {
+            for path in good {
+                assert!(fits_liberally(pattern, path), "{pattern} is for {path}");
+            }
+            for path in bad {
+                assert!(!fits_liberally(pattern, path), "{pattern} is not for {path}");
+            }
+        }
+        for (pattern, plain) in [("/a/*/**", true), ("/A", false), ("/a.", false), ("/\u{e9}", false), ("/e\u{301}", true), ("/...", false)]
+        {
+            assert_eq!(PathPattern::parse(pattern).unwrap().is_plain(), plain, "{pattern}");
+        }
     }
 
     #[test]
@@ -207,5 +319,10 @@ mod tests {
         {
             assert!(!covers(wide, narrow), "{wide} {narrow}");
         }
+        let liberally = |wide: &str, narrow: &str| PathPattern::parse(wide).unwrap().covers_liberally(&PathPattern::parse(narrow).unwrap());
+        for (wide, narrow) in [("/A/**", "/a"), ("/a", "/A."), ("/ß", "/SS"), ("/.../a", "/a"), ("/a", "/a"), ("/*", "/A")] {
+            assert!(liberally(wide, narrow), "{wide} {narrow}");
+        }
+        assert!(!liberally("/A/*", "/a") && !liberally("/a", "/b"));
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+use super::spelling::{self, has_escape, is_plain};
 use crate::http::{Malformed, Request};
 
 /// More than any application's paths have; a comparison takes as many steps as path and pattern have pairs of segments.
@@ -40,38 +41,29 @@ impl<'a> Target<'a> {
         Ok(Self { method: Cow::Borrowed(method), host, segments, is_liberal: false })
     }
 
-    /// The reading of step 8; `None` when it is the same.
-    pub(super) fn liberal(&self) -> Option<Self> {
+    /// Whether the reading of step 8 is this one.
+    pub(super) fn is_plain(&self) -> bool {
+        self.method.bytes().all(|b| !b.is_ascii_lowercase()) && self.segments.iter().all(|segment| is_plain(segment))
+    }
+
+    /// The reading of step 8.
+    ///
+    /// # Errors
+    /// [`Malformed::Ambiguous`] when there is a server that takes it for a path that none can have here.
+    pub(super) fn liberal(&self) -> Result<Target<'_>, Malformed> {
+        if self.is_plain() {
+            let segments = self.segments.iter().map(|segment| Cow::Borrowed(segment.as_ref())).collect();
+            return Ok(Target { method: Cow::Borrowed(&self.method), host: self.host.clone(), segments, is_liberal: true });
+        }
         let method = self.method.to_ascii_uppercase();
         let method = if method == "HEAD" { "GET".to_owned() } else { method };
-        if self.method == method && self.segments.iter().all(|segment| is_plain(segment)) {
-            return None;
+        let segments = spelling::liberal(self.segments.iter().map(AsRef::as_ref)).map_err(|_| Malformed::Ambiguous)?;
+        if segments.len() > MAX_SEGMENTS {
+            return Err(Malformed::Path);
         }
-        let mut segments: Vec<Cow<'a, str>> = vec![];
-        for segment in &self.segments {
-            let end = segment.find(['?', '#']);
-            segments.push(Cow::Owned(liberal(&segment[..end.unwrap_or(segment.len())])));
-            if end.is_some() {
-                break;
-            }
-        }
-        // What is left of `/;x/app` to who drops parameters and merges slashes.
-        segments.retain(|segment| !segment.is_empty());
-        Some(Self { method: Cow::Owned(method), host: self.host.clone(), segments, is_liberal: true })
+        let segments = segments.into_iter().map(Cow::Owned).collect();
+        Ok(Target { method: Cow::Owned(method), host: self.host.clone(), segments, is_liberal: true })
     }
-}
-
-/// A segment as the most liberal server reads it.
-pub(super) fn liberal(segment: &str) -> String {
-    let name = segment.split(';').next().unwrap_or_default().trim_end_matches(['.', ' ']);
-    // Both ways: `ſ` is `S` in capitals, and the Kelvin sign is `k` in small letters.
-    name.to_uppercase().to_lowercase()
-}
-
-/// Whether [`liberal`] leaves a segment as it is.
-fn is_plain(segment: &str) -> bool {
-    let plain = |b: u8| b.is_ascii() && !b.is_ascii_uppercase() && !matches!(b, b';' | b'?' | b'#');
-    segment.bytes().all(plain) && !segment.ends_with(['.', ' '])
 }
 
 /// Whether a request asks to be taken for one of another method, in any spelling that a server could fold into such a
@@ -86,8 +78,7 @@ fn segment(written: &str) -> Result<Cow<'_, str>, Malformed> {
         return Err(Malformed::Path);
     }
     let decoded = percent_decode_str(written).decode_utf8().map_err(|_| Malformed::Path)?;
-    let is_escape = |window: &[u8]| window[0] == b'%' && window[1].is_ascii_hexdigit() && window[2].is_ascii_hexdigit();
-    if matches!(decoded, Cow::Owned(_)) && decoded.as_bytes().windows(3).any(is_escape) {
+    if matches!(decoded, Cow::Owned(_)) && has_escape(&decoded) {
         return Err(Malformed::Path);
     }
     Ok(decoded)
@@ -96,7 +87,12 @@ fn segment(written: &str) -> Result<Cow<'_, str>, Malformed> {
 fn host(authority: &str) -> Result<String, Malformed> {
     let url = url::Url::parse(&format!("http://{authority}/")).map_err(|_| Malformed::Authority)?;
     let host = url.host_str().ok_or(Malformed::Authority)?;
-    Ok(host.strip_suffix('.').unwrap_or(host).to_owned())
+    let host = host.strip_suffix('.').unwrap_or(host);
+    // `admin.example..` is `admin.example` to who drops every dot at the end.
+    if host.split('.').any(str::is_empty) {
+        return Err(Malformed::Authority);
+    }
+    Ok(host.to_owned())
 }
 
 #[cfg(test)]
@@ -110,10 +106,12 @@ mod tests {
         Ok(target.segments.into_iter().map(Cow::into_owned).collect())
     }
 
-    fn liberal_segments(path: &str) -> Option<Vec<String>> {
+    fn liberal_segments(path: &str) -> Result<Vec<String>, Malformed> {
         let head = RequestHead::get(path, "app.example");
         let target = Target::parse(&Request::parse(&head).unwrap(), false).unwrap();
-        target.liberal().map(|target| target.segments.into_iter().map(Cow::into_owned).collect())
+        let liberal = target.liberal()?;
+        assert!(liberal.is_liberal && (!target.is_plain() || liberal.segments == target.segments), "{path}");
+        Ok(liberal.segments.into_iter().map(Cow::into_owned).collect())
     }
 
     #[test]
@@ -156,8 +154,12 @@ mod tests {
 
     #[test]
     fn the_liberal_reading_is_that_of_the_most_liberal_server() {
+        let is_plain = |path: &str| {
+            let head = RequestHead::get(path, "app.example");
+            Target::parse(&Request::parse(&head).unwrap(), false).unwrap().is_plain()
+        };
         for path in ["/", "/app", "/app/x.y/", "/.well-known/a", "/%61pp", "/a%20b"] {
-            assert_eq!(liberal_segments(path), None, "{path}");
+            assert!(is_plain(path) && liberal_segments(path) == segments(path), "{path}");
         }
         for (path, expected) in [
             ("/App", &["app"][..]),
@@ -170,9 +172,19 @@ mod tests {
             ("/%C5%BFtaff", &["staff"]),
             ("/%E2%84%AAey", &["key"]),
             ("/%20/app", &["app"]),
+            ("/.../app", &["app"]),
+            ("/%C3%A9", &["e\u{301}"]),
+            ("/a%EF%BC%8Fb", &["a", "b"]),
         ] {
+            assert!(!is_plain(path), "{path}");
             assert_eq!(liberal_segments(path).unwrap(), expected, "{path}");
         }
+        for path in ["/a/%2e%2e%20/b", "/a/%EF%BC%8E%EF%BC%8E/b", "/%EF%BC%8541dmin"] {
+            assert_eq!(liberal_segments(path), Err(Malformed::Ambiguous), "{path}");
+        }
+        let slashes = |count: usize| format!("/{}", "a%EF%BC%8F".repeat(count));
+        assert_eq!(liberal_segments(&slashes(MAX_SEGMENTS)).unwrap().len(), MAX_SEGMENTS);
+        assert_eq!(liberal_segments(&format!("{}b", slashes(MAX_SEGMENTS))), Err(Malformed::Path));
     }
 
     #[test]
@@ -185,11 +197,12 @@ mod tests {
         let method = |method: &str| {
             let head = RequestHead { method: method.into(), ..RequestHead::get("/", "a") };
             let target = Target::parse(&Request::parse(&head).unwrap(), false).unwrap();
-            (target.method.to_string(), target.liberal().map(|target| target.method.to_string()))
+            (target.method.to_string(), target.is_plain(), target.liberal().unwrap().method.to_string())
         };
-        assert_eq!(method("HEAD"), ("GET".into(), None));
-        assert_eq!(method("delete"), ("delete".into(), Some("DELETE".into())));
-        assert_eq!(method("head"), ("head".into(), Some("GET".into())));
+        assert_eq!(method("HEAD"), ("GET".into(), true, "GET".into()));
+        assert_eq!(method("X-9"), ("X-9".into(), true, "X-9".into()));
+        assert_eq!(method("delete"), ("delete".into(), false, "DELETE".into()));
+        assert_eq!(method("head"), ("head".into(), false, "GET".into()));
     }
 
     #[test]
@@ -201,6 +214,13 @@ mod tests {
             ("app%2eexample", Ok("app.example")),
             ("[::1]:80", Ok("[::1]")),
             ("127.1", Ok("127.0.0.1")),
+            ("%E2%84%AAey.example", Ok("key.example")),
+            ("B%C3%BCcher.example", Ok("xn--bcher-kva.example")),
+            ("XN--BCHER-kva.example", Ok("xn--bcher-kva.example")),
+            ("app.example..", Err(Malformed::Authority)),
+            ("app..example", Err(Malformed::Authority)),
+            (".app.example", Err(Malformed::Authority)),
+            (".", Err(Malformed::Authority)),
             ("app.example:99999", Err(Malformed::Authority)),
             ("a:b:c", Err(Malformed::Authority)),
         ] {

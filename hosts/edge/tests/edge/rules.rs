@@ -213,7 +213,7 @@ async fn check_warns_of_what_is_legal_and_dangerous_and_strict_fails_on_it() {
     let warnings = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(0), "{warnings}");
     for told in [
-        "auth.server_metadata_url: lets in whoever",
+        "rule[2]: lets in whoever has an account of any organisation",
         "vestibule.login: has no effect",
         "vestibule.trusted_proxies: is missing",
         "opens every page to everybody",
@@ -223,4 +223,75 @@ async fn check_warns_of_what_is_legal_and_dangerous_and_strict_fails_on_it() {
         assert!(warnings.contains(told), "{told} not in:\n{warnings}");
     }
     assert_eq!(program::run(&[&check[..], &["--strict"]].concat()).await.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn addresses_of_a_file_are_admitted_and_read_again_with_the_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let people = folder.path().join("people.txt");
+    fs::write(&people, "# team\n\nalice@example.com # since May\n").expect("written");
+    let more = format!("[[vestibule.rule]]\nrequire = {{ email_file = \"{}\" }}\n", people.display());
+    let mut site = Site::start_configured(&more, Application::start().await, "http", &[], &[]).await;
+    let (alice, bob) = (Browser::new(), Browser::new());
+    assert_eq!(alice.log_in(&site.url("/"), "alice").await.status, StatusCode::OK);
+    assert_eq!(bob.log_in(&site.url("/"), "bob").await.status, StatusCode::FORBIDDEN);
+
+    fs::write(&people, "bob@example.com\r\n").expect("written");
+    site.program.signal(rustix::process::Signal::HUP);
+    site.program.wait_for("configuration.reloaded").await;
+    assert_eq!(alice.open(&site.url("/")).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(bob.open(&site.url("/")).await.status, StatusCode::OK);
+
+    // An empty file, a line that is no address, no file: what is in use stays in use, and `check` says why.
+    let component = program::component();
+    let check = ["check", "--config", site.config.to_str().expect("text"), "--component", component.to_str().expect("text")];
+    for (content, told) in [
+        (Some("# nobody\n"), "vestibule.rule[1].require.email_file: the file"),
+        (Some("bob@example.com\ns3cr3t\n"), "people.txt:2: error: vestibule.rule[1].require.email_file: is not an e-mail address"),
+        (None, "people.txt` cannot be read"),
+    ] {
+        match content {
+            Some(content) => fs::write(&people, content).expect("written"),
+            None => fs::remove_file(&people).expect("removed"),
+        }
+        site.program.signal(rustix::process::Signal::HUP);
+        site.program.wait_for("configuration.kept").await;
+        assert_eq!(bob.open(&site.url("/")).await.status, StatusCode::OK, "{told}");
+        let output = program::run(&check).await;
+        let faults = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(1), "{faults}");
+        assert!(faults.contains(told) && !faults.contains("s3cr3t"), "{told} not in:\n{faults}");
+    }
+}
+
+#[tokio::test]
+async fn check_refuses_rules_that_promise_what_is_not_held() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("secrets.toml");
+    let component = program::component();
+    let check = ["check", "--config", config.to_str().expect("text"), "--component", component.to_str().expect("text")];
+    let toml = |issuer: &str, more: &str| {
+        format!(
+            "[auth]\nredirect_uri = \"https://app.example/oauth2callback\"\ncookie_secret = \"8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5\"\n\
+             client_id = \"a\"\nclient_secret = \"b\"\nserver_metadata_url = \"{issuer}/.well-known/openid-configuration\"\n{more}"
+        )
+    };
+    let rules = "[[vestibule.rule]]\npath = \"/Admin/**\"\nrequire = { groups = \"admins\" }\n[[vestibule.rule]]\n";
+    let streamlit = format!("[vestibule]\napp = \"streamlit\"\n{rules}");
+    for (toml, code, told) in [
+        (toml("https://op.example", &streamlit), 1, "secrets.toml:9: error: vestibule.rule[1]: cannot be held"),
+        (toml("https://login.microsoftonline.com/common/v2.0", rules), 1, "secrets.toml:9: error: vestibule.rule[1].require: can be met"),
+        (
+            toml("https://op.example", &format!("{rules}path = \"/admin\"\n")),
+            0,
+            "vestibule.rule[2]: differs from rule 1 (line 7) in the spelling",
+        ),
+        (toml("https://accounts.google.com", ""), 0, "auth.server_metadata_url: lets in whoever has an account at accounts.google.com"),
+    ] {
+        fs::write(&config, toml).expect("written");
+        let output = program::run(&check).await;
+        let faults = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(code), "{faults}");
+        assert!(faults.contains(told), "{told} not in:\n{faults}");
+    }
 }

@@ -1,0 +1,198 @@
+//! The spellings of a path that some server takes for one another, brought to one form.
+//!
+//! What the most liberal server does to a decoded segment, in this order. Each step is a habit of servers that are in use;
+//! a segment that only looks different after all of them is the same page to none.
+//!
+//! 1. Characters that are not seen ([`is_ignorable`]) are dropped: HFS+ does.
+//! 2. Letters of either case are the same, and so are forms of one character or text that Unicode calls equivalent or
+//!    compatible (`é` as one character or two, `ﬁ`, `Ａ`, the Kelvin sign): Windows, macOS, databases. `ß` is `ss`; `İ` and
+//!    `ı` are `i`, as in a Turkish locale. Unicode 3.13, D145 and D146: decompose, fold, decompose, fold.
+//! 3. The path ends at a `?` or `#`; `/` and `\` separate segments. Written plainly or as an escape they are taken before:
+//!    here they come from characters like `／`.
+//! 4. A path parameter (`;x`) and the name of a stream of NTFS (`::$DATA`) are dropped.
+//! 5. Dots and spaces at the end are dropped: Windows does. What is nothing then is no segment.
+//!
+//! A segment that one server takes for a dot segment, or that has an escape in it after step 2, has no form.
+
+use std::borrow::Cow;
+
+use icu_normalizer::DecomposingNormalizerBorrowed;
+
+/// The path means something else to whoever reads it this liberally than it can mean here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unclear;
+
+/// The segments of a path as the most liberal server reads them.
+pub(super) fn liberal<'a>(segments: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, Unclear> {
+    let mut read = vec![];
+    for segment in segments {
+        let folded = folded(segment);
+        if matches!(folded, Cow::Owned(_)) && has_escape(&folded) {
+            return Err(Unclear);
+        }
+        let end = folded.find(['?', '#']);
+        for part in folded[..end.unwrap_or(folded.len())].split(['/', '\\']) {
+            let name = part.split(';').next().unwrap_or_default();
+            let name = if name.contains(":$") { name.split(':').next().unwrap_or_default() } else { name };
+            if matches!(name.trim_matches(' '), "." | "..") {
+                return Err(Unclear);
+            }
+            let name = name.trim_end_matches(['.', ' ']);
+            if !name.is_empty() {
+                read.push(name.to_owned());
+            }
+        }
+        if end.is_some() {
+            break;
+        }
+    }
+    Ok(read)
+}
+
+/// Whether [`liberal`] leaves a segment as it is; `false` also of some that it does.
+pub(super) fn is_plain(segment: &str) -> bool {
+    let plain = |b: u8| b.is_ascii() && !b.is_ascii_uppercase() && !matches!(b, b';' | b'?' | b'#' | b'$' | b'/' | b'\\');
+    segment.bytes().all(plain) && !segment.ends_with(['.', ' ']) && !segment.is_empty()
+}
+
+/// Whether a segment has a character that some server takes for one that ends, splits or encodes a segment.
+pub(super) fn has_delimiter(segment: &str) -> bool {
+    folded(segment).contains(['%', '?', '#', ';', '/', '\\'])
+}
+
+/// Whether there is `%` with two hexadecimal digits in a text.
+pub(super) fn has_escape(text: &str) -> bool {
+    text.as_bytes().windows(3).any(|window| window[0] == b'%' && window[1].is_ascii_hexdigit() && window[2].is_ascii_hexdigit())
+}
+
+/// Steps 1 and 2.
+fn folded(segment: &str) -> Cow<'_, str> {
+    if segment.is_ascii() {
+        let has_capitals = segment.bytes().any(|b| b.is_ascii_uppercase());
+        return if has_capitals { Cow::Owned(segment.to_ascii_lowercase()) } else { Cow::Borrowed(segment) };
+    }
+    // What is compatible may have letters to fold in it (`㎒`), and what is folded may have another compatible form.
+    Cow::Owned(folded_once(&folded_once(segment)))
+}
+
+fn folded_once(text: &str) -> String {
+    let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize_iter(text.chars().filter(|&c| !is_ignorable(c)));
+    // Both ways: `ſ` is `S` in capitals, and the Kelvin sign is `k` in small letters. Each character for itself, for a
+    // sigma at the end of a word is a sigma.
+    let small = decomposed.flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    let mut after_i = false;
+    let without_dots = small.filter(move |&c| {
+        let is_dot = c == COMBINING_DOT_ABOVE && after_i;
+        after_i = c == 'i' || is_dot;
+        !is_dot
+    });
+    DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(without_dots).filter(|&c| !is_ignorable(c)).collect()
+}
+
+/// What remains of `İ` beside an `i`.
+const COMBINING_DOT_ABOVE: char = '\u{307}';
+
+/// Default_Ignorable_Code_Point of the Unicode Character Database (DerivedCoreProperties.txt).
+fn is_ignorable(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use icu_normalizer::ComposingNormalizerBorrowed;
+
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_page_have_one_form() {
+        for (form, spellings) in [
+            ("admin", &["admin", "Admin", "ADMIN", "adm\u{131}n", "adm\u{130}n", "admi\u{307}n", "admin.", "admin. .", "admin "][..]),
+            ("admin", &["admin;x=1", "admin;", "Admin.;x", "admin::$DATA", "admin:$I30:$INDEX_ALLOCATION", "ａｄｍｉｎ", "ad\u{200d}min"]),
+            ("staff", &["\u{17f}taff", "STAFF", "sta\u{fb00}", "staff\u{2024}", "staff\u{a0}", "staff\u{37e}x", "staff\u{ff1b}x"]),
+            ("key", &["\u{212a}ey", "KEY", "ｋｅｙ\u{ff0e}"]),
+            ("strasse", &["straße", "STRASSE", "STRA\u{1e9e}E", "ſtraſſe"]),
+            ("café", &["caf\u{e9}", "cafe\u{301}", "CAF\u{c9}", "CAFE\u{301}"]),
+            ("όσοσ", &["ΌΣΟΣ", "όσος", "ο\u{301}σοσ"]),
+            ("가", &["\u{ac00}", "\u{1100}\u{1161}"]),
+            ("å", &["\u{212b}", "\u{c5}", "A\u{30a}"]),
+            ("mhz", &["㎒", "MHZ"]),
+            ("a_b=c<d>", &["a_b=c<d>", "Ａ_b=c<d>"]),
+        ] {
+            for spelling in spellings {
+                let form = DecomposingNormalizerBorrowed::new_nfd().normalize(form).into_owned();
+                assert_eq!(liberal([*spelling]), Ok(vec![form]), "{spelling:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn different_pages_have_different_forms() {
+        for (one, other) in [("admin", "admins"), ("a", "á"), ("a.b", "ab"), ("a b", "ab"), ("が", "か"), ("x:y", "x"), ("о", "o")] {
+            assert_ne!(liberal([one]), liberal([other]), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn segments_come_and_go() {
+        for (segments, expected) in [
+            (&["a", "...", "b"][..], &["a", "b"][..]),
+            (&[";x", " ", "\u{200b}", "a"], &["a"]),
+            (&["a?b", "c"], &["a"]),
+            (&["a#", "c"], &["a"]),
+            (&["?", "c"], &[]),
+            (&["a\u{ff1f}b", "c"], &["a"]),
+            (&["a\u{ff0f}b", "c"], &["a", "b", "c"]),
+            (&["a\u{ff3c}b"], &["a", "b"]),
+            (&["\u{2100}dmin"], &["a", "cdmin"]),
+        ] {
+            assert_eq!(liberal(segments.iter().copied()).unwrap(), expected, "{segments:?}");
+        }
+        for unclear in ["．．", ".. ", " .", "a\u{ff0f}.\u{200d}./b", "\u{2025}", "\u{2024};x", "\u{ff05}41", "\u{ff05}ａｂ"] {
+            assert_eq!(liberal(["a", unclear]), Err(Unclear), "{unclear:?}");
+        }
+    }
+
+    /// Every character of Unicode but for private and unassigned planes, in every case and every normal form.
+    #[test]
+    fn every_character_has_one_form_in_either_case_and_every_normal_form() {
+        let (nfd, nfc) = (DecomposingNormalizerBorrowed::new_nfd(), ComposingNormalizerBorrowed::new_nfc());
+        let (nfkd, nfkc) = (DecomposingNormalizerBorrowed::new_nfkd(), ComposingNormalizerBorrowed::new_nfkc());
+        let characters = ('\0'..='\u{323af}').chain('\u{e0000}'..='\u{e01ef}').filter(|c| !c.is_control());
+        for c in characters {
+            for text in [c.to_string(), format!("i{c}"), format!("Σ{c}\u{345}")] {
+                let form = folded(&text).into_owned();
+                assert_eq!(folded(&form), form, "{text:?}: its form is a form");
+                for other in [
+                    text.to_uppercase(),
+                    text.to_lowercase(),
+                    nfd.normalize(&text).into_owned(),
+                    nfc.normalize(&text).into_owned(),
+                    nfkd.normalize(&text).into_owned(),
+                    nfkc.normalize(&text).into_owned(),
+                    nfkc.normalize(&nfkc.normalize(&text).to_lowercase()).into_owned(),
+                    nfd.normalize(&text.to_uppercase()).into_owned(),
+                ] {
+                    assert_eq!(folded(&other), form, "{text:?} as {other:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_plain_is_its_own_form() {
+        for byte in 0x20..0x7f {
+            for segment in [format!("{}", char::from(byte)), format!("a{}b", char::from(byte)), format!("a{}", char::from(byte))] {
+                if is_plain(&segment) && !matches!(segment.as_str(), "." | "..") {
+                    assert_eq!(liberal([segment.as_str()]), Ok(vec![segment.clone()]));
+                }
+            }
+        }
+        for not in ["", "A", "a.", "a ", "a;", "a?", "a#", "a$", "é", "a\\", "a/"] {
+            assert!(!is_plain(not), "{not:?}");
+        }
+    }
+}
