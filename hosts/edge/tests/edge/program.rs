@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, Command};
 
 /// More than a step takes on a machine that compiles something else at the same time.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -15,7 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Program {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
-    pub output: Lines<BufReader<ChildStdout>>,
     /// Every line of the log so far.
     pub written: Vec<String>,
 }
@@ -30,14 +29,13 @@ impl Program {
             .arg(cache())
             .envs(environment.iter().copied())
             .env("VESTIBULE_LOG", "trace")
-            .stdout(Stdio::piped())
+            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .expect("the program starts");
         let log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-        let output = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        Self { child, log, output, written: Vec::new() }
+        Self { child, log, written: Vec::new() }
     }
 
     /// Waits for the next line of the log with `code`.

@@ -57,8 +57,9 @@
     (local $result i32) (local $fault i32)
     (global.set $url (local.get $text))
     (global.set $url_length (local.get $length))
-    (local.set $result (call $new (i32.const 120)))
-    (memory.fill (local.get $result) (i32.const 0) (i32.const 120))
+    ;; The result has less than 248 bytes; the only metadata URL lies behind it.
+    (local.set $result (call $new (i32.const 256)))
+    (memory.fill (local.get $result) (i32.const 0) (i32.const 256))
     (if (i32.and (i32.ne (local.get $length) (i32.const 0)) (i32.eq (i32.load8_u (local.get $text)) (i32.const 33)))
       (then
         ;; err([{ file, line: 3, key, problem, remedy, fatal }])
@@ -73,8 +74,8 @@
         (call $store_list (i32.add (local.get $result) (i32.const 4)) (local.get $fault) (i32.const 1)))
       (else
         ;; ok({ metadata-urls: [text], everything else empty })
-        (call $store_list (i32.add (local.get $result) (i32.const 4)) (i32.add (local.get $result) (i32.const 112)) (i32.const 1))
-        (call $store_list (i32.add (local.get $result) (i32.const 112)) (local.get $text) (local.get $length))))
+        (call $store_list (i32.add (local.get $result) (i32.const 4)) (i32.add (local.get $result) (i32.const 248)) (i32.const 1))
+        (call $store_list (i32.add (local.get $result) (i32.const 248)) (local.get $text) (local.get $length))))
     (local.get $result))
 
   (func $forward (param $expires_at i64)

@@ -58,6 +58,7 @@ pub fn all() -> Vec<Row> {
         RENEWED, Renewing: session::a_session_in_use_is_renewed;
         NOT_FOR_CACHES, Renewing: session::a_renewed_session_is_not_for_caches;
         "a provider that is down: new logins are 503", Fresh: refusal::a_provider_that_is_down_stops_new_logins;
+        "a provider's endpoint on another network is not asked", Fresh: refusal::an_endpoint_on_another_network_is_not_asked;
         "and sessions go on", Required: session::sessions_go_on_without_the_provider;
         "a response streams", Required: transport::a_response_streams;
         "a request body streams", Required: transport::a_request_body_streams;

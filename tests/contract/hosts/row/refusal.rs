@@ -1,5 +1,7 @@
 //! What does not pass, and what is said instead.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Result, ensure};
 use reqwest::{Method, header};
 use serde_json::Value;
@@ -8,6 +10,9 @@ use super::{expect, expect_status, logged_in};
 use crate::application::Echo;
 use crate::browser::Browser;
 use crate::site::Site;
+
+/// Longer than a provider is left alone after a failure.
+const LEFT_ALONE: Duration = Duration::from_secs(15);
 
 pub(super) async fn a_script_learns_where_to_log_in(site: &Site) -> Result<()> {
     let before = site.application.requests();
@@ -57,5 +62,25 @@ pub(super) async fn a_provider_that_is_down_stops_new_logins(site: &Site) -> Res
     site.provider.faults().clear();
     expect_status(&page, 503)?;
     expect("the content type", page.values(header::CONTENT_TYPE.as_str()), vec!["text/html; charset=utf-8"])?;
+    expect("the number of requests for the application", site.application.requests(), before)
+}
+
+/// Addresses that no network here has: a host that asked them would answer late, and would have opened a connection.
+pub(super) async fn an_endpoint_on_another_network_is_not_asked(site: &Site) -> Result<()> {
+    let endpoint = "https://169.254.169.254/latest/meta-data/";
+    site.provider.faults().script(|script| {
+        script.edit_metadata = Some(Box::new(move |metadata| drop(metadata.insert("token_endpoint".into(), endpoint.into()))));
+    });
+    let before = site.application.requests();
+    let url = site.url("/")?;
+    // A provider that was down, as in the row above, is left alone for a while.
+    let since = Instant::now();
+    while Browser::new()?.open(&url).await?.status == 503 && since.elapsed() < LEFT_ALONE {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let page = Browser::new()?.log_in(&url, "alice").await;
+    site.provider.faults().clear();
+    let page = page?;
+    expect_status(&page, 503)?;
     expect("the number of requests for the application", site.application.requests(), before)
 }
