@@ -25,7 +25,7 @@ pub use issuer::ExpectedIssuer;
 pub(crate) use issuer::{is_issuer_of_token, may_sign_for};
 pub use origin::PublicOrigin;
 pub(crate) use origin::is_confidential;
-pub use provider::{ClientAuthentication, Provider, Requirements};
+pub use provider::{ClientAuthentication, ProvenLogin, Provider, Requirements, Unmet};
 
 use crate::authz::Authz;
 use crate::limit::PerMinute;

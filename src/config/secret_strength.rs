@@ -46,10 +46,12 @@ const MIN_NUMBER: usize = 6;
 
 /// How published values begin: secrets in the documentation of Flask, FastAPI and oauth2-proxy, and the digests (MD5,
 /// SHA-1, SHA-256) of the texts that come to mind: none, `test`, `password`, `secret`, `admin`, `123456`, `hello`.
-const PUBLISHED: [&str; 24] = [
+const PUBLISHED: [&str; 25] = [
     "192b9bdd22ab9ed4",
     "09d25e094faa6ca2",
     "OQINaROshtE9TcZk",
+    // Once in examples/ of this project.
+    "5b0f6d2c8e1a4973",
     "d41d8cd98f00b204",
     "da39a3ee5e6b4b0d",
     "e3b0c44298fc1c14",

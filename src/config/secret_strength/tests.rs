@@ -113,6 +113,7 @@ fn what_people_write_is_refused() {
         "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
         "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
         "OQINaROshtE9TcZkNAm-5Zs2Pv3xaWytBmc5W7sPX7w=",
+        "5b0f6d2c8e1a49738d42f0c9a7be6135e8c7d21f94a06b3e",
         // In another form.
         "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
         "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
