@@ -19,7 +19,7 @@ const START_SECONDS = 120;
 const CACHE = mkdtempSync(join(tmpdir(), 'vestibule-e2e-cache-'));
 process.on('exit', () => rmSync(CACHE, { recursive: true, force: true }));
 
-export const COOKIE_SECRET = 'c0ffee00d15ea5e5f00dfeedfacecafe0123456789abcdef';
+export const COOKIE_SECRET = 'd41c6f03b9e85a72f06b1d94ce7388a5290fe3b71c46d80e';
 
 // `vestibule serve` with a configuration of its own, in front of `upstream`. `{port}` in it is the port it listens on.
 // `args` are further arguments.

@@ -11,11 +11,13 @@ cargo build --release --workspace --examples --quiet
 target/release/examples/serve 9000 >/dev/null &
 provider=$!
 trap 'kill $provider' EXIT
+COOKIE_SECRET=$(dist/vestibule cookie-secret)
+export COOKIE_SECRET
 case $1 in
   wasmtime-serve)
     mkdir -p target/wasi-hosts
     target/tools/bin/wac plug --plug dist/vestibule-relay.wasm dist/vestibule-middleware.wasm -o target/wasi-hosts/example.wasm
-    target/tools/bin/wasmtime serve --addr 127.0.0.1:8501 -S cli --dir examples/wasmtime-serve::/ target/wasi-hosts/example.wasm
+    target/tools/bin/wasmtime serve --addr 127.0.0.1:8501 -S cli --env COOKIE_SECRET --dir examples/wasmtime-serve::/ target/wasi-hosts/example.wasm
     ;;
   jco)
     # The application that the login stands in front of: the provider itself, which has a page to look at.

@@ -195,10 +195,20 @@ impl Waiting {
 /// The one place where a flow's end becomes a decision, and an error becomes what the browser sees.
 fn conclude(progress: Result<Progress, Error>, mut visit: Visit, context: &mut Context<'_>) -> Step {
     let mut outcome = match progress {
+        // No flow does that; were one to, nobody is asked.
+        Ok(Progress::Fetch(..)) if visit.only_looks => Outcome::Respond(respond_to_error(&Error::NotVisited, &mut visit, context)),
         Ok(Progress::Fetch(request, flow)) => return Step::Fetch(request, Waiting { visit, flow }),
         Ok(Progress::Done(outcome)) => outcome,
         Err(error) => Outcome::Respond(respond_to_error(&error, &mut visit, context)),
     };
+    if visit.only_looks {
+        // What a flow may have left: no cookie goes out, no session is over.
+        visit.set_cookies.clear();
+        visit.ended_sessions.clear();
+        if let Outcome::Forward(forward) = &mut outcome {
+            forward.response_headers.clear();
+        }
+    }
     if let Outcome::Respond(response) = &mut outcome {
         response.headers.append(&mut visit.set_cookies);
         if visit.is_head {
@@ -234,7 +244,7 @@ fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>)
         // A callback is not to be repeated: its login attempt is spent.
         503 if visit.may_repeat => response.with("retry-after", "5"),
         401 => response.with("www-authenticate", &pages::challenge(config)),
-        405 => response.with("allow", "GET, HEAD"),
+        405 => response.with("allow", visit.allow),
         _ => response,
     }
 }

@@ -136,7 +136,7 @@ impl<'a> Request<'a> {
     /// `Sec-Fetch-Mode` says so where it is sent (Fetch Metadata, W3C); older clients are judged by `Accept`.
     pub fn is_navigation(&self) -> bool {
         let has = |name| self.header(name).next().is_some();
-        if has("upgrade") || has("x-requested-with") || has("sec-purpose") {
+        if has("upgrade") || has("x-requested-with") || self.is_prefetch() {
             return false;
         }
         if let Some(mode) = self.header("sec-fetch-mode").next() {
@@ -146,6 +146,24 @@ impl<'a> Request<'a> {
             let media_type = range.split(';').next().unwrap_or_default().trim();
             media_type.eq_ignore_ascii_case("text/html") || media_type.eq_ignore_ascii_case("application/xhtml+xml")
         })
+    }
+
+    /// Whether a browser fetches the answer before anybody wants to see it, if ever: `Sec-Purpose` (Fetch, sent for nothing
+    /// else), and what older browsers and proxies send (`Purpose`, `X-Purpose`, `X-Moz`).
+    pub fn is_prefetch(&self) -> bool {
+        const AHEAD: [&str; 4] = ["prefetch", "prerender", "preview", "instant"];
+        let says_so = |value: &[u8]| {
+            let words = value.split(|b| !b.is_ascii_alphanumeric());
+            words.into_iter().any(|word| AHEAD.iter().any(|ahead| word.eq_ignore_ascii_case(ahead.as_bytes())))
+        };
+        self.header("sec-purpose").next().is_some()
+            || ["purpose", "x-purpose", "x-moz"].into_iter().any(|name| self.header(name).any(says_so))
+    }
+
+    /// Whether it only looks: then no cookie is set, no session begins, goes on for longer or ends, and no provider is asked
+    /// (RFC 9110 section 9.3.2; a prefetch is nobody's visit).
+    pub fn only_looks(&self) -> bool {
+        self.method == "HEAD" || self.is_prefetch()
     }
 
     /// Path and query as they were received.
@@ -390,5 +408,40 @@ mod tests {
         assert!(!navigation(&[("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")]));
         assert!(!navigation(&[("sec-fetch-mode", "navigate"), ("sec-purpose", "prefetch")]));
         assert!(!navigation(&[("accept", "text/html"), ("upgrade", "websocket")]));
+        for (name, value) in PREFETCHES {
+            assert!(!navigation(&[("accept", "text/html"), ("sec-fetch-mode", "navigate"), (name, value)]), "{name}: {value}");
+        }
+        assert!(navigation(&[("accept", "text/html"), ("purpose", "navigation"), ("x-moz", "1")]));
+    }
+
+    const PREFETCHES: [(&str, &str); 12] = [
+        ("sec-purpose", "prefetch"),
+        ("Sec-Purpose", "prefetch;prerender"),
+        ("sec-purpose", "prefetch;anonymous-client-ip"),
+        ("sec-purpose", ""),
+        ("purpose", "prefetch"),
+        ("Purpose", "Prefetch"),
+        ("purpose", "preview"),
+        ("purpose", "other, prefetch;x=1"),
+        ("x-moz", "prefetch"),
+        ("X-MOZ", " PREFETCH"),
+        ("x-purpose", "preview"),
+        ("x-purpose", "instant"),
+    ];
+
+    #[test]
+    fn tells_what_only_looks() {
+        let looks = |method: &str, headers: &[(&str, &str)]| {
+            let head = RequestHead { method: method.into(), ..RequestHead::get("/", "a") };
+            let head = headers.iter().fold(head, |head, (name, value)| head.with(name, value));
+            Request::parse(&head).unwrap().only_looks()
+        };
+        assert!(looks("HEAD", &[]) && !looks("GET", &[]) && !looks("POST", &[]) && !looks("head", &[]));
+        for (name, value) in PREFETCHES {
+            assert!(looks("GET", &[(name, value)]) && looks("POST", &[("a", "b"), (name, value)]), "{name}: {value}");
+        }
+        for (name, value) in [("purpose", ""), ("purpose", "prefetching"), ("x-moz", "1"), ("x-purpose", "view"), ("accept", "prefetch")] {
+            assert!(!looks("GET", &[(name, value)]), "{name}: {value}");
+        }
     }
 }

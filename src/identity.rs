@@ -9,13 +9,15 @@
 //!    that may be somebody else's sets no header ([`crate::config::Provider::proven_email`]).
 //!
 //! **How values are written.** A header carries visible ASCII and spaces between; claims carry anything. Every byte of
-//! a value's UTF-8 that is not such a character, and `%` itself, is percent-encoded (RFC 3986 section 2.1), and so are
-//! spaces at either end. Lists are joined by commas, and a comma within an item is encoded, so `a,admins` is one
-//! group: `a%2Cadmins`. Decoding is percent-decoding, always.
+//! a text's UTF-8 that is not such a character, `%` and the comma are percent-encoded (RFC 3986 section 2.1), and so are
+//! spaces at either end. Lists are joined by commas. So every comma in a value separates, `a,admins` is one group or one
+//! text (`a%2Cadmins`), and no two texts or lists have the same value; but a list of one is written as its item, and a
+//! number or a boolean as its text. To read a value, split at commas, then percent-decode. An empty value sets no header.
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::claims;
 use crate::config::{Config, IdentityHeaders};
 use crate::http::{Header, Request};
 use crate::secret::Secret;
@@ -34,8 +36,7 @@ const ACCESS_TOKEN: &str = "X-Forwarded-Access-Token";
 /// Longest header value, in bytes; a longer one is left out, for the application's server would refuse the request.
 const MAX_VALUE_BYTES: usize = 8 * 1024;
 
-const ITEM: &AsciiSet = &CONTROLS.add(b'%').add(b',');
-const TEXT: &AsciiSet = &CONTROLS.add(b'%');
+const ENCODED: &AsciiSet = &CONTROLS.add(b'%').add(b',');
 
 /// What to change on a request before the application gets it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -145,15 +146,15 @@ pub(crate) fn access_token(token: &Secret) -> Option<Header> {
 
 /// What every header says of this user. A header that the configuration fills is not filled a second time.
 fn values<'a>(session: &Session, config: &'a Config) -> Vec<(&'a str, String)> {
-    let email = || config.provider(session.provider()).and_then(|provider| provider.proven_email(session.claims()));
-    let claim = |name: &str| if name.trim_start_matches('/') == "email" { email() } else { session.claim(name) };
+    let is_proven = || config.provider(session.provider()).is_some_and(|provider| provider.proven_email(session.claims()).is_some());
+    let claim = |name: &str| session.claim(name).filter(|_| !claims::is_email(name) || is_proven());
     let from_claims = &config.identity.from_claims;
     let own = [
         (USER, claim("sub").and_then(header_value)),
-        (PROVIDER, scalar(&session.provider().into(), TEXT)),
+        (PROVIDER, scalar(&session.provider().into())),
         (EMAIL, claim("email").and_then(header_value)),
         (PREFERRED_USERNAME, claim("preferred_username").and_then(header_value)),
-        (GROUPS, claim(&config.identity.groups_claim).and_then(list)),
+        (GROUPS, claim(&config.identity.groups_claim).and_then(header_value)),
     ];
     let own = own.into_iter().filter(|(name, _)| !from_claims.iter().any(|(_, header)| folds_to(header, name)));
     let configured = from_claims.iter().map(|(name, header)| (header.as_str(), claim(name).and_then(header_value)));
@@ -162,21 +163,16 @@ fn values<'a>(session: &Session, config: &'a Config) -> Vec<(&'a str, String)> {
 
 /// A claim as a header's value, by the rule of this module.
 fn header_value(claim: &Value) -> Option<String> {
-    if claim.is_array() { list(claim) } else { scalar(claim, TEXT) }
-}
-
-/// The same of a claim that is a list: a single value is a list of one, as some providers write it.
-fn list(claim: &Value) -> Option<String> {
     match claim {
         Value::Array(items) => {
-            let items: Option<Vec<String>> = items.iter().map(|item| scalar(item, ITEM)).collect();
+            let items: Option<Vec<String>> = items.iter().map(scalar).collect();
             items.map(|items| items.join(","))
         }
-        other => scalar(other, ITEM),
+        single => scalar(single),
     }
 }
 
-fn scalar(value: &Value, encode: &'static AsciiSet) -> Option<String> {
+fn scalar(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.as_str(),
         Value::Number(number) => return Some(number.to_string()),
@@ -189,15 +185,71 @@ fn scalar(value: &Value, encode: &'static AsciiSet) -> Option<String> {
     Some(format!(
         "{}{}{}",
         "%20".repeat(start),
-        utf8_percent_encode(trimmed, encode),
+        utf8_percent_encode(trimmed, ENCODED),
         "%20".repeat(if trimmed.is_empty() { 0 } else { end })
     ))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
     use serde_json::json;
+
+    use super::*;
+
+    /// A claim that is a text, or a list of texts.
+    #[derive(Clone, Debug, PartialEq)]
+    enum Claim {
+        Text(String),
+        List(Vec<String>),
+    }
+
+    fn claim() -> impl Strategy<Value = Claim> {
+        let piece = prop_oneof!["[ab, %2C]{0,4}", Just(" ".to_owned()), Just("%2C".to_owned()), any::<String>()];
+        prop_oneof![piece.clone().prop_map(Claim::Text), vec(piece, 0..4).prop_map(Claim::List)]
+    }
+
+    impl Claim {
+        fn header(&self) -> Option<String> {
+            let json = match self {
+                Self::Text(text) => json!(text),
+                Self::List(items) => json!(items),
+            };
+            header_value(&json).filter(|value| !value.is_empty())
+        }
+
+        /// A list of one is its item, and an empty one is an empty text.
+        fn plain(&self) -> Vec<String> {
+            match self {
+                Self::Text(text) => vec![text.clone()],
+                Self::List(items) if items.is_empty() => vec![String::new()],
+                Self::List(items) => items.clone(),
+            }
+        }
+    }
+
+    fn decoded(value: &str) -> Vec<String> {
+        value.split(',').map(|item| percent_encoding::percent_decode_str(item).decode_utf8().unwrap().into_owned()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_gives_the_claim_back(claim in claim()) {
+            match claim.header() {
+                Some(value) => {
+                    prop_assert_eq!(decoded(&value), claim.plain());
+                    prop_assert!(value.bytes().all(|b| matches!(b, b' '..=b'~')) && value.trim() == value, "{value:?}");
+                }
+                None => prop_assert_eq!(claim.plain(), [""]),
+            }
+        }
+
+        #[test]
+        fn different_claims_have_different_values(one in claim(), other in claim()) {
+            prop_assert_eq!(one.header() == other.header(), one.plain() == other.plain());
+        }
+    }
 
     #[test]
     fn values_are_encoded_so_that_nothing_splits_or_merges() {
@@ -208,7 +260,11 @@ mod tests {
             (json!("a\r\nX-Evil: 1"), Some("a%0D%0AX-Evil: 1")),
             (json!("a\0"), Some("a%00")),
             (json!("100%"), Some("100%25")),
-            (json!("a,b"), Some("a,b")),
+            (json!("a,b"), Some("a%2Cb")),
+            (json!("a%2Cb"), Some("a%252Cb")),
+            (json!(["a", "b"]), Some("a,b")),
+            (json!(["", ""]), Some(",")),
+            (json!(["a", null]), None),
             (json!(" a "), Some("%20a%20")),
             (json!("  "), Some("%20%20")),
             (json!(["a,admins", "b"]), Some("a%2Cadmins,b")),

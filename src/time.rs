@@ -3,6 +3,13 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// How far a provider's clock may be from ours: Streamlit's two minutes.
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(120);
+
+/// The end of the year 9999: no claim means a later time, and no arithmetic overflows before it.
+const LATEST: f64 = 253_402_300_799.0;
 
 /// Seconds since the Unix epoch, leap seconds not counted (RFC 7519 section 2, NumericDate without a fraction).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -12,6 +19,13 @@ pub struct UnixTime(u64);
 impl UnixTime {
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs)
+    }
+
+    /// A claim that is a NumericDate (RFC 7519 section 2) between 1970 and 9999, its fraction dropped.
+    pub fn from_numeric_date(claim: &Value) -> Option<Self> {
+        let seconds = claim.as_f64().filter(|seconds| (0.0..=LATEST).contains(seconds))?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the year 9999")]
+        Some(Self(seconds as u64))
     }
 
     pub const fn as_secs(self) -> u64 {

@@ -221,3 +221,29 @@ fn a_websocket_of_another_origin_is_refused_without_its_upgrade_header() {
         assert_eq!((sent.status, rig.last_event()), (403, "request.foreign_origin"), "{proxy}");
     }
 }
+
+#[test]
+fn a_question_about_who_only_looks_changes_nothing() {
+    for proxy in PROXIES {
+        let mut rig = Rig::new(&format!("{}[vestibule.session]\nidle_timeout = \"1h\"\n", config(proxy)));
+        let browser = logged_in(&mut rig);
+        rig.now += 25 * 60;
+        let renews = |rig: &mut Rig, original: &RequestHead| {
+            let answer = ask(rig, proxy, original);
+            assert_eq!(answer.status, 200, "{proxy}");
+            answer.headers.iter().any(|(name, _)| name.to_lowercase().contains("set-cookie"))
+        };
+        let page = browser.head("/reports");
+        assert!(renews(&mut rig, &page), "{proxy}: a visit does");
+        let head = RequestHead { method: "HEAD".into(), ..page.clone() };
+        assert!(!renews(&mut rig, &head), "{proxy}");
+        for (name, value) in [("purpose", "prefetch"), ("X-Moz", "prefetch"), ("sec-purpose", "prefetch;prerender")] {
+            assert!(!renews(&mut rig, &page.clone().with(name, value)), "{proxy} {name}");
+        }
+        let sent = rig.sent.len();
+        let stranger = RequestHead { method: "HEAD".into(), ..Browser::default().head("/reports") };
+        let answer = ask(&mut rig, proxy, &stranger);
+        assert_eq!(answer.status, if proxy == "nginx" { 401 } else { 302 }, "{proxy}");
+        assert!(values(&answer, "set-cookie").is_empty() && rig.sent.len() == sent, "{proxy}");
+    }
+}

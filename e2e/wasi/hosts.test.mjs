@@ -23,7 +23,7 @@ const chosen = (process.env.HOSTS ?? Object.keys(HOSTS).join(',')).split(',');
 const configuration = ({ issuer = 'http://127.0.0.1:9', login = 'required', upstream }) => `
 [auth]
 redirect_uri = "{origin}/oauth2callback"
-cookie_secret = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+cookie_secret = "6be1f0c84d7a92e5b3185fd06c49e7a21b8d30f59ce467a2"
 client_id = "vestibule-demo"
 client_secret = "vestibule-demo-secret"
 server_metadata_url = "${issuer}/.well-known/openid-configuration"

@@ -103,7 +103,7 @@ mod tests {
     use crate::config::Source;
 
     const TOML: &str = "[auth]\nredirect_uri = \"https://app.example/oauth2callback\"\nclient_id = \"a\"\nclient_secret = \"b\"\n\
-                        cookie_secret = \"0123456789abcdef0123456789abcdef\"\n\
+                        cookie_secret = \"8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5\"\n\
                         server_metadata_url = \"https://op.example/.well-known/openid-configuration\"\n\
                         [vestibule.identity]\nheaders = { department = \"X-Department\" }\n";
 

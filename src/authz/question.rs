@@ -107,7 +107,7 @@ mod tests {
 
     fn read(proxy: Proxy, head: &RequestHead) -> Result<Asked, Error> {
         let toml = "[auth]\nredirect_uri = \"https://app.example/base/oauth2callback\"\nclient_id = \"a\"\nclient_secret = \"b\"\n\
-                    cookie_secret = \"0123456789abcdef0123456789abcdef\"\n\
+                    cookie_secret = \"8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5\"\n\
                     server_metadata_url = \"https://op.example/.well-known/openid-configuration\"\n";
         let config = Config::parse(&Source::new("secrets.toml", toml)).unwrap();
         Authz { proxy }.read(head, &config.public)

@@ -35,10 +35,10 @@ impl ExpectedIssuer {
     }
 
     /// Whether a token of this issuer can be the provider's. A token is compared with its metadata besides.
-    pub fn admits_token(&self, issuer: &str) -> bool {
+    pub fn admits_token(&self, issuer: &str, tid: Option<&str>) -> bool {
         match self {
             Self::Exact(expected) if expected == GOOGLE && issuer == GOOGLE_WITHOUT_SCHEME => true,
-            Self::EntraAnyTenant if issuer == ENTRA_TEMPLATE => false,
+            Self::EntraAnyTenant => issuer_for_tenant(ENTRA_TEMPLATE, tid).as_deref() == Some(issuer),
             _ => self.admits_metadata(issuer),
         }
     }
@@ -96,30 +96,35 @@ mod tests {
         assert!(exact.admits_metadata("https://op.example/"), "Auth0");
         for other in ["https://op.example//", "https://op.example1", "http://op.example", "https://op.example/x", "", "HTTPS://op.example"]
         {
-            assert!(!exact.admits_metadata(other) && !exact.admits_token(other), "{other}");
+            assert!(!exact.admits_metadata(other) && !exact.admits_token(other, None), "{other}");
         }
         for expected in [ExpectedIssuer::EntraAnyTenant, ExpectedIssuer::EntraDomain] {
-            assert!(expected.admits_metadata(TENANT) && expected.admits_token(TENANT));
+            assert!(expected.admits_metadata(TENANT) && expected.admits_token(TENANT, Some("9188040d-6c67-4c5b-b112-36a304b66dad")));
             for other in ["https://login.microsoftonline.com/evil/v2.0", "https://evil.example/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0"] {
-                assert!(!expected.admits_metadata(other) && !expected.admits_token(other), "{other}");
+                for tid in [None, Some("evil"), Some("9188040d-6c67-4c5b-b112-36a304b66dad")] {
+                    assert!(!expected.admits_metadata(other) && !expected.admits_token(other, tid), "{other}");
+                }
             }
         }
         assert!(ExpectedIssuer::EntraAnyTenant.admits_metadata(ENTRA_TEMPLATE));
-        assert!(!ExpectedIssuer::EntraAnyTenant.admits_token(ENTRA_TEMPLATE));
+        for tid in [None, Some("{tenantid}"), Some("72f988bf-86f1-41af-91ab-2d7cd011db47")] {
+            assert!(!ExpectedIssuer::EntraAnyTenant.admits_token(ENTRA_TEMPLATE, tid));
+            assert!(!ExpectedIssuer::EntraAnyTenant.admits_token(TENANT, tid), "a token's tenant is that of its issuer");
+        }
         assert!(!ExpectedIssuer::EntraDomain.admits_metadata(ENTRA_TEMPLATE));
     }
 
     #[test]
     fn google_has_an_older_spelling_in_tokens_and_nobody_else_has() {
         let google = ExpectedIssuer::Exact(GOOGLE.into());
-        assert!(google.admits_token(GOOGLE) && google.admits_token(GOOGLE_WITHOUT_SCHEME));
+        assert!(google.admits_token(GOOGLE, None) && google.admits_token(GOOGLE_WITHOUT_SCHEME, None));
         assert!(google.admits_metadata(GOOGLE) && !google.admits_metadata(GOOGLE_WITHOUT_SCHEME));
         assert!(is_issuer_of_token(GOOGLE, GOOGLE, None) && is_issuer_of_token(GOOGLE, GOOGLE_WITHOUT_SCHEME, None));
         for other in ["http://accounts.google.com", "https://accounts.google.com/", "Accounts.google.com", "accounts.google.com.", ""] {
             assert!(!is_issuer_of_token(GOOGLE, other, None), "{other}");
         }
         let other = ExpectedIssuer::Exact("https://op.example".into());
-        assert!(!other.admits_token(GOOGLE_WITHOUT_SCHEME) && !other.admits_token("op.example"));
+        assert!(!other.admits_token(GOOGLE_WITHOUT_SCHEME, None) && !other.admits_token("op.example", None));
         assert!(!is_issuer_of_token("https://op.example", "op.example", None));
     }
 

@@ -11,6 +11,7 @@ mod issuer;
 mod origin;
 mod provider;
 mod rule;
+mod secret_strength;
 mod section;
 mod streamlit;
 mod streamlit_pages;
@@ -27,7 +28,7 @@ pub use issuer::ExpectedIssuer;
 pub(crate) use issuer::{is_issuer_of_token, may_sign_for};
 pub use origin::PublicOrigin;
 pub(crate) use origin::is_confidential;
-pub use provider::{ClientAuthentication, Provider, Requirements};
+pub use provider::{ClientAuthentication, ProvenLogin, Provider, Requirements, Unmet};
 
 use crate::authz::Authz;
 use crate::limit::PerMinute;
@@ -379,7 +380,7 @@ fn read_cookie_secret(auth: &Section<'_>, outside: &Outside<'_>) -> Option<Secre
         return None;
     };
     if text.at.is_some() {
-        check_cookie_secret(auth.findings, &text);
+        check_cookie_secret(auth.findings, &text, MAKE_SECRET);
     }
     Some(Secret::new(text.value))
 }
@@ -393,36 +394,111 @@ fn read_previous_secrets(section: &Section<'_>, outside: &Outside<'_>) -> Vec<Pl
         lines.into_iter().map(move |value| Placed { value, at: text.at, key: text.key.clone() })
     });
     let secrets: Vec<_> = written.into_iter().chain(lines).collect();
-    secrets.iter().for_each(|secret| check_cookie_secret(section.findings, secret));
+    // They open sessions as the secret in use does: whoever guesses one can log in as anybody.
+    let remedy = "remove it; the sessions that it has sealed end, and their users log in again";
+    secrets.iter().for_each(|secret| check_cookie_secret(section.findings, secret, remedy));
     secrets
 }
 
-fn check_cookie_secret(findings: &Findings<'_>, text: &Placed<String>) {
+fn check_cookie_secret(findings: &Findings<'_>, text: &Placed<String>, remedy: &str) {
     let secret = &text.value;
-    let distinct = secret.bytes().collect::<std::collections::BTreeSet<_>>().len();
     let problem = if is_sample(secret) {
         "is the sample of the documentation, known to everybody".to_owned()
     } else if secret.len() < MIN_COOKIE_SECRET {
         format!("has {} bytes; whoever guesses it can log in as anybody, so at least {MIN_COOKIE_SECRET} are needed", secret.len())
-    } else if distinct < 8 {
-        "repeats a few characters and can be guessed".to_owned()
+    } else if secret_strength::is_guessable(secret) {
+        "can be guessed: it is made of words, dates, sequences or repetitions, or it is published".to_owned()
     } else {
         return;
     };
-    findings.fatal(text.at, &text.key, problem, MAKE_SECRET);
+    findings.fatal(text.at, &text.key, problem, remedy);
 }
 
-/// Values that documentation shows and people forget to replace.
+/// Values that documentation shows and people forget to replace: one character over and over, text in brackets, and
+/// texts of nothing but the words of a placeholder (`your-client-id.apps.googleusercontent.com`, `<client secret>`).
 fn is_sample(value: &str) -> bool {
-    let word = value.trim().to_ascii_lowercase();
-    let repeated_x = !word.is_empty() && word.bytes().all(|b| b == b'x');
-    let bracketed = (word.starts_with('<') && word.ends_with('>')) || (word.starts_with('{') && word.ends_with('}'));
-    word.is_empty()
-        || repeated_x
+    /// What such a text asks for.
+    const REQUESTS: [&str; 14] = [
+        "your",
+        "replace",
+        "insert",
+        "enter",
+        "paste",
+        "put",
+        "here",
+        "change",
+        "changeme",
+        "changeit",
+        "todo",
+        "tbd",
+        "fixme",
+        "placeholder",
+    ];
+    /// What stands around that.
+    const REST: [&str; 46] = [
+        "a",
+        "an",
+        "and",
+        "api",
+        "app",
+        "application",
+        "apps",
+        "auth0",
+        "by",
+        "client",
+        "com",
+        "cookie",
+        "entra",
+        "example",
+        "from",
+        "generated",
+        "github",
+        "gitlab",
+        "gocspx",
+        "google",
+        "googleusercontent",
+        "id",
+        "in",
+        "it",
+        "key",
+        "keycloak",
+        "me",
+        "microsoft",
+        "my",
+        "oauth",
+        "oauth2",
+        "of",
+        "oidc",
+        "okta",
+        "own",
+        "please",
+        "provider",
+        "random",
+        "real",
+        "sample",
+        "secret",
+        "string",
+        "the",
+        "this",
+        "value",
+        "with",
+    ];
+    let text = value.trim().to_ascii_lowercase();
+    let mut characters = text.chars();
+    let first = characters.next();
+    let repeated = characters.all(|c| Some(c) == first) && (text.len() >= 3 || first == Some('x'));
+    let bracketed = [('<', '>'), ('{', '}'), ('[', ']')].into_iter().any(|(open, close)| text.starts_with(open) && text.ends_with(close));
+    let is_x = |word: &str| word.len() >= 2 && word.bytes().all(|b| b == b'x');
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).peekable();
+    let asks = words.clone().any(|word| REQUESTS.contains(&word) || is_x(word));
+    let says_nothing = words.peek().is_some() && words.all(|word| REQUESTS.contains(&word) || REST.contains(&word) || is_x(word));
+    text.is_empty()
+        || repeated
         || bracketed
-        || ["changeme", "change-me", "change_me", "secret", "...", "todo"].contains(&word.as_str())
-        || word.starts_with("your-")
-        || word.starts_with("your_")
+        || ["secret", "client-secret", "client_secret", "client-id", "client_id", "..."].contains(&text.as_str())
+        || text.starts_with("your-")
+        || text.starts_with("your_")
+        || (asks && says_nothing)
 }
 
 /// Streamlit's rule: `"id"`, `"access"`, or a list of them.

@@ -110,12 +110,48 @@ fn weak_secrets_are_refused() {
         "changeme",
         "0123456789abcdef0123456789abcde",
         "abababababababababababababababababab",
+        "my-super-secret-cookie-secret-key-2024",
+        "0123456789abcdef0123456789abcdef",
     ] {
         let toml = filled(EXAMPLES[0]).replace(SECRET, weak);
         assert_eq!(faults(&toml), [(3, "auth.cookie_secret".to_owned())], "{weak}");
     }
-    let previous = with("[vestibule.session]\nprevious_cookie_secrets = [\"short\"]\n");
-    assert_eq!(faults(&previous), [(8, "vestibule.session.previous_cookie_secrets".to_owned())]);
+    for weak in ["short", "my-super-secret-cookie-secret-key-2024"] {
+        let previous = with(&format!("[vestibule.session]\nprevious_cookie_secrets = [\"{weak}\"]\n"));
+        assert_eq!(faults(&previous), [(8, "vestibule.session.previous_cookie_secrets".to_owned())], "{weak}");
+        let said = &parse(&previous).unwrap_err()[0];
+        assert!(said.remedy.contains("remove it") && !said.to_string().contains(weak), "{said}");
+    }
+}
+
+#[test]
+fn placeholders_are_no_clients() {
+    for sample in [
+        "xxxx",
+        "********",
+        "<client id>",
+        "[secret]",
+        "your-client-id",
+        "YOUR CLIENT SECRET",
+        "your-client-id.apps.googleusercontent.com",
+        "GOCSPX-xxxxxxxx",
+        "replace-me",
+        "Insert your client secret here",
+        "change_me",
+        "TODO",
+        "put the client id here",
+        "client-secret",
+    ] {
+        for key in ["client_id", "client_secret"] {
+            let toml = filled(EXAMPLES[0]).replace(&format!("{key} = \"value\""), &format!("{key} = \"{sample}\""));
+            let keys: Vec<_> = faults(&toml).into_iter().map(|(_, key)| key).collect();
+            assert_eq!(keys, [format!("auth.{key}")], "{sample}");
+        }
+    }
+    for real in ["a", "my-app", "example-app", "streamlit", "here-comes-the-app", "0oa1b2c3", "vestibule-demo", "GOCSPX-a1B2c3D4-e5F6_g7H8"]
+    {
+        assert!(parse(&filled(EXAMPLES[0]).replace("\"value\"", &format!("\"{real}\""))).is_ok(), "{real}");
+    }
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     let Edits { remove, set } = edits;
     let mut forward = Forward { remove_headers: remove, set_headers: set, ..Forward::default() };
     if let Some(mut session) = session {
-        if may_renew(request) && session.touched(config, context.now) {
+        if !visit.only_looks && may_renew(request) && session.touched(config, context.now) {
             let mut cookies = visit.jar.writer();
             // A session that does not fit any more stays as it is until it ends.
             if session.write(&mut cookies, config, context.now, context.entropy).is_ok() {
@@ -124,9 +124,9 @@ fn not_logged_in(request: &Request<'_>, visit: &mut Visit, context: &mut Context
         // A form cannot be sent to the provider and back, so nothing pretends that it was.
         return Err(Error::LoginRequired);
     }
-    // The login's cookies belong to the public origin: start there, or the callback will not find them. And the answer to
-    // a proxy's question waits for nobody.
-    if config.authz.is_some() || !config.public.has_authority(request.authority) {
+    // The login's cookies belong to the public origin: start there, or the callback will not find them. The answer to a
+    // proxy's question waits for nobody, and `HEAD` starts nothing.
+    if config.authz.is_some() || visit.only_looks || !config.public.has_authority(request.authority) {
         let here = pages::login_url(config, None, visit.return_to.as_ref());
         let location = format!("{}{here}", config.public.origin());
         return Ok(Progress::Done(Outcome::Respond(Response::redirect(&location, request.method))));

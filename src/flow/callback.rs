@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Flow, Visit, only_visited};
+use super::{Flow, Visit, looked_at, only_visited};
 use crate::config::{Config, Login, Provider};
 use crate::error::{Endpoint, Error};
 use crate::filter::{Context, Level, Outcome, Progress};
@@ -24,6 +24,7 @@ const MAX_FORM_BYTES: u32 = 32 * 1024;
 
 /// `GET` (or `POST`, with `response_mode=form_post`) on `redirect_uri`.
 pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    visit.allow = "GET, HEAD, POST";
     only_visited(request)?;
     visit.is_navigation = true;
     visit.refusal_counts_as = Some(Counted::BadCallback).filter(|_| ["GET", "POST"].contains(&request.method));
@@ -31,9 +32,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     match (request.method, body) {
         ("GET", _) => {}
         // Looked at, not visited: the code is kept for the visit.
-        ("HEAD", _) => {
-            return Ok(Progress::Done(Outcome::Respond(Response { status: 200, ..Response::default() }.with("cache-control", "no-store"))));
-        }
+        ("HEAD", _) => return Ok(looked_at()),
         ("POST", None) => return Ok(Progress::Done(Outcome::NeedBody(MAX_FORM_BYTES))),
         // A cross-site POST brings no `SameSite=Lax` cookie along, a cross-site GET does: hand the form on as one.
         ("POST", Some(form)) => return Ok(Progress::Done(Outcome::Respond(form_as_query(form, config)?))),

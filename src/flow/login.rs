@@ -3,7 +3,7 @@
 use jwt_simple::prelude::{Duration, HS256Key, MACLike as _, UnixTimeStamp, VerificationOptions};
 use serde::{Deserialize, Serialize};
 
-use super::{Flow, Visit, only_get, only_visited};
+use super::{Flow, Visit, looked_at, only_get, only_visited};
 use crate::config::{Config, Provider};
 use crate::error::{Endpoint, Error};
 use crate::filter::{Context, Level, Outcome, Progress};
@@ -123,6 +123,9 @@ pub(super) fn receive_metadata(
 }
 
 fn start(provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    if visit.only_looks {
+        return Ok(looked_at());
+    }
     match context.cache.metadata(&provider.name, context.now) {
         Lookup::Fresh(metadata) => authorize(provider, metadata, visit, context),
         Lookup::Paused(Some(metadata)) => {

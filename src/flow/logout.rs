@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Flow, Visit, callback, login, only_get, only_visited};
+use super::{Flow, Visit, callback, login, looked_at, only_get, only_visited};
 use crate::config::Provider;
 use crate::entropy;
 use crate::error::Error;
@@ -20,6 +20,9 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     only_get(request)?;
     only_visited(request)?;
     visit.is_navigation = true;
+    if visit.is_head {
+        return Ok(looked_at());
+    }
     let config = context.config;
     let wanted = request.query_pairs().find(|(name, _)| name == "return_to").map(|(_, value)| value.into_owned());
     let wanted = wanted.and_then(|value| ReturnTo::parse(&value, config.public.redirect_uri()).ok());

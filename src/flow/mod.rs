@@ -8,8 +8,8 @@ pub(crate) mod user;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::filter::{Context, Event, Level, Progress};
-use crate::http::{Header, OutboundError, OutboundResponse, Request, RequestHead};
+use crate::filter::{Context, Event, Level, Outcome, Progress};
+use crate::http::{Header, OutboundError, OutboundResponse, Request, RequestHead, Response};
 use crate::limit::Counted;
 use crate::return_to::ReturnTo;
 use crate::session::CookieJar;
@@ -19,7 +19,11 @@ use crate::session::CookieJar;
 pub(crate) struct Visit {
     pub(crate) is_navigation: bool,
     pub(crate) is_head: bool,
+    /// Nothing may come of it ([`Request::only_looks`]).
+    pub(crate) only_looks: bool,
     pub(crate) method: String,
+    /// The methods of this route, for a refusal of any other.
+    pub(crate) allow: &'static str,
     pub(crate) jar: CookieJar,
     /// Whether the same request makes sense a second time.
     pub(crate) may_repeat: bool,
@@ -41,7 +45,9 @@ impl Visit {
         Self {
             is_navigation: request.is_navigation(),
             is_head: request.method == "HEAD",
+            only_looks: request.only_looks(),
             method: request.method.to_owned(),
+            allow: "GET, HEAD",
             jar: crate::filter::jar(request, config),
             may_repeat: true,
             return_to: None,
@@ -59,7 +65,8 @@ impl Visit {
         let headers = head.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("accept")).take(1);
         let headers: Vec<Header> = headers.cloned().collect();
         let accept_only = Request { headers: &headers, ..nothing };
-        Self { is_head: head.method == "HEAD", ..Self::new(&accept_only, config) }
+        let is_head = head.method == "HEAD";
+        Self { is_head, only_looks: is_head, ..Self::new(&accept_only, config) }
     }
 
     pub(crate) fn note(&mut self, level: Level, code: &'static str, message: impl Into<String>) {
@@ -103,6 +110,10 @@ fn only_get(request: &Request<'_>) -> Result<(), Error> {
 /// W3C). Clients that do not say what they do are taken to visit.
 fn only_visited(request: &Request<'_>) -> Result<(), Error> {
     let visited = request.header("sec-fetch-mode").all(|mode| mode == b"navigate");
-    let ahead = request.header("sec-purpose").next().is_some();
-    if visited && !ahead { Ok(()) } else { Err(Error::NotVisited) }
+    if visited && !request.is_prefetch() { Ok(()) } else { Err(Error::NotVisited) }
+}
+
+/// The answer to `HEAD` where a visit would change something: there is such a page, and nothing has happened.
+fn looked_at() -> Progress {
+    Progress::Done(Outcome::Respond(Response { status: 200, ..Response::default() }.with("cache-control", "no-store")))
 }

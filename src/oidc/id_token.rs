@@ -13,12 +13,9 @@ use subtle::ConstantTimeEq as _;
 
 use super::jwks::{Algorithm, KeySelection, KeySet, VerificationKey};
 use super::outbound::is_object;
-use crate::config::{Provider, is_issuer_of_token, may_sign_for};
+use crate::config::{ProvenLogin, Provider, Unmet, is_issuer_of_token, may_sign_for};
 use crate::secret::Secret;
-use crate::time::UnixTime;
-
-/// How far the provider's clock may be from ours: Streamlit's two minutes.
-const CLOCK_SKEW: Duration = Duration::from_secs(120);
+use crate::time::{CLOCK_SKEW, UnixTime};
 
 /// A token this old was not issued for the login that has just come back.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
@@ -26,14 +23,12 @@ const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 /// Longest accepted token, in bytes. It also has to fit into a session.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// The end of the year 9999: no claim means a later time, and no arithmetic overflows before it.
-const LATEST: f64 = 253_402_300_799.0;
-
 /// A token that passed every step. Made by [`IdTokenVerifier::verify`] only.
 #[derive(Debug)]
 pub struct VerifiedIdToken {
     claims: Map<String, Value>,
     subject: String,
+    requested_at: UnixTime,
 }
 
 impl VerifiedIdToken {
@@ -44,6 +39,11 @@ impl VerifiedIdToken {
     /// `sub`: who this is, at this issuer, for ever.
     pub fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// When the authorization request was made that it answers.
+    pub fn requested_at(&self) -> UnixTime {
+        self.requested_at
     }
 }
 
@@ -205,9 +205,6 @@ impl IdTokenVerifier<'_> {
         if key_issuer.is_some_and(|key_issuer| !may_sign_for(key_issuer, iss, text("tid"))) {
             return Err(Rejected::Issuer);
         }
-        if !self.provider.admits_tenant(text("tid")) {
-            return Err(Rejected::Tenant);
-        }
         // 3. We are its audience, and nobody else is: an audience that we do not know is one that we do not trust.
         let client_id = self.provider.client_id.as_str();
         let for_us = match claims.get("aud") {
@@ -245,41 +242,28 @@ impl IdTokenVerifier<'_> {
         {
             return Err(Rejected::AccessTokenHash);
         }
-        self.meets_requirements(&claims)?;
-        Ok(VerifiedIdToken { claims, subject })
+        // 12. and 13. What the authorization request asked for has been done, and nothing else that the section demands lacks.
+        let metadata_tag = self.provider.metadata_tag();
+        self.provider.admits(&ProvenLogin { claims: &claims, requested_at: self.requested_at, metadata_tag: &metadata_tag })?;
+        Ok(VerifiedIdToken { claims, subject, requested_at: self.requested_at })
     }
 }
 
-impl IdTokenVerifier<'_> {
-    /// Steps 12 and 13, and what Google's documentation asks for beside them: what the authorization request asked for
-    /// has been done, for the user could have taken it out of the request.
-    fn meets_requirements(&self, claims: &Map<String, Value>) -> Result<(), Rejected> {
-        let wanted = &self.provider.requirements;
-        let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        if !wanted.acr_values.is_empty() && !text("acr").is_some_and(|acr| wanted.acr_values.iter().any(|value| value == acr)) {
-            return Err(Rejected::AuthenticationContext);
-        }
-        if let Some(max_age) = wanted.max_age {
-            let at = date(claims, "auth_time", Rejected::AuthenticationTime)?.ok_or(Rejected::AuthenticationTime)?;
-            if self.requested_at.since(at) > max_age + CLOCK_SKEW {
-                return Err(Rejected::AuthenticationTime);
-            }
-        }
-        match wanted.hosted_domain.as_deref() {
-            Some("*") if text("hd").is_none_or(str::is_empty) => Err(Rejected::HostedDomain),
-            Some("*") | None => Ok(()),
-            Some(domain) if text("hd").is_some_and(|hd| hd.eq_ignore_ascii_case(domain)) => Ok(()),
-            Some(_) => Err(Rejected::HostedDomain),
+impl From<Unmet> for Rejected {
+    fn from(unmet: Unmet) -> Self {
+        match unmet {
+            Unmet::Issuer => Self::Issuer,
+            Unmet::Tenant => Self::Tenant,
+            Unmet::AuthenticationContext => Self::AuthenticationContext,
+            Unmet::AuthenticationTime => Self::AuthenticationTime,
+            Unmet::HostedDomain => Self::HostedDomain,
         }
     }
 }
 
-/// A NumericDate (RFC 7519 section 2) between 1970 and 9999, its fraction dropped; `None` when the claim is absent.
+/// A date among the claims; `None` when it is absent.
 fn date(claims: &Map<String, Value>, name: &str, otherwise: Rejected) -> Result<Option<UnixTime>, Rejected> {
-    let Some(value) = claims.get(name) else { return Ok(None) };
-    let seconds = value.as_f64().filter(|seconds| (0.0..=LATEST).contains(seconds)).ok_or(otherwise)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the year 9999")]
-    Ok(Some(UnixTime::from_secs(seconds as u64)))
+    claims.get(name).map(|value| UnixTime::from_numeric_date(value).ok_or(otherwise)).transpose()
 }
 
 fn verify_signature(key: &VerificationKey, raw: &str) -> Result<(), Rejected> {

@@ -42,6 +42,9 @@ pub struct LoginAttempt {
     return_to: String,
     #[serde(rename = "t")]
     started_at: UnixTime,
+    /// Where the metadata came from.
+    #[serde(rename = "u")]
+    metadata_tag: String,
     /// So that an instance that never asked the provider can finish the login.
     #[serde(rename = "m")]
     metadata: ProviderMetadata,
@@ -75,6 +78,7 @@ impl LoginAttempt {
             client_id: provider.client_id.clone(),
             return_to: return_to.as_str().to_owned(),
             started_at: now,
+            metadata_tag: provider.metadata_tag(),
             metadata,
         }
     }
@@ -184,7 +188,8 @@ impl LoginAttempt {
         let attempt = Self { id: id.to_owned(), ..serde_json::from_slice(&plaintext).ok()? };
         let provider = config.provider(&attempt.provider).filter(|provider| provider.client_id == attempt.client_id)?;
         // The provider of that name may have become another one since.
-        let is_current = provider.expected_issuer.admits_metadata(&attempt.metadata.issuer);
+        let is_current =
+            attempt.metadata_tag == provider.metadata_tag() && provider.expected_issuer.admits_metadata(&attempt.metadata.issuer);
         let in_time = now < attempt.started_at.after(LIFETIME) && attempt.started_at <= now.after(CLOCK_DIFFERENCE);
         (is_current && in_time).then_some(attempt)
     }

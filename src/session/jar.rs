@@ -302,7 +302,7 @@ mod tests {
 
     fn names(redirect_uri: &str) -> Arc<CookieNames> {
         let toml = format!(
-            "[auth]\nredirect_uri = \"{redirect_uri}\"\ncookie_secret = \"0123456789abcdef0123456789abcdef\"\nclient_id = \"a\"\n\
+            "[auth]\nredirect_uri = \"{redirect_uri}\"\ncookie_secret = \"8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5\"\nclient_id = \"a\"\n\
              client_secret = \"b\"\nserver_metadata_url = \"https://op.example/.well-known/openid-configuration\"\n"
         );
         Config::parse(&Source::new("secrets.toml", &toml)).unwrap().cookie_names

@@ -10,7 +10,7 @@ use super::CLOCK_DIFFERENCE;
 use super::envelope::Purpose;
 use super::jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 use crate::claims;
-use crate::config::{Config, Provider};
+use crate::config::{Config, ProvenLogin, Provider};
 use crate::entropy::{self, Entropy};
 use crate::error::Error;
 use crate::oidc::id_token::VerifiedIdToken;
@@ -32,6 +32,12 @@ pub struct Session {
     client_id: String,
     #[serde(rename = "t")]
     started_at: UnixTime,
+    /// With `auth_time` this is what `max_age` is about. A session that lacks it was sealed before its claims were known to be
+    /// the ID token's where they must be: it does not open.
+    #[serde(rename = "r")]
+    requested_at: UnixTime,
+    #[serde(rename = "m")]
+    metadata_tag: String,
     #[serde(rename = "e")]
     expires_at: UnixTime,
     #[serde(rename = "s")]
@@ -67,6 +73,8 @@ impl Session {
             provider: provider.name.clone(),
             client_id: provider.client_id.clone(),
             started_at: now,
+            requested_at: proof.requested_at(),
+            metadata_tag: provider.metadata_tag(),
             expires_at: now.after(config.lifetime.max_age),
             seen_at: now,
             claims,
@@ -77,11 +85,10 @@ impl Session {
     pub fn open(jar: &CookieJar, config: &Config, now: UnixTime) -> Option<Self> {
         let plaintext = config.keys.open(Purpose::Session, &jar.session()?)?;
         let session: Self = serde_json::from_slice(&plaintext).ok()?;
-        // The application may have been moved to another client or provider since, or closed to a tenant.
+        // The application may have been moved to another client or provider since, or asks more of a login than it did.
         let provider = config.provider(&session.provider).filter(|provider| provider.client_id == session.client_id)?;
-        if !provider.admits(&session.claims) {
-            return None;
-        }
+        let Self { claims, requested_at, metadata_tag, .. } = &session;
+        provider.admits(&ProvenLogin { claims, requested_at: *requested_at, metadata_tag }).ok()?;
         // A session that began in the future was made by a clock that is not to be trusted, ours or another node's.
         let lifetime = config.lifetime;
         let in_force = now < session.ends_at(config)

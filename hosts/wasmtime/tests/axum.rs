@@ -32,7 +32,7 @@ async fn the_example_greets_who_has_logged_in_and_nobody_else() {
     let path = folder.path().join("secrets.toml");
     let secrets = format!(
         "[auth]\nredirect_uri = \"http://localhost:{{port}}/oauth2callback\"\n\
-         cookie_secret = \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"\n\
+         cookie_secret = \"6be1f0c84d7a92e5b3185fd06c49e7a21b8d30f59ce467a2\"\n\
          client_id = \"vestibule-demo\"\nclient_secret = \"vestibule-demo-secret\"\nserver_metadata_url = \"{}\"\n\
          [vestibule]\nlogin = \"optional\"\n",
         provider.metadata_url()

@@ -45,7 +45,7 @@ fn secrets(metadata_url: &str) -> String {
         r#"
 [auth]
 redirect_uri = "http://localhost:{{port}}/oauth2callback"
-cookie_secret = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+cookie_secret = "6be1f0c84d7a92e5b3185fd06c49e7a21b8d30f59ce467a2"
 client_id = "vestibule-demo"
 client_secret = "vestibule-demo-secret"
 server_metadata_url = "{metadata_url}"
@@ -319,7 +319,7 @@ async fn logins_that_wait_for_a_provider_hold_up_nobody_else() {
 #[tokio::test]
 async fn faults_name_file_line_key_and_remedy() {
     let component = component();
-    let toml = secrets("https://provider.example/").replace("cookie_secret = \"9f86d0", "cookie_secret = \"xxx\" # ");
+    let toml = secrets("https://provider.example/").replace("cookie_secret = \"6be1f0", "cookie_secret = \"xxx\" # ");
     let configuration = configuration(&component, &toml).await;
     let error = Filter::load(&component, configuration, FilterOptions::default()).await.err();
     let Some(LoadError::Faults(faults)) = error else { panic!("{error:?}") };

@@ -26,7 +26,7 @@ impl Service {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("secrets.toml");
         let text = format!(
-            "[auth]\nredirect_uri = \"http://127.0.0.1:8501/oauth2callback\"\ncookie_secret = \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b\"\n\
+            "[auth]\nredirect_uri = \"http://127.0.0.1:8501/oauth2callback\"\ncookie_secret = \"6be1f0c84d7a92e5b3185fd06c49e7a21b8d30f59ce467a2\"\n\
              client_id = \"vestibule-demo\"\nclient_secret = \"vestibule-demo-secret\"\nserver_metadata_url = \"{}\"\n\
              [vestibule]\nmode = \"authz\"\n[vestibule.authz]\nproxy = \"caddy\"\n{more}",
             provider.metadata_url()
