@@ -1,5 +1,6 @@
 //! Limits over HTTP/2: heads, header blocks without an end, requests in flight, requests that are taken back.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,9 +8,10 @@ use http::{Method, Request};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 use vestibule_edge::limits::ConnectionLimits;
+use vestibule_wasmtime::Outcome;
 
 use crate::application::Application;
-use crate::scripted::{Script, ScriptedEdge};
+use crate::scripted::{Script, ScriptedEdge, alice};
 use crate::tls::Identity;
 
 const SHORT: Duration = Duration::from_millis(400);
@@ -205,4 +207,29 @@ async fn a_length_that_is_not_the_bodys_ends_its_request() {
         let answered = timeout(HANG, response).await.expect("an end");
         assert!(answered.as_ref().map_or(true, |response| response.status() == 400), "{lengths:?}: {answered:?}");
     }
+}
+
+#[tokio::test]
+async fn a_fragment_over_http_2_is_cut_off_before_the_decision() {
+    let (identity, app) = (Identity::new(), Application::start().await);
+    let decided = Arc::new(Mutex::new(Vec::new()));
+    let seen = decided.clone();
+    let script = Script::new(move |head, _| {
+        seen.lock().expect("no test panics here").push(head.path_with_query.clone());
+        Ok(Outcome::Forward(alice()))
+    });
+    let edge = ScriptedEdge::start_tls_with_limits(script, &app.url(), ConnectionLimits::default(), identity.edge_acceptor()).await;
+    let mut peer = identity.tls_for_http_2(edge.address).await;
+    // `:method: GET`, `:scheme: https`, then `:path` and `:authority` as literals.
+    let block = [&[0x82, 0x87, 0x04, 0x06][..], b"/a?b#c", &[0x01, 0x09], b"localhost"].concat();
+    let request = [PREFACE, &frame(SETTINGS, 0, 0, &[]), &frame(HEADERS, 0x5, 1, &block)].concat();
+    peer.write_all(&request).await.expect("sent");
+    let arrives = async {
+        while app.requests() == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(HANG, arrives).await.expect("it is served");
+    assert_eq!(*decided.lock().expect("no test panics here"), ["/a?b"]);
+    assert_eq!((app.saw("/a?b"), app.saw("#")), (1, 0), "what is forwarded is what was decided on");
 }
