@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build wasi-config demo test test-hosts test-wasi-hosts e2e fuzz bench bench-hosts load lint clean
+.PHONY: help build wasi-config demo test test-hosts test-wasi-hosts e2e fuzz bench bench-hosts load siege lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -38,6 +38,9 @@ bench-hosts: build ## compare every host with the same one without the login
 
 load: build ## five minutes of mixed visitors while the configuration is replaced; SECONDS_OF_LOAD changes the time
 	@scripts/load.sh $(SECONDS_OF_LOAD)
+
+siege: build ## three minutes of hostile clients against the default configuration: memory, processor, time, connections
+	@cargo bench --workspace --bench siege --quiet
 
 lint: ## check formatting, lints, dependencies and documentation
 	@scripts/lint.sh

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 use vestibule_wasmtime::{Counted, Limit};
 
+use crate::client::network;
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Beyond an empty budget. As many as can be decided at once are no more than a few minutes' worth; and nobody who shares
@@ -55,6 +57,17 @@ pub struct Attempt<'a> {
     pub path: &'a [u8],
 }
 
+impl Attempt<'_> {
+    /// What it is limited for by its path.
+    pub fn counted(&self) -> Option<Counted> {
+        self.limit().map(|limit| limit.counted)
+    }
+
+    fn limit(&self) -> Option<&Limit> {
+        self.limits.iter().find(|limit| limit.path.as_bytes() == self.path)
+    }
+}
+
 impl Budgets {
     /// Full ones.
     #[expect(clippy::new_without_default, reason = "it reads the clock")]
@@ -67,8 +80,7 @@ impl Budgets {
     /// # Errors
     /// [`Spent`], for a request for a counted route.
     pub fn admit(&self, attempt: Attempt<'_>) -> Result<(), Spent> {
-        let limit = attempt.limits.iter().find(|limit| limit.path.as_bytes() == attempt.path);
-        limit.map_or(Ok(()), |limit| self.accounts(limit.counted).check(attempt.client, limit, self.started.elapsed()))
+        attempt.limit().map_or(Ok(()), |limit| self.accounts(limit.counted).check(attempt.client, limit, self.started.elapsed()))
     }
 
     /// Counts an answer that is about to be sent.
@@ -152,14 +164,6 @@ fn price(limit: &Limit) -> Duration {
 /// Enough for five centuries.
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Who shares a budget whatever their hash.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-        v4 => v4,
-    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,15 @@ pub struct Client {
     pub host: Option<String>,
 }
 
+/// What counts as one client: an IPv4 address, or the 64 bits of an IPv6 address that name a network, since who has one
+/// address of it has all.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        v4 => v4,
+    }
+}
+
 /// Why a trusted proxy's word is worth nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unclear {

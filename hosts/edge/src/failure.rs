@@ -1,7 +1,11 @@
 //! From an error of Pingora's to what the peer sees: the only place that maps one to the other.
 
+use std::io;
+
 use pingora::{Error, ErrorSource, ErrorType};
 use vestibule::pages::HostFailure;
+
+use crate::framing::Malformed;
 
 /// What is answered to a request that failed.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,11 +33,18 @@ pub fn answer(error: &Error) -> Answer {
             Answer::Page(HostFailure::UpstreamTimedOut)
         }
         (_, ErrorSource::Upstream) => Answer::Page(HostFailure::UpstreamUnreachable),
+        (ReadError, ErrorSource::Downstream) if is_malformed(error) => Answer::Status(400),
         (ReadError | WriteError | ConnectionClosed, ErrorSource::Downstream) => Answer::Nothing,
         (ReadTimedout | WriteTimedout, ErrorSource::Downstream) => Answer::Status(408),
         (_, ErrorSource::Downstream) => Answer::Status(400),
         (_, ErrorSource::Internal | ErrorSource::Unset) => Answer::Page(HostFailure::Filter),
     }
+}
+
+/// Whether a body was refused by [`crate::framing`] while it was read.
+fn is_malformed(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    cause.is_some_and(|cause| cause.is::<Malformed>())
 }
 
 /// Marks an error made by [`error`].
@@ -72,6 +83,15 @@ mod tests {
         check(HTTPStatus(400), Unset, &Answer::Status(400));
         check(HTTPStatus(500), Unset, &Answer::Page(HostFailure::Filter));
         check(InternalError, Internal, &Answer::Page(HostFailure::Filter));
+    }
+
+    #[test]
+    fn a_malformed_body_is_not_a_peer_that_is_gone() {
+        let malformed = io::Error::new(io::ErrorKind::InvalidData, Malformed::Chunk);
+        let error = Error::because(ErrorType::ReadError, "when reading body", malformed).into_down();
+        assert_eq!(answer(&error), Answer::Status(400));
+        let gone = Error::because(ErrorType::ReadError, "when reading body", io::Error::from(io::ErrorKind::ConnectionReset)).into_down();
+        assert_eq!(answer(&gone), Answer::Nothing);
     }
 
     #[test]

@@ -1,29 +1,39 @@
 //! The listening side: accepts connections, hands them to Pingora, and stops without dropping requests.
 //!
+//! A connection beyond what there is room for, in all or of one client, is closed at once ([`crate::limits`]); accepting goes on.
+//! Trusted proxies have no share of their own: their connections are many clients', whose requests are counted in their place.
+//!
 //! Pingora's own server always waits its whole grace period; this one ends when the last request has ended.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pingora::apps::{HttpServerOptions, ServerApp};
+use pingora::apps::{HttpServerApp, HttpServerOptions, ServerApp};
 use pingora::listeners::tls::Acceptor;
+use pingora::protocols::http::v2::server::default_h2_options;
 use pingora::protocols::l4::listener::Listener as Accepting;
 use pingora::protocols::l4::stream::Stream as Connection;
-use pingora::protocols::{IO, Stream, TcpKeepalive};
-use pingora::proxy::{HttpProxy, http_proxy};
+use pingora::protocols::{ALPN, GetSocketDigest as _, IO, Stream, TcpKeepalive};
+use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 
-use crate::connection;
+use crate::http1::{self, LARGE_HEADS};
+use crate::http2_watch::Http2Watch;
+use crate::limits::{ConnectionLimits, SHARES};
 use crate::proxy::Edge;
+use crate::shares::{Full, Place, Shares};
+use crate::watched::Watched;
+use crate::{connection, memory};
 
-/// A peer that has not finished its TLS handshake by then is let go.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// An HTTP/2 connection without a stream is closed after this time, as an HTTP/1.1 connection is by Pingora.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Refused connections are told once in this time, with their number: anybody can make any number of them.
+const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(10);
+/// How often is looked whether connections have left memory behind.
+const MEMORY_CHECK: Duration = Duration::from_secs(15);
 /// Pause after a failed `accept`: when file descriptors run out, it would fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -49,7 +59,11 @@ pub struct CannotListen {
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
+    limits: ConnectionLimits,
 }
+
+/// Whether a peer is a proxy whose connections are many clients'.
+type Trusts = dyn Fn(IpAddr) -> bool + Send + Sync;
 
 impl Listener {
     /// Binds `address`, host and port; port 0 takes a free one.
@@ -60,7 +74,13 @@ impl Listener {
         let cannot = |cause| CannotListen { address: address.to_owned(), cause };
         let socket = TcpListener::bind(address).await.map_err(cannot)?;
         let address = socket.local_addr().map_err(cannot)?;
-        Ok(Self { socket, address })
+        Ok(Self { socket, address, limits: ConnectionLimits::default() })
+    }
+
+    /// The same with other limits for its connections.
+    #[must_use]
+    pub fn with_limits(self, limits: ConnectionLimits) -> Self {
+        Self { limits, ..self }
     }
 
     /// The address bound, with its port.
@@ -71,13 +91,33 @@ impl Listener {
     /// Serves until `stop` resolves, then takes no more connections and no more requests on those it has, and returns
     /// when all have ended or after `grace`.
     pub async fn serve(self, edge: Edge, tls: Option<Acceptor>, stop: impl Future<Output = ()>, grace: Duration) {
+        let edge = edge.with_requests(Shares::new(self.limits.all, self.limits.each));
+        let current = edge.current();
         let mut proxy = http_proxy(&Arc::new(ServerConf::default()), edge);
         let mut options = HttpServerOptions::default();
-        options.h2_idle_timeout = Some(IDLE_TIMEOUT);
+        options.h2_idle_timeout = Some(self.limits.idle);
         proxy.server_options = Some(options);
-        let (proxy, tls) = (Arc::new(proxy), tls.map(Arc::new));
+        // Of one header list 64 KiB, 100 requests at a time.
+        proxy.h2_options = Some(default_h2_options());
+        let trusts = move |peer| current.load().trusted_proxies.contains(peer);
+        self.serve_app(Arc::new(proxy), tls, Arc::new(trusts), stop, grace).await;
+    }
 
+    /// The same for any application of Pingora's, and for peers of which `trusts` are proxies.
+    pub(crate) async fn serve_app<A: HttpServerApp + Send + Sync + 'static>(
+        self,
+        app: Arc<A>,
+        tls: Option<Acceptor>,
+        trusts: Arc<Trusts>,
+        stop: impl Future<Output = ()>,
+        grace: Duration,
+    ) {
         let (stopping, shutdown) = watch::channel(false);
+        let serving = Arc::new(Serving { app, tls, limits: self.limits, heads: Shares::new(LARGE_HEADS, LARGE_HEADS / SHARES), shutdown });
+        let places = Shares::new(self.limits.all, self.limits.each);
+        let mut refusals = Refusals::default();
+        let mut freed = memory::Freed::default();
+        let mut memory_check = tokio::time::interval(MEMORY_CHECK);
         let mut connections = JoinSet::new();
         let accepting = Accepting::from(self.socket);
         tokio::pin!(stop);
@@ -85,9 +125,20 @@ impl Listener {
             tokio::select! {
                 () = &mut stop => break,
                 Some(ended) = connections.join_next() => log_panic(ended),
+                _ = memory_check.tick() => freed.look(places.count()),
+                () = refusals.due() => refusals.tell(),
                 accepted = accepting.accept() => match accepted {
                     Ok(connection) => {
-                        connections.spawn(serve_connection(proxy.clone(), connection, tls.clone(), shutdown.clone()));
+                        let peer = peer(&connection);
+                        let client = peer.filter(|peer| !trusts(*peer));
+                        match places.take(client) {
+                            Ok(place) => {
+                                freed.note(places.count());
+                                connections.spawn(Arc::clone(&serving).serve(connection, client, place));
+                            }
+                            // Dropped, and so closed.
+                            Err(full) => refusals.add(full, peer),
+                        }
                     }
                     Err(error) => {
                         tracing::warn!(code = "listener.accept_failed", "no connection accepted: {error}");
@@ -101,7 +152,7 @@ impl Listener {
         drop(accepting);
         tracing::info!(code = "listener.stopping", connections = connections.len(), "stopping: requests in flight may end");
         stopping.send_replace(true);
-        ServerApp::cleanup(proxy.as_ref()).await;
+        ServerApp::cleanup(serving.app.as_ref()).await;
         let all_ended = async {
             while let Some(ended) = connections.join_next().await {
                 log_panic(ended)
@@ -122,33 +173,87 @@ fn log_panic(ended: Result<(), JoinError>) {
     }
 }
 
-async fn serve_connection(
-    proxy: Arc<HttpProxy<Edge>>,
-    mut connection: Connection,
-    tls: Option<Arc<Acceptor>>,
-    shutdown: watch::Receiver<bool>,
-) {
-    // Answers are written at once; a socket that is gone already says so later.
-    let _ = connection.set_nodelay();
-    let _ = connection.set_keepalive(&KEEPALIVE);
-    let Some(stream) = establish(connection, tls).await else { return };
-    connection::run(async {
-        let mut next = Some(stream);
-        while let Some(stream) = next {
-            next = proxy.process_new(stream, &shutdown).await;
-        }
-    })
-    .await;
+/// The peer's address.
+fn peer(connection: &Connection) -> Option<IpAddr> {
+    let digest = connection.get_socket_digest()?;
+    Some(digest.peer_addr()?.as_inet()?.ip().to_canonical())
 }
 
-async fn establish(connection: Connection, tls: Option<Arc<Acceptor>>) -> Option<Stream> {
-    let Some(tls) = tls else { return Some(Box::new(connection)) };
-    match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.tls_handshake(connection)).await {
-        Ok(Ok(stream)) => Some(Box::new(stream) as Box<dyn IO>),
-        Ok(Err(error)) => {
-            tracing::debug!(code = "listener.tls_failed", "TLS handshake failed: {error}");
-            None
+/// What all connections of a listener have in common.
+struct Serving<A> {
+    app: Arc<A>,
+    tls: Option<Acceptor>,
+    limits: ConnectionLimits,
+    heads: Arc<Shares>,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl<A: HttpServerApp + Send + Sync + 'static> Serving<A> {
+    /// One connection, to its end; `client` as in [`http1::Connection`].
+    async fn serve(self: Arc<Self>, mut connection: Connection, client: Option<IpAddr>, _place: Place) {
+        // Answers are written at once; a socket that is gone already says so later.
+        let _ = connection.set_nodelay();
+        let _ = connection.set_keepalive(&KEEPALIVE);
+        let Some(stream) = self.establish(connection).await else { return };
+        connection::run(async {
+            if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+                let stream = Box::new(Watched::new(stream, Http2Watch::new(self.limits.head)));
+                self.app.process_new(stream, &self.shutdown).await;
+            } else {
+                let (limits, heads, shutdown) = (&self.limits, &self.heads, &self.shutdown);
+                http1::Connection { limits, heads, client, shutdown }.serve(&self.app, stream).await;
+            }
+        })
+        .await;
+    }
+
+    async fn establish(&self, connection: Connection) -> Option<Stream> {
+        let Some(tls) = &self.tls else { return Some(Box::new(connection)) };
+        match tokio::time::timeout(self.limits.handshake, tls.tls_handshake(connection)).await {
+            Ok(Ok(stream)) => Some(Box::new(stream) as Box<dyn IO>),
+            Ok(Err(error)) => {
+                tracing::debug!(code = "listener.tls_failed", "TLS handshake failed: {error}");
+                None
+            }
+            Err(_) => None,
         }
-        Err(_) => None,
+    }
+}
+
+/// Connections that were refused, and not told yet.
+#[derive(Default)]
+struct Refusals {
+    untold: u64,
+    /// When they may be told.
+    next: Option<Instant>,
+    last: Option<(Full, Option<IpAddr>)>,
+}
+
+impl Refusals {
+    fn add(&mut self, full: Full, peer: Option<IpAddr>) {
+        self.untold += 1;
+        self.last = Some((full, peer));
+        if self.next.is_none() {
+            self.tell();
+        }
+    }
+
+    /// Resolves when it is time to tell; never when nothing was refused of late.
+    async fn due(&self) {
+        match self.next {
+            Some(next) => tokio::time::sleep_until(next).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn tell(&mut self) {
+        self.next = (self.untold > 0).then(|| Instant::now() + REFUSALS_TOLD_EVERY);
+        let Some((full, peer)) = self.last.take() else { return };
+        tracing::warn!(
+            code = "listener.refused",
+            connections = std::mem::take(&mut self.untold),
+            peer = peer.map(tracing::field::display),
+            "connections were closed at once, the last one because {full}"
+        );
     }
 }

@@ -26,10 +26,12 @@ use crate::connection;
 use crate::decider::Undecided;
 use crate::failure::{self, Answer};
 use crate::forwarding;
+use crate::limits::ConnectionLimits;
 use crate::log;
 use crate::random;
-use crate::request_head::{into_origin_form, request_head};
+use crate::request_head::{check_length, into_origin_form, request_head};
 use crate::resumption::{Openers, Visit};
+use crate::shares::{Busy, Full, Place, Shares, Turn, Turns};
 use crate::upgrades::{Ending, SessionEnded, Upgrade, Upgrades};
 use crate::upstream::{Candidate, Upstream};
 
@@ -41,6 +43,15 @@ const REPLAYED_BODY_BYTES: usize = 64 * 1024;
 const LINGER_BYTES: usize = 1024 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
+/// Of the 32 exchanges that may wait for one provider (`OutboundOptions`), one client's callbacks and logins take an eighth.
+const TURNS: usize = 4;
+/// A class that logs in at once.
+const WAITING_TURNS: usize = 64;
+/// As long as a provider may take for one answer.
+const TURN_PATIENCE: Duration = Duration::from_secs(10);
+/// When it may look better.
+const TURN_RETRY: Duration = Duration::from_secs(5);
+
 /// The edge, as Pingora calls it.
 pub struct Edge {
     current: Current,
@@ -49,6 +60,10 @@ pub struct Edge {
     upgrades: Arc<Upgrades>,
     openers: Arc<Openers>,
     budgets: Budgets,
+    /// Requests in flight.
+    requests: Arc<Shares>,
+    /// Decisions on the routes that have limits: those may wait for a provider.
+    turns: Turns,
 }
 
 /// How long a peer may take.
@@ -56,13 +71,15 @@ pub struct Edge {
 pub struct Patience {
     /// To send a whole body that the decision waits for.
     pub body: Duration,
+    /// To send the next piece of a body that is forwarded, over HTTP/1.1.
+    pub piece: Duration,
     /// To take the next piece of a response.
     pub write: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { body: Duration::from_secs(30), write: Duration::from_secs(120) }
+        Self { body: Duration::from_secs(30), piece: Duration::from_secs(30), write: Duration::from_secs(120) }
     }
 }
 
@@ -72,6 +89,8 @@ pub struct Exchange {
     /// The path, kept for the log: without the query, which can hold a code.
     path: String,
     client: Client,
+    /// Held until the request is over.
+    place: Option<Place>,
     /// Set exactly when the decision was to forward.
     onward: Option<Onward>,
     /// The number of connections to the application that could not be made.
@@ -111,7 +130,20 @@ impl Edge {
     /// An edge that listens with TLS or without.
     pub fn new(current: Current, tls: bool) -> Self {
         let (patience, upgrades, openers) = (Patience::default(), Arc::default(), Arc::default());
-        Self { current, tls, patience, upgrades, openers, budgets: Budgets::new() }
+        let ConnectionLimits { all, each, .. } = ConnectionLimits::default();
+        let turns = Turns::new(TURNS, WAITING_TURNS, TURN_PATIENCE);
+        Self { current, tls, patience, upgrades, openers, budgets: Budgets::new(), requests: Shares::new(all, each), turns }
+    }
+
+    /// The same with other places for requests in flight.
+    #[must_use]
+    pub fn with_requests(self, requests: Arc<Shares>) -> Self {
+        Self { requests, ..self }
+    }
+
+    /// What is in force at any moment.
+    pub fn current(&self) -> Current {
+        Arc::clone(&self.current)
     }
 
     /// The same with other patience with its peers.
@@ -124,12 +156,15 @@ impl Edge {
     async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Decided> {
         let active = self.current.load_full();
         exchange.client = client(session, &active)?;
+        exchange.place = Some(self.place(&exchange.client, &active)?);
+        check_length(session.req_header())?;
         let authority = into_origin_form(session.req_header_mut())?;
         let path = path_of(session).to_vec();
         let attempt = Attempt { limits: &active.limits, client: exchange.client.address(), path: &path };
-        if let Err(spent) = self.budgets.admit(attempt) {
-            return Ok(Decided::Respond(too_many(spent, attempt)));
-        }
+        let _turn = match self.admit(attempt).await {
+            Ok(turn) => turn,
+            Err(spent) => return Ok(Decided::Respond(too_many(spent, attempt))),
+        };
         let decided = self.decide_admitted(session, &active, authority, exchange).await?;
         if let Decided::Respond(Response { counts_as: Some(counted), .. }) = &decided
             && let Err(spent) = self.budgets.count(attempt, *counted)
@@ -137,6 +172,25 @@ impl Edge {
             return Ok(Decided::Respond(too_many(spent, attempt)));
         }
         Ok(decided)
+    }
+
+    /// A place among the requests in flight. A trusted proxy that does not tell its client has no share: it is everybody.
+    fn place(&self, client: &Client, active: &Active) -> Result<Place> {
+        let counted = client.address().filter(|address| !active.trusted_proxies.contains(*address));
+        self.requests.take(counted).map_err(|full| match full {
+            Full::Client => Error::explain(ErrorType::HTTPStatus(429), "this client has too many requests in flight").into_down(),
+            Full::All => failure::error(HostFailure::Overloaded, "too many requests are in flight"),
+        })
+    }
+
+    /// Waits for the client's turn on a route that has limits.
+    async fn admit<'a>(&'a self, attempt: Attempt<'_>) -> Result<Option<Turn<'a>>, Spent> {
+        self.budgets.admit(attempt)?;
+        let Some(counted) = attempt.counted() else { return Ok(None) };
+        let turn = self.turns.wait(attempt.client).await.map_err(|Busy| Spent { counted, wait: TURN_RETRY })?;
+        // Those before it may have used up what there was.
+        self.budgets.admit(attempt)?;
+        Ok(Some(turn))
     }
 
     /// Asks for the decision, with the body where the filter needs it.
@@ -343,6 +397,7 @@ impl ProxyHttp for Edge {
             started: Instant::now(),
             path: String::new(),
             client: Client::default(),
+            place: None,
             onward: None,
             failed_connections: 0,
             connection: None,
@@ -360,6 +415,7 @@ impl ProxyHttp for Edge {
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         exchange.path = session.req_header().uri.path().to_owned();
         session.set_write_timeout(Some(self.patience.write));
+        session.set_read_timeout(Some(self.patience.piece));
         match self.decide(session, exchange).await? {
             Decided::Forward(onward) => {
                 exchange.upgrade = self.begin_upgrade(&onward.forward)?;

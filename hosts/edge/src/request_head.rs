@@ -1,6 +1,7 @@
 //! From Pingora's request to the filter's: the same bytes that the upstream will receive.
 
-use http::header::COOKIE;
+use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, COOKIE};
 use pingora::http::RequestHeader;
 use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 use pingora::{Error, ErrorType, Result};
@@ -26,6 +27,17 @@ pub fn into_origin_form(request: &mut RequestHeader) -> Result<Option<String>> {
         request.insert_header(http::header::HOST, authority.as_str())?;
     }
     Ok(Some(authority))
+}
+
+/// Whether the body has one length at most, as HTTP/1.1 has it by [`crate::framing`]: HTTP/2 frames bodies in another way,
+/// but what is said of the length goes on to the application.
+///
+/// # Errors
+/// Status 400.
+pub fn check_length(request: &RequestHeader) -> Result<()> {
+    let mut lengths = request.headers.get_all(CONTENT_LENGTH).iter();
+    let is_number = |length: &HeaderValue| !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
+    if lengths.next().is_none_or(is_number) && lengths.next().is_none() { Ok(()) } else { Err(bad_request("ambiguous length")) }
 }
 
 /// The head as the filter wants it; `application_server` is what the application says in `Server`. Call [`into_origin_form`] first.
@@ -106,6 +118,23 @@ mod tests {
         }
         let head = request_head(&request, None, None).expect("a head");
         assert_eq!(head.headers, [("cookie".into(), b"a=1".to_vec()), ("cookie".into(), b"b=\xff".to_vec())]);
+    }
+
+    #[test]
+    fn a_length_is_one_number() {
+        let check = |lengths: &[&str]| {
+            let mut request = RequestHeader::build("POST", b"/", None).expect("a request");
+            for length in lengths {
+                request.append_header("content-length", *length).expect("a header");
+            }
+            check_length(&request).map_err(|error| error.etype().clone())
+        };
+        for lengths in [&[][..], &["0"], &["5"]] {
+            assert_eq!(check(lengths), Ok(()), "{lengths:?}");
+        }
+        for lengths in [&["5", "5"][..], &["5, 5"], &["+5"], &[""], &["5 "], &["x", "5"]] {
+            assert_eq!(check(lengths), Err(ErrorType::HTTPStatus(400)), "{lengths:?}");
+        }
     }
 
     #[test]

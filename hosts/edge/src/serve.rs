@@ -10,6 +10,7 @@ use vestibule_wasmtime::{FilterComponent, Runtime, RuntimeOptions};
 
 use crate::arguments::{Common, Serve};
 use crate::component;
+use crate::limits::{self, ConnectionLimits};
 use crate::listener::Listener;
 use crate::proxy::Edge;
 use crate::reload::{self, Source};
@@ -48,6 +49,7 @@ pub async fn until(arguments: &Serve, listener: Option<Listener>, stop: impl Fut
         }
         _ => None,
     };
+    let limits = ConnectionLimits::with_descriptors(limits::raise_descriptors());
     let component = compile(&arguments.common)?;
     let source = Source {
         component,
@@ -61,6 +63,7 @@ pub async fn until(arguments: &Serve, listener: Option<Listener>, stop: impl Fut
         (None, Some(address)) => Listener::bind(address).await?,
         (None, None) => Listener::bind(&source.listen_address(DEFAULT_PORT).await?).await?,
     };
+    let listener = listener.with_limits(limits);
     let port = listener.address().port();
     // Before it is loaded: a change in between is found at the first look.
     let seen = source.fingerprint().await;

@@ -58,5 +58,5 @@ pub use event_log::log;
 pub use filter::{Filter, FilterError, FilterOptions, LoadError};
 pub use instance::Instance;
 pub use outbound::{OutboundError, OutboundOptions};
-pub use runtime::{Runtime, RuntimeError, RuntimeOptions};
+pub use runtime::{Runtime, RuntimeError, RuntimeOptions, give_back_memory};
 pub use trusted_file::{ChangeableByOthers, Reason, TrustedFile, TrustedFileError, Weakness};

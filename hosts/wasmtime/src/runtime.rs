@@ -110,16 +110,17 @@ impl Runtime {
     }
 }
 
-/// glibc keeps what was freed in the arenas of the threads that compiled.
+/// Has the allocator give back to the system what was freed: glibc keeps it in the arenas of the threads that used it. For
+/// after compiling, and for hosts after many connections.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "a C function; see SAFETY")]
-fn give_back_memory() {
+pub fn give_back_memory() {
     // SAFETY: it takes the allocator's own locks, and touches memory that nobody has allocated.
     unsafe { libc::malloc_trim(0) };
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn give_back_memory() {}
+pub fn give_back_memory() {}
 
 fn engine_config(pool: Option<&RuntimeOptions>) -> Config {
     let mut config = Config::new();

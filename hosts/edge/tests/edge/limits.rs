@@ -1,6 +1,8 @@
 //! How many logins and bad callbacks a client has, through the whole program. Here the peer is a trusted proxy, so that a
 //! test can be several clients.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 
 use crate::application::Application;
@@ -11,6 +13,12 @@ use crate::raw::{Head, Wire};
 /// Far beyond the limits of these tests: they are so low that an account takes a minute to have something again, and what is
 /// expected to be refused was spent just before.
 const MANY: usize = 50;
+
+/// Decisions of one client that may wait for a provider at once.
+const TURNS: usize = 4;
+
+/// More than anything here takes, on a machine that compiles something else at the same time.
+const HANG: Duration = Duration::from_secs(60);
 
 /// The peer itself, which tells of no other client.
 const PEER: &str = "";
@@ -146,6 +154,55 @@ async fn bad_callbacks_are_limited_and_good_logins_go_on() {
     for _ in 0..5 {
         assert_eq!(Browser::new().log_in(&site.url("/page"), "bob").await.status.as_u16(), 200);
     }
+}
+
+#[tokio::test]
+async fn bad_callbacks_of_one_client_do_not_take_a_slow_providers_places() {
+    /// More than exchanges may wait for one provider.
+    const CALLBACKS: usize = 48;
+
+    let site = site(60_000, 60_000, "\"127.0.0.1\"").await;
+    // An attempt's cookie lets each of them reach the token endpoint.
+    let attacker = Browser::new();
+    let asked = attacker.open(&site.url("/page")).await.url;
+    let state = asked.query_pairs().find(|(name, _)| name == "state").expect("a state").1.into_owned();
+    let kept = attacker.cookies(&site.url("/").parse().expect("a URL"));
+    let made_up = format!("/oauth2callback?code=made-up&state={state}&iss={}", asked.origin().ascii_serialization());
+    let browser = Browser::new();
+    let asked = browser.open(&site.url("/page")).await;
+    let mut consent = asked.url.clone();
+    consent.set_path("/consent");
+    let callback = browser.step(reqwest::Method::POST, consent, Some("person=alice")).await.location.expect("a redirect back");
+
+    site.provider.faults().script(|it| it.latency = Duration::from_secs(2));
+    let attack = futures::future::join_all((0..CALLBACKS).map(|_| visit(&site, "192.0.2.66", &made_up, &kept)));
+    let login = async {
+        let waiting = async {
+            while site.provider.requests("/token") < TURNS {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(HANG, waiting).await.expect("all its turns are taken");
+        // All that were going to come have come.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let taken = site.provider.requests("/token");
+        let path = format!("{}?{}", callback.path(), callback.query().expect("a response"));
+        (taken, visit(&site, "192.0.2.7", &path, &browser.cookies(&callback)).await)
+    };
+    let (answers, (taken, (head, body))) = tokio::join!(attack, login);
+    assert!(taken <= TURNS, "{taken} of its callbacks wait for the provider at once");
+    assert_eq!(head.status(), 302, "the login of another client: {body}");
+    assert!(!head.values("set-cookie").is_empty(), "{}", head.text);
+    // Those that wait for too long are told when to come again.
+    let limited: Vec<_> = answers.iter().filter(|(head, _)| head.status() == 429).collect();
+    assert!(!limited.is_empty() && limited.len() < CALLBACKS, "{}", limited.len());
+    limited.iter().for_each(|(head, body)| is_refusal(head, body));
+    assert!(answers.iter().all(|(head, _)| head.status() != 503), "no place was missing");
+
+    // A client that has nothing of the kind under way waits for nobody.
+    site.provider.faults().clear();
+    let (head, _) = visit(&site, "192.0.2.66", "/page", "").await;
+    assert_eq!(head.status(), 302);
 }
 
 #[tokio::test]

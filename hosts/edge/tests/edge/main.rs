@@ -6,10 +6,13 @@
 mod application;
 mod authz;
 mod browser;
+mod connections;
 mod failing_filter;
 mod forwarding;
+mod framing;
 #[path = "../../../wasmtime/tests/guest/mod.rs"]
 mod guest;
+mod http2;
 mod lifecycle;
 mod limits;
 mod login;

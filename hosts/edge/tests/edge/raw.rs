@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A connection and what was read ahead on it.
 pub struct Wire<S> {
@@ -80,6 +80,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 impl Wire<TcpStream> {
     pub async fn connect(address: SocketAddr) -> Self {
         Self::new(TcpStream::connect(address).await.expect("the edge accepts connections"))
+    }
+
+    /// From another address of this machine, 127.0.0.2 for example.
+    #[allow(dead_code, reason = "`tests/serve` has one client")]
+    pub async fn connect_from(source: &str, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let source = source.parse().expect("an address");
+        socket.bind(SocketAddr::new(source, 0)).expect("the machine has that address");
+        Self::new(socket.connect(address).await.expect("the edge accepts connections"))
     }
 
     /// Sends `request` as it is and reads one response.

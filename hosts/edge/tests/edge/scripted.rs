@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use vestibule::trusted_proxies::TrustedProxies;
 use vestibule_edge::active::{Active, Current, Service};
 use vestibule_edge::decider::{Decider, Undecided};
+use vestibule_edge::limits::ConnectionLimits;
 use vestibule_edge::listener::Listener;
 use vestibule_edge::proxy::{Edge, Patience};
 use vestibule_edge::upstream::Upstream;
@@ -116,10 +117,26 @@ impl ScriptedEdge {
         self.current.store(Arc::new(active(Box::new(script), upstream, UPSTREAM_TIMEOUT)));
     }
 
+    /// One with room for so many connections, and with these trusted proxies.
+    pub async fn start_with_limits(script: Script, upstream: &str, limits: ConnectionLimits, trusted: &[&str]) -> Self {
+        let trusted_proxies = TrustedProxies::parse(trusted.iter().copied()).expect("networks");
+        let active = Active { trusted_proxies, ..active(Box::new(script), upstream, UPSTREAM_TIMEOUT) };
+        Self::serve_within(limits, active, Patience::default(), None).await
+    }
+
+    /// The same, with TLS.
+    pub async fn start_tls_with_limits(script: Script, upstream: &str, limits: ConnectionLimits, tls: Acceptor) -> Self {
+        Self::serve_within(limits, active(Box::new(script), upstream, UPSTREAM_TIMEOUT), Patience::default(), Some(tls)).await
+    }
+
     async fn serve(active: Active, patience: Patience, tls: Option<Acceptor>) -> Self {
+        Self::serve_within(ConnectionLimits::default(), active, patience, tls).await
+    }
+
+    async fn serve_within(limits: ConnectionLimits, active: Active, patience: Patience, tls: Option<Acceptor>) -> Self {
         let current: Current = Arc::new(ArcSwap::from_pointee(active));
         let edge = Edge::new(current.clone(), tls.is_some()).with_patience(patience);
-        let listener = Listener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = Listener::bind("127.0.0.1:0").await.expect("a free port").with_limits(limits);
         let address = listener.address();
         let (stop, stopped) = oneshot::channel();
         let stopped = async move {

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use pingora::listeners::tls::Acceptor;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use vestibule_edge::tls;
 
@@ -43,6 +45,13 @@ impl Identity {
 
     /// An HTTP/2 connection that sends what it is told: a client would tidy it.
     pub async fn http_2(&self, address: SocketAddr) -> h2::client::SendRequest<bytes::Bytes> {
+        let (sender, connection) = h2::client::handshake(self.tls_for_http_2(address).await).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        sender
+    }
+
+    /// A connection for which HTTP/2 was chosen, before its first byte.
+    pub async fn tls_for_http_2(&self, address: SocketAddr) -> TlsStream<TcpStream> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.0.cert.der().clone()).expect("a certificate");
         let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -53,10 +62,14 @@ impl Identity {
         config.alpn_protocols = vec![b"h2".to_vec()];
         let connection = TcpStream::connect(address).await.expect("a connection");
         let name = "localhost".try_into().expect("a name");
-        let connection = TlsConnector::from(Arc::new(config)).connect(name, connection).await.expect("a handshake");
-        let (sender, connection) = h2::client::handshake(connection).await.expect("HTTP/2");
-        tokio::spawn(connection);
-        sender
+        TlsConnector::from(Arc::new(config)).connect(name, connection).await.expect("a handshake")
+    }
+
+    /// For the edge.
+    pub fn edge_acceptor(&self) -> Acceptor {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (certificate, key) = self.write(folder.path());
+        tls::acceptor(certificate.as_ref(), key.as_ref()).expect("an acceptor")
     }
 
     /// For an application.
@@ -82,9 +95,7 @@ fn client(identity: &Identity, http1: bool) -> reqwest::Client {
 }
 
 async fn edge(identity: &Identity, app: &Application) -> ScriptedEdge {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (certificate, key) = identity.write(folder.path());
-    ScriptedEdge::start_tls(Script::alice(), &app.url(), tls::acceptor(certificate.as_ref(), key.as_ref()).expect("an acceptor")).await
+    ScriptedEdge::start_tls(Script::alice(), &app.url(), identity.edge_acceptor()).await
 }
 
 #[tokio::test]
