@@ -25,11 +25,13 @@ pub enum Error {
     Question(&'static str),
     #[error("the proxy asks about a route of Vestibule's own: have it send login, callback, logout and user here")]
     RouteAsked,
-    #[error("a header is named so that servers take it for one of the identity's, and the proxy cannot remove it")]
+    #[error("servers can take a header for one that clients must not send, and the proxy cannot remove it under this name")]
     LookalikeHeader,
+    #[error("an upgrade to something else than `websocket` alone was asked for")]
+    ForeignUpgrade,
     #[error("the decision changes a header that no answer to a proxy carries: this application needs mode = \"proxy\"")]
     EditNotCarried,
-    #[error("there is no application behind this service: have the proxy send it login, callback, logout and user only")]
+    #[error("there is no application behind this service: have the proxy send it login, callback, logout and user, and ask about the rest")]
     NotARoute,
     #[error("{0}")]
     Denied(Denied),
@@ -110,6 +112,7 @@ impl Error {
             Error::Question(_) => "authz.malformed_question",
             Error::RouteAsked => "authz.route_asked",
             Error::LookalikeHeader => "authz.lookalike_header",
+            Error::ForeignUpgrade => "authz.foreign_upgrade",
             Error::EditNotCarried => "authz.edit_not_carried",
             Error::NotARoute => "authz.not_a_route",
             Error::Denied(_) => "policy.denied",
@@ -137,7 +140,7 @@ impl Error {
         match self {
             Error::Malformed(Malformed::HeadersTooLarge) => 431,
             Error::Malformed(_) | Error::AuthorizationResponse(_) | Error::UnknownState | Error::IssuerParameter => 400,
-            Error::Question(_) | Error::LookalikeHeader => 400,
+            Error::Question(_) | Error::LookalikeHeader | Error::ForeignUpgrade => 400,
             Error::MethodNotAllowed => 405,
             Error::LoginRequired => 401,
             Error::UnknownProvider | Error::NotARoute => 404,
@@ -176,7 +179,7 @@ impl Error {
         let explain =
             |title, happened: &str, advice, offer_login| Explanation { title, happened: happened.to_owned(), advice, offer_login };
         match self {
-            Error::Malformed(_) | Error::LookalikeHeader => explain(
+            Error::Malformed(_) | Error::LookalikeHeader | Error::ForeignUpgrade => explain(
                 "This request cannot be understood",
                 "The address or a header of the request is not in the form that the web agreed on.",
                 "Check the address, or go to the first page.",

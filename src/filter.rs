@@ -1,6 +1,6 @@
 //! The filter: one request in, one decision out, with a question to the network in between when it cannot be helped.
 
-use crate::authz::{Asked, Authz};
+use crate::authz::{Answer, Asked, Authz};
 use crate::config::Config;
 use crate::entropy::{self, Entropy};
 use crate::error::Error;
@@ -8,7 +8,7 @@ use crate::flow::{self, Flow, Visit};
 use crate::http::{Header, OutboundError, OutboundRequest, OutboundResponse, Request, RequestHead, Response};
 use crate::oidc::cache::ProviderCache;
 use crate::pages;
-use crate::route::Route;
+use crate::route::{self, Route};
 use crate::session::CookieJar;
 use crate::time::UnixTime;
 
@@ -127,41 +127,48 @@ impl Filter {
 
     /// Another proxy asks, or sends a request for a route of ours ([`crate::authz`]).
     fn serve_proxy(&self, authz: &Authz, head: &RequestHead, body: Option<&[u8]>, context: &mut Context<'_>) -> Step {
-        let original = match authz.read(head, &self.config.public) {
-            Ok(Asked::About(original)) => original,
-            Ok(Asked::Directly(request)) => {
-                return match self.decide(&request, body, context) {
-                    Step::Done(Decision { outcome: Outcome::Forward(_), .. }) => self.refuse(Error::NotARoute, &request, context),
-                    step => step,
-                };
-            }
-            Err(error) => return self.refuse(error, head, context),
-        };
-        let path = original.path_with_query.split('?').next().unwrap_or_default();
-        let answer = match Route::of(path, &self.config.public) {
-            Route::Application => match self.decide(&original, None, context) {
-                Step::Done(decision) => authz.answer(decision, &original, &self.config),
-                Step::Fetch(..) => Err(Error::RouteAsked),
+        match authz.read(head, &self.config.public) {
+            Ok(Asked::Directly(request)) => match Route::of(request.path(), &self.config.public) {
+                Route::Application => Step::Done(self.refuse(Error::NotARoute, &request, context)),
+                _ => self.decide(&request, body, context),
             },
-            _ => Err(Error::RouteAsked),
-        };
-        match answer {
-            Ok(decision) => Step::Done(decision),
-            Err(error) => match self.refuse(error, &original, context) {
-                Step::Done(decision) => Step::Done(authz.refuse(decision)),
-                step => step,
-            },
+            Ok(Asked::About(original)) => Step::Done(match self.answer_proxy(authz, &original, context) {
+                Ok(Answer::Pass(decision)) => decision,
+                Ok(Answer::Refusal(decision)) => authz.refuse(decision),
+                Err(error) => authz.refuse(self.refuse(error, &original, context)),
+            }),
+            Ok(Asked::ForTheRefusal(original)) => Step::Done(match self.answer_proxy(authz, &original, context) {
+                // Meanwhile it would pass; and this is for the browser, which must not see what the application is told.
+                Ok(Answer::Pass(_)) => self.refuse(Error::NotARoute, &original, context),
+                Ok(Answer::Refusal(decision)) => decision,
+                Err(error) => self.refuse(error, &original, context),
+            }),
+            Err(error) => Step::Done(self.refuse(error, head, context)),
         }
     }
 
-    fn refuse(&self, error: Error, head: &RequestHead, context: &mut Context<'_>) -> Step {
-        conclude(Err(error), Visit::unreadable(head, &self.config), context)
+    /// Decides about a request that a proxy keeps.
+    fn answer_proxy(&self, authz: &Authz, original: &RequestHead, context: &mut Context<'_>) -> Result<Answer, Error> {
+        if route::is_of_questions(original.path(), &self.config.public) {
+            return Err(Error::NotARoute);
+        }
+        if Route::of(original.path(), &self.config.public) != Route::Application {
+            return Err(Error::RouteAsked);
+        }
+        match self.decide(original, None, context) {
+            Step::Done(decision) => authz.answer(decision, original, &self.config),
+            Step::Fetch(..) => Err(Error::RouteAsked),
+        }
+    }
+
+    fn refuse(&self, error: Error, head: &RequestHead, context: &mut Context<'_>) -> Decision {
+        respond(Err(error), Visit::unreadable(head, &self.config), context)
     }
 
     fn decide(&self, head: &RequestHead, body: Option<&[u8]>, context: &mut Context<'_>) -> Step {
         let request = match Request::parse(head) {
             Ok(request) => request,
-            Err(malformed) => return self.refuse(malformed.into(), head, context),
+            Err(malformed) => return Step::Done(self.refuse(malformed.into(), head, context)),
         };
         let mut visit = Visit::new(&request, &self.config);
         let progress = match Route::of(request.path, &self.config.public) {
@@ -192,15 +199,20 @@ impl Waiting {
     }
 }
 
-/// The one place where a flow's end becomes a decision, and an error becomes what the browser sees.
-fn conclude(progress: Result<Progress, Error>, mut visit: Visit, context: &mut Context<'_>) -> Step {
-    let mut outcome = match progress {
+/// A flow's next step, or its end.
+fn conclude(progress: Result<Progress, Error>, visit: Visit, context: &mut Context<'_>) -> Step {
+    match progress {
         // No flow does that; were one to, nobody is asked.
-        Ok(Progress::Fetch(..)) if visit.only_looks => Outcome::Respond(respond_to_error(&Error::NotVisited, &mut visit, context)),
-        Ok(Progress::Fetch(request, flow)) => return Step::Fetch(request, Waiting { visit, flow }),
-        Ok(Progress::Done(outcome)) => outcome,
-        Err(error) => Outcome::Respond(respond_to_error(&error, &mut visit, context)),
-    };
+        Ok(Progress::Fetch(..)) if visit.only_looks => Step::Done(respond(Err(Error::NotVisited), visit, context)),
+        Ok(Progress::Fetch(request, flow)) => Step::Fetch(request, Waiting { visit, flow }),
+        Ok(Progress::Done(outcome)) => Step::Done(respond(Ok(outcome), visit, context)),
+        Err(error) => Step::Done(respond(Err(error), visit, context)),
+    }
+}
+
+/// The one place where a flow's end becomes a decision, and an error becomes what the browser sees.
+fn respond(outcome: Result<Outcome, Error>, mut visit: Visit, context: &mut Context<'_>) -> Decision {
+    let mut outcome = outcome.unwrap_or_else(|error| Outcome::Respond(respond_to_error(&error, &mut visit, context)));
     if visit.only_looks {
         // What a flow may have left: no cookie goes out, no session is over.
         visit.set_cookies.clear();
@@ -216,7 +228,7 @@ fn conclude(progress: Result<Progress, Error>, mut visit: Visit, context: &mut C
         }
     }
     visit.events.iter_mut().for_each(|event| event.message = one_line(&event.message));
-    Step::Done(Decision { outcome, events: visit.events, ended_sessions: visit.ended_sessions })
+    Decision { outcome, events: visit.events, ended_sessions: visit.ended_sessions }
 }
 
 /// Longest message for the log, in characters.

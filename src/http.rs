@@ -59,6 +59,11 @@ impl RequestHead {
         self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
         self
     }
+
+    /// The target without its query.
+    pub(crate) fn path(&self) -> &str {
+        self.path_with_query.split('?').next().unwrap_or_default()
+    }
 }
 
 /// Why a request cannot be read in one way only.
@@ -166,6 +171,18 @@ impl<'a> Request<'a> {
         self.method == "HEAD" || self.is_prefetch()
     }
 
+    /// What the request wants to change its connection to (RFC 9110 section 7.8). `websocket`, alone and in one line, is the
+    /// only protocol that may go on: every other is a way past the decision, inside of which there is none (`h2c`, RFC 7540
+    /// section 3.2).
+    pub fn upgrade(&self) -> Upgrade {
+        let mut lines = self.header("upgrade");
+        match (lines.next(), lines.next()) {
+            (None, _) => Upgrade::None,
+            (Some(protocol), None) if protocol.trim_ascii().eq_ignore_ascii_case(b"websocket") => Upgrade::WebSocket,
+            _ => Upgrade::Other,
+        }
+    }
+
     /// Path and query as they were received.
     pub fn path_with_query(&self) -> String {
         match self.query {
@@ -178,6 +195,15 @@ impl<'a> Request<'a> {
     pub fn query_pairs(&self) -> url::form_urlencoded::Parse<'a> {
         url::form_urlencoded::parse(self.query.unwrap_or_default().as_bytes())
     }
+}
+
+/// What a request wants to change its connection to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upgrade {
+    None,
+    WebSocket,
+    /// Another protocol, or several, or the same more than once.
+    Other,
 }
 
 /// An answer of the filter.
@@ -389,6 +415,33 @@ mod tests {
         }
         for (name, value) in [("a b", "x"), ("", "x"), ("a", "x\ny"), ("a", "x\0")] {
             assert_eq!(Request::parse(&RequestHead::get("/", "a").with(name, value)).unwrap_err(), Malformed::Header);
+        }
+    }
+
+    #[test]
+    fn only_websocket_alone_is_an_upgrade_to_it() {
+        let upgrade = |lines: &[&str]| {
+            let head = lines.iter().fold(RequestHead::get("/", "a"), |head, line| head.with("Upgrade", line));
+            Request::parse(&head).unwrap().upgrade()
+        };
+        assert_eq!(upgrade(&[]), Upgrade::None);
+        for line in ["websocket", "WebSocket", " WEBSOCKET\t"] {
+            assert_eq!(upgrade(&[line]), Upgrade::WebSocket, "{line:?}");
+        }
+        for lines in [
+            &["h2c"][..],
+            &["H2C"],
+            &[""],
+            &["TLS/1.0"],
+            &["websocket, h2c"],
+            &["h2c,websocket"],
+            &["websocket,"],
+            &["websocket/13"],
+            &["websocket", "h2c"],
+            &["h2c", "websocket"],
+            &["websocket", "websocket"],
+        ] {
+            assert_eq!(upgrade(lines), Upgrade::Other, "{lines:?}");
         }
     }
 

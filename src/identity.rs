@@ -3,8 +3,10 @@
 //! 1. Every inbound header whose name a server could fold into that of an identity header is removed, from every
 //!    request that is forwarded, logged in or not. Folding: case, and any character that is neither letter nor digit
 //!    counts as the same (CGI turns `-` into `_`, others turn `.` into `_`).
-//! 2. Our cookies are removed.
-//! 3. For a logged-in user the headers are set anew. A claim that is absent, or neither text, number, boolean nor a list
+//! 2. What else applications believe of a proxy is removed in the same way ([`crate::proxy_headers`]), but for what
+//!    `pass` names.
+//! 3. Our cookies are removed.
+//! 4. For a logged-in user the headers are set anew. A claim that is absent, or neither text, number, boolean nor a list
 //!    of those, sets no header. A user is known by provider and `sub` together (OIDC Core section 5.7). An e-mail address
 //!    that may be somebody else's sets no header ([`crate::config::Provider::proven_email`]).
 //!
@@ -20,6 +22,7 @@ use serde_json::Value;
 use crate::claims;
 use crate::config::{Config, IdentityHeaders};
 use crate::http::{Header, Request};
+use crate::proxy_headers;
 use crate::secret::Secret;
 use crate::session::{CookieJar, Session};
 
@@ -50,7 +53,7 @@ pub struct Edits {
 pub fn edits(request: &Request<'_>, jar: &CookieJar, session: Option<&Session>, config: &Config) -> Edits {
     let mut edits = Edits::default();
     for (name, _) in request.headers {
-        if is_identity_header(name, config) && !edits.remove.contains(name) {
+        if is_removed(name, config) && !edits.remove.contains(name) {
             edits.remove.push(name.clone());
         }
     }
@@ -74,12 +77,8 @@ pub(crate) fn header_names(config: &Config) -> Vec<&str> {
 
 /// Names that a claim must not be written into: they steer the connection or our own work.
 pub(crate) fn is_reserved(name: &str) -> bool {
-    const RESERVED: [&str; 20] = [
+    const RESERVED: [&str; 13] = [
         "authorization",
-        "forwarded",
-        "x-real-ip",
-        "x-forwarded-port",
-        "x-forwarded-prefix",
         "host",
         "cookie",
         "connection",
@@ -92,20 +91,37 @@ pub(crate) fn is_reserved(name: &str) -> bool {
         "keep-alive",
         "expect",
         "origin",
-        "x-forwarded-host",
-        "x-forwarded-proto",
-        "x-forwarded-for",
     ];
     RESERVED.iter().any(|reserved| folds_to(name, reserved))
+        || proxy_headers::steers(name)
         || ["sec-", "proxy-"].iter().any(|prefix| name.to_ascii_lowercase().starts_with(prefix))
+}
+
+/// Whether a client's header of this name ends here.
+fn is_removed(name: &str, config: &Config) -> bool {
+    is_identity_header(name, config) || (proxy_headers::is_listed(name) && !passes(name, config))
+}
+
+/// Whether the configuration leaves a header of [`proxy_headers`] alone: in the spelling that it names, in any case.
+pub(crate) fn passes(name: &str, config: &Config) -> bool {
+    config.identity.passed.iter().any(|passed| passed.eq_ignore_ascii_case(name))
+}
+
+/// What a proxy that asks must remove itself, by these very names.
+pub fn removed_names(config: &Config) -> impl Iterator<Item = &'static str> {
+    let named = proxy_headers::STEERING.into_iter().chain(proxy_headers::IDENTITY);
+    named.filter(|name| !passes(name, config) && !is_identity_header(name, config))
 }
 
 /// Whether a server could take `name` for one of them.
 pub(crate) fn is_identity_header(name: &str, config: &Config) -> bool {
-    let identity = &config.identity;
-    OWN.iter().any(|own| folds_to(name, own))
-        || identity.from_claims.iter().any(|(_, header)| folds_to(name, header))
-        || identity.refused.iter().any(|header| folds_to(name, header))
+    let IdentityHeaders { from_claims, refused, .. } = &config.identity;
+    is_own(name, from_claims.iter().map(|(_, header)| header).chain(refused).map(String::as_str))
+}
+
+/// The same of a configuration that is being read: `configured` are its names.
+pub(crate) fn is_own<'a>(name: &str, configured: impl Iterator<Item = &'a str>) -> bool {
+    OWN.into_iter().chain(configured).any(|header| folds_to(name, header))
 }
 
 /// Whether a server could take `name` for `header`.

@@ -53,6 +53,7 @@ pub mod limit;
 pub mod oidc;
 pub mod pages;
 pub mod policy;
+pub mod proxy_headers;
 pub mod return_to;
 mod route;
 pub mod secret;

@@ -20,6 +20,14 @@ pub(crate) const LOGOUT: &str = "/auth/logout";
 pub(crate) const USER: &str = "/auth/user";
 /// Where other proxies ask ([`crate::authz`]); the application's in any other mode.
 pub(crate) const CHECK: &str = "/auth/check";
+/// Where nginx asks for a refusal in full; the application's in any other mode.
+pub(crate) const REFUSAL: &str = "/auth/refusal";
+
+/// Whether a path is one that proxies ask at, or below it: there is no page of anybody's.
+pub(crate) fn is_of_questions(path: &str, public: &PublicOrigin) -> bool {
+    let behind = |route: &str| path.strip_prefix(public.base_path())?.strip_prefix(route);
+    [CHECK, REFUSAL].into_iter().filter_map(behind).any(|rest| rest.is_empty() || rest.starts_with('/'))
+}
 
 impl Route {
     pub(crate) fn of(path: &str, public: &PublicOrigin) -> Self {

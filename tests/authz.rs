@@ -7,6 +7,7 @@ mod rig;
 use rig::{Browser, CONFIG, HOST, Rig};
 use vestibule::filter::Outcome;
 use vestibule::http::{RequestHead, Response};
+use vestibule::proxy_headers::{IDENTITY, STEERING};
 
 const PROXIES: [&str; 4] = ["envoy", "traefik", "caddy", "nginx"];
 
@@ -122,8 +123,10 @@ fn a_question_is_answered_without_asking_the_provider() {
         let answer = ask(&mut rig, proxy, &Browser::default().head("/reports?x=%2F&y"));
         if proxy == "nginx" {
             assert_eq!((answer.status, answer.header("location")), (401, None));
-            // What nginx does then: the request itself.
-            let full = Browser::default().visit(&mut rig, "/reports?x=%2F&y").response();
+            // What nginx does then: it asks for the refusal.
+            let asked = question(proxy, &Browser::default().head("/reports?x=%2F&y"));
+            let full = rig.decide(&RequestHead { path_with_query: "/auth/refusal".into(), ..asked }, None).outcome;
+            let Outcome::Respond(full) = full else { panic!("{full:?}") };
             assert_eq!(full.header("location"), Some("https://app.example/auth/login?return_to=%2Freports%3Fx%3D%252F%26y"));
         } else {
             let login = "https://app.example/auth/login?return_to=%2Freports%3Fx%3D%252F%26y";
@@ -212,13 +215,142 @@ fn a_renewed_session_goes_back_with_the_answer() {
 fn a_websocket_of_another_origin_is_refused_without_its_upgrade_header() {
     for proxy in PROXIES {
         let mut rig = Rig::new(&config(proxy));
-        let mut browser = logged_in(&mut rig);
+        let browser = logged_in(&mut rig);
         let asked = |origin| browser.head("/ws").with("sec-websocket-key", "x").with("origin", origin);
         let (own, foreign) = (asked("https://app.example"), asked("https://evil.example"));
         assert_eq!(ask(&mut rig, proxy, &own).status, 200, "{proxy}");
         assert_eq!(ask(&mut rig, proxy, &foreign).status, if proxy == "nginx" { 401 } else { 403 }, "{proxy}");
-        let sent = browser.send(&mut rig, &foreign).response();
-        assert_eq!((sent.status, rig.last_event()), (403, "request.foreign_origin"), "{proxy}");
+        if proxy != "nginx" {
+            assert_eq!(rig.last_event(), "request.foreign_origin", "{proxy}");
+        }
+    }
+}
+
+/// The path of questions is nobody's page, whatever rules say of it: not as a request that is asked about, and not as one
+/// that is sent here.
+#[test]
+fn nobody_is_told_anything_at_the_path_of_questions() {
+    const RULES: [&str; 3] = [
+        "",
+        "[[vestibule.rule]]\npath = [\"/auth/**\", \"/public/**\"]\naccess = \"public\"\n[[vestibule.rule]]\npath = \"/**\"\n",
+        "[[vestibule.rule]]\npath = \"/auth/**\"\naccess = \"deny\"\n[[vestibule.rule]]\npath = \"/**\"\n",
+    ];
+    for proxy in PROXIES {
+        for rules in RULES {
+            let mut rig = Rig::new(&format!("{}{rules}", config(proxy)));
+            let browser = logged_in(&mut rig);
+            let said = |path: &str| {
+                let head = browser.head(path).with("X-Original-URI", "/data").with("X-Original-Method", "GET");
+                head.with("X-Forwarded-Uri", "/data").with("X-Forwarded-Method", "GET").with("X-Forwarded-Host", HOST)
+            };
+            for path in ["/auth/check", "/auth/check?x=1", "/auth/check/", "/auth/check/data", "/auth/refusal", "/auth/refusal/x"] {
+                let answer = ask(&mut rig, proxy, &browser.head(path));
+                assert_eq!(answer.status, if proxy == "nginx" { 401 } else { 404 }, "{path} of {proxy} with {rules}");
+                assert!(values(&answer, "x-forwarded-user").is_empty(), "{path} of {proxy}");
+            }
+            if proxy != "nginx" {
+                assert_eq!(rig.last_event(), "authz.not_a_route", "{proxy}");
+            }
+            // What a proxy should not send here, with the client's own question in it.
+            for path in ["/data", "/auth/check%2f", "/auth/checks", "/AUTH/CHECK", "/auth/login/"] {
+                let sent = match rig.decide(&said(path), None).outcome {
+                    Outcome::Respond(response) => response,
+                    other => panic!("{proxy}: {other:?}"),
+                };
+                assert_eq!((sent.status, rig.last_event()), (404, "authz.not_a_route"), "{path} of {proxy}");
+                assert!(values(&sent, "x-forwarded-user").is_empty(), "{path} of {proxy}");
+            }
+        }
+    }
+}
+
+/// What nginx asks for after a 401: the response for the browser, and never what the application is told.
+#[test]
+fn nginx_gets_a_refusal_in_full_and_nothing_else() {
+    let rules = "[[vestibule.rule]]\npath = \"/denied/**\"\naccess = \"deny\"\n[[vestibule.rule]]\npath = \"/**\"\n";
+    let mut rig = Rig::new(&format!("{}{rules}", config("nginx")));
+    let browser = logged_in(&mut rig);
+    let mut refusal = |original: &RequestHead| {
+        let head = RequestHead { path_with_query: "/auth/refusal".into(), ..question("nginx", original) };
+        match rig.decide(&head, None).outcome {
+            Outcome::Respond(response) => (response, rig.last_event().to_owned()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (answer, _) = refusal(&Browser::default().head("/reports?x=1"));
+    assert_eq!(answer.header("location"), Some("https://app.example/auth/login?return_to=%2Freports%3Fx%3D1"));
+    let (answer, event) = refusal(&browser.head("/denied/x"));
+    assert_eq!((answer.status, event.as_str()), (403, "policy.denied"));
+    for (original, status, event) in [
+        (browser.head("/reports"), 404, "authz.not_a_route"),
+        (browser.head("/auth/check"), 404, "authz.not_a_route"),
+        (browser.head("/auth/user"), 500, "authz.route_asked"),
+        (browser.head("/reports").with("X-Remote-Extra-Scopes", "x"), 400, "authz.lookalike_header"),
+        (browser.head("/reports").with("Upgrade", "h2c"), 400, "authz.foreign_upgrade"),
+    ] {
+        let (answer, code) = refusal(&original);
+        assert_eq!((answer.status, code.as_str()), (status, event), "{}", original.path_with_query);
+        let told = ["x-forwarded-user", "x-forwarded-email", "cookie"].into_iter().filter(|name| answer.header(name).is_some());
+        assert_eq!(told.count(), 0, "{}", original.path_with_query);
+    }
+    let without = RequestHead { path_with_query: "/auth/refusal".into(), ..browser.head("/reports") };
+    assert!(matches!(rig.decide(&without, None).outcome, Outcome::Respond(Response { status: 400, .. })));
+    for proxy in ["caddy", "traefik", "envoy"] {
+        let mut rig = Rig::new(&config(proxy));
+        let head = RequestHead { path_with_query: "/auth/refusal".into(), ..question(proxy, &logged_in(&mut rig).head("/")) };
+        assert!(matches!(rig.decide(&head, None).outcome, Outcome::Respond(Response { status: 404, .. })), "{proxy}");
+    }
+}
+
+#[test]
+fn an_upgrade_that_is_not_websocket_is_refused() {
+    for proxy in PROXIES {
+        let mut rig = Rig::new(&config(proxy).replace("mode", "login = \"optional\"\nmode"));
+        let browser = logged_in(&mut rig);
+        for head in [browser.head("/ws"), Browser::default().head("/ws")] {
+            assert_eq!(ask(&mut rig, proxy, &head.clone().with("Upgrade", "WebSocket")).status, 200, "{proxy}");
+            for lines in [&["h2c"][..], &["websocket, h2c"], &["websocket", "h2c"], &["h2c", "websocket"], &["TLS/1.0"], &[""]] {
+                let asked = lines.iter().fold(head.clone(), |head, line| head.with("Upgrade", line));
+                let answer = ask(&mut rig, proxy, &asked);
+                assert_eq!(answer.status, if proxy == "nginx" { 401 } else { 400 }, "{lines:?} of {proxy}");
+                assert!(values(&answer, "x-forwarded-user").is_empty(), "{lines:?} of {proxy}");
+            }
+        }
+    }
+}
+
+/// What a proxy's configuration removes by its name passes; what it cannot name is refused, or named to Envoy.
+#[test]
+fn headers_of_the_lists_are_removed_or_refused() {
+    for proxy in PROXIES {
+        let toml = format!("{}[vestibule.identity]\npass = [\"X-Remote-User\", \"X-Remote-Extra-Scopes\"]\n", config(proxy));
+        let (mut rig, mut passing) = (Rig::new(&config(proxy)), Rig::new(&toml));
+        let (browser, with_pass) = (logged_in(&mut rig), logged_in(&mut passing));
+        for name in STEERING.into_iter().chain(IDENTITY) {
+            // The words of the question itself cannot be said twice.
+            if matches!(name, "x-forwarded-method" | "x-forwarded-uri" | "x-original-method" | "x-original-uri") {
+                continue;
+            }
+            let answer = ask(&mut rig, proxy, &browser.head("/").with(name, "mallory"));
+            assert_eq!((answer.status, values(&answer, "x-forwarded-user")), (200, vec!["alice"]), "{name} of {proxy}");
+            let removed = values(&answer, "x-envoy-auth-headers-to-remove").iter().any(|names| names.split(',').any(|given| given == name));
+            assert_eq!(removed, proxy == "envoy", "{name} of {proxy}");
+        }
+        for name in
+            ["x_remote_user", "X-Remote.User", "X-Remote-Extra-Scopes", "x_forwarded_for", "X!Real!IP", "spin-path-info", "OIDC_CLAIM_sub"]
+        {
+            let answer = ask(&mut rig, proxy, &browser.head("/").with(name, "mallory"));
+            let refused = if proxy == "nginx" { 401 } else { 400 };
+            assert_eq!(answer.status, if proxy == "envoy" { 200 } else { refused }, "{name} of {proxy}");
+            let removed = values(&answer, "x-envoy-auth-headers-to-remove").join(",").contains(&name.to_ascii_lowercase());
+            assert_eq!(removed, proxy == "envoy", "{name} of {proxy}");
+        }
+        for name in ["X-Remote-User", "X-Remote-Extra-Scopes"] {
+            let answer = ask(&mut passing, proxy, &with_pass.head("/").with(name, "mallory"));
+            assert_eq!(answer.status, 200, "{name} of {proxy}");
+            let removed = values(&answer, "x-envoy-auth-headers-to-remove").join(",").contains("x-remote");
+            assert!(!removed, "{name} of {proxy}");
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod rig;
 use rig::{Browser, CLIENT_ID, CONFIG, ISSUER, Rig, query};
 use serde_json::{Value, json};
 use vestibule::http::{OutboundError, RequestHead, Response};
+use vestibule::proxy_headers::{IDENTITY, STEERING};
 
 fn set_header<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(given, _)| given == name).map(|(_, value)| std::str::from_utf8(value).unwrap())
@@ -209,6 +210,55 @@ fn identity_headers_of_the_client_never_arrive() {
     assert_eq!(set_header(&forward.set_headers, "X-Country"), Some("%C3%96sterreich"));
     assert_eq!(set_header(&forward.set_headers, "X-Forwarded-Email"), None, "the user has none");
     assert_eq!(set_header(&forward.set_headers, "X-Department"), None);
+}
+
+/// What else applications believe of a proxy, with a session and without one.
+#[test]
+fn headers_of_the_lists_never_arrive_but_for_those_that_pass() {
+    let names = || STEERING.into_iter().chain(IDENTITY);
+    for passed in [&[][..], &["X-Remote-User", "x-original-url", "X-Remote-Extra-Scopes"]] {
+        let config = format!("{CONFIG}[vestibule]\nlogin = \"optional\"\n[vestibule.identity]\npass = {passed:?}\n");
+        let (mut rig, mut browser) = (Rig::new(&config), Browser::default());
+        let stranger = browser.clone();
+        browser.log_in(&mut rig, "/auth/login", "alice");
+        for mut browser in [stranger, browser] {
+            for name in names().flat_map(|name| [name.to_uppercase(), name.replacen('-', "_", 1), name.replace('-', ".")]) {
+                let passes = passed.iter().any(|passed| passed.eq_ignore_ascii_case(&name));
+                let forward = browser.send(&mut rig, &browser.head("/").with(&name, "forged")).forward();
+                assert_eq!(forward.remove_headers.contains(&name), !passes, "{name} with {passed:?}");
+            }
+            let member = browser.head("/").with("X-Remote-Extra-Scopes", "forged").with("x_remote_extra_scopes", "forged");
+            let forward = browser.send(&mut rig, &member).forward();
+            assert_eq!(forward.remove_headers.contains(&"X-Remote-Extra-Scopes".to_owned()), passed.is_empty());
+            assert!(forward.remove_headers.contains(&"x_remote_extra_scopes".to_owned()), "another spelling never passes");
+            for name in ["authorization", "x-api-key", "x-forwarded-for", "x-real-ip", "forwarded"] {
+                let forward = browser.send(&mut rig, &browser.head("/").with(name, "x")).forward();
+                assert!(!forward.remove_headers.iter().any(|removed| removed == name), "{name} is not the filter's to remove");
+            }
+        }
+    }
+}
+
+/// An upgrade to anything but `websocket` is a way past the decision.
+#[test]
+fn only_an_upgrade_to_websocket_goes_on() {
+    for rules in ["", "[[vestibule.rule]]\naccess = \"public\"\n", "[[vestibule.rule]]\naccess = \"optional\"\n"] {
+        let (mut rig, mut browser) = (Rig::new(&format!("{CONFIG}{rules}")), Browser::default());
+        browser.log_in(&mut rig, "/auth/login", "alice");
+        for (lines, goes_on) in [
+            (&["websocket"][..], true),
+            (&["WebSocket"], true),
+            (&["h2c"], false),
+            (&["websocket, h2c"], false),
+            (&["websocket", "h2c"], false),
+            (&["TLS/1.0"], false),
+        ] {
+            let head = lines.iter().fold(browser.head("/ws").with("HTTP2-Settings", "AAMAAABk"), |head, line| head.with("upgrade", line));
+            let forward = browser.send(&mut rig, &head).forward();
+            assert_eq!(forward.remove_headers.iter().any(|name| name == "upgrade"), !goes_on, "{lines:?}");
+            assert!(forward.remove_headers.iter().any(|name| name == "HTTP2-Settings"), "{lines:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The headers that tell the application how a request arrived: `X-Forwarded-*` and `Forwarded` (RFC 7239).
 //!
 //! 1. Every copy that the peer sent is dropped, in any spelling that a server could fold into the same name
-//!    (`X_Forwarded_For`). So are other names by which applications know the peer, or another path than the one that was
-//!    decided on.
+//!    (`X_Forwarded_For`). Other names by which applications know the peer, or another path than the one that was decided
+//!    on, are the filter's to remove: its configuration can leave some of them alone.
 //! 2. What replaces them comes from the connection, from `Host`, and from the configured public origin; where the host
 //!    knows that the peer is a trusted proxy, from what that has told ([`Told`]). A name that the filter has set is the
 //!    filter's.
@@ -16,20 +16,8 @@ use url::Url;
 
 use crate::fields::{Fields, NotAField};
 
-/// What all `X-Forwarded-*` begin with, in the spelling of [`folded`].
-const PREFIX: &str = "x-forwarded-";
-/// Names that no peer may set, in the spelling of [`folded`].
-const NOT_THE_PEERS: [&str; 9] = [
-    "cf-connecting-ip",
-    "client-ip",
-    "forwarded",
-    "true-client-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "x-original-url",
-    "x-real-ip",
-    "x-rewrite-url",
-];
+/// What is written here and by nobody else, in the spelling of [`folded`].
+pub const WRITTEN: [&str; 6] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip"];
 
 /// How a request arrived.
 #[derive(Debug, Clone, Copy)]
@@ -57,10 +45,7 @@ pub struct Told<'a> {
 
 /// Removes the peer's copies. To be done before the filter's headers are added.
 pub fn remove(request: &mut impl Fields) {
-    request.remove_where(&|name| {
-        let name = folded(name);
-        name.starts_with(PREFIX) || NOT_THE_PEERS.contains(&name.as_str())
-    });
+    request.remove_where(&|name| WRITTEN.contains(&folded(name).as_str()));
 }
 
 /// Adds ours, but for names that are there.
@@ -159,13 +144,9 @@ mod tests {
             "X.Forwarded.For",
             "X_REAL_IP",
             "FORWARDED",
-            "X_Forwarded-Prefix",
-            "X-Forwarded-Uri",
-            "x_forwarded_ssl",
-            "X-Original-URL",
-            "X_Rewrite_URL",
-            "True-Client-IP",
-            "CF-Connecting-IP",
+            "X-Forwarded-Host",
+            "x_forwarded-proto",
+            "X!Forwarded!Port",
         ] {
             let request = replaced(&[(spelling, "10.0.0.1"), (spelling, "10.0.0.2")], PEER);
             assert!(!request.iter().any(|(_, value)| value.starts_with(b"10.0.0.")), "{spelling} got through");

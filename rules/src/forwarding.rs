@@ -4,7 +4,7 @@
 //! 1. Hop-by-hop fields and what the *peer's* `Connection` names end here (RFC 9110 section 7.6.1). The edits are not
 //!    there yet, so `Connection: X-Forwarded-User` cannot take an identity away. Where the server in front has done it,
 //!    there is nothing left to do.
-//! 2. The peer's `X-Forwarded-*` and the like are removed (see [`crate::forwarded`]), and what the filter removes.
+//! 2. The peer's word on how it arrived is removed (see [`crate::forwarded`]), and what the filter removes.
 //! 3. The filter's additions, then our own `X-Forwarded-*`.
 //!
 //! The response's hop-by-hop fields end here as well, before the filter's headers are added.

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::filter::{Decision, Forward, Outcome};
 use crate::http::{Header, RequestHead, Response};
 use crate::identity;
+use crate::proxy_headers;
 
 /// What Envoy removes from the request before it goes on: a list of names (`ext_authz` over HTTP).
 const ENVOY_REMOVES: &str = "X-Envoy-Auth-Headers-To-Remove";
@@ -13,27 +14,35 @@ const ENVOY_REMOVES: &str = "X-Envoy-Auth-Headers-To-Remove";
 /// nginx hands on the first `Set-Cookie` of an answer at most, so each gets a name of its own: this with a number, from 1.
 const NUMBERED_SET_COOKIE: &str = "X-Vestibule-Set-Cookie";
 
+/// What a question comes to.
+pub(crate) enum Answer {
+    /// Status 200: the proxy sends the request on, as it is told.
+    Pass(Decision),
+    /// What the browser is to get instead.
+    Refusal(Decision),
+}
+
 impl Authz {
     /// The answer to a question about `original`.
     ///
     /// # Errors
     /// What must be said instead: the proxy cannot do what was decided.
-    pub(crate) fn answer(&self, mut decision: Decision, original: &RequestHead, config: &Config) -> Result<Decision, Error> {
+    pub(crate) fn answer(&self, mut decision: Decision, original: &RequestHead, config: &Config) -> Result<Answer, Error> {
         match decision.outcome {
             Outcome::Forward(forward) => {
                 decision.outcome = Outcome::Respond(self.allow(forward, original, config)?);
-                Ok(decision)
+                Ok(Answer::Pass(decision))
             }
             // To a proxy this would be a pass; and no question comes with a body.
             Outcome::Respond(Response { status: 200..=299, .. }) | Outcome::NeedBody(_) => Err(Error::RouteAsked),
-            Outcome::Respond(_) => Ok(self.refuse(decision)),
+            Outcome::Respond(_) => Ok(Answer::Refusal(decision)),
         }
     }
 
     /// A refusal, as this proxy can hand it on.
     pub(crate) fn refuse(&self, mut decision: Decision) -> Decision {
         if self.proxy == Proxy::Nginx {
-            // It sends the request itself after this, and the refusal, with its page and its events, is the answer to that.
+            // It asks for the refusal after this, with its page and its events.
             let response = Response { status: 401, ..Response::default() }.with("cache-control", "no-store");
             decision.outcome = Outcome::Respond(response);
             decision.events.clear();
@@ -48,10 +57,16 @@ impl Authz {
         if !set_headers.iter().all(|(name, _)| is_known(name)) {
             return Err(Error::EditNotCarried);
         }
+        // The proxy's configuration drops it as well; but if it does not, what it opens has no decisions in it.
+        if remove_headers.iter().any(|name| is(name, "upgrade")) {
+            return Err(Error::ForeignUpgrade);
+        }
+        let is_carried = |name: &str| is_known(name) || proxy_headers::is_named(name);
         if self.proxy != Proxy::Envoy
-            && let Some(name) = remove_headers.iter().find(|name| !is_known(name))
+            && let Some(name) = remove_headers.iter().find(|name| !is_carried(name))
         {
-            return Err(if identity::is_identity_header(name, config) { Error::LookalikeHeader } else { Error::EditNotCarried });
+            let is_lookalike = identity::is_identity_header(name, config) || proxy_headers::is_listed(name);
+            return Err(if is_lookalike { Error::LookalikeHeader } else { Error::EditNotCarried });
         }
         let (cookies, mut headers): (Vec<_>, Vec<_>) = set_headers.into_iter().partition(|(name, _)| is(name, "cookie"));
         // The whole of it each time: an answer without it means that there is none.
@@ -111,9 +126,9 @@ mod tests {
         let config = Config::parse(&Source::new("secrets.toml", TOML)).unwrap();
         let authz = Authz { proxy };
         let decision = Decision { outcome, events: vec![], ended_sessions: vec![] };
-        authz.answer(decision, &RequestHead::get("/", "app.example"), &config).map(|decision| match decision.outcome {
-            Outcome::Respond(response) => response,
-            other => panic!("{other:?}"),
+        authz.answer(decision, &RequestHead::get("/", "app.example"), &config).map(|answer| match answer {
+            Answer::Pass(Decision { outcome: Outcome::Respond(response), .. }) => response,
+            Answer::Pass(decision) | Answer::Refusal(decision) => panic!("{decision:?}"),
         })
     }
 
@@ -130,6 +145,11 @@ mod tests {
         for proxy in [Proxy::Envoy, Proxy::Traefik, Proxy::Caddy, Proxy::Nginx] {
             assert_eq!(answer(proxy, forward(&["x-department"], &["X-Department", "x-forwarded-USER"])).unwrap().status, 200);
             assert_eq!(answer(proxy, forward(&[], &["X-Other"])).err(), Some(Error::EditNotCarried), "{proxy:?}");
+            assert_eq!(answer(proxy, forward(&["X-Remote-User", "proxy"], &[])).unwrap().status, 200, "{proxy:?}");
+            for name in ["x_remote_user", "x-remote-extra-scopes", "x.original.url"] {
+                let lookalike = answer(proxy, forward(&[name], &[])).err();
+                assert_eq!(lookalike, (proxy != Proxy::Envoy).then_some(Error::LookalikeHeader), "{name} by {proxy:?}");
+            }
             let removal = answer(proxy, forward(&["x-other"], &[])).err();
             assert_eq!(removal, (proxy != Proxy::Envoy).then_some(Error::EditNotCarried), "{proxy:?}");
             assert_eq!(answer(proxy, Outcome::NeedBody(1)).err(), Some(Error::RouteAsked), "{proxy:?}");

@@ -7,21 +7,25 @@
 //! ```
 //!
 //! 1. A question is read in the one form that the configured proxy has ([`Proxy`]), and becomes the request that it is
-//!    about. What is missing or there twice is no question: 400.
+//!    about. What is missing or there twice is no question: 400. The request that it is about stands in headers that the
+//!    proxy's configuration sets; the paths that questions are asked at are nobody's, so that a client who asks for one of
+//!    them is asked about like any other, and gets 404.
 //! 2. The decision is [`crate::filter::Filter`]'s, on that request. It never waits for a provider: who is to log in is
 //!    sent to `/auth/login`, so that a proxy's patience with questions may be short.
 //! 3. A decision to forward becomes 200, for this proxy's way to carry it out. Whatever else it is has another status:
 //!    to every proxy 2xx means "let it through".
 //! 4. Login, callback, logout and user are sent here by the proxy as they are, and never asked about. Nothing else is
 //!    served: there is no application behind this service.
+//! 5. A request that wants another upgrade than `websocket` alone is refused.
 //!
-//! **Identity headers that the client sends.** A proxy sets or deletes headers that its configuration names. It cannot
-//! delete every spelling that a server could fold into such a name; so a request with another spelling is refused, but
-//! for Envoy, which deletes what the answer names.
+//! **Headers that clients must not send** ([`crate::identity`], [`crate::proxy_headers`]). A proxy sets or deletes headers
+//! that its configuration names. It cannot delete every spelling that a server could fold into such a name, nor every
+//! member of a family; so a request with one of those is refused, but for Envoy, which deletes what the answer names.
 
 mod answer;
 mod question;
 
+pub(crate) use answer::Answer;
 pub(crate) use question::Asked;
 
 /// Which proxy asks.
@@ -34,7 +38,7 @@ pub enum Proxy {
     /// `forward_auth`, or what it stands for: as Traefik's.
     Caddy,
     /// `auth_request`: `X-Original-Method`, `X-Original-URI`, and `Host` passed on. It knows 200, 401 and 403 only, so
-    /// every refusal is 401; the configuration then sends the request itself here, for the answer in full.
+    /// every refusal is 401; the configuration then asks for the refusal in full, in the same form, at another path.
     Nginx,
 }
 

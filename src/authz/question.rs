@@ -13,6 +13,8 @@ pub(crate) enum Asked {
     Directly(RequestHead),
     /// A question, about this request.
     About(RequestHead),
+    /// The same, of nginx, which knows the answer and wants the response that the browser is to get.
+    ForTheRefusal(RequestHead),
 }
 
 impl Asked {
@@ -40,14 +42,20 @@ impl Authz {
     /// [`Error::Question`] when a question is not in the form of the configured proxy.
     pub(crate) fn read(&self, head: &RequestHead, public: &PublicOrigin) -> Result<Asked, Error> {
         let check = public.route(route::CHECK);
-        let Some(rest) = head.path_with_query.strip_prefix(check.as_str()) else { return Ok(Asked::directly(head)) };
-        let form = match self.proxy {
-            Proxy::Envoy => return behind_prefix(head, rest),
-            Proxy::Traefik | Proxy::Caddy => FORWARDED,
-            Proxy::Nginx => ORIGINAL,
-        };
+        if self.proxy == Proxy::Envoy {
+            return match head.path_with_query.strip_prefix(check.as_str()) {
+                Some(rest) => behind_prefix(head, rest),
+                None => Ok(Asked::directly(head)),
+            };
+        }
         // The original query may stand behind it (Caddy): the form has it as well.
-        if rest.is_empty() || rest.starts_with('?') { form.read(head).map(Asked::About) } else { Ok(Asked::directly(head)) }
+        let path = head.path();
+        match self.proxy {
+            Proxy::Nginx if path == check => ORIGINAL.read(head).map(Asked::About),
+            Proxy::Nginx if path == public.route(route::REFUSAL) => ORIGINAL.read(head).map(Asked::ForTheRefusal),
+            Proxy::Traefik | Proxy::Caddy if path == check => FORWARDED.read(head).map(Asked::About),
+            _ => Ok(Asked::directly(head)),
+        }
     }
 }
 

@@ -129,6 +129,7 @@ fn summary(config: &Config) -> types::Summary {
         trusted_proxies: config.trusted_proxies.iter().collect(),
         authorization: config.authz.as_ref().map(|_| types::Authorization {
             identity_headers: crate::identity::header_names(config).into_iter().map(str::to_owned).collect(),
+            removed_headers: crate::identity::removed_names(config).map(str::to_owned).collect(),
             session_cookies: config.cookie_names.of_session().collect(),
         }),
         streamlit: config.streamlit.is_some(),

@@ -110,6 +110,8 @@ pub struct IdentityHeaders {
     pub from_claims: Vec<(String, String)>,
     /// Further headers that the application takes for identity: nobody sends them, neither a client nor we.
     pub refused: Vec<String>,
+    /// Names of [`crate::proxy_headers`] that are not removed.
+    pub passed: Vec<String>,
 }
 
 /// A usable configuration.
@@ -243,7 +245,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     }
     lifetime_section.finish_strict();
     let preset = streamlit::read(&vestibule);
-    let identity = IdentityHeaders { refused: preset.refused_headers, ..read_identity(&vestibule.section("identity")) };
+    let identity = read_identity(&vestibule.section("identity"), preset.refused_headers);
     let after_logout = vestibule.string("after_logout");
     let upstream = read_url(&vestibule, "upstream");
     let internal_hosts = internal_hosts::read(&vestibule);
@@ -517,7 +519,7 @@ fn read_expose_tokens(auth: &Section<'_>) -> ExposeTokens {
     exposed
 }
 
-fn read_identity(section: &Section<'_>) -> IdentityHeaders {
+fn read_identity(section: &Section<'_>, refused: Vec<String>) -> IdentityHeaders {
     let groups_claim = section.string("groups_claim").map_or_else(|| "groups".to_owned(), |text| text.value);
     let mut from_claims = vec![];
     let mut seen = BTreeMap::new();
@@ -538,8 +540,28 @@ fn read_identity(section: &Section<'_>) -> IdentityHeaders {
             from_claims.push((claim.clone(), name.to_owned()));
         }
     }
+    let passed = read_passed(section, &from_claims, &refused);
     section.finish_strict();
-    IdentityHeaders { groups_claim, from_claims, refused: vec![] }
+    IdentityHeaders { groups_claim, from_claims, refused, passed }
+}
+
+/// Headers of [`crate::proxy_headers`] that a client's own proxy writes, and that the application is to get.
+fn read_passed(section: &Section<'_>, from_claims: &[(String, String)], refused: &[String]) -> Vec<String> {
+    let mut passed = vec![];
+    for name in section.strings("pass").unwrap_or_default() {
+        let ours = from_claims.iter().map(|(_, header)| header).chain(refused).map(String::as_str);
+        let problem = if crate::identity::is_own(&name.value, ours) {
+            "says who the user is: no client may send it"
+        } else if !crate::proxy_headers::is_listed(&name.value) {
+            "is not removed anyway"
+        } else {
+            passed.push(name.value);
+            continue;
+        };
+        let remedy = "name a header of the list in README.md under \"Headers that clients must not send\", or remove it";
+        section.findings.fatal(name.at, &name.key, format!("`{}` {problem}", name.value), remedy);
+    }
+    passed
 }
 
 fn read_limits(section: &Section<'_>) -> PerMinute {

@@ -4,7 +4,7 @@ use super::{Visit, login};
 use crate::config::Config;
 use crate::error::Error;
 use crate::filter::{Context, Forward, Level, Outcome, Progress};
-use crate::http::{Request, Response};
+use crate::http::{Request, Response, Upgrade};
 use crate::identity::{self, Edits};
 use crate::pages;
 use crate::policy::{self, Access, Verdict};
@@ -35,6 +35,9 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
         return Err(Error::ForeignOrigin);
     }
     let mut edits = identity::edits(request, &visit.jar, session.as_ref(), config);
+    if request.upgrade() == Upgrade::Other {
+        edits.remove.push("upgrade".to_owned());
+    }
     if config.expose_tokens.access
         && let Some(token) = session.as_ref().and_then(|session| Tokens::open(&visit.jar, session, config)?.access_token)
     {
@@ -70,7 +73,7 @@ fn is_foreign_upgrade(request: &Request<'_>, config: &Config) -> bool {
 }
 
 fn is_upgrade(request: &Request<'_>) -> bool {
-    request.header("upgrade").next().is_some()
+    request.upgrade() != Upgrade::None
 }
 
 fn log_in_to_streamlit(

@@ -36,6 +36,7 @@ pub async fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
     println!("{}: in order, for {}", arguments.config.display(), summary.public_origin);
     if let Some(authorization) = &summary.authorization {
         println!("request headers that the proxy takes from an answer: Cookie, {}", authorization.identity_headers.join(", "));
+        println!("request headers that the proxy removes: {}", authorization.removed_headers.join(", "));
         println!("cookies that an answer may set: {}", authorization.session_cookies.join(", "));
     }
     Ok(ExitCode::SUCCESS)

@@ -157,6 +157,11 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_here_is_what_the_core_leaves_to_hosts() {
+        assert_eq!(vestibule_rules::forwarded::WRITTEN, vestibule::proxy_headers::ARRIVAL);
+    }
+
+    #[test]
     fn cookies_become_one_line() {
         let mut request = request(&[("cookie", "a=1"), ("cookie", "b=2")]);
         edit_request(&mut request, &forward(&[], &[]), CONNECTION).expect("edits");

@@ -368,9 +368,13 @@ fn path_of(session: &Session) -> &[u8] {
     target.split(|&byte| byte == b'?').next().unwrap_or(target)
 }
 
-/// Whether a request asks for what Pingora passes on: no other upgrade is.
+/// Whether a request asks for what is passed on: `websocket`, alone and in one line. Pingora drops other upgrades, and the
+/// filter those that Pingora brings to this form.
 fn asks_for_websocket(session: &Session) -> bool {
-    session.is_upgrade_req() && session.get_header(UPGRADE).is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+    let mut lines = session.req_header().headers.get_all(UPGRADE).iter();
+    session.is_upgrade_req()
+        && lines.next().is_some_and(|protocol| protocol.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"))
+        && lines.next().is_none()
 }
 
 /// Reads what the peer still sends, within bounds.

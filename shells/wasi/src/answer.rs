@@ -14,6 +14,7 @@ use vestibule_rules::forwarding;
 use crate::configuration::{Loaded, loaded};
 use crate::log::{line, log};
 use crate::providers::{self, Client};
+use crate::spin;
 use crate::system::{HostEntropy, now};
 
 /// What the user sees when there is no usable configuration; the log has the reason.
@@ -61,6 +62,7 @@ pub async fn answer<C: Client>(client: &C, mut head: RequestHead, tls: bool, bod
     let Some(loaded) = loaded(C::NEEDS_UPSTREAM) else { return Answer::Respond(unconfigured(&head)) };
     // Before the decision: what `Connection` names is not for the application, and not for the filter.
     end_request_hop(&mut head.headers);
+    let of_spin = spin::take(&mut head.headers);
     name_host(&mut head, loaded.filter.config());
     let mut read = None;
     let outcome = match decide(&loaded, client, &head, None).await {
@@ -77,7 +79,12 @@ pub async fn answer<C: Client>(client: &C, mut head: RequestHead, tls: bool, bod
     };
     match outcome {
         Outcome::Forward(forward) => match onward(&loaded, &head, tls, forward, read) {
-            Ok(onward) => Answer::Forward(onward),
+            // Over the network, the application has a Spin of its own, or none.
+            Ok(onward) if C::NEEDS_UPSTREAM => Answer::Forward(onward),
+            Ok(Onward { mut fields, upstream, body, response_headers }) => {
+                fields.extend(of_spin);
+                Answer::Forward(Onward { fields, upstream, body, response_headers })
+            }
             Err(refused) => Answer::Respond(complete(host_failure(HostFailure::Filter, &refused.to_string()), &head)),
         },
         Outcome::Respond(response) => Answer::Respond(complete(response, &head)),

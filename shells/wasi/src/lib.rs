@@ -8,6 +8,7 @@ pub mod each_version;
 pub mod mounts;
 pub mod place;
 pub mod spelling;
+pub mod spin;
 
 #[cfg(target_family = "wasm")]
 mod answer;

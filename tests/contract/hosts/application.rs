@@ -9,7 +9,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 use bytes::Bytes;
@@ -25,6 +26,8 @@ pub struct Application(Arc<Controls>);
 #[derive(Default)]
 struct Controls {
     requests: AtomicUsize,
+    /// Requests that wanted another protocol than `websocket`.
+    tunnels: AtomicUsize,
     /// Lets `/slow` go on.
     release: Notify,
     /// `/upload` has the first bytes of a body.
@@ -35,6 +38,11 @@ impl Application {
     /// The number of requests that have reached it.
     pub fn requests(&self) -> usize {
         self.0.requests.load(Ordering::SeqCst)
+    }
+
+    /// The number of requests for an upgrade, or with what belongs to one, to anything but `websocket` alone.
+    pub fn tunnels(&self) -> usize {
+        self.0.tunnels.load(Ordering::SeqCst)
     }
 
     /// Lets one `/slow` finish.
@@ -55,6 +63,7 @@ impl Application {
             .route("/upload", post(upload))
             .route("/cacheable", get(cacheable))
             .fallback(echo)
+            .layer(from_fn_with_state(self.clone(), take_any_upgrade))
             .with_state(self.clone())
     }
 
@@ -108,6 +117,18 @@ impl Echo {
         let lines = self.0["headers"].as_array().into_iter().flatten();
         lines.map(|line| (line[0].as_str().unwrap_or_default(), line[1].as_str().unwrap_or_default()))
     }
+}
+
+/// As a server that speaks more than one protocol (hypercorn: `h2c`): it takes whatever upgrade it is asked for, and no
+/// filter sees what comes then.
+async fn take_any_upgrade(State(application): State<Application>, request: Request, next: Next) -> Response {
+    let asked: Vec<_> = request.headers().get_all(header::UPGRADE).iter().collect();
+    let is_websocket = matches!(asked[..], [protocol] if protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if (asked.is_empty() || is_websocket) && !request.headers().contains_key("http2-settings") {
+        return next.run(request).await;
+    }
+    application.0.tunnels.fetch_add(1, Ordering::SeqCst);
+    (StatusCode::SWITCHING_PROTOCOLS, [(header::CONNECTION, "Upgrade"), (header::UPGRADE, "h2c")]).into_response()
 }
 
 async fn echo(State(application): State<Application>, method: Method, uri: Uri, headers: HeaderMap, body: Body) -> Response {

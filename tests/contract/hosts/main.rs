@@ -22,6 +22,7 @@ mod shape;
 mod site;
 mod suite;
 mod table;
+mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -34,10 +34,18 @@ pub enum Kind {
     Fresh,
     /// As the first, and sessions end soon when they are not used.
     Renewing,
+    /// With rules: `/public/**` and `/optional/**` are what they are called, nobody may see `/auth/**`, and the rest asks
+    /// for a login.
+    Ruled,
 }
 
+const RULES: &str = "[[vestibule.rule]]\npath = \"/public/**\"\naccess = \"public\"\n\
+                     [[vestibule.rule]]\npath = \"/optional/**\"\naccess = \"optional\"\n\
+                     [[vestibule.rule]]\npath = \"/auth/**\"\naccess = \"deny\"\n\
+                     [[vestibule.rule]]\npath = \"/**\"\n";
+
 impl Kind {
-    pub const ALL: [Self; 4] = [Self::Required, Self::Optional, Self::Fresh, Self::Renewing];
+    pub const ALL: [Self; 5] = [Self::Required, Self::Optional, Self::Fresh, Self::Renewing, Self::Ruled];
 
     fn login(self) -> &'static str {
         if self == Self::Optional { "optional" } else { "required" }
@@ -45,6 +53,10 @@ impl Kind {
 
     fn session(self) -> &'static str {
         if self == Self::Renewing { "[vestibule.session]\nidle_timeout = \"8s\"\n" } else { "" }
+    }
+
+    fn rules(self) -> &'static str {
+        if self == Self::Ruled { RULES } else { "" }
     }
 }
 
@@ -71,11 +83,12 @@ impl Setting {
         let path = self.folder.join("secrets.toml");
         let text = format!(
             "[auth]\nredirect_uri = \"http://{}/oauth2callback\"\ncookie_secret = \"{COOKIE_SECRET}\"\nclient_id = \"vestibule-demo\"\n\
-             client_secret = \"vestibule-demo-secret\"\nserver_metadata_url = \"{}\"\n[vestibule]\nlogin = \"{}\"\n{keys}{}{sections}",
+             client_secret = \"vestibule-demo-secret\"\nserver_metadata_url = \"{}\"\n[vestibule]\nlogin = \"{}\"\n{keys}{}{}{sections}",
             self.public,
             self.metadata_url,
             self.kind.login(),
             self.kind.session(),
+            self.kind.rules(),
         );
         std::fs::write(&path, text)?;
         Ok(path)
@@ -144,6 +157,11 @@ impl Site {
     /// The path is none.
     pub fn url(&self, path: &str) -> Result<Url> {
         Ok(Url::parse(&format!("http://{}{path}", self.public))?)
+    }
+
+    /// Where the site listens.
+    pub fn address(&self) -> SocketAddr {
+        self.public
     }
 
     pub fn origin(&self) -> String {

@@ -47,7 +47,7 @@ async fn a_question_is_answered_without_an_application() {
     assert!(head.values("location")[0].starts_with("http://127.0.0.1:8501/auth/login?return_to="), "{head:?}");
     let other = "GET / HTTP/1.1\r\nHost: vestibule\r\nX-Forwarded-Uri: /\r\n\r\n";
     let (head, _) = Wire::connect(service.address).await.exchange(other).await.expect("an answer");
-    assert_eq!(head.status(), 401, "and nothing is passed on");
+    assert_eq!(head.status(), 404, "and nothing is passed on");
 }
 
 #[tokio::test]
@@ -95,4 +95,7 @@ async fn an_application_cannot_be_named_and_check_tells_what_the_proxy_needs() {
     let said = String::from_utf8(output.stdout).expect("text");
     assert!(said.contains("Cookie, X-Forwarded-User, X-Forwarded-Provider"), "{said}");
     assert!(said.contains("cookies that an answer may set: vestibule_session_"), "{said}");
+    let removed = said.lines().find_map(|line| line.strip_prefix("request headers that the proxy removes: ")).expect("a line");
+    let removed: Vec<_> = removed.split(", ").collect();
+    assert!(removed.contains(&"x-remote-user") && removed.contains(&"x-original-url") && removed.contains(&"proxy"), "{said}");
 }

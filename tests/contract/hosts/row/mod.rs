@@ -2,9 +2,11 @@
 
 mod identity;
 mod login;
+mod proxy_headers;
 mod refusal;
 mod session;
 mod transport;
+mod upgrade;
 
 use anyhow::Result;
 use futures::future::BoxFuture;
@@ -23,13 +25,15 @@ pub struct Row {
 // Rows that some host cannot do.
 pub const WEBSOCKET: &str = "a WebSocket opens with a session";
 pub const CONNECTION: &str = "`Connection` takes no identity away";
+pub const ADDRESS: &str = "the client's word on its address does not arrive";
+pub const SPIN: &str = "nor do the client's `spin-*` headers";
 pub const NOT_FOR_CACHES: &str = "a renewed session is kept out of caches";
 pub const RENEWED: &str = "a session in use is renewed, all its cookies";
 pub const SOCKET_FOREIGN: &str = "a WebSocket of another origin's page is 403";
 
 /// Every row.
 pub fn all() -> Vec<Row> {
-    use Kind::{Fresh, Optional, Renewing, Required};
+    use Kind::{Fresh, Optional, Renewing, Required, Ruled};
     macro_rules! rows {
         ($($name:expr, $kind:ident: $check:path;)+) => {
             vec![$(Row { name: $name, kind: $kind, check: |site| Box::pin($check(site)) }),+]
@@ -49,9 +53,15 @@ pub fn all() -> Vec<Row> {
         "a path with two readings does not pass", Required: refusal::a_path_with_two_readings_does_not_pass;
         "identity headers of the client do not arrive", Optional: identity::claims_of_the_client_do_not_arrive;
         "nor do names that servers take for them", Optional: identity::lookalikes_do_not_arrive;
+        "headers that applications take from a proxy do not arrive", Optional: proxy_headers::no_header_of_the_lists_arrives;
+        "nor do other spellings and members of their families", Optional: proxy_headers::no_other_spelling_arrives;
+        "whatever `Connection` names", Optional: proxy_headers::connection_hides_nothing;
+        ADDRESS, Optional: proxy_headers::the_clients_word_on_its_address_does_not_arrive;
+        SPIN, Optional: proxy_headers::what_spin_says_is_not_the_clients;
         CONNECTION, Required: identity::connection_takes_no_identity_away;
         "the client has no say in what a proxy asks", Required: identity::the_client_has_no_say_in_what_is_asked;
         "the proxy's question is not for browsers", Required: identity::the_check_tells_browsers_nothing;
+        "nor where rules deny its path", Ruled: identity::the_check_tells_browsers_nothing;
         "Vestibule's cookies do not arrive, others do", Required: session::only_other_cookies_arrive;
         "a changed cookie is no session", Required: session::a_changed_cookie_is_no_session;
         "a session of many cookies", Required: session::a_session_of_many_cookies;
@@ -65,6 +75,7 @@ pub fn all() -> Vec<Row> {
         WEBSOCKET, Required: transport::a_websocket_opens;
         "a WebSocket without a session is 401", Required: transport::a_websocket_without_a_session_is_refused;
         SOCKET_FOREIGN, Required: transport::a_websocket_of_another_origin_is_refused;
+        "no other upgrade than `websocket` arrives", Ruled: upgrade::no_other_upgrade_arrives;
     }
 }
 

@@ -45,10 +45,16 @@ pub const TRAEFIK: Beside = Beside {
     exempt: &[(row::NOT_FOR_CACHES, "Traefik takes cookies from an answer and no other header of the response")],
 };
 
-pub const CADDY: Beside =
-    Beside { name: "caddy", title: "Caddy", files: &["Caddyfile"], arguments: &["run", "--adapter", "caddyfile", "--config"], exempt: &[] };
+pub const CADDY: Beside = Beside {
+    name: "caddy",
+    title: "Caddy",
+    files: &["Caddyfile", "removed-headers.caddy"],
+    arguments: &["run", "--adapter", "caddyfile", "--config"],
+    exempt: &[],
+};
 
-pub const NGINX: Beside = Beside { name: "nginx", title: "nginx", files: &["nginx.conf"], arguments: &["-c"], exempt: &[] };
+pub const NGINX: Beside =
+    Beside { name: "nginx", title: "nginx", files: &["nginx.conf", "removed-headers.conf"], arguments: &["-c"], exempt: &[] };
 
 #[async_trait]
 impl Shape for Beside {
@@ -87,9 +93,12 @@ impl Shape for Beside {
 impl Beside {
     /// Starts the proxy with the files of a folder of the tree, edited.
     fn start_proxy(&self, setting: &Setting, folder: &str, edit: impl Fn(&str) -> String) -> Result<Process> {
-        for file in self.files {
-            let text = std::fs::read_to_string(of_tree(folder).join(self.name).join(file))?;
-            std::fs::write(setting.folder.join(file), edit(&text))?;
+        for (index, file) in self.files.iter().enumerate() {
+            let path = of_tree(folder).join(self.name).join(file);
+            // Without the login, the first is all that some need.
+            if index == 0 || path.exists() {
+                std::fs::write(setting.folder.join(file), edit(&std::fs::read_to_string(path)?))?;
+            }
         }
         let mut proxy = Command::new(server(self.name)?);
         // Absolute, for nginx looks elsewhere; the folder of files that a configuration names is the working one.

@@ -28,7 +28,11 @@ impl Shape for Library {
     }
 
     fn exempt(&self, row: &str) -> Option<&'static str> {
-        (row == crate::row::CONNECTION).then_some("axum is no proxy: the application gets `Connection` and what it names as they came")
+        let exempt = [
+            (crate::row::CONNECTION, "axum is no proxy: the application gets `Connection` and what it names as they came"),
+            (crate::row::ADDRESS, "axum is no proxy: what a request says of its way there is the server's own to judge"),
+        ];
+        exempt.iter().find(|(name, _)| *name == row).map(|(_, reason)| *reason)
     }
 
     async fn start(&self, setting: &Setting) -> Result<Started> {

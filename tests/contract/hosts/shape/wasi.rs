@@ -14,20 +14,28 @@ const NO_UPGRADES: &str = "`wasi:http` has no upgrades";
 
 const SOCKETS: [(&str, &str); 2] = [(row::WEBSOCKET, NO_UPGRADES), (row::SOCKET_FOREIGN, NO_UPGRADES)];
 
+const OF_SPIN: &str = "what Spin says of a request is passed on, and another host does not replace it";
+
 /// A component in a host.
 pub struct Wasi {
     name: &'static str,
     title: &'static str,
+    exempt: &'static [(&'static str, &'static str)],
     start: fn(&Setting) -> Result<Command>,
     start_plain: fn(&Setting) -> Result<Command>,
 }
 
-pub const MIDDLEWARE: Wasi =
-    Wasi { name: "middleware", title: "middleware in `wasmtime serve`", start: middleware, start_plain: plain_service };
+pub const MIDDLEWARE: Wasi = Wasi {
+    name: "middleware",
+    title: "middleware in `wasmtime serve`",
+    exempt: &[(row::SPIN, OF_SPIN)],
+    start: middleware,
+    start_plain: plain_service,
+};
 
-pub const PROXY: Wasi = Wasi { name: "proxy", title: "proxy in `wasmtime serve`", start: proxy, start_plain: plain_proxy };
+pub const PROXY: Wasi = Wasi { name: "proxy", title: "proxy in `wasmtime serve`", exempt: &[], start: proxy, start_plain: plain_proxy };
 
-pub const JCO: Wasi = Wasi { name: "jco", title: "proxy in `jco serve`", start: proxy_in_jco, start_plain: plain_in_jco };
+pub const JCO: Wasi = Wasi { name: "jco", title: "proxy in `jco serve`", exempt: &[], start: proxy_in_jco, start_plain: plain_in_jco };
 
 #[async_trait]
 impl Shape for Wasi {
@@ -40,7 +48,7 @@ impl Shape for Wasi {
     }
 
     fn exempt(&self, row: &str) -> Option<&'static str> {
-        SOCKETS.iter().find(|(name, _)| *name == row).map(|(_, reason)| *reason)
+        SOCKETS.iter().chain(self.exempt).find(|(name, _)| *name == row).map(|(_, reason)| *reason)
     }
 
     async fn start(&self, setting: &Setting) -> Result<Started> {
