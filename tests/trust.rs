@@ -69,6 +69,9 @@ fn what_the_request_asked_for_must_have_been_done() {
         assert_eq!(login_with(&max_age, auth_time.clone()), (502, "id_token.authentication_time".into()), "{auth_time}");
     }
     assert_eq!(login_with(&max_age, json!({ "auth_time": now - 60 })).0, 302);
+    let endless = with_options("max_age = \"18446744073709551615\"");
+    assert_eq!(login_with(&endless, json!({ "auth_time": 0 })).0, 302);
+    assert_eq!(login_with(&endless, json!({})), (502, "id_token.authentication_time".into()));
     let acr = with_options("acr_values = \"mfa phr\"");
     for value in [json!({}), json!({ "acr": "0" }), json!({ "acr": ["mfa"] }), json!({ "acr": "mfa phr" })] {
         assert_eq!(login_with(&acr, value.clone()), (502, "id_token.authentication_context".into()), "{value}");

@@ -142,7 +142,7 @@ impl Provider {
         }
         if let Some(max_age) = max_age {
             let at = login.claims.get("auth_time").and_then(UnixTime::from_numeric_date).ok_or(Unmet::AuthenticationTime)?;
-            if login.requested_at.since(at) > *max_age + CLOCK_SKEW {
+            if login.requested_at.since(at) > max_age.saturating_add(CLOCK_SKEW) {
                 return Err(Unmet::AuthenticationTime);
             }
         }
