@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::connection;
+use crate::connection::EndableExchanges;
 use crate::proxy::Edge;
 
 /// A peer that has not finished its TLS handshake by then is let go.
@@ -71,11 +71,14 @@ impl Listener {
     /// Serves until `stop` resolves, then takes no more connections and no more requests on those it has, and returns
     /// when all have ended or after `grace`.
     pub async fn serve(self, edge: Edge, tls: Option<Acceptor>, stop: impl Future<Output = ()>, grace: Duration) {
+        // Dropped with this future, and the task with it.
+        let mut judging = JoinSet::new();
+        judging.spawn(edge.judge());
         let mut proxy = http_proxy(&Arc::new(ServerConf::default()), edge);
         let mut options = HttpServerOptions::default();
         options.h2_idle_timeout = Some(IDLE_TIMEOUT);
         proxy.server_options = Some(options);
-        let (proxy, tls) = (Arc::new(proxy), tls.map(Arc::new));
+        let (proxy, tls) = (Arc::new(EndableExchanges(Arc::new(proxy))), tls.map(Arc::new));
 
         let (stopping, shutdown) = watch::channel(false);
         let mut connections = JoinSet::new();
@@ -123,7 +126,7 @@ fn log_panic(ended: Result<(), JoinError>) {
 }
 
 async fn serve_connection(
-    proxy: Arc<HttpProxy<Edge>>,
+    proxy: Arc<EndableExchanges<HttpProxy<Edge>>>,
     mut connection: Connection,
     tls: Option<Arc<Acceptor>>,
     shutdown: watch::Receiver<bool>,
@@ -131,14 +134,10 @@ async fn serve_connection(
     // Answers are written at once; a socket that is gone already says so later.
     let _ = connection.set_nodelay();
     let _ = connection.set_keepalive(&KEEPALIVE);
-    let Some(stream) = establish(connection, tls).await else { return };
-    connection::run(async {
-        let mut next = Some(stream);
-        while let Some(stream) = next {
-            next = proxy.process_new(stream, &shutdown).await;
-        }
-    })
-    .await;
+    let mut next = establish(connection, tls).await;
+    while let Some(stream) = next {
+        next = proxy.process_new(stream, &shutdown).await;
+    }
 }
 
 async fn establish(connection: Connection, tls: Option<Arc<Acceptor>>) -> Option<Stream> {

@@ -150,7 +150,7 @@ pub fn keep_current(source: Source, port: u16, seen: Option<u64>, current: Curre
             looks.taken = found;
             match loaded {
                 Ok(active) => {
-                    current.store(Arc::new(active));
+                    current.replace(active);
                     tracing::info!(code = "configuration.reloaded", "the new configuration is in use");
                 }
                 Err(error) => {

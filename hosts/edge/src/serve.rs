@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
 use tokio::signal::unix::{SignalKind, signal};
 use vestibule_wasmtime::{FilterComponent, Runtime, RuntimeOptions};
 
+use crate::active::Current;
 use crate::arguments::{Common, Serve};
 use crate::component;
 use crate::listener::Listener;
@@ -58,7 +58,7 @@ pub async fn until(arguments: &Serve, listener: Option<Listener>, stop: impl Fut
     let port = listener.address().port();
     // Before it is loaded: a change in between is found at the first look.
     let seen = source.fingerprint().await;
-    let current = Arc::new(ArcSwap::from_pointee(source.load(port).await?));
+    let current = Current::new(source.load(port).await?);
     let stopping = Arc::new(AtomicBool::new(false));
     let admin = match &arguments.admin {
         Some(address) => Some(tokio::spawn(admin::serve(address, stopping.clone()).await?)),

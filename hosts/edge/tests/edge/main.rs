@@ -11,6 +11,7 @@ mod forwarding;
 #[path = "../../../wasmtime/tests/guest/mod.rs"]
 mod guest;
 mod lifecycle;
+mod lifetimes;
 mod limits;
 mod login;
 mod program;
