@@ -29,6 +29,7 @@ pub mod forwarding;
 pub mod judge;
 pub mod listener;
 pub mod log;
+mod log_queue;
 pub mod new_session;
 pub mod open_exchanges;
 pub mod proxy;

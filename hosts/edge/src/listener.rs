@@ -116,12 +116,12 @@ impl Listener {
     }
 }
 
-/// The panic itself is told on stderr, which is not the log.
+/// The panic itself was logged where it happened.
 fn log_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        tracing::error!(code = "listener.panic", "a connection ended in a fault of this program; stderr says where");
+        tracing::error!(code = "listener.panic", "a connection ended in a fault of this program; the line `program.panic` says where");
     }
 }
 

@@ -61,7 +61,7 @@ impl Site {
     }
 }
 
-fn secrets_toml(provider: &Running, upstream: &str) -> String {
+pub fn secrets_toml(provider: &Running, upstream: &str) -> String {
     format!(
         "[auth]\nredirect_uri = \"http://127.0.0.1:{{port}}/oauth2callback\"\ncookie_secret = \"{COOKIE_SECRET}\"\n\
          client_id = \"vestibule-demo\"\nclient_secret = \"vestibule-demo-secret\"\nserver_metadata_url = \"{}\"\n\
@@ -70,7 +70,7 @@ fn secrets_toml(provider: &Running, upstream: &str) -> String {
     )
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().expect("a path of text")
 }
 

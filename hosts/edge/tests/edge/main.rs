@@ -13,6 +13,7 @@ mod guest;
 mod lifecycle;
 mod lifetimes;
 mod limits;
+mod logging;
 mod login;
 mod program;
 mod raw;
