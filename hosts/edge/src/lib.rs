@@ -41,3 +41,4 @@ pub mod serve;
 pub mod tls;
 mod upgrade_socket;
 pub mod upstream;
+pub mod watch;

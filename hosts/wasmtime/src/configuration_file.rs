@@ -2,9 +2,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
 
 use crate::bindings::{Configuration, Reference, Resolved};
 use crate::component::{ComponentError, FilterComponent};
@@ -14,6 +16,9 @@ const MAX_CONFIGURATION_BYTES: u64 = 1 << 20;
 
 /// Room for any secret and any key file; not for a device or a log by mistake.
 const MAX_REFERENCE_BYTES: u64 = 64 << 10;
+
+/// Whoever writes into a pipe has the text at hand.
+const PIPE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads configuration files.
 pub struct ConfigurationFile;
@@ -37,6 +42,14 @@ pub enum ConfigurationError {
         /// In bytes.
         limit: u64,
     },
+    /// A pipe, or another file that is none of a disk, without an end.
+    #[error("{} gives no end within {} s; close its other end, or name a file", path.display(), patience.as_secs())]
+    Late {
+        /// The file.
+        path: PathBuf,
+        /// How long it was read.
+        patience: Duration,
+    },
     /// Neither TOML nor a secret may hold other bytes.
     #[error("{} is not UTF-8 text; save it as UTF-8", .0.display())]
     NotText(PathBuf),
@@ -50,15 +63,42 @@ pub enum ConfigurationError {
 
 impl ConfigurationFile {
     /// Reads the file, asks the component what it refers to, and resolves that: environment variables as they are,
-    /// files (relative to the folder of `path`) without the line ends at their end. What does not exist is left
+    /// files (relative to [`Self::folder`]) without the line ends at their end. What does not exist is left
     /// unresolved, and the component then names the line that asks for it. `port` is the port the host listens on.
     ///
     /// # Errors
     /// When a file is there but cannot be read, is too long or not text, or the component fails.
     pub async fn read(component: &FilterComponent, path: &Path, port: Option<u16>) -> Result<Configuration, ConfigurationError> {
-        let toml = read_text(path, MAX_CONFIGURATION_BYTES).await?;
+        Self::complete(component, path, Self::text(path).await?, port).await
+    }
+
+    /// Only the text. A pipe is read to its end, and can be read once.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn text(path: &Path) -> Result<String, ConfigurationError> {
+        read_text(path, MAX_CONFIGURATION_BYTES).await
+    }
+
+    /// What [`Self::read`] makes of the text, which is not read again.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn complete(
+        component: &FilterComponent,
+        path: &Path,
+        toml: String,
+        port: Option<u16>,
+    ) -> Result<Configuration, ConfigurationError> {
         let references = component.references(&toml).await?;
         with_references(path, toml, references, port).await
+    }
+
+    /// What the paths in a configuration are relative to: the folder of its file, and the working directory for one that
+    /// comes from a pipe.
+    pub fn folder(path: &Path) -> &Path {
+        let is_pipe = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+        path.parent().filter(|_| !is_pipe).unwrap_or(Path::new(""))
     }
 
     /// The same without a component: `references` says what a text refers to.
@@ -82,7 +122,7 @@ async fn with_references(
     references: Vec<Reference>,
     port: Option<u16>,
 ) -> Result<Configuration, ConfigurationError> {
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = ConfigurationFile::folder(path);
     let mut resolved = Vec::new();
     for reference in references {
         let value = resolve(&reference, folder).await?;
@@ -110,15 +150,20 @@ fn environment(name: &str) -> Result<Option<String>, ConfigurationError> {
     std::env::var_os(name).map(|value| value.into_string().map_err(|_| ConfigurationError::VariableNotText(name.into()))).transpose()
 }
 
+/// At most `limit` bytes. A pipe that does not end is let go of; the thread that reads it stays until it does.
 async fn read_text(path: &Path, limit: u64) -> Result<String, ConfigurationError> {
     let unreadable = |source| ConfigurationError::Unreadable { path: path.into(), source };
-    let file = File::open(path).await.map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    let length = file.take(limit + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
-    if length as u64 > limit {
-        return Err(ConfigurationError::TooLong { path: path.into(), limit });
-    }
-    String::from_utf8(bytes).map_err(|_| ConfigurationError::NotText(path.into()))
+    let read = async {
+        let file = File::open(path).await.map_err(unreadable)?;
+        let mut bytes = Vec::new();
+        let length = file.take(limit + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
+        if length as u64 > limit {
+            return Err(ConfigurationError::TooLong { path: path.into(), limit });
+        }
+        String::from_utf8(bytes).map_err(|_| ConfigurationError::NotText(path.into()))
+    };
+    let late = |_| ConfigurationError::Late { path: path.into(), patience: PIPE_PATIENCE };
+    timeout(PIPE_PATIENCE, read).await.map_err(late)?
 }
 
 #[cfg(test)]
@@ -134,6 +179,17 @@ mod tests {
         let reference = Reference::File("secret".into());
         let value = resolve(&reference, folder.path()).await.unwrap();
         assert_eq!(value.as_deref(), Some("swordfish "));
+    }
+
+    #[test]
+    fn what_comes_from_no_file_is_relative_to_the_working_directory() {
+        assert_eq!(ConfigurationFile::folder(Path::new("/dev/null")), Path::new(""));
+        assert_eq!(ConfigurationFile::folder(Path::new("secrets.toml")), Path::new(""));
+        assert_eq!(ConfigurationFile::folder(Path::new("not/there.toml")), Path::new("not"));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secrets.toml");
+        fs::write(&file, "").unwrap();
+        assert_eq!(ConfigurationFile::folder(&file), folder.path());
     }
 
     #[tokio::test]

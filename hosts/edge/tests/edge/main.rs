@@ -17,6 +17,7 @@ mod logging;
 mod login;
 mod program;
 mod raw;
+mod reload;
 mod rules;
 mod scripted;
 mod streaming;
