@@ -22,7 +22,7 @@ pub struct Forward {
     pub response_headers: Vec<Header>,
     /// When the session ends; `None` for an anonymous request.
     pub expires_at: Option<UnixTime>,
-    /// The session's handle, for a request that asks for an upgrade.
+    /// The session's handle; `None` for an anonymous request.
     pub session: Option<String>,
 }
 
@@ -60,7 +60,7 @@ pub struct Event {
 pub struct Decision {
     pub outcome: Outcome,
     pub events: Vec<Event>,
-    /// Handles of sessions that are over: the host closes their upgraded connections.
+    /// Handles of sessions that are over: the host ends their upgraded connections and open responses.
     pub ended_sessions: Vec<String>,
 }
 

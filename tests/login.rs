@@ -319,6 +319,23 @@ fn a_changed_cookie_secret_logs_nobody_out_when_the_old_one_is_kept() {
 }
 
 #[test]
+fn a_session_ends_as_early_as_the_configuration_in_force_says() {
+    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+    browser.log_in(&mut rig, "/", "alice");
+    let with = |max_age: &str, now: u64| {
+        let mut rig = Rig::new(&format!("{CONFIG}\n[vestibule.session]\nmax_age = \"{max_age}\"\n"));
+        rig.now = now;
+        rig
+    };
+    let (started, hour) = (rig.now, 60 * 60);
+    let expires_at = |rig: &mut Rig| browser.clone().visit(rig, "/").forward().expires_at.unwrap().as_secs();
+    assert_eq!(expires_at(&mut rig), started + 30 * 24 * hour);
+    assert_eq!(expires_at(&mut with("1h", started + 1)), started + hour, "shorter");
+    assert_eq!(expires_at(&mut with("60d", started + 1)), started + 30 * 24 * hour, "what was promised is not lengthened");
+    assert_eq!(browser.visit(&mut with("1h", started + hour), "/").response().status, 302);
+}
+
+#[test]
 fn a_session_is_worth_nothing_to_another_application_or_client() {
     let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
     browser.log_in(&mut rig, "/", "alice");

@@ -60,7 +60,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
             }
         }
         forward.expires_at = Some(session.ends_at(config));
-        forward.session = is_upgrade(request).then(|| session.handle());
+        forward.session = Some(session.handle());
     }
     Ok(Progress::Done(Outcome::Forward(forward)))
 }

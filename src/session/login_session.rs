@@ -90,10 +90,7 @@ impl Session {
         let Self { claims, requested_at, metadata_tag, .. } = &session;
         provider.admits(&ProvenLogin { claims, requested_at: *requested_at, metadata_tag }).ok()?;
         // A session that began in the future was made by a clock that is not to be trusted, ours or another node's.
-        let lifetime = config.lifetime;
-        let in_force = now < session.ends_at(config)
-            && now < session.started_at.after(lifetime.max_age)
-            && session.started_at <= now.after(CLOCK_DIFFERENCE);
+        let in_force = now < session.ends_at(config) && session.started_at <= now.after(CLOCK_DIFFERENCE);
         in_force.then_some(session)
     }
 
@@ -141,8 +138,10 @@ impl Session {
 
     /// When the session ends if nothing more is heard of its user.
     pub fn ends_at(&self, config: &Config) -> UnixTime {
-        let idle_end = config.lifetime.idle_timeout.map(|timeout| self.seen_at.after(timeout));
-        idle_end.map_or(self.expires_at, |end| end.min(self.expires_at))
+        let lifetime = config.lifetime;
+        // It may have been shortened since.
+        let end = self.expires_at.min(self.started_at.after(lifetime.max_age));
+        lifetime.idle_timeout.map_or(end, |timeout| end.min(self.seen_at.after(timeout)))
     }
 
     pub fn claims(&self) -> &Map<String, Value> {

@@ -1,8 +1,10 @@
 //! What a request is served with: the decider, what it is for and the public address, replaced as one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
 use vestibule::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::Limit;
@@ -35,4 +37,64 @@ pub enum Service {
 }
 
 /// The [`Active`] of this moment; readers never wait for a reload.
-pub type Current = Arc<ArcSwap<Active>>;
+#[derive(Clone)]
+pub struct Current(Arc<InForce>);
+
+struct InForce {
+    active: ArcSwap<Active>,
+    generation: AtomicU64,
+    /// Something that an older generation has admitted may be open.
+    judgement_due: Notify,
+}
+
+/// How many configurations came before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation(u64);
+
+impl Generation {
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl Current {
+    pub fn new(active: Active) -> Self {
+        let (generation, judgement_due) = (AtomicU64::new(0), Notify::new());
+        Self(Arc::new(InForce { active: ArcSwap::from_pointee(active), generation, judgement_due }))
+    }
+
+    /// The active one, and a generation that is no later than its own.
+    pub fn load(&self) -> (Generation, Arc<Active>) {
+        let generation = self.generation();
+        (generation, self.0.active.load_full())
+    }
+
+    /// The latest, whose [`Active`] is in force.
+    pub fn generation(&self) -> Generation {
+        Generation(self.0.generation.load(Ordering::SeqCst))
+    }
+
+    /// From now on `active` is in force.
+    pub fn replace(&self, active: Active) {
+        self.0.active.store(Arc::new(active));
+        self.0.generation.fetch_add(1, Ordering::SeqCst);
+        self.ask_for_judgement();
+    }
+
+    /// Something of this generation was admitted, and is open: if that was replaced meanwhile, it is to be judged again.
+    pub fn note_admission(&self, generation: Generation) {
+        if self.generation() > generation {
+            self.ask_for_judgement();
+        }
+    }
+
+    /// Waits until something open may have to be judged again.
+    pub async fn judgement_due(&self) {
+        self.0.judgement_due.notified().await;
+    }
+
+    fn ask_for_judgement(&self) {
+        self.0.judgement_due.notify_one();
+    }
+}

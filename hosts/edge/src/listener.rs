@@ -22,13 +22,14 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
+use crate::connection::EndableExchanges;
 use crate::http1::{self, LARGE_HEADS};
 use crate::http2_watch::Http2Watch;
 use crate::limits::{ConnectionLimits, SHARES};
 use crate::proxy::Edge;
 use crate::shares::{Full, Place, Shares};
 use crate::watched::Watched;
-use crate::{connection, memory};
+use crate::memory;
 
 /// Refused connections are told once in this time, with their number: anybody can make any number of them.
 const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(10);
@@ -91,6 +92,9 @@ impl Listener {
     /// Serves until `stop` resolves, then takes no more connections and no more requests on those it has, and returns
     /// when all have ended or after `grace`.
     pub async fn serve(self, edge: Edge, tls: Option<Acceptor>, stop: impl Future<Output = ()>, grace: Duration) {
+        // Dropped with this future, and the task with it.
+        let mut judging = JoinSet::new();
+        judging.spawn(edge.judge());
         let edge = edge.with_requests(Shares::new(self.limits.all, self.limits.each));
         let current = edge.current();
         let mut proxy = http_proxy(&Arc::new(ServerConf::default()), edge);
@@ -99,8 +103,8 @@ impl Listener {
         proxy.server_options = Some(options);
         // Of one header list 64 KiB, 100 requests at a time.
         proxy.h2_options = Some(default_h2_options());
-        let trusts = move |peer| current.load().trusted_proxies.contains(peer);
-        self.serve_app(Arc::new(proxy), tls, Arc::new(trusts), stop, grace).await;
+        let trusts = move |peer| current.load().1.trusted_proxies.contains(peer);
+        self.serve_app(Arc::new(EndableExchanges(Arc::new(proxy))), tls, Arc::new(trusts), stop, grace).await;
     }
 
     /// The same for any application of Pingora's, and for peers of which `trusts` are proxies.
@@ -164,12 +168,12 @@ impl Listener {
     }
 }
 
-/// The panic itself is told on stderr, which is not the log.
+/// The panic itself was logged where it happened.
 fn log_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        tracing::error!(code = "listener.panic", "a connection ended in a fault of this program; stderr says where");
+        tracing::error!(code = "listener.panic", "a connection ended in a fault of this program; the line `program.panic` says where");
     }
 }
 
@@ -195,16 +199,13 @@ impl<A: HttpServerApp + Send + Sync + 'static> Serving<A> {
         let _ = connection.set_nodelay();
         let _ = connection.set_keepalive(&KEEPALIVE);
         let Some(stream) = self.establish(connection).await else { return };
-        connection::run(async {
-            if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
-                let stream = Box::new(Watched::new(stream, Http2Watch::new(self.limits.head)));
-                self.app.process_new(stream, &self.shutdown).await;
-            } else {
-                let (limits, heads, shutdown) = (&self.limits, &self.heads, &self.shutdown);
-                http1::Connection { limits, heads, client, shutdown }.serve(&self.app, stream).await;
-            }
-        })
-        .await;
+        if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
+            let stream = Box::new(Watched::new(stream, Http2Watch::new(self.limits.head)));
+            self.app.process_new(stream, &self.shutdown).await;
+        } else {
+            let (limits, heads, shutdown) = (&self.limits, &self.heads, &self.shutdown);
+            http1::Connection { limits, heads, client, shutdown }.serve(&self.app, stream).await;
+        }
     }
 
     async fn establish(&self, connection: Connection) -> Option<Stream> {

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     let result = runtime.block_on(run(command));
     // What is still running was given its grace already.
     runtime.shutdown_background();
+    log::flush();
     result.unwrap_or_else(|error| fail(&error))
 }
 
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(arguments) => {
-            log::start(arguments.common.log);
+            log::start(arguments.common.log)?;
             serve::run(&arguments).await?;
         }
         Command::Check(arguments) => return check::run(&arguments).await,

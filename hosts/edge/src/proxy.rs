@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{EXPECT, HOST, UPGRADE};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -19,20 +19,21 @@ use vestibule::pages::{self, HostFailure};
 use vestibule::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::{Counted, Decision, Forward, Outcome, RequestHead, Response};
 
-use crate::active::{Active, Current, Service};
+use crate::active::{Active, Current, Generation, Service};
 use crate::budgets::{Attempt, Budgets, Spent};
 use crate::client::Client;
 use crate::connection;
 use crate::decider::Undecided;
 use crate::failure::{self, Answer};
 use crate::forwarding;
+use crate::judge;
 use crate::limits::ConnectionLimits;
 use crate::log;
+use crate::open_exchanges::{Ending, OpenExchange, OpenExchanges, Question};
 use crate::random;
 use crate::request_head::{check_length, into_origin_form, request_head};
 use crate::resumption::{Openers, Visit};
 use crate::shares::{Busy, Full, Place, Shares, Turn, Turns};
-use crate::upgrades::{Ending, SessionEnded, Upgrade, Upgrades};
 use crate::upstream::{Candidate, Upstream};
 
 /// The largest body that can be read for the decision and then still be forwarded: what Pingora keeps for retries.
@@ -57,7 +58,7 @@ pub struct Edge {
     current: Current,
     tls: bool,
     patience: Patience,
-    upgrades: Arc<Upgrades>,
+    open: Arc<OpenExchanges>,
     openers: Arc<Openers>,
     budgets: Budgets,
     /// Requests in flight.
@@ -99,8 +100,8 @@ pub struct Exchange {
     outcome: log::Outcome,
     /// The body was read for the decision.
     body_was_read: bool,
-    /// Held until this request, and the upgraded connection that comes of it, is over.
-    upgrade: Option<Upgrade>,
+    /// Held from the decision to forward until the end of the response is in sight, or of the connection that it became.
+    open: Option<OpenExchange>,
     /// An upgrade of a Streamlit page, whose session is still to be learnt.
     visit: Option<Visit>,
     /// Takes effect when the response has been sent: a browser that is told first connects again with the old cookies.
@@ -111,6 +112,11 @@ pub struct Exchange {
 /// connection, and there is room for so many only.
 struct Onward {
     forward: Forward,
+    /// Of the configuration that has decided.
+    generation: Generation,
+    authority: Option<String>,
+    /// What the application calls itself, as the filter was told.
+    server: Option<String>,
     upstream: Arc<Upstream>,
     public_origin: Arc<str>,
     /// The filter goes by what the application says in `Server`.
@@ -129,10 +135,10 @@ struct Connection {
 impl Edge {
     /// An edge that listens with TLS or without.
     pub fn new(current: Current, tls: bool) -> Self {
-        let (patience, upgrades, openers) = (Patience::default(), Arc::default(), Arc::default());
+        let (patience, open, openers) = (Patience::default(), Arc::default(), Arc::default());
         let ConnectionLimits { all, each, .. } = ConnectionLimits::default();
         let turns = Turns::new(TURNS, WAITING_TURNS, TURN_PATIENCE);
-        Self { current, tls, patience, upgrades, openers, budgets: Budgets::new(), requests: Shares::new(all, each), turns }
+        Self { current, tls, patience, open, openers, budgets: Budgets::new(), requests: Shares::new(all, each), turns }
     }
 
     /// The same with other places for requests in flight.
@@ -143,7 +149,12 @@ impl Edge {
 
     /// What is in force at any moment.
     pub fn current(&self) -> Current {
-        Arc::clone(&self.current)
+        self.current.clone()
+    }
+
+    /// Judges what is open whenever the configuration changes; to be driven as long as the edge serves.
+    pub fn judge(&self) -> impl Future<Output = ()> + Send + use<> {
+        judge::judge(self.open.clone(), self.current.clone())
     }
 
     /// The same with other patience with its peers.
@@ -154,7 +165,7 @@ impl Edge {
 
     /// Asks for the decision, unless the client has no more of what it costs.
     async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Decided> {
-        let active = self.current.load_full();
+        let (generation, active) = self.current.load();
         exchange.client = client(session, &active)?;
         exchange.place = Some(self.place(&exchange.client, &active)?);
         check_length(session.req_header())?;
@@ -165,7 +176,7 @@ impl Edge {
             Ok(turn) => turn,
             Err(spent) => return Ok(Decided::Respond(too_many(spent, attempt))),
         };
-        let decided = self.decide_admitted(session, &active, authority, exchange).await?;
+        let decided = self.decide_admitted(session, (generation, &active), authority, exchange).await?;
         if let Decided::Respond(Response { counts_as: Some(counted), .. }) = &decided
             && let Err(spent) = self.budgets.count(attempt, *counted)
         {
@@ -197,22 +208,22 @@ impl Edge {
     async fn decide_admitted(
         &self,
         session: &mut Session,
-        active: &Active,
+        (generation, active): (Generation, &Active),
         authority: Option<String>,
         exchange: &mut Exchange,
     ) -> Result<Decided> {
-        let onward = |forward| match &active.service {
+        let onward = |forward, authority, server| match &active.service {
             Service::Proxy(upstream) => {
                 let (upstream, public_origin) = (upstream.clone(), active.public_origin.clone());
                 let (notes_server, streamlit) = (active.application_probe.is_some(), active.streamlit.clone());
-                Ok(Decided::Forward(Onward { forward, upstream, public_origin, notes_server, streamlit }))
+                Ok(Decided::Forward(Onward { forward, generation, authority, server, upstream, public_origin, notes_server, streamlit }))
             }
             Service::Authz => Err(failure::error(HostFailure::Filter, "the filter forwards, and there is no application")),
         };
         let server = application_server(active, session.req_header()).await;
         let head = request_head(session.req_header(), authority.clone(), server.clone())?;
         let limit = match self.ask(active, head, None, exchange).await? {
-            Outcome::Forward(forward) => return onward(forward),
+            Outcome::Forward(forward) => return onward(forward, authority, server),
             Outcome::Respond(response) => return Ok(Decided::Respond(response)),
             Outcome::NeedBody(limit) => limit as usize,
         };
@@ -222,12 +233,12 @@ impl Edge {
         let body = body?;
         exchange.body_was_read = true;
         let body_bytes = body.len();
-        let head = request_head(session.req_header(), authority, server)?;
+        let head = request_head(session.req_header(), authority.clone(), server.clone())?;
         match self.ask(active, head, Some(body), exchange).await? {
             Outcome::Forward(_) if body_bytes > REPLAYED_BODY_BYTES => {
                 Err(failure::error(HostFailure::BodyTooLarge, "a body this long cannot be forwarded after the decision"))
             }
-            Outcome::Forward(forward) => onward(forward),
+            Outcome::Forward(forward) => onward(forward, authority, server),
             Outcome::Respond(response) => Ok(Decided::Respond(response)),
             Outcome::NeedBody(_) => Err(failure::error(HostFailure::Filter, "the filter asks for the body that it has")),
         }
@@ -243,18 +254,30 @@ impl Edge {
         })?;
         events.iter().for_each(vestibule_wasmtime::log);
         if !ended_sessions.is_empty() {
-            exchange.ending = Some(Ending { all: self.upgrades.clone(), sessions: ended_sessions });
+            exchange.ending = Some(Ending { all: self.open.clone(), sessions: ended_sessions });
         }
         Ok(outcome)
     }
 
-    /// Ties the upgrade that a request asks for to its session.
-    fn begin_upgrade(&self, forward: &Forward) -> Result<Option<Upgrade>> {
-        let Some((session, closer)) = forward.session.as_deref().zip(connection::closer()) else { return Ok(None) };
-        self.upgrades.begin(session, closer).map(Some).map_err(|SessionEnded| {
-            // The next request comes without the session's cookies.
-            Error::explain(ErrorType::HTTPStatus(403), "an upgrade for a session that has just ended").into_down()
-        })
+    /// Ties the exchange with the application to its session and to the configuration.
+    fn begin(&self, session: &Session, onward: &Onward) -> Result<OpenExchange> {
+        let closer = connection::closer().ok_or_else(undecided)?;
+        let asks_for_upgrade = session.req_header().headers.contains_key(UPGRADE);
+        if asks_for_upgrade {
+            closer.mark_upgrade();
+        }
+        let Onward { forward, generation, authority, server, upstream, .. } = onward;
+        let question = Question {
+            head: session.req_header().clone(),
+            authority: authority.clone(),
+            server: server.clone(),
+            peer: peer(session),
+            session: forward.session.as_deref().map(Arc::from),
+            upstream: upstream.clone(),
+        };
+        let open = self.open.begin(question, *generation, forward.expires_at, closer);
+        self.current.note_admission(*generation);
+        if asks_for_upgrade && open.session_has_ended { Err(session_ended()) } else { Ok(open) }
     }
 }
 
@@ -273,7 +296,7 @@ async fn application_server(active: &Active, request: &RequestHeader) -> Option<
 
 /// Who has sent a request.
 fn client(session: &Session, active: &Active) -> Result<Client> {
-    let peer = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+    let peer = peer(session);
     let told = Client::of(&session.req_header().headers, peer, &active.trusted_proxies);
     match (&active.service, told) {
         (Service::Proxy(_), Ok(client)) => Ok(client),
@@ -291,6 +314,11 @@ fn client(session: &Session, active: &Active) -> Result<Client> {
             Ok(told.unwrap_or_else(|_| Client::from_peer(peer)))
         }
     }
+}
+
+/// Who is at the other end of the connection.
+fn peer(session: &Session) -> Option<IpAddr> {
+    session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip())
 }
 
 /// What a client gets that has nothing left.
@@ -324,7 +352,7 @@ fn check_peer(peer: Option<IpAddr>, trusted: &TrustedProxies) -> Result<()> {
 /// The whole body, of at most `limit` bytes.
 async fn read_body(session: &mut Session, limit: usize) -> Result<Vec<u8>> {
     let too_large = || failure::error(HostFailure::BodyTooLarge, "the body is longer than the filter takes");
-    let announced = session.get_header(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let announced = session.get_header(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
@@ -347,12 +375,26 @@ fn undecided() -> Box<Error> {
     failure::error(HostFailure::Filter, "a request without a decision to forward it")
 }
 
+/// The next request comes without the session's cookies.
+fn session_ended() -> Box<Error> {
+    Error::explain(ErrorType::HTTPStatus(403), "a connection or response without an end, for a session that has just ended").into_down()
+}
+
+/// Whether the end of a response is in sight: it has a length, or no body. `response` as it came from the application.
+fn has_end(session: &Session, response: &ResponseHeader) -> bool {
+    let length = || response.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    session.req_header().method == Method::HEAD
+        || matches!(response.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        // RFC 9112 section 6.3: with `Transfer-Encoding` the length means nothing.
+        || (!response.headers.contains_key(TRANSFER_ENCODING) && length().is_some())
+}
+
 /// Sends a response that does not come from the application.
 async fn send(session: &mut Session, mut head: ResponseHeader, body: Vec<u8>) -> Result<()> {
     let is_head = session.req_header().method == Method::HEAD;
     if is_head {
         // RFC 9110 section 8.6: the length would have to be that of the answer to GET, which nobody has made.
-        head.remove_header(&http::header::CONTENT_LENGTH);
+        head.remove_header(&CONTENT_LENGTH);
     }
     let empty = is_head || body.is_empty();
     session.write_response_header(Box::new(head), empty).await?;
@@ -407,7 +449,7 @@ impl ProxyHttp for Edge {
             connection: None,
             outcome: log::Outcome::Failed,
             body_was_read: false,
-            upgrade: None,
+            open: None,
             visit: None,
             ending: None,
         }
@@ -422,7 +464,7 @@ impl ProxyHttp for Edge {
         session.set_read_timeout(Some(self.patience.piece));
         match self.decide(session, exchange).await? {
             Decided::Forward(onward) => {
-                exchange.upgrade = self.begin_upgrade(&onward.forward)?;
+                exchange.open = Some(self.begin(session, &onward)?);
                 if onward.streamlit.as_deref().is_some_and(|stream| asks_for_websocket(session) && path_of(session) == stream.as_bytes()) {
                     exchange.visit = self.openers.visit(session.req_header(), onward.forward.session.as_deref());
                 }
@@ -469,6 +511,7 @@ impl ProxyHttp for Edge {
         }
         let upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
         let is_answer = upgraded || !response.status.is_informational();
+        let ends = has_end(session, response);
         if !upgraded {
             forwarding::end_hop(response);
         }
@@ -481,9 +524,10 @@ impl ProxyHttp for Edge {
             if let Some(visit) = &mut exchange.visit {
                 visit.begin(response);
             }
-            if let Some((expires_at, closer)) = forward.expires_at.zip(connection::closer()) {
-                closer.close_at(expires_at);
-            }
+        } else if is_answer && ends {
+            exchange.open = None;
+        } else if is_answer && exchange.open.as_ref().is_some_and(|open| open.session_has_ended) {
+            return Err(session_ended());
         }
         if is_answer {
             forwarding::edit_response(response, &forward.response_headers)?;

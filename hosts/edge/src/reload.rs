@@ -1,44 +1,126 @@
-//! The configuration file, read at start and again whenever it changes or SIGHUP asks for it.
+//! The configuration, read at start and again whenever it changes or SIGHUP asks for it.
 //!
-//! A change is taken when two looks in a row find the same: a file that is being written is often valid halfway, without
-//! the restrictions at its end. SIGHUP says that it is whole. A new file replaces the old one in one step, without dropping a connection. A broken one leaves the old one
-//! running, and the log says everything that is wrong with it.
+//! 1. What is half written is never in force. A file is read when it has been replaced, or closed by whoever has written it
+//!    ([`crate::watch`]). SIGHUP says that it is whole as it is.
+//! 2. The files that the configuration names are watched like its own. All of them are read at once, and what was read is
+//!    what is loaded.
+//! 3. At the start nothing is known of what came before. If a process has a file open for writing then, the program waits
+//!    for it to be closed, and does not start if that takes too long.
+//! 4. A new configuration replaces the old one in one step, without dropping a connection; what is open is judged by it
+//!    ([`crate::judge`]). A broken one leaves the old one running, and the log says everything that is wrong with it.
+//! 5. What comes from a pipe is read once and kept.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{sleep, timeout};
 use vestibule::streamlit::resumption::stream_path;
 use vestibule::trusted_proxies::TrustedProxies;
-use vestibule_wasmtime::{ConfigurationFile, Filter, FilterComponent, FilterOptions, Summary};
+use vestibule_wasmtime::{
+    Configuration, ConfigurationError, ConfigurationFile, Filter, FilterComponent, FilterOptions, Reference, Summary,
+};
 
 use crate::active::{Active, Current, Service};
 use crate::upstream::Upstream;
+use crate::watch::{Watch, is_open_for_writing};
 
-/// How often the file is looked at. Polling also works where a file is replaced through a link, as in Kubernetes.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How long the start waits for files that are being written: longer than writing them takes.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks at the start, where no change is noticed.
+const START_PAUSE: Duration = Duration::from_millis(200);
 
 /// Where an [`Active`] comes from.
 pub struct Source {
-    pub component: FilterComponent,
-    pub path: PathBuf,
+    component: FilterComponent,
+    path: PathBuf,
+    /// The text, of what can be read once only.
+    text: Option<String>,
     /// Replaces `vestibule.upstream`.
-    pub upstream: Option<String>,
-    pub upstream_timeout: Duration,
+    upstream: Option<String>,
+    upstream_timeout: Duration,
+    /// What is followed: the file, unless it can be read once only, and those that it named when it was read last.
+    files: Vec<PathBuf>,
+    watch: Option<Watch>,
+}
+
+/// Everything that was read, and nothing of it half.
+pub struct Reading {
+    configuration: Configuration,
 }
 
 impl Source {
-    /// Loads the file for a host that listens on `port`.
+    /// Makes ready to read `path`; what can be read once only is read. `upstream` replaces `vestibule.upstream`.
+    ///
+    /// # Errors
+    /// What can be read once only cannot be read.
+    pub async fn new(
+        component: FilterComponent,
+        path: PathBuf,
+        upstream: Option<String>,
+        upstream_timeout: Duration,
+    ) -> Result<Self, ConfigurationError> {
+        let is_pipe = tokio::fs::metadata(&path).await.is_ok_and(|metadata| !metadata.is_file());
+        let text = if is_pipe { Some(ConfigurationFile::text(&path).await?) } else { None };
+        let watch = Watch::new().inspect_err(|error| {
+            let remedy = "send SIGHUP after each change";
+            tracing::warn!(code = "configuration.not_watched", "changes of the configuration are not noticed ({error}); {remedy}");
+        });
+        let files = if is_pipe { Vec::new() } else { vec![path.clone()] };
+        Ok(Self { component, path, text, upstream, upstream_timeout, files, watch: watch.ok() })
+    }
+
+    /// Reads everything for the first time.
+    ///
+    /// # Errors
+    /// Something cannot be read, or is being written for too long.
+    pub async fn first(&mut self) -> anyhow::Result<Reading> {
+        let reading = timeout(START_PATIENCE, async {
+            let mut is_told = false;
+            loop {
+                let reading = self.read().await?;
+                let being_written = self.being_written().map(Path::to_owned);
+                match being_written {
+                    None if !self.has_changed() => return anyhow::Ok(reading),
+                    Some(file) if !is_told => {
+                        let file = file.display();
+                        tracing::info!(code = "configuration.being_written", "{file} is open for writing: waiting until it is closed");
+                        is_told = true;
+                    }
+                    _ => {}
+                }
+                sleep(START_PAUSE).await;
+            }
+        });
+        match reading.await {
+            Ok(reading) => reading,
+            Err(_) => bail!(
+                "{} or a file that it names is open for writing, so that it may be half written; close it, or replace it by renaming",
+                self.path.display()
+            ),
+        }
+    }
+
+    /// The address that the file says to listen on, else the default port on loopback.
+    ///
+    /// # Errors
+    /// Every fault of the file, one per line.
+    pub async fn listen_address(&self, reading: &Reading, default_port: u16) -> anyhow::Result<String> {
+        let filter = self.filter(reading, default_port).await?;
+        Ok(filter.summary().listen.clone().unwrap_or_else(|| format!("127.0.0.1:{default_port}")))
+    }
+
+    /// Loads what was read, for a host that listens on `port`.
     ///
     /// # Errors
     /// Every fault of the file, one per line, or that there is no upstream.
-    pub async fn load(&self, port: u16) -> anyhow::Result<Active> {
-        let (filter, readable) = self.filter(port).await?;
+    pub async fn load(&self, reading: &Reading, port: u16) -> anyhow::Result<Active> {
+        let filter = self.filter(reading, port).await?;
         let summary = filter.summary();
-        for path in readable {
+        for path in ConfigurationFile::readable_by_everybody(&self.path, &reading.configuration) {
             tracing::warn!(code = "configuration.readable", "{}", everybody_reads(&path));
         }
         for warning in &summary.warnings {
@@ -56,21 +138,53 @@ impl Source {
         })
     }
 
-    /// The address that the file says to listen on, else the default port on loopback.
-    ///
-    /// # Errors
-    /// Every fault of the file, one per line.
-    pub async fn listen_address(&self, default_port: u16) -> anyhow::Result<String> {
-        let (filter, _) = self.filter(default_port).await?;
-        Ok(filter.summary().listen.clone().unwrap_or_else(|| format!("127.0.0.1:{default_port}")))
+    /// Reads everything as it is, and follows it from before the reading on.
+    async fn read(&mut self) -> Result<Reading, ConfigurationError> {
+        loop {
+            if let Some(watch) = &mut self.watch {
+                watch.follow(&self.files);
+            }
+            let toml = match &self.text {
+                Some(text) => text.clone(),
+                None => ConfigurationFile::text(&self.path).await?,
+            };
+            let configuration = ConfigurationFile::complete(&self.component, &self.path, toml, None).await?;
+            let files = self.files(&configuration);
+            if files == self.files {
+                return Ok(Reading { configuration });
+            }
+            // Those that are named only now were not followed when they were read.
+            self.files = files;
+        }
     }
 
-    /// Tells one content of the file from another; `None` while it cannot be read.
-    pub async fn fingerprint(&self) -> Option<u64> {
-        let content = tokio::fs::read(&self.path).await.ok()?;
-        let mut hasher = DefaultHasher::new();
-        content.hash(&mut hasher);
-        Some(hasher.finish())
+    fn files(&self, configuration: &Configuration) -> Vec<PathBuf> {
+        let folder = ConfigurationFile::folder(&self.path);
+        let named = configuration.resolved.iter().filter_map(|resolved| match &resolved.reference {
+            Reference::File(path) => Some(folder.join(path)),
+            Reference::Environment(_) => None,
+        });
+        let own = self.text.is_none().then(|| self.path.clone());
+        own.into_iter().chain(named).collect()
+    }
+
+    /// The first of the files that is being written.
+    fn being_written(&self) -> Option<&Path> {
+        let is_noticed = |file: &Path| self.watch.as_ref().is_some_and(|watch| watch.is_being_written(file));
+        self.files.iter().map(PathBuf::as_path).find(|file| is_noticed(file) || is_open(file))
+    }
+
+    /// Waits until something may have changed.
+    async fn changed(&mut self) {
+        match &mut self.watch {
+            Some(watch) => watch.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether something may have changed since it was read.
+    fn has_changed(&mut self) -> bool {
+        self.watch.as_mut().is_some_and(Watch::news)
     }
 
     fn service(&self, summary: &Summary) -> anyhow::Result<Service> {
@@ -86,30 +200,27 @@ impl Source {
         Ok(Service::Proxy(Arc::new(Upstream::parse(upstream, self.upstream_timeout)?)))
     }
 
-    /// With the files of the configuration that every user may read.
-    async fn filter(&self, port: u16) -> anyhow::Result<(Filter, Vec<PathBuf>)> {
-        let configuration = ConfigurationFile::read(&self.component, &self.path, Some(port)).await?;
-        let readable = ConfigurationFile::readable_by_everybody(&self.path, &configuration);
-        Ok((Filter::load(&self.component, configuration, FilterOptions::default()).await?, readable))
+    async fn filter(&self, reading: &Reading, port: u16) -> anyhow::Result<Filter> {
+        let configuration = Configuration { port: Some(port), ..reading.configuration.clone() };
+        Ok(Filter::load(&self.component, configuration, FilterOptions::default()).await?)
     }
 }
 
-/// What was found of the file.
-struct Looks {
-    /// The content in use, or refused.
-    taken: Option<u64>,
-    /// At the look before.
-    last: Option<u64>,
+impl Reading {
+    /// Whether the other one says the same.
+    fn is(&self, other: &Self) -> bool {
+        fn values(reading: &Reading) -> impl Iterator<Item = Option<&str>> {
+            reading.configuration.resolved.iter().map(|resolved| resolved.value.as_deref())
+        }
+        // The text says what is resolved.
+        self.configuration.toml == other.configuration.toml && values(self).eq(values(other))
+    }
 }
 
-impl Looks {
-    /// Whether what is found now is to be taken. A file that is away is being replaced: what runs keeps running, and a
-    /// later look finds the new one.
-    fn is_news(&mut self, found: Option<u64>) -> bool {
-        let is_whole = found == self.last;
-        self.last = found;
-        is_whole && found.is_some() && found != self.taken
-    }
+/// Whether a process is known to have it open for writing. A pipe is not written in place, and what is not there neither.
+fn is_open(file: &Path) -> bool {
+    let is_file = std::fs::metadata(file).is_ok_and(|metadata| metadata.is_file());
+    is_file && File::open(file).is_ok_and(|file| is_open_for_writing(&file) == Some(true))
 }
 
 /// What there is to say of a file whose secrets are everybody's on this machine.
@@ -117,35 +228,50 @@ pub fn everybody_reads(path: &Path) -> String {
     format!("{} can be read by every user of this machine, and so can its secrets; run `chmod o-r` on it", path.display())
 }
 
-/// Replaces `current` whenever the file changes from `seen`, the fingerprint of what was loaded, and on SIGHUP; never
-/// ends.
+/// Replaces `current` whenever the configuration changes from `taken`, which was loaded, and on SIGHUP; never returns.
 ///
 /// # Errors
-/// SIGHUP cannot be listened for.
-pub fn keep_current(source: Source, port: u16, seen: Option<u64>, current: Current) -> std::io::Result<impl Future<Output = ()>> {
+/// The system gives no signals.
+pub fn keep_current(mut source: Source, port: u16, taken: Reading, current: Current) -> std::io::Result<impl Future<Output = ()>> {
     let mut hangup = signal(SignalKind::hangup())?;
-    let mut looks = Looks { taken: seen, last: seen };
+    // What is in use, or was refused.
+    let mut taken = Ok(taken);
     Ok(async move {
-        let mut ticks = tokio::time::interval(INTERVAL);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // It may have changed while it was loaded.
+        let mut is_due = source.has_changed();
         loop {
-            let asked = tokio::select! {
-                received = hangup.recv() => received.is_some(),
-                _ = ticks.tick() => false,
+            let mut is_asked = false;
+            if !is_due {
+                tokio::select! {
+                    received = hangup.recv() => is_asked = received.is_some(),
+                    () = source.changed() => {}
+                }
+            }
+            if is_asked && source.text.is_some() {
+                let path = source.path.display();
+                tracing::warn!(code = "configuration.read_once", "{path} cannot be read again; what was read of it stays in use");
+            }
+            let found = source.read().await;
+            let being_written = source.being_written().map(Path::to_owned);
+            // In this order: whoever has written, and is no writer any more, was noticed.
+            is_due = source.has_changed();
+            if !is_asked {
+                if let Some(file) = being_written {
+                    tracing::debug!(code = "configuration.being_written", "{} is open for writing", file.display());
+                    continue;
+                }
+                if is_due || is_away(&found) || is_same(&found, &taken) {
+                    continue;
+                }
+            }
+            let loaded = match &found {
+                Ok(reading) => source.load(reading, port).await,
+                Err(error) => Err(anyhow::anyhow!("{error}")),
             };
-            let found = source.fingerprint().await;
-            if !looks.is_news(found) && !asked {
-                continue;
-            }
-            let loaded = source.load(port).await;
-            // It may be another file by now that was loaded.
-            if source.fingerprint().await != found {
-                continue;
-            }
-            looks.taken = found;
+            taken = found;
             match loaded {
                 Ok(active) => {
-                    current.store(Arc::new(active));
+                    current.replace(active);
                     tracing::info!(code = "configuration.reloaded", "the new configuration is in use");
                 }
                 Err(error) => {
@@ -159,20 +285,17 @@ pub fn keep_current(source: Source, port: u16, seen: Option<u64>, current: Curre
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+type Found = Result<Reading, ConfigurationError>;
 
-    #[test]
-    fn a_change_is_taken_when_it_is_found_twice_and_once_only() {
-        let mut looks = Looks { taken: Some(1), last: Some(1) };
-        assert!(!looks.is_news(Some(1)), "it is in use");
-        assert!(!looks.is_news(Some(2)), "it may be half of it");
-        assert!(!looks.is_news(Some(3)), "it was");
-        assert!(looks.is_news(Some(3)));
-        looks.taken = Some(3);
-        assert!(!looks.is_news(Some(3)));
-        assert!(!looks.is_news(None) && !looks.is_news(None), "it is being replaced");
-        assert!(!looks.is_news(Some(3)) && !looks.is_news(Some(3)), "by itself");
+/// Whether the configuration is not there: it is being replaced, and the new one will be noticed.
+fn is_away(found: &Found) -> bool {
+    matches!(found, Err(ConfigurationError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound)
+}
+
+fn is_same(found: &Found, taken: &Found) -> bool {
+    match (found, taken) {
+        (Ok(found), Ok(taken)) => found.is(taken),
+        (Err(found), Err(taken)) => found.to_string() == taken.to_string(),
+        _ => false,
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
 use tokio::signal::unix::{SignalKind, signal};
 use vestibule_wasmtime::{FilterComponent, Runtime, RuntimeOptions};
 
+use crate::active::Current;
 use crate::arguments::{Common, Serve};
 use crate::component;
 use crate::limits::{self, ConnectionLimits};
@@ -51,29 +51,23 @@ pub async fn until(arguments: &Serve, listener: Option<Listener>, stop: impl Fut
     };
     let limits = ConnectionLimits::with_descriptors(limits::raise_descriptors());
     let component = compile(&arguments.common)?;
-    let source = Source {
-        component,
-        path: arguments.config.clone(),
-        upstream: arguments.upstream.clone(),
-        upstream_timeout: arguments.upstream_timeout,
-    };
+    let mut source = Source::new(component, arguments.config.clone(), arguments.upstream.clone(), arguments.upstream_timeout).await?;
+    let reading = source.first().await?;
 
     let listener = match (listener, &arguments.listen) {
         (Some(listener), _) => listener,
         (None, Some(address)) => Listener::bind(address).await?,
-        (None, None) => Listener::bind(&source.listen_address(DEFAULT_PORT).await?).await?,
+        (None, None) => Listener::bind(&source.listen_address(&reading, DEFAULT_PORT).await?).await?,
     };
     let listener = listener.with_limits(limits);
     let port = listener.address().port();
-    // Before it is loaded: a change in between is found at the first look.
-    let seen = source.fingerprint().await;
-    let current = Arc::new(ArcSwap::from_pointee(source.load(port).await?));
+    let current = Current::new(source.load(&reading, port).await?);
     let stopping = Arc::new(AtomicBool::new(false));
     let admin = match &arguments.admin {
         Some(address) => Some(tokio::spawn(admin::serve(address, stopping.clone()).await?)),
         None => None,
     };
-    let reloading = tokio::spawn(reload::keep_current(source, port, seen, current.clone())?);
+    let reloading = tokio::spawn(reload::keep_current(source, port, reading, current.clone())?);
 
     let (scheme, address) = (if acceptor.is_some() { "https" } else { "http" }, listener.address());
     tracing::info!(code = "listener.listening", address = %address, "listening on {scheme}://{address}");

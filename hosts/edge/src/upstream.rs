@@ -95,6 +95,11 @@ impl Upstream {
         Ok(Self { host, port, tls, timeout, resolved, preferred, upgrades, server: ApplicationServer::default() })
     }
 
+    /// Whether both are one application, at one address.
+    pub fn is_same_application(&self, other: &Self) -> bool {
+        (&self.host, self.port, self.tls) == (&other.host, other.port, other.tls)
+    }
+
     /// The peer for a request that has failed to connect `failures` times. A request on a kept connection that was
     /// closed meanwhile has not: it is tried again at the same address. `upgrade`: the request asks for one, so that
     /// silence is no failure once it is answered.

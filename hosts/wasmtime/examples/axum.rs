@@ -33,7 +33,8 @@ async fn main() -> Result<(), Error> {
     Ok(axum::serve(listener, behind(filter, application)).await?)
 }
 
-/// An application, behind the filter.
+/// An application, behind the filter. Its responses have a length: where some have none, or where connections are upgraded,
+/// a server keeps `expires_at` and `session` of the decision and ends them as `wit/filter.wit` says (obligations 5 and 6).
 pub(crate) fn behind(filter: Filter, application: Router) -> Router {
     application.layer(from_fn_with_state(filter, ask_filter))
 }

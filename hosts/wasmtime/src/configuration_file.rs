@@ -2,6 +2,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::bindings::{Configuration, Reference, Resolved};
 use crate::component::{ComponentError, FilterComponent};
@@ -12,6 +15,9 @@ const MAX_CONFIGURATION_BYTES: u64 = 1 << 20;
 
 /// Room for any secret and any key file; not for a device or a log by mistake.
 const MAX_REFERENCE_BYTES: u64 = 64 << 10;
+
+/// Whoever writes into a pipe has the text at hand.
+const PIPE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads configuration files.
 pub struct ConfigurationFile;
@@ -38,6 +44,14 @@ pub enum ConfigurationError {
     /// Others can change the file, or one that it names.
     #[error(transparent)]
     ChangeableByOthers(#[from] ChangeableByOthers),
+    /// A pipe, or another file that is none of a disk, without an end.
+    #[error("{} gives no end within {} s; close its other end, or name a file", path.display(), patience.as_secs())]
+    Late {
+        /// The file.
+        path: PathBuf,
+        /// How long it was read.
+        patience: Duration,
+    },
     /// Neither TOML nor a secret may hold other bytes.
     #[error("{} is not UTF-8 text; save it as UTF-8", .0.display())]
     NotText(PathBuf),
@@ -51,16 +65,43 @@ pub enum ConfigurationError {
 
 impl ConfigurationFile {
     /// Reads the file, asks the component what it refers to, and resolves that: environment variables as they are,
-    /// files (relative to the folder of `path`) without the line ends at their end. What does not exist is left
+    /// files (relative to [`Self::folder`]) without the line ends at their end. What does not exist is left
     /// unresolved, and the component then names the line that asks for it. `port` is the port the host listens on.
     ///
     /// # Errors
     /// When a file is there but cannot be read, can be changed by others (see [`TrustedFile`]), is too long or not text, or
     /// the component fails.
     pub async fn read(component: &FilterComponent, path: &Path, port: Option<u16>) -> Result<Configuration, ConfigurationError> {
-        let toml = read_text(path, MAX_CONFIGURATION_BYTES).await?;
+        Self::complete(component, path, Self::text(path).await?, port).await
+    }
+
+    /// Only the text. A pipe is read to its end, and can be read once.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn text(path: &Path) -> Result<String, ConfigurationError> {
+        read_text(path, MAX_CONFIGURATION_BYTES).await
+    }
+
+    /// What [`Self::read`] makes of the text, which is not read again.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn complete(
+        component: &FilterComponent,
+        path: &Path,
+        toml: String,
+        port: Option<u16>,
+    ) -> Result<Configuration, ConfigurationError> {
         let references = component.references(&toml).await?;
         with_references(path, toml, references, port).await
+    }
+
+    /// What the paths in a configuration are relative to: the folder of its file, and the working directory for one that
+    /// comes from a pipe.
+    pub fn folder(path: &Path) -> &Path {
+        let is_pipe = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+        path.parent().filter(|_| !is_pipe).unwrap_or(Path::new(""))
     }
 
     /// The same without a component: `references` says what a text refers to.
@@ -80,7 +121,7 @@ impl ConfigurationFile {
     /// Of the file and those that it names, those that every user of this machine may read: their secrets are no secrets.
     pub fn readable_by_everybody(path: &Path, configuration: &Configuration) -> Vec<PathBuf> {
         let named = configuration.resolved.iter().filter_map(|resolved| match &resolved.reference {
-            Reference::File(name) => Some(folder_of(path).join(name)),
+            Reference::File(name) => Some(Self::folder(path).join(name)),
             Reference::Environment(_) => None,
         });
         let files = std::iter::once(path.to_owned()).chain(named);
@@ -94,17 +135,13 @@ async fn with_references(
     references: Vec<Reference>,
     port: Option<u16>,
 ) -> Result<Configuration, ConfigurationError> {
-    let folder = folder_of(path);
+    let folder = ConfigurationFile::folder(path);
     let mut resolved = Vec::new();
     for reference in references {
         let value = resolve(&reference, folder).await?;
         resolved.push(Resolved { reference, value });
     }
     Ok(Configuration { file_name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(), toml, resolved, port })
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new(""))
 }
 
 async fn resolve(reference: &Reference, folder: &Path) -> Result<Option<String>, ConfigurationError> {
@@ -126,10 +163,13 @@ fn environment(name: &str) -> Result<Option<String>, ConfigurationError> {
     std::env::var_os(name).map(|value| value.into_string().map_err(|_| ConfigurationError::VariableNotText(name.into()))).transpose()
 }
 
+/// At most `limit` bytes. A pipe that does not end is let go of; the thread that reads it stays until it does.
 async fn read_text(path: &Path, limit: u64) -> Result<String, ConfigurationError> {
     let owned = path.to_owned();
     // Opening a file may block, a named pipe for long.
-    let read = tokio::task::spawn_blocking(move || TrustedFile::open(&owned)?.read(limit)).await;
+    let reading = tokio::task::spawn_blocking(move || TrustedFile::open(&owned)?.read(limit));
+    let late = |_| ConfigurationError::Late { path: path.into(), patience: PIPE_PATIENCE };
+    let read = timeout(PIPE_PATIENCE, reading).await.map_err(late)?;
     let bytes =
         read.map_err(|error| ConfigurationError::Unreadable { path: path.into(), source: error.into() })?.map_err(|error| match error {
             TrustedFileError::Unreadable { path, source } => ConfigurationError::Unreadable { path, source },
@@ -152,6 +192,17 @@ mod tests {
         let reference = Reference::File("secret".into());
         let value = resolve(&reference, folder.path()).await.unwrap();
         assert_eq!(value.as_deref(), Some("swordfish "));
+    }
+
+    #[test]
+    fn what_comes_from_no_file_is_relative_to_the_working_directory() {
+        assert_eq!(ConfigurationFile::folder(Path::new("/dev/null")), Path::new(""));
+        assert_eq!(ConfigurationFile::folder(Path::new("secrets.toml")), Path::new(""));
+        assert_eq!(ConfigurationFile::folder(Path::new("not/there.toml")), Path::new("not"));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secrets.toml");
+        fs::write(&file, "").unwrap();
+        assert_eq!(ConfigurationFile::folder(&file), folder.path());
     }
 
     #[tokio::test]

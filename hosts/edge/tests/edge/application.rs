@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -28,6 +28,8 @@ pub struct Controls {
     pub release: Notify,
     /// `/slow` and `/hang` have a request, or `/upload` has the first bytes of a body.
     pub started: Notify,
+    /// At each change, every `/events` sends another event.
+    pub ticks: watch::Sender<u64>,
     /// `/endless` cannot send any more.
     pub cut_off: Notify,
     /// What it calls itself in `Server`; nothing at first.
@@ -72,6 +74,11 @@ impl Application {
     /// From now on it calls itself so.
     pub fn call_itself(&self, server: &'static str) {
         *self.controls.server.lock().expect("no test has panicked here") = Some(server);
+    }
+
+    /// Has every `/events` send another event.
+    pub fn tick(&self) {
+        self.controls.ticks.send_modify(|ticks| *ticks += 1);
     }
 
     /// The head of the request that was upgraded last.
@@ -143,6 +150,25 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, head: &H
             controls.release.notified().await;
             wire.stream.write_all(b"4\r\nlast\r\n0\r\n\r\n").await.ok()
         }
+        "/events" => {
+            wire.stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+                .await
+                .ok()?;
+            events(wire, controls, |event| format!("{:x}\r\n{event}\r\n", event.len())).await
+        }
+        // Until the connection is closed, as in HTTP/1.0.
+        "/events-until-closed" => {
+            wire.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n").await.ok()?;
+            events(wire, controls, str::to_owned).await
+        }
+        "/download" => {
+            wire.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfirst").await.ok()?;
+            wire.stream.flush().await.ok()?;
+            controls.started.notify_one();
+            controls.release.notified().await;
+            wire.stream.write_all(b"last").await.ok()
+        }
         "/endless" => {
             wire.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n").await.ok()?;
             while wire.stream.write_all(&[b'x'; 64 * 1024]).await.is_ok() {}
@@ -168,6 +194,17 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, head: &H
             wire.skip(head.content_length()).await?;
             answer(wire, &head.text, controls).await
         }
+    }
+}
+
+/// One event at once, and one for each release, without an end.
+async fn events<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, controls: &Controls, framed: impl Fn(&str) -> String) -> Option<()> {
+    let mut ticks = controls.ticks.subscribe();
+    loop {
+        wire.stream.write_all(framed("data: tick\n\n").as_bytes()).await.ok()?;
+        wire.stream.flush().await.ok()?;
+        controls.started.notify_one();
+        ticks.changed().await.ok()?;
     }
 }
 

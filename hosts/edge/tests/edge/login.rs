@@ -70,7 +70,7 @@ pub fn secrets_toml(provider: &Running, upstream: &str) -> String {
     )
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().expect("a path of text")
 }
 

@@ -22,14 +22,20 @@ pub struct Program {
 impl Program {
     /// Starts `vestibule` with a JSON log.
     pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start_reading(Stdio::null(), arguments, environment)
+    }
+
+    /// The same with something to read on its standard input.
+    pub fn start_reading(input: Stdio, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = command(arguments)
             .args(["--log", "json", "--component"])
             .arg(component())
             .arg("--cache")
             .arg(cache())
-            .envs(environment.iter().copied())
             .env("VESTIBULE_LOG", "trace")
-            .stdout(Stdio::null())
+            .envs(environment.iter().copied())
+            .stdin(input)
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -63,6 +69,12 @@ impl Program {
     pub fn signal(&self, signal: Signal) {
         let id = self.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).expect("it runs");
         kill_process(id, signal).expect("it takes signals");
+    }
+
+    /// Waits for its end without reading the log any more.
+    #[allow(dead_code, reason = "`tests/serve` does not use it")]
+    pub async fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().await.expect("a status").code()
     }
 
     /// Waits for its end and returns the exit code and the whole log.

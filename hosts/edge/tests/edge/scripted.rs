@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora::listeners::tls::Acceptor;
 use tokio::sync::oneshot;
@@ -114,7 +113,12 @@ impl ScriptedEdge {
 
     /// Puts another script in the place of the one that decides.
     pub fn replace(&self, script: Script, upstream: &str) {
-        self.current.store(Arc::new(active(Box::new(script), upstream, UPSTREAM_TIMEOUT)));
+        self.current.replace(active(Box::new(script), upstream, UPSTREAM_TIMEOUT));
+    }
+
+    /// Puts another decider in the place of the one that decides.
+    pub fn replace_decider(&self, decider: Box<dyn Decider>, upstream: &str) {
+        self.current.replace(active(decider, upstream, UPSTREAM_TIMEOUT));
     }
 
     /// One with room for so many connections, and with these trusted proxies.
@@ -134,7 +138,7 @@ impl ScriptedEdge {
     }
 
     async fn serve_within(limits: ConnectionLimits, active: Active, patience: Patience, tls: Option<Acceptor>) -> Self {
-        let current: Current = Arc::new(ArcSwap::from_pointee(active));
+        let current = Current::new(active);
         let edge = Edge::new(current.clone(), tls.is_some()).with_patience(patience);
         let listener = Listener::bind("127.0.0.1:0").await.expect("a free port").with_limits(limits);
         let address = listener.address();
