@@ -65,8 +65,11 @@ static SITES: LazyLock<[Filter; 5]> = LazyLock::new(|| {
     let two = format!("{shared}{}{}", named("op", ISSUER), named("other", OTHER_ISSUER));
     [
         PLAIN.to_owned(),
-        format!("{PLAIN}expose_tokens = [\"id\", \"access\"]\n[vestibule.provider.default]\nuserinfo = true\n"),
-        format!("{PLAIN}[vestibule]\napp = \"streamlit\"\n{RULES}"),
+        format!(
+            "{PLAIN}expose_tokens = [\"id\", \"access\"]\n[vestibule]\napp = \"streamlit\"\nlogin = \"required\"\n\
+             [vestibule.provider.default]\nuserinfo = true\n"
+        ),
+        format!("{PLAIN}{RULES}"),
         format!("{PLAIN}[vestibule]\nlogin = \"optional\"\n[vestibule.session]\nmax_age = \"10m\"\nidle_timeout = \"1m\"\n"),
         two,
     ]

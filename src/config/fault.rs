@@ -5,6 +5,7 @@ use std::fmt;
 /// One fault: where, what, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
+    /// The configuration, or a file that it refers to.
     pub file: String,
     /// From 1; 0 when something is absent from the file as a whole.
     pub line: u32,

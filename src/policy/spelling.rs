@@ -76,7 +76,7 @@ fn folded(segment: &str) -> Cow<'_, str> {
 }
 
 fn folded_once(text: &str) -> String {
-    let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize_iter(text.chars().filter(|&c| !is_ignorable(c)));
+    let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(text.chars().filter(|&c| !is_ignorable(c)));
     // Both ways: `ſ` is `S` in capitals, and the Kelvin sign is `k` in small letters. Each character for itself, for a
     // sigma at the end of a word is a sigma.
     let small = decomposed.flat_map(char::to_uppercase).flat_map(char::to_lowercase);

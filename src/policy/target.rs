@@ -10,6 +10,10 @@ use crate::http::{Malformed, Request};
 /// More than any application's paths have; a comparison takes as many steps as path and pattern have pairs of segments.
 pub const MAX_SEGMENTS: usize = 128;
 
+/// Longer than the names that file systems have (255 bytes each, 4,096 a path): to bring it to one form costs far more
+/// than anything else that is done with a path.
+const MAX_FOLDED_BYTES: usize = 4096;
+
 /// Headers by which frameworks take a request for one of another method, as [`crate::http`] folds names.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
@@ -49,11 +53,15 @@ impl<'a> Target<'a> {
     /// The reading of step 8.
     ///
     /// # Errors
-    /// [`Malformed::Ambiguous`] when there is a server that takes it for a path that none can have here.
+    /// [`Malformed::Ambiguous`] when there is a server that takes it for a path that none can have here, [`Malformed::Path`]
+    /// when it is longer than it is worth reading.
     pub(super) fn liberal(&self) -> Result<Target<'_>, Malformed> {
         if self.is_plain() {
             let segments = self.segments.iter().map(|segment| Cow::Borrowed(segment.as_ref())).collect();
             return Ok(Target { method: Cow::Borrowed(&self.method), host: self.host.clone(), segments, is_liberal: true });
+        }
+        if self.segments.iter().filter(|segment| !segment.is_ascii()).map(|segment| segment.len()).sum::<usize>() > MAX_FOLDED_BYTES {
+            return Err(Malformed::Path);
         }
         let method = self.method.to_ascii_uppercase();
         let method = if method == "HEAD" { "GET".to_owned() } else { method };
@@ -182,6 +190,10 @@ mod tests {
         for path in ["/a/%2e%2e%20/b", "/a/%EF%BC%8E%EF%BC%8E/b", "/%EF%BC%8541dmin"] {
             assert_eq!(liberal_segments(path), Err(Malformed::Ambiguous), "{path}");
         }
+        let accents = |count: usize| format!("/x/{}/{}", "%C3%A9".repeat(count / 4), "%C3%A9".repeat(count / 4));
+        assert!(liberal_segments(&accents(MAX_FOLDED_BYTES)).is_ok());
+        assert_eq!(liberal_segments(&(accents(MAX_FOLDED_BYTES) + "e%CC%81")), Err(Malformed::Path));
+        assert!(liberal_segments(&format!("/{}", "X".repeat(MAX_FOLDED_BYTES + 1))).is_ok());
         let slashes = |count: usize| format!("/{}", "a%EF%BC%8F".repeat(count));
         assert_eq!(liberal_segments(&slashes(MAX_SEGMENTS)).unwrap().len(), MAX_SEGMENTS);
         assert_eq!(liberal_segments(&format!("{}b", slashes(MAX_SEGMENTS))), Err(Malformed::Path));

@@ -124,6 +124,7 @@ fn a_provider_with_which_everybody_can_have_an_account_is_told() {
     for issuer in [
         "https://accounts.google.com",
         "https://ACCOUNTS.google.com",
+        "https://accounts.google.com.",
         "https://acme.eu.auth0.com",
         "https://acme.okta.com",
         "https://acme.okta.com/oauth2/default",

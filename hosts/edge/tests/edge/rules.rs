@@ -247,7 +247,7 @@ async fn addresses_of_a_file_are_admitted_and_read_again_with_the_configuration(
     let check = ["check", "--config", site.config.to_str().expect("text"), "--component", component.to_str().expect("text")];
     for (content, told) in [
         (Some("# nobody\n"), "vestibule.rule[1].require.email_file: the file"),
-        (Some("bob@example.com\ns3cr3t\n"), "people.txt:2: error: vestibule.rule[1].require.email_file: is not an e-mail address"),
+        (Some("bob@example.com\ns3cr3t\n"), "people.txt:2: vestibule.rule[1].require.email_file: is not an e-mail address"),
         (None, "people.txt` cannot be read"),
     ] {
         match content {
@@ -279,8 +279,8 @@ async fn check_refuses_rules_that_promise_what_is_not_held() {
     let rules = "[[vestibule.rule]]\npath = \"/Admin/**\"\nrequire = { groups = \"admins\" }\n[[vestibule.rule]]\n";
     let streamlit = format!("[vestibule]\napp = \"streamlit\"\n{rules}");
     for (toml, code, told) in [
-        (toml("https://op.example", &streamlit), 1, "secrets.toml:9: error: vestibule.rule[1]: cannot be held"),
-        (toml("https://login.microsoftonline.com/common/v2.0", rules), 1, "secrets.toml:9: error: vestibule.rule[1].require: can be met"),
+        (toml("https://op.example", &streamlit), 1, "secrets.toml:9: vestibule.rule[1]: cannot be held"),
+        (toml("https://login.microsoftonline.com/common/v2.0", rules), 1, "secrets.toml:9: vestibule.rule[1].require: can be met"),
         (
             toml("https://op.example", &format!("{rules}path = \"/admin\"\n")),
             0,
