@@ -55,7 +55,7 @@ pub fn all() -> Vec<Row> {
         "nor do names that servers take for them", Optional: identity::lookalikes_do_not_arrive;
         "headers that applications take from a proxy do not arrive", Optional: proxy_headers::no_header_of_the_lists_arrives;
         "nor do other spellings and members of their families", Optional: proxy_headers::no_other_spelling_arrives;
-        "whatever `Connection` names", Optional: proxy_headers::connection_hides_nothing;
+        "`Connection` hides no header from Vestibule", Optional: proxy_headers::connection_hides_nothing;
         ADDRESS, Optional: proxy_headers::the_clients_word_on_its_address_does_not_arrive;
         SPIN, Optional: proxy_headers::what_spin_says_is_not_the_clients;
         CONNECTION, Required: identity::connection_takes_no_identity_away;
