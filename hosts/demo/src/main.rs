@@ -35,7 +35,6 @@ struct Demo {
 #[tokio::main]
 async fn main() -> ExitCode {
     let demo = Demo::parse();
-    log::start(demo.common.log);
     match run(&demo).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -48,6 +47,7 @@ async fn main() -> ExitCode {
 /// Until SIGTERM or SIGINT.
 #[expect(clippy::print_stdout, reason = "what to open is for the person at the terminal, not for the log")]
 async fn run(arguments: &Demo) -> anyhow::Result<()> {
+    log::start(arguments.common.log)?;
     let listener = Listener::bind(&loopback(&arguments.listen)?.to_string()).await?;
     let listen = listener.address();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

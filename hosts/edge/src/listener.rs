@@ -26,10 +26,10 @@ use crate::connection::EndableExchanges;
 use crate::http1::{self, LARGE_HEADS};
 use crate::http2_watch::Http2Watch;
 use crate::limits::{ConnectionLimits, SHARES};
+use crate::memory;
 use crate::proxy::Edge;
 use crate::shares::{Full, Place, Shares};
 use crate::watched::Watched;
-use crate::memory;
 
 /// Refused connections are told once in this time, with their number: anybody can make any number of them.
 const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(10);

@@ -5,13 +5,14 @@
 //!    between takes it along, and so does a configuration that does not admit it.
 //! 2. When the answer turns out to have an end, because it has a length or no body, the exchange leaves: a download may
 //!    finish. Upgraded connections and answers without a length stay as long as they last.
-//! 3. A session that has ended is remembered for a while, because a browser that loses its WebSocket or its event stream may
+//! 3. A request that was admitted just before its session's time was over gets a moment for its answer to begin.
+//! 4. A session that has ended is remembered for a while, because a browser that loses its WebSocket or its event stream may
 //!    connect again before the response that takes its cookie away has arrived: nothing without an end is made for it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pingora::http::RequestHeader;
 
@@ -23,6 +24,9 @@ use crate::upstream::Upstream;
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// Ended sessions that are remembered; the oldest makes room.
 const MAX_REMEMBERED: usize = 10_000;
+
+/// Seconds for an answer to begin, when the session ends earlier: what has an end would be cut off otherwise.
+const ANSWER_SECONDS: u64 = 5;
 
 /// All of one edge's. As many as there are requests in flight, and no more.
 #[derive(Default)]
@@ -42,7 +46,17 @@ struct Entry {
     question: Arc<Question>,
     /// The configuration that has admitted it.
     generation: Generation,
+    /// The session's end, in seconds since the Unix epoch.
+    expires_at: Option<u64>,
+    /// Not before this moment; 0 when the answer has begun.
+    not_before: u64,
     closer: Closer,
+}
+
+impl Entry {
+    fn announce_end(&self) {
+        self.closer.expire_at(self.expires_at.map(|end| end.max(self.not_before)));
+    }
 }
 
 /// What was asked and decided: enough to ask again. The values of `head` share their bytes with the request in flight.
@@ -70,9 +84,17 @@ pub struct OpenExchange {
 impl OpenExchanges {
     /// Registers an exchange that was admitted, until `expires_at`, by the configuration of this generation.
     pub fn begin(self: &Arc<Self>, question: Question, generation: Generation, expires_at: Option<u64>, closer: Closer) -> OpenExchange {
-        closer.expire_at(expires_at);
         let session = question.session.clone();
-        let entry = Entry { question: Arc::new(question), generation, closer: closer.clone() };
+        // A clock before 1970 ends nothing too early.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let entry = Entry {
+            question: Arc::new(question),
+            generation,
+            expires_at,
+            not_before: now.saturating_add(ANSWER_SECONDS),
+            closer: closer.clone(),
+        };
+        entry.announce_end();
         let mut state = self.lock();
         let number = state.next;
         state.next += 1;
@@ -114,7 +136,8 @@ impl OpenExchanges {
     pub fn keep(&self, number: u64, generation: Generation, expires_at: Option<u64>) {
         if let Some(entry) = self.lock().open.get_mut(&number) {
             entry.generation = generation;
-            entry.closer.expire_at(expires_at);
+            entry.expires_at = expires_at;
+            entry.announce_end();
         }
     }
 
@@ -129,6 +152,16 @@ impl OpenExchanges {
     /// What is in there is whole at every moment, a panic elsewhere or not.
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OpenExchange {
+    /// The answer has begun, and its end is not in sight: the exchange ends when the session does.
+    pub fn has_begun(&self) {
+        if let Some(entry) = self.all.lock().open.get_mut(&self.number) {
+            entry.not_before = 0;
+            entry.announce_end();
+        }
     }
 }
 
@@ -211,6 +244,20 @@ mod tests {
             tokio::task::yield_now().await;
         });
         assert_eq!(served.await, Some(()));
+    }
+
+    #[tokio::test]
+    async fn an_answer_has_a_moment_to_begin_and_none_to_go_on() {
+        let all = Arc::new(OpenExchanges::default());
+        let ended = connection::run(async {
+            let open = all.begin(question(Some("a")), Generation::default(), Some(1), connection::closer().expect("an exchange"));
+            tokio::task::yield_now().await;
+            open.has_begun();
+            std::future::pending::<()>().await;
+        });
+        tokio::pin!(ended);
+        assert!(futures::poll!(&mut ended).is_pending(), "it ends too early");
+        assert_eq!(ended.await, None);
     }
 
     #[tokio::test]

@@ -511,7 +511,7 @@ impl ProxyHttp for Edge {
         }
         let upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
         let is_answer = upgraded || !response.status.is_informational();
-        let ends = has_end(session, response);
+        let ends = !upgraded && has_end(session, response);
         if !upgraded {
             forwarding::end_hop(response);
         }
@@ -524,12 +524,14 @@ impl ProxyHttp for Edge {
             if let Some(visit) = &mut exchange.visit {
                 visit.begin(response);
             }
-        } else if is_answer && ends {
-            exchange.open = None;
-        } else if is_answer && exchange.open.as_ref().is_some_and(|open| open.session_has_ended) {
-            return Err(session_ended());
         }
         if is_answer {
+            match &exchange.open {
+                _ if ends => exchange.open = None,
+                Some(open) if open.session_has_ended => return Err(session_ended()),
+                Some(open) => open.has_begun(),
+                None => {}
+            }
             forwarding::edit_response(response, &forward.response_headers)?;
         }
         Ok(())
