@@ -280,7 +280,7 @@ async fn check_refuses_rules_that_promise_what_is_not_held() {
     let streamlit = format!("[vestibule]\napp = \"streamlit\"\n{rules}");
     for (toml, code, told) in [
         (toml("https://op.example", &streamlit), 1, "secrets.toml:9: vestibule.rule[1]: cannot be held"),
-        (toml("https://login.microsoftonline.com/common/v2.0", rules), 1, "secrets.toml:9: vestibule.rule[1].require: can be met"),
+        (toml("https://login.microsoftonline.com/common/v2.0", rules), 1, "secrets.toml:7: vestibule.rule[1].require: can be met"),
         (
             toml("https://op.example", &format!("{rules}path = \"/admin\"\n")),
             0,
