@@ -84,6 +84,9 @@ pub const STEERING: [&str; 64] = [
     "x-vercel-forwarded-for",
 ];
 
+/// Those of [`STEERING`] by which frameworks take a request for one of another method.
+const METHOD: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
+
 /// Who the user is, or that somebody has checked it, in the words of other logins, proxies and platforms.
 pub const IDENTITY: [&str; 169] = [
     "auth-groups",
@@ -312,6 +315,11 @@ pub fn is_named(name: &str) -> bool {
     STEERING.binary_search(&lower.as_str()).is_ok() || IDENTITY.binary_search(&lower.as_str()).is_ok()
 }
 
+/// Whether a header of this name asks for another method, in any spelling.
+pub(crate) fn overrides_method(name: &str) -> bool {
+    METHOD.binary_search_by(|known| compare(known, name)).is_ok()
+}
+
 /// Whether a claim must not be written into a header of this name: it says something else than who the user is.
 pub(crate) fn steers(name: &str) -> bool {
     [&STEERING[..], &ARRIVAL].iter().any(|list| list.binary_search_by(|known| compare(known, name)).is_ok())
@@ -368,10 +376,11 @@ mod tests {
 
     #[test]
     fn the_lists_are_in_order_and_name_nothing_twice() {
-        for list in [&ARRIVAL[..], &STEERING, &IDENTITY, &FAMILIES] {
+        for list in [&ARRIVAL[..], &STEERING, &METHOD, &IDENTITY, &FAMILIES] {
             assert!(list.windows(2).all(|pair| pair[0] < pair[1]), "{list:?}");
             assert!(list.iter().all(|name| compare(name, name) == Ordering::Equal), "a name in another form: {list:?}");
         }
+        assert!(METHOD.iter().all(|name| STEERING.contains(name)));
         assert!(STEERING.iter().all(|name| !IDENTITY.contains(name) && !ARRIVAL.contains(name)));
         assert!(IDENTITY.iter().all(|name| !ARRIVAL.contains(name)));
         for family in FAMILIES {

@@ -6,6 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use super::spelling::{self, has_escape, is_plain};
 use crate::http::{Malformed, Request};
+use crate::proxy_headers;
 
 /// More than any application's paths have; a comparison takes as many steps as path and pattern have pairs of segments.
 pub const MAX_SEGMENTS: usize = 128;
@@ -13,9 +14,6 @@ pub const MAX_SEGMENTS: usize = 128;
 /// Longer than the names that file systems have (255 bytes each, 4,096 a path): to bring it to one form costs far more
 /// than anything else that is done with a path.
 const MAX_FOLDED_BYTES: usize = 4096;
-
-/// Headers by which frameworks take a request for one of another method, as [`crate::http`] folds names.
-const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// A request, as far as rules look at it.
 #[derive(Debug)]
@@ -77,8 +75,7 @@ impl<'a> Target<'a> {
 /// Whether a request asks to be taken for one of another method, in any spelling that a server could fold into such a
 /// header's name.
 pub(super) fn overrides_method(request: &Request<'_>) -> bool {
-    let fold = |b: u8| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' };
-    request.headers.iter().any(|(name, _)| METHOD_OVERRIDES.iter().any(|known| name.bytes().map(fold).eq(known.bytes())))
+    request.headers.iter().any(|(name, _)| proxy_headers::overrides_method(name))
 }
 
 fn segment(written: &str) -> Result<Cow<'_, str>, Malformed> {
