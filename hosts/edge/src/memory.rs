@@ -56,7 +56,7 @@ mod tests {
         assert!(!freed.is_due(0), "few leave nothing behind");
         freed.note(1000);
         assert!(!freed.is_due(1000) && !freed.is_due(500), "they are there");
-        for connections in [400, 100, 0, 0, 0] {
+        for connections in [400, 100, 0, 0, 0, 0] {
             assert!(freed.is_due(connections), "the others end a little later");
         }
         assert!(!freed.is_due(0));
