@@ -33,8 +33,6 @@ use crate::watched::Watched;
 
 /// Refused connections are told once in this time, with their number: anybody can make any number of them.
 const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(10);
-/// How often is looked whether connections have left memory behind.
-const MEMORY_CHECK: Duration = Duration::from_secs(15);
 /// Pause after a failed `accept`: when file descriptors run out, it would fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -121,7 +119,7 @@ impl Listener {
         let places = Shares::new(self.limits.all, self.limits.each);
         let mut refusals = Refusals::default();
         let mut freed = memory::Freed::default();
-        let mut memory_check = tokio::time::interval(MEMORY_CHECK);
+        let mut memory_check = tokio::time::interval(memory::INTERVAL);
         let mut connections = JoinSet::new();
         let accepting = Accepting::from(self.socket);
         tokio::pin!(stop);
