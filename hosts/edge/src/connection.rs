@@ -16,6 +16,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::H2Options;
 use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// The longest sleep before the clock is read again: a machine may have been suspended meanwhile.
 const CLOCK_CHECK: Duration = Duration::from_secs(30);
@@ -53,6 +54,8 @@ pub enum Reason {
     SessionEnded,
     /// The configuration has changed, and the request would not be forwarded any more.
     NotAdmitted,
+    /// The rest of the request's body does not come.
+    BodyStalled,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,12 +73,15 @@ pub struct Closer(Arc<End>);
 struct End {
     announced: Mutex<Announced>,
     changed: Notify,
+    /// By when the next piece of the request's body is to be there.
+    body_due: Mutex<Option<Instant>>,
     is_upgrade: AtomicBool,
 }
 
 impl Closer {
     fn new() -> Self {
-        Self(Arc::new(End { announced: Mutex::new(Announced::Nothing), changed: Notify::new(), is_upgrade: AtomicBool::new(false) }))
+        let (announced, body_due) = (Mutex::new(Announced::Nothing), Mutex::new(None));
+        Self(Arc::new(End { announced, changed: Notify::new(), body_due, is_upgrade: AtomicBool::new(false) }))
     }
 
     /// Ends the exchange now.
@@ -87,6 +93,20 @@ impl Closer {
     /// replaced, unless it was [`Self::close`].
     pub fn expire_at(&self, moment: Option<u64>) {
         self.announce(moment.map_or(Announced::Nothing, Announced::At));
+    }
+
+    /// Ends the exchange at `due`, unless this is called again by then: with a later moment for each piece of the request's
+    /// body, with `None` when it is whole.
+    pub fn expect_body(&self, due: Option<Instant>) {
+        let before = std::mem::replace(&mut *self.0.body_due.lock().unwrap_or_else(PoisonError::into_inner), due);
+        // A later moment is found when the earlier one has come.
+        if before.is_none() && due.is_some() {
+            self.0.changed.notify_one();
+        }
+    }
+
+    fn body_due(&self) -> Option<Instant> {
+        *self.0.body_due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For the log: the exchange is to become an upgraded connection.
@@ -135,6 +155,7 @@ pub async fn run<T>(exchange: impl Future<Output = T>) -> Option<T> {
         (Reason::NotAdmitted, false) => {
             tracing::info!(code = "response.not_admitted", "ended an open response: the new configuration does not admit it");
         }
+        (Reason::BodyStalled, _) => tracing::debug!(code = "request.body_stalled", "ended a request whose body did not go on"),
     }
     None
 }
@@ -149,15 +170,17 @@ async fn end(closer: &Closer) -> Reason {
             Announced::At(seconds) => UNIX_EPOCH.checked_add(Duration::from_secs(seconds)),
             Announced::Nothing => None,
         };
-        match moment {
-            Some(moment) => {
-                let left = moment.duration_since(SystemTime::now()).unwrap_or_default();
-                if left.is_zero() {
-                    return Reason::SessionEnded;
-                }
-                // Changed or not: both are looked at again.
-                let _ = tokio::time::timeout(left.min(CLOCK_CHECK), changed).await;
-            }
+        let left = match moment.map(|moment| moment.duration_since(SystemTime::now()).unwrap_or_default()) {
+            Some(Duration::ZERO) => return Reason::SessionEnded,
+            left => left.map(|left| left.min(CLOCK_CHECK)),
+        };
+        let left_of_body = match closer.body_due().map(|due| due.saturating_duration_since(Instant::now())) {
+            Some(Duration::ZERO) => return Reason::BodyStalled,
+            left => left,
+        };
+        match left.into_iter().chain(left_of_body).min() {
+            // Changed or not: all is looked at again.
+            Some(left) => drop(tokio::time::timeout(left, changed).await),
             None => changed.await,
         }
     }
@@ -179,6 +202,22 @@ mod tests {
     async fn an_ended_session_ends_the_exchange() {
         assert_eq!(ended(|closer| closer.expire_at(Some(1))).await, None);
         assert_eq!(ended(|closer| closer.close(Reason::SessionEnded)).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_go_on_ends_the_exchange_and_one_that_does_not() {
+        let in_a_second = || Some(Instant::now() + Duration::from_secs(1));
+        assert_eq!(ended(|closer| closer.expect_body(in_a_second())).await, None);
+        let served = run(async {
+            let closer = closer().expect("an exchange");
+            for _ in 0..10 {
+                closer.expect_body(in_a_second());
+                tokio::time::sleep(Duration::from_millis(900)).await;
+            }
+            closer.expect_body(None);
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        });
+        assert_eq!(served.await, Some(()));
     }
 
     #[tokio::test]

@@ -74,13 +74,16 @@ pub struct Patience {
     pub body: Duration,
     /// To send the next piece of a body that is forwarded, over HTTP/1.1.
     pub piece: Duration,
+    /// The same over HTTP/2, where a piece that the application is slow to take looks like one that does not come.
+    pub piece_of_stream: Duration,
     /// To take the next piece of a response.
     pub write: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { body: Duration::from_secs(30), piece: Duration::from_secs(30), write: Duration::from_secs(120) }
+        let (short, long) = (Duration::from_secs(30), Duration::from_secs(120));
+        Self { body: short, piece: short, piece_of_stream: long, write: long }
     }
 }
 
@@ -281,6 +284,17 @@ impl Edge {
     }
 }
 
+impl Edge {
+    /// Over HTTP/2, which Pingora reads without an end of its patience.
+    fn expect_body(&self, session: &Session, is_whole: bool) {
+        if session.is_http2()
+            && let Some(closer) = connection::closer()
+        {
+            closer.expect_body((!is_whole).then(|| tokio::time::Instant::now() + self.patience.piece_of_stream));
+        }
+    }
+}
+
 /// A decision without its question for the body.
 enum Decided {
     Forward(Onward),
@@ -470,6 +484,8 @@ impl ProxyHttp for Edge {
                 }
                 exchange.onward = Some(onward);
                 exchange.outcome = log::Outcome::Forwarded;
+                let is_whole = session.is_body_done();
+                self.expect_body(session, is_whole);
                 Ok(false)
             }
             Decided::Respond(response) => {
@@ -479,6 +495,17 @@ impl ProxyHttp for Edge {
                 Ok(true)
             }
         }
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        _exchange: &mut Exchange,
+    ) -> Result<()> {
+        self.expect_body(session, end_of_stream);
+        Ok(())
     }
 
     async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {

@@ -8,6 +8,7 @@ use http::{Method, Request};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 use vestibule_edge::limits::ConnectionLimits;
+use vestibule_edge::proxy::Patience;
 use vestibule_wasmtime::Outcome;
 
 use crate::application::Application;
@@ -207,6 +208,30 @@ async fn a_length_that_is_not_the_bodys_ends_its_request() {
         let answered = timeout(HANG, response).await.expect("an end");
         assert!(answered.as_ref().map_or(true, |response| response.status() == 400), "{lengths:?}: {answered:?}");
     }
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_over_http_2_ends_its_stream_and_no_other() {
+    let (identity, app) = (Identity::new(), Application::start().await);
+    let patience = Patience { piece_of_stream: 2 * SHORT, ..Patience::default() };
+    let edge = ScriptedEdge::start_tls_with_patience(Script::alice(), &app.url(), patience, identity.edge_acceptor()).await;
+    let mut sender = identity.http_2(edge.address).await;
+    let upload = || {
+        let mut request = get("/upload");
+        *request.method_mut() = Method::POST;
+        request
+    };
+    let (stalled, mut never_ends) = sender.send_request(upload(), false).expect("a stream");
+    never_ends.send_data(Bytes::from_static(b"abc"), false).expect("sent");
+    sender = sender.ready().await.expect("the connection lives");
+    let (slow, mut goes_on) = sender.send_request(upload(), false).expect("a stream");
+    for _ in 0..8 {
+        goes_on.send_data(Bytes::from_static(b"abc"), false).expect("sent");
+        sleep(SHORT / 2).await;
+    }
+    goes_on.send_data(Bytes::new(), true).expect("sent");
+    assert!(timeout(HANG, stalled).await.expect("an end").is_err(), "it is reset");
+    assert_eq!(timeout(HANG, slow).await.expect("an end").expect("a response").status(), 200);
 }
 
 #[tokio::test]

@@ -133,6 +133,11 @@ impl ScriptedEdge {
         Self::serve_within(limits, active(Box::new(script), upstream, UPSTREAM_TIMEOUT), Patience::default(), Some(tls)).await
     }
 
+    /// The same, with TLS, and with short patience with its peers.
+    pub async fn start_tls_with_patience(script: Script, upstream: &str, patience: Patience, tls: Acceptor) -> Self {
+        Self::serve(active(Box::new(script), upstream, UPSTREAM_TIMEOUT), patience, Some(tls)).await
+    }
+
     async fn serve(active: Active, patience: Patience, tls: Option<Acceptor>) -> Self {
         Self::serve_within(ConnectionLimits::default(), active, patience, tls).await
     }
