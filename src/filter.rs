@@ -143,6 +143,10 @@ impl Filter {
                 Ok(Answer::Refusal(decision)) => decision,
                 Err(error) => self.refuse(error, &original, context),
             }),
+            // The proxy takes a refusal in its own form only.
+            Err(error) if head.path() == self.config.public.route(route::CHECK) => {
+                Step::Done(authz.refuse(self.refuse(error, head, context)))
+            }
             Err(error) => Step::Done(self.refuse(error, head, context)),
         }
     }

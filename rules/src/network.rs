@@ -143,7 +143,7 @@ const METADATA_SERVICES: [IpAddr; 9] = [
 
 /// IANA's IPv4 Special-Purpose Address Registry, multicast and class E; what is not here is the internet.
 const IPV4: [(Ipv4Net, Network); 15] = [
-    (v4([0, 0, 0, 0], 8), Network::Reserved),
+    (v4([0, 0, 0, 0], 8), Network::Loopback),
     (v4([10, 0, 0, 0], 8), Network::Private),
     (v4([100, 64, 0, 0], 10), Network::Shared),
     (v4([127, 0, 0, 0], 8), Network::Loopback),
@@ -163,7 +163,7 @@ const IPV4: [(Ipv4Net, Network); 15] = [
 
 /// Of IANA's IPv6 registry what lies within 2000::/3, and what outside it has a meaning; all else outside is reserved.
 const IPV6: [(Ipv6Net, Network); 7] = [
-    (v6([0, 0, 0, 0, 0, 0, 0, 1], 128), Network::Loopback),
+    (v6([0, 0, 0, 0, 0, 0, 0, 0], 127), Network::Loopback),
     (v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7), Network::Private),
     (v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10), Network::LinkLocal),
     // IETF protocol assignments: Teredo, benchmarking, ORCHID and others; no provider's.
@@ -223,7 +223,7 @@ mod tests {
             (Network::Internet, "1.1.1.1 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255 128.0.0.0 169.253.255.255"),
             (Network::Internet, "169.255.0.0 172.15.255.255 172.32.0.0 192.0.1.0 192.167.255.255 192.169.0.0 198.17.255.255 198.20.0.0"),
             (Network::Internet, "223.255.255.255 2606:4700::1111 2a00:1450:4001::200e 2001:200::1 2001:4860:4860::8888"),
-            (Network::Loopback, "127.0.0.1 127.0.0.0 127.255.255.255 ::1"),
+            (Network::Loopback, "0.0.0.0 0.255.255.255 :: 127.0.0.1 127.0.0.0 127.255.255.255 ::1"),
             (Network::Private, "10.0.0.0 10.255.255.255 172.16.0.0 172.31.255.255 192.168.0.0 192.168.255.255 fc00:: fd12:3456::1"),
             (Network::Private, "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
             (Network::Shared, "100.64.0.0 100.127.255.255"),
@@ -231,8 +231,8 @@ mod tests {
             (Network::MetadataService, "169.254.169.254 169.254.170.2 169.254.170.23 100.100.100.200 168.63.129.16 192.0.0.192"),
             (Network::MetadataService, "fd00:ec2::254 fd00:ec2::23 fd20:ce::254 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe"),
             (Network::MetadataService, "2002:a9fe:a9fe::1"),
-            (Network::Reserved, "0.0.0.0 0.255.255.255 192.0.0.1 192.0.2.1 192.88.99.1 198.18.0.1 198.19.255.255 198.51.100.1 203.0.113.1"),
-            (Network::Reserved, "224.0.0.1 239.255.255.255 240.0.0.1 255.255.255.255 :: ::2 ::7f00:1 ::127.0.0.1 ff02::1 2001:db8::1"),
+            (Network::Reserved, "192.0.0.1 192.0.2.1 192.88.99.1 198.18.0.1 198.19.255.255 198.51.100.1 203.0.113.1"),
+            (Network::Reserved, "224.0.0.1 239.255.255.255 240.0.0.1 255.255.255.255 ::2 ::7f00:1 ::127.0.0.1 ff02::1 2001:db8::1"),
             (Network::Reserved, "2001::1 2001:1ff::1 3fff::1 3fff:fff::1 100::1 64:ff9b:1::7f00:1 fec0::1 5f00::1 4000::1 1fff::1"),
         ];
         for (network, addresses) in cases {
@@ -260,8 +260,8 @@ mod tests {
             ("https://2852039166/", Network::MetadataService),
             ("https://0xa9fea9fe/", Network::MetadataService),
             ("https://[::ffff:a9fe:a9fe]/", Network::MetadataService),
-            ("https://0/", Network::Reserved),
-            ("https://[::]/", Network::Reserved),
+            ("https://0/", Network::Loopback),
+            ("https://[::]/", Network::Loopback),
             ("https://1.1.1.1/", Network::Internet),
         ];
         for (url, network) in cases {

@@ -61,7 +61,7 @@ const SIGN_UP_DOMAINS: [&str; 10] = [
 ];
 
 /// Domains of addresses that everybody can have.
-const PUBLIC_MAIL: [&str; 14] = [
+const PUBLIC_MAIL: [&str; 30] = [
     "gmail.com",
     "googlemail.com",
     "outlook.com",
@@ -76,6 +76,22 @@ const PUBLIC_MAIL: [&str; 14] = [
     "gmx.net",
     "web.de",
     "proton.me",
+    "hotmail.co.uk",
+    "live.co.uk",
+    "yahoo.co.uk",
+    "yahoo.co.jp",
+    "mac.com",
+    "protonmail.com",
+    "pm.me",
+    "fastmail.com",
+    "zoho.com",
+    "mail.ru",
+    "yandex.ru",
+    "yandex.com",
+    "qq.com",
+    "163.com",
+    "naver.com",
+    "t-online.de",
 ];
 
 /// Who of a provider's accounts can meet a condition.
@@ -153,9 +169,13 @@ impl<'a> Accounts<'a> {
             Condition::EmailDomain(domains) if domains.iter().any(|domain| is_one_of(domain, &PUBLIC_MAIL)) => Reach::Everybody,
             // An address counts only where Entra itself has looked at it (`Provider::proven_email`).
             Condition::Provider(_) | Condition::Email(_) | Condition::EmailDomain(_) => Reach::Chosen,
-            Condition::Claim { name, .. } => {
+            Condition::Claim { name, values } => {
                 let claim = claims::root(name);
                 match () {
+                    // Personal accounts are one tenant, which everybody can be of.
+                    () if self.are_of_any_tenant && values.iter().filter_map(|value| value.as_str()).any(is_of_consumers) => {
+                        Reach::Everybody
+                    }
                     () if self.are_of_any_tenant && !SET_BY_ENTRA.contains(&claim.as_str()) => Reach::Claimed,
                     () if !self.are_of_any_tenant && THE_SAME_FOR_ALL.contains(&claim.as_str()) => Reach::Everybody,
                     () => Reach::Chosen,
@@ -169,10 +189,13 @@ fn is_any_tenant(provider: &Provider) -> bool {
     provider.expected_issuer == ExpectedIssuer::EntraAnyTenant && provider.tenants.is_empty()
 }
 
+fn is_of_consumers(text: &str) -> bool {
+    text.to_ascii_lowercase().contains(CONSUMERS)
+}
+
 /// Whom the provider lets in without being asked for less; `None` where that is somebody's choice.
 fn everybody_of(provider: &Provider) -> Option<String> {
     let host = provider.metadata_url.host_str()?.trim_end_matches('.');
-    let is_of_consumers = |text: &str| text.to_ascii_lowercase().contains(CONSUMERS);
     let first = provider.metadata_url.path_segments().and_then(|mut segments| segments.next()).unwrap_or_default();
     if provider.tenants.iter().any(|tenant| is_of_consumers(tenant)) || (host == "login.microsoftonline.com" && is_of_consumers(first)) {
         return Some("whoever has a personal account at Microsoft".to_owned());

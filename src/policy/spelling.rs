@@ -6,11 +6,14 @@
 //! 1. Characters that are not seen ([`is_ignorable`]) are dropped: HFS+ does.
 //! 2. Letters of either case are the same, and so are forms of one character or text that Unicode calls equivalent or
 //!    compatible (`é` as one character or two, `ﬁ`, `Ａ`, the Kelvin sign): Windows, macOS, databases. `ß` is `ss`; `İ` and
-//!    `ı` are `i`, as in a Turkish locale. Unicode 3.13, D145 and D146: decompose, fold, decompose, fold.
+//!    `ı` are `i`, as in a Turkish locale. Unicode 3.13, D145 and D146: decompose, fold, decompose, fold. `+` is a space, as
+//!    in forms: Sinatra reads paths so.
 //! 3. The path ends at a `?` or `#`; `/` and `\` separate segments. Written plainly or as an escape they are taken before:
-//!    here they come from characters like `／`.
-//! 4. A path parameter (`;x`) and the name of a stream of NTFS (`::$DATA`) are dropped.
-//! 5. Dots and spaces at the end are dropped: Windows does. What is nothing then is no segment.
+//!    here they come from characters like `／`, and `¥`, `₩`, `⁄`, `∕` and `∖`, which code pages of Windows take for them.
+//! 4. A path parameter (`;x`) and the name of a stream of NTFS (`::$DATA`) are dropped, and so is a segment in which ASP.NET
+//!    looks for a session (`(S(x))`).
+//! 5. Dots, colons and white space at the end are dropped, and white space at the beginning: Windows does, or trims. What is
+//!    nothing then is no segment.
 //!
 //! A segment that one server takes for a dot segment, or that has an escape in it after step 2, has no form.
 
@@ -34,11 +37,12 @@ pub(super) fn liberal<'a>(segments: impl IntoIterator<Item = &'a str>) -> Result
         for part in folded[..end.unwrap_or(folded.len())].split(['/', '\\']) {
             let name = part.split(';').next().unwrap_or_default();
             let name = if name.contains(":$") { name.split(':').next().unwrap_or_default() } else { name };
-            if matches!(name.trim_matches(' '), "." | "..") {
+            if matches!(name.trim(), "." | "..") {
                 return Err(Unclear);
             }
-            let name = name.trim_end_matches(['.', ' ']);
-            if !name.is_empty() {
+            let name = name.trim_start().trim_end_matches(|c: char| matches!(c, '.' | ':') || c.is_whitespace());
+            let is_of_aspnet = name.starts_with('(') && name.ends_with("))");
+            if !name.is_empty() && !is_of_aspnet {
                 read.push(name.to_owned());
             }
         }
@@ -51,8 +55,12 @@ pub(super) fn liberal<'a>(segments: impl IntoIterator<Item = &'a str>) -> Result
 
 /// Whether [`liberal`] leaves a segment as it is; `false` also of some that it does.
 pub(super) fn is_plain(segment: &str) -> bool {
-    let plain = |b: u8| b.is_ascii() && !b.is_ascii_uppercase() && !matches!(b, b';' | b'?' | b'#' | b'$' | b'/' | b'\\');
-    segment.bytes().all(plain) && !segment.ends_with(['.', ' ']) && !segment.is_empty()
+    let plain = |b: u8| b.is_ascii() && !b.is_ascii_uppercase() && !matches!(b, b';' | b'?' | b'#' | b'$' | b'/' | b'\\' | b'+');
+    let ends = |c: char| matches!(c, '.' | ':') || c.is_whitespace();
+    segment.bytes().all(plain)
+        && !segment.starts_with(|c: char| c == '(' || c.is_whitespace())
+        && !segment.ends_with(ends)
+        && !segment.is_empty()
 }
 
 /// Whether a segment has a character that some server takes for one that ends, splits or encodes a segment.
@@ -68,8 +76,8 @@ pub(super) fn has_escape(text: &str) -> bool {
 /// Steps 1 and 2.
 fn folded(segment: &str) -> Cow<'_, str> {
     if segment.is_ascii() {
-        let has_capitals = segment.bytes().any(|b| b.is_ascii_uppercase());
-        return if has_capitals { Cow::Owned(segment.to_ascii_lowercase()) } else { Cow::Borrowed(segment) };
+        let is_folded = segment.bytes().all(|b| !b.is_ascii_uppercase() && b != b'+');
+        return if is_folded { Cow::Borrowed(segment) } else { Cow::Owned(segment.to_ascii_lowercase().replace('+', " ")) };
     }
     // What is compatible may have letters to fold in it (`㎒`), and what is folded may have another compatible form.
     Cow::Owned(folded_once(&folded_once(segment)))
@@ -86,7 +94,17 @@ fn folded_once(text: &str) -> String {
         after_i = c == 'i' || is_dot;
         !is_dot
     });
-    DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(without_dots).filter(|&c| !is_ignorable(c)).collect()
+    DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(without_dots).filter(|&c| !is_ignorable(c)).map(as_delimiter).collect()
+}
+
+/// What a character is to servers that split paths, or forms, by it.
+fn as_delimiter(c: char) -> char {
+    match c {
+        '\u{a5}' | '\u{20a9}' | '\u{2216}' => '\\',
+        '\u{2044}' | '\u{2215}' => '/',
+        '+' => ' ',
+        other => other,
+    }
 }
 
 /// What remains of `İ` beside an `i`.
@@ -121,6 +139,8 @@ mod tests {
             ("å", &["\u{212b}", "\u{c5}", "A\u{30a}"]),
             ("mhz", &["㎒", "MHZ"]),
             ("a_b=c<d>", &["a_b=c<d>", "Ａ_b=c<d>"]),
+            ("admin", &[" admin", "admin:", "admin\u{85}", "\u{2028}admin", "admin\u{1680}", "admin+"]),
+            ("a b", &["a+b", "A b", "a\u{ff0b}b"]),
         ] {
             for spelling in spellings {
                 let form = DecomposingNormalizerBorrowed::new_nfd().normalize(form).into_owned();
@@ -148,10 +168,14 @@ mod tests {
             (&["a\u{ff0f}b", "c"], &["a", "b", "c"]),
             (&["a\u{ff3c}b"], &["a", "b"]),
             (&["\u{2100}dmin"], &["a", "cdmin"]),
+            (&["a\u{a5}b\u{20a9}c", "d\u{2044}e\u{2215}f\u{2216}g"], &["a", "b", "c", "d", "e", "f", "g"]),
+            (&["(S(x))", "(A(x)F(y))", "a", "(b)"], &["a", "(b)"]),
         ] {
             assert_eq!(liberal(segments.iter().copied()).unwrap(), expected, "{segments:?}");
         }
-        for unclear in ["．．", ".. ", " .", "a\u{ff0f}.\u{200d}./b", "\u{2025}", "\u{2024};x", "\u{ff05}41", "\u{ff05}ａｂ"] {
+        for unclear in
+            ["．．", ".. ", " .", "a\u{ff0f}.\u{200d}./b", "\u{2025}", "\u{2024};x", "x\u{a5}..\u{a5}a", "\u{ff05}41", "\u{ff05}ａｂ"]
+        {
             assert_eq!(liberal(["a", unclear]), Err(Unclear), "{unclear:?}");
         }
     }

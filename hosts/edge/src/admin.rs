@@ -17,6 +17,7 @@ use pingora::server::ShutdownWatch;
 
 use crate::limits::ConnectionLimits;
 use crate::listener::{CannotListen, Listener};
+use crate::shares::Shares;
 
 /// Serves `GET /healthz` on `address` until the task is dropped. It exists only once a filter is loaded, and a filter
 /// that is loaded stays so: the answer is 200, and 503 from when `stopping` is set, for load balancers to look elsewhere.
@@ -28,7 +29,7 @@ pub async fn serve(address: &str, stopping: Arc<AtomicBool>) -> Result<impl Futu
     let address = listener.address();
     tracing::info!(code = "admin.listening", address = %address, "health at http://{address}/healthz");
     let health = Arc::new(Health { stopping });
-    Ok(listener.serve_app(health, None, Arc::new(|_| false), std::future::pending(), Duration::ZERO))
+    Ok(listener.serve_app(health, None, Arc::new(|_| false), Shares::new(0, 0), std::future::pending(), Duration::ZERO))
 }
 
 struct Health {

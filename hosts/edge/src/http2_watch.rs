@@ -23,6 +23,9 @@ const RST_STREAM: u8 = 0x3;
 const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;
 
+/// Of a stream's number.
+const RESERVED_BIT: u32 = 1 << 31;
+
 /// A page with many images that somebody leaves takes back as many requests at once.
 const TOLERATED_RESETS: u64 = 200;
 
@@ -32,6 +35,8 @@ pub struct Http2Watch {
     at: At,
     /// In a header block that goes on in the next frame.
     in_block: bool,
+    /// The newest stream (RFC 9113 section 5.1.1: each has a higher number than those before it).
+    newest: u32,
     requests: u64,
     resets: u64,
     patience: Duration,
@@ -55,15 +60,20 @@ impl Http2Watch {
     /// For a connection that begins now, and whose header blocks take `patience` at most.
     pub fn new(patience: Duration) -> Self {
         let due = Some(Instant::now() + patience);
-        Self { at: At::Preface { left: PREFACE_BYTES }, in_block: false, requests: 0, resets: 0, patience, due, timer: None }
+        Self { at: At::Preface { left: PREFACE_BYTES }, in_block: false, newest: 0, requests: 0, resets: 0, patience, due, timer: None }
     }
 
     /// What a frame's head says. The frame's length is bounded by `h2`.
     fn begin(&mut self, head: [u8; FRAME_HEAD_BYTES]) -> io::Result<usize> {
-        let [high, middle, low, kind, flags, ..] = head;
+        let [high, middle, low, kind, flags, stream @ ..] = head;
         match kind {
             HEADERS | CONTINUATION => {
-                self.requests += u64::from(kind == HEADERS);
+                let stream = u32::from_be_bytes(stream) & !RESERVED_BIT;
+                // Trailers come on a stream that is there already.
+                if kind == HEADERS && stream > self.newest {
+                    self.newest = stream;
+                    self.requests += 1;
+                }
                 self.in_block = flags & END_HEADERS == 0;
                 self.due.get_or_insert_with(|| Instant::now() + self.patience);
             }
@@ -212,13 +222,26 @@ mod tests {
 
     #[test]
     fn who_takes_back_most_requests_is_let_go() {
+        let on = |kind, flags, stream: u32| {
+            let mut frame = frame(kind, flags, if kind == RST_STREAM { 4 } else { 1 });
+            frame[5..FRAME_HEAD_BYTES].copy_from_slice(&stream.to_be_bytes());
+            frame
+        };
+        let (request, reset) = (|stream| on(HEADERS, END_HEADERS, stream), |stream| on(RST_STREAM, 0, stream));
         let mut watch = begun();
-        let (request, reset) = (frame(HEADERS, END_HEADERS, 1), frame(RST_STREAM, 0, 4));
-        for _ in 0..1000 {
-            watch.look(&[request.clone(), request.clone(), reset.clone()].concat()).expect("half of them is usual");
+        for number in 0..1000 {
+            let frames = [request(4 * number + 1), request(4 * number + 3), reset(4 * number + 1)];
+            watch.look(&frames.concat()).expect("half of them is usual");
         }
-        let mut watch = begun();
-        let until = (0..1000).position(|_| watch.look(&[request.clone(), reset.clone()].concat()).is_err());
-        assert_eq!(until, Some(200));
+        // Neither trailers nor a reserved bit nor an old stream is another request.
+        for more in [None, Some(0), Some(RESERVED_BIT)] {
+            let mut watch = begun();
+            let until = (0..1000).position(|number| {
+                let stream = 2 * number + 1;
+                let more = more.map(|bit| [request(stream | bit), request(1)].concat()).unwrap_or_default();
+                watch.look(&[request(stream), more, reset(stream)].concat()).is_err()
+            });
+            assert_eq!(until, Some(200));
+        }
     }
 }

@@ -33,6 +33,8 @@ use crate::watched::Watched;
 
 /// Refused connections are told once in this time, with their number: anybody can make any number of them.
 const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(10);
+/// Of a response over HTTP/2 that the peer does not take: a stream holds so much, and a connection has 100 of them.
+const H2_SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// Pause after a failed `accept`: when file descriptors run out, it would fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -93,24 +95,28 @@ impl Listener {
         // Dropped with this future, and the task with it.
         let mut judging = JoinSet::new();
         judging.spawn(edge.judge());
-        let edge = edge.with_requests(Shares::new(self.limits.all, self.limits.each));
+        let requests = Shares::new(self.limits.all, self.limits.each);
+        let edge = edge.with_requests(Arc::clone(&requests));
         let current = edge.current();
         let mut proxy = http_proxy(&Arc::new(ServerConf::default()), edge);
         let mut options = HttpServerOptions::default();
         options.h2_idle_timeout = Some(self.limits.idle);
         proxy.server_options = Some(options);
         // Of one header list 64 KiB, 100 requests at a time.
-        proxy.h2_options = Some(default_h2_options());
+        let mut h2 = default_h2_options();
+        h2.max_send_buffer_size(H2_SEND_BUFFER_BYTES);
+        proxy.h2_options = Some(h2);
         let trusts = move |peer| current.load().1.trusted_proxies.contains(peer);
-        self.serve_app(Arc::new(EndableExchanges(Arc::new(proxy))), tls, Arc::new(trusts), stop, grace).await;
+        self.serve_app(Arc::new(EndableExchanges(Arc::new(proxy))), tls, Arc::new(trusts), requests, stop, grace).await;
     }
 
-    /// The same for any application of Pingora's, and for peers of which `trusts` are proxies.
+    /// The same for any application of Pingora's, for peers of which `trusts` are proxies, and with the `requests` in flight.
     pub(crate) async fn serve_app<A: HttpServerApp + Send + Sync + 'static>(
         self,
         app: Arc<A>,
         tls: Option<Acceptor>,
         trusts: Arc<Trusts>,
+        requests: Arc<Shares>,
         stop: impl Future<Output = ()>,
         grace: Duration,
     ) {
@@ -127,7 +133,12 @@ impl Listener {
             tokio::select! {
                 () = &mut stop => break,
                 Some(ended) = connections.join_next() => log_panic(ended),
-                _ = memory_check.tick() => freed.look(places.count()),
+                _ = memory_check.tick() => {
+                    // Over HTTP/2 one connection has many requests.
+                    let busy = places.count().max(requests.count());
+                    freed.note(busy);
+                    freed.look(busy);
+                }
                 () = refusals.due() => refusals.tell(),
                 accepted = accepting.accept() => match accepted {
                     Ok(connection) => {

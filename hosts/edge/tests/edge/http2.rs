@@ -230,7 +230,8 @@ async fn a_body_that_stalls_over_http_2_ends_its_stream_and_no_other() {
         sleep(SHORT / 2).await;
     }
     goes_on.send_data(Bytes::new(), true).expect("sent");
-    assert!(timeout(HANG, stalled).await.expect("an end").is_err(), "it is reset");
+    let stalled = timeout(HANG, stalled).await.expect("an end");
+    assert!(stalled.is_err(), "it is reset: {stalled:?}");
     assert_eq!(timeout(HANG, slow).await.expect("an end").expect("a response").status(), 200);
 }
 

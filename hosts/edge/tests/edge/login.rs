@@ -20,7 +20,7 @@ use crate::raw::{Head, Wire};
 use crate::tls::Identity;
 
 /// A secret in the configuration, to be looked for where it must not be.
-const COOKIE_SECRET: &str = "not-for-the-log-bTr3Vq0nXw8sKd5yLz2e";
+pub const COOKIE_SECRET: &str = "not-for-the-log-bTr3Vq0nXw8sKd5yLz2e";
 
 /// Provider, application and edge.
 pub struct Site {

@@ -12,7 +12,7 @@ use vestibule_dev_provider::{Options, Provider};
 
 use crate::application::Application;
 use crate::browser::Browser;
-use crate::login::{Site, secrets_toml, text};
+use crate::login::{COOKIE_SECRET, Site, secrets_toml, text};
 use crate::program::Program;
 use crate::raw::Wire;
 
@@ -35,7 +35,7 @@ struct Running {
 
 impl Running {
     async fn start() -> Self {
-        let site = Site::start_configured(OPEN, Application::start().await, "http", &[], &[]).await;
+        let site = Site::start_configured(OPEN, Application::start().await, "http", &[], &[("COOKIE_SECRET", COOKIE_SECRET)]).await;
         let common = fs::read_to_string(&site.config).expect("the configuration").replace(OPEN, "");
         let seen = site.program.written.len();
         Self { site, common, seen, probes: 0 }
@@ -456,7 +456,9 @@ async fn a_configuration_that_does_not_end_is_refused() {
     let (folder, _, _, _provider) = prepared().await;
     let fifo = folder.path().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
-    for (path, reason) in [(text(&fifo), "gives no end within 10 s"), ("/dev/zero", "is longer than 1048576 bytes")] {
+    let long = folder.path().join("long.toml");
+    fs::write(&long, "#".repeat((1 << 20) + 1)).expect("written");
+    for (path, reason) in [(text(&fifo), "gives no end within 10 s"), (text(&long), "is longer than 1048576 bytes")] {
         let program = Program::start(&["serve", "--config", path, "--listen", "127.0.0.1:0"], &[]);
         let (code, log) = program.ended().await;
         let log = log.join("\n");

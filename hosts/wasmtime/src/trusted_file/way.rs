@@ -125,23 +125,27 @@ impl Way {
     fn judge_folder(&mut self) -> io::Result<()> {
         let metadata = self.folder.metadata()?;
         let mode = if metadata.mode() & STICKY == 0 { metadata.mode() } else { 0 };
-        self.add(self.path.clone(), metadata.uid(), metadata.gid(), mode);
+        let more = has_access_list(&self.folder);
+        self.add(self.path.clone(), metadata.uid(), metadata.gid(), mode, more);
         Ok(())
     }
 
     fn judge_file(&mut self, name: &OsStr, file: &File) -> io::Result<()> {
         let metadata = file.metadata()?;
-        self.add(self.path.join(name), metadata.uid(), metadata.gid(), metadata.mode());
+        self.add(self.path.join(name), metadata.uid(), metadata.gid(), metadata.mode(), has_access_list(file));
         Ok(())
     }
 
     /// A link's own permissions mean nothing: who may replace it is the folder's.
     fn judge_link(&mut self, name: &OsStr, owner: u32) {
-        self.add(self.path.join(name), owner, ROOT, 0);
+        self.add(self.path.join(name), owner, ROOT, 0, false);
     }
 
-    fn add(&mut self, place: PathBuf, owner: u32, group: u32, mode: u32) {
-        let Some(weakness) = weakness(owner, mode, self.user, || is_private(group, self.user)) else { return };
+    /// `has_access_list`: the group's permissions are those that users named in a list have at most, and say nothing of the
+    /// group alone (acl(5)).
+    fn add(&mut self, place: PathBuf, owner: u32, group: u32, mode: u32, has_access_list: bool) {
+        let in_private_group = || !has_access_list && is_private(group, self.user);
+        let Some(weakness) = weakness(owner, mode, self.user, in_private_group) else { return };
         let reason = Reason { place, weakness };
         if !self.reasons.contains(&reason) {
             self.reasons.push(reason);
@@ -156,6 +160,24 @@ fn weakness(owner: u32, mode: u32, user: u32, in_private_group: impl FnOnce() ->
     }
     let others_write = mode & OTHERS_WRITE != 0 || (mode & GROUP_WRITES != 0 && !in_private_group());
     others_write.then_some(Weakness::Mode(mode))
+}
+
+/// Whether users and groups have permissions of their own there; yes, where that cannot be told.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn has_access_list(file: &File) -> bool {
+    use std::os::fd::AsRawFd as _;
+
+    use rustix::io::Errno;
+
+    // A descriptor that only stands for a path has no attributes of its own, its link in `/proc` has.
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let size = rustix::fs::getxattr(link, "system.posix_acl_access", &mut [0; 0]);
+    !matches!(size, Err(Errno::NODATA | Errno::OPNOTSUPP))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn has_access_list(_: &File) -> bool {
+    false
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -72,6 +72,7 @@ pub fn all() -> Vec<Row> {
         "and sessions go on", Required: session::sessions_go_on_without_the_provider;
         "a response streams", Required: transport::a_response_streams;
         "a request body streams", Required: transport::a_request_body_streams;
+        "an upload of known length arrives", Required: transport::an_upload_of_known_length_arrives;
         WEBSOCKET, Required: transport::a_websocket_opens;
         "a WebSocket without a session is 401", Required: transport::a_websocket_without_a_session_is_refused;
         SOCKET_FOREIGN, Required: transport::a_websocket_of_another_origin_is_refused;

@@ -55,6 +55,17 @@ pub(super) async fn a_request_body_streams(site: &Site) -> Result<()> {
     expect("the number of bytes", answer?, (PIECES * PIECE).to_string())
 }
 
+/// Proxies have limits of their own for bodies, also where they only ask about a request.
+pub(super) async fn an_upload_of_known_length_arrives(site: &Site) -> Result<()> {
+    let browser = logged_in(site, "alice").await?;
+    let url = site.url("/upload")?;
+    let body = vec![b'x'; PIECES / 2 * PIECE];
+    let length = body.len();
+    let response = browser.send(browser.script(Method::POST, &url).body(body), &url).await?;
+    expect("the status", response.status().as_u16(), 200)?;
+    expect("the number of bytes", response.text().await?, length.to_string())
+}
+
 pub(super) async fn a_websocket_opens(site: &Site) -> Result<()> {
     let browser = logged_in(site, "alice").await?;
     let mut socket = browser.connect(&site.url("/ws")?, &site.origin()).await?;
