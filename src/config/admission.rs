@@ -211,10 +211,10 @@ fn everybody_of(provider: &Provider) -> Option<String> {
             _ => "whoever has an account of any organisation at Microsoft".to_owned(),
         });
     }
-    let is_below = |domain: &&str| host.strip_suffix(*domain).is_some_and(|rest| rest.ends_with('.'));
+    let is_below = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
     if OPEN_HOSTS.contains(&host) {
         Some(format!("whoever has an account at {host}, which everybody can have"))
-    } else if SIGN_UP_DOMAINS.iter().any(|domain| is_below(&domain)) {
+    } else if SIGN_UP_DOMAINS.iter().any(|domain| is_below(domain)) {
         Some(format!("whoever has an account at {host}, which everybody can have unless sign-up is switched off there"))
     } else {
         None

@@ -216,15 +216,16 @@ async fn a_body_that_stalls_over_http_2_ends_its_stream_and_no_other() {
     let patience = Patience { piece_of_stream: 2 * SHORT, ..Patience::default() };
     let edge = ScriptedEdge::start_tls_with_patience(Script::alice(), &app.url(), patience, identity.edge_acceptor()).await;
     let mut sender = identity.http_2(edge.address).await;
-    let upload = || {
+    let upload = |length: u64| {
         let mut request = get("/upload");
         *request.method_mut() = Method::POST;
+        request.headers_mut().insert(http::header::CONTENT_LENGTH, length.into());
         request
     };
-    let (stalled, mut never_ends) = sender.send_request(upload(), false).expect("a stream");
+    let (stalled, mut never_ends) = sender.send_request(upload(6), false).expect("a stream");
     never_ends.send_data(Bytes::from_static(b"abc"), false).expect("sent");
     sender = sender.ready().await.expect("the connection lives");
-    let (slow, mut goes_on) = sender.send_request(upload(), false).expect("a stream");
+    let (slow, mut goes_on) = sender.send_request(upload(24), false).expect("a stream");
     for _ in 0..8 {
         goes_on.send_data(Bytes::from_static(b"abc"), false).expect("sent");
         sleep(SHORT / 2).await;
