@@ -83,7 +83,8 @@ fn renamed(name: &str, choose: &mut impl FnMut(usize) -> usize) -> String {
         1 => name.to_lowercase(),
         2 => {
             let same = SAME[choose(SAME.len())];
-            name.replace(same[choose(same.len())], same[choose(same.len())])
+            let (from, to) = (same[choose(same.len())], same[choose(same.len())]);
+            name.replace(from, to)
         }
         _ => {
             let mut characters: Vec<char> = name.chars().collect();

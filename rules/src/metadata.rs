@@ -259,7 +259,7 @@ mod tests {
     fn answers_to_other_urls_and_other_content_teach_nothing() {
         let (documents, document) = documents();
         documents.learn(&url("https://provider.example/other"), METADATA, None);
-        assert!(!documents.networks(&url("https://token.example/")).is_some());
+        assert!(documents.networks(&url("https://token.example/")).is_none());
         documents.learn(&document, METADATA, None);
         for answer in [
             "[]",
@@ -274,7 +274,7 @@ mod tests {
                 documents.learn(&document, answer.as_bytes(), None);
             }
             assert!(documents.networks(&url("https://token.example/")).is_some(), "{answer} made it forget");
-            assert!(!documents.networks(&url("https://other.example/")).is_some(), "{answer} was believed");
+            assert!(documents.networks(&url("https://other.example/")).is_none(), "{answer} was believed");
         }
     }
 

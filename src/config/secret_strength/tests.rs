@@ -36,7 +36,8 @@ fn nothing_that_is_made_at_random_is_refused() {
         entropy.fill(&mut drawn);
         drawn
     };
-    let ways: [(&str, usize, fn(&[u8]) -> String); 14] = [
+    type Written = fn(&[u8]) -> String;
+    let ways: [(&str, usize, Written); 14] = [
         ("32 hexadecimal digits", 16, hex),
         ("in capitals", 16, |bytes| hex(bytes).to_uppercase()),
         ("48", 24, hex),

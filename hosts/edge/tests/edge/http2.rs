@@ -75,9 +75,8 @@ async fn a_header_block_that_does_not_end_ends_its_connection() {
                 if beginning.len() == 3 && beginning[2].len() > 9 && peer.write_all(&frame(CONTINUATION, 0, 1, &[])).await.is_err() {
                     return;
                 }
-                match timeout(SHORT / 8, peer.read_buf(&mut answered)).await {
-                    Ok(Ok(0) | Err(_)) => return,
-                    Ok(Ok(_)) | Err(_) => {}
+                if let Ok(Ok(0) | Err(_)) = timeout(SHORT / 8, peer.read_buf(&mut answered)).await {
+                    return;
                 }
             }
         };
