@@ -143,9 +143,11 @@ impl Filter {
                 Ok(Answer::Refusal(decision)) => decision,
                 Err(error) => self.refuse(error, &original, context),
             }),
-            // The proxy takes a refusal in its own form only.
+            // The proxy takes a refusal in its own form only, and may not ask for more in the right form either: it is told here.
             Err(error) if head.path() == self.config.public.route(route::CHECK) => {
-                Step::Done(authz.refuse(self.refuse(error, head, context)))
+                let mut refusal = self.refuse(error, head, context);
+                let events = std::mem::take(&mut refusal.events);
+                Step::Done(Decision { events, ..authz.refuse(refusal) })
             }
             Err(error) => Step::Done(self.refuse(error, head, context)),
         }
