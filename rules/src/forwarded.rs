@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::fields::{Fields, NotAField};
 
-/// What is written here and by nobody else, in the spelling of [`folded`].
+/// What is written here and by nobody else, in the spelling of `folded`.
 pub const WRITTEN: [&str; 6] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip"];
 
 /// How a request arrived.

@@ -20,7 +20,7 @@
 //! 6. Each is percent-decoded, once. It must be UTF-8 (no overlong form of a `/` then), without an escape left in it
 //!    (`%2561` is `a` to who decodes twice).
 //! 7. Segments are compared whole and exactly, case included, with those of the patterns ([`PathPattern`]).
-//! 8. The path is read once more, as liberally as any server does ([`spelling`]): without regard to case, to Unicode's
+//! 8. The path is read once more, as liberally as any server does (`spelling.rs`): without regard to case, to Unicode's
 //!    equivalent and compatible forms, to characters that are not seen, to what follows a `;` in a segment, to dots and
 //!    spaces at a segment's end, ending at an encoded `?` or `#`; the method without regard to case as well. It is compared
 //!    with the patterns *read in the same way*. When a rule decides then that asks for something else than that of

@@ -5,7 +5,7 @@
 //! 2. The question is the request as it was decided on, but not as a visit: no login begins, no session is renewed.
 //! 3. A judgement has no effect but on the exchange. Its events are not logged, its cookies not sent, its sessions not
 //!    ended, and it counts for no limit.
-//! 4. Failing closed: when there is no decision within [`PATIENCE`], the exchange is closed.
+//! 4. Failing closed: when there is no decision within `PATIENCE`, the exchange is closed.
 //! 5. An exchange that was admitted by the old configuration, and registered after the new one took over, is judged too.
 
 use std::sync::Arc;

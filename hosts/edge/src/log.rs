@@ -4,7 +4,7 @@
 //! levels debug and trace are for this program's own messages: libraries write there what they send and receive, an HTTP/2
 //! library every header. Pingora quotes requests that it cannot parse at higher levels too, so it is silent.
 //!
-//! The log holds up nothing: a reader that stalls costs lines ([`crate::log_queue`]), and the line `log.lost` counts them.
+//! The log holds up nothing: a reader that stalls costs lines (`log_queue.rs`), and the line `log.lost` counts them.
 
 use std::io::{self, IsTerminal as _};
 use std::panic::{self, PanicHookInfo};
