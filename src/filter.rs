@@ -143,7 +143,7 @@ impl Filter {
                 Ok(Answer::Refusal(decision)) => decision,
                 Err(error) => self.refuse(error, &original, context),
             }),
-            // The proxy takes a refusal in its own form only, and may not ask for more in the right form either: it is told here.
+            // nginx makes 500 of a refusal in another form than its own. The event stays: a second question may be as malformed.
             Err(error) if head.path() == self.config.public.route(route::CHECK) => {
                 let mut refusal = self.refuse(error, head, context);
                 let events = std::mem::take(&mut refusal.events);
