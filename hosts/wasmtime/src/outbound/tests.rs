@@ -526,7 +526,7 @@ impl std::io::Write for Log {
 }
 
 /// One of each kind that is not the internet.
-const ELSEWHERE: [(&str, Network); 16] = [
+const ELSEWHERE: [(&str, Network); 18] = [
     ("127.0.0.1", Network::Loopback),
     ("::1", Network::Loopback),
     ("::ffff:127.0.0.1", Network::Loopback),
@@ -540,8 +540,10 @@ const ELSEWHERE: [(&str, Network); 16] = [
     ("fe80::1", Network::LinkLocal),
     ("169.254.169.254", Network::MetadataService),
     ("fd00:ec2::254", Network::MetadataService),
-    ("0.0.0.0", Network::Reserved),
+    ("0.0.0.0", Network::Loopback),
+    ("::", Network::Loopback),
     ("224.0.0.1", Network::Reserved),
+    ("240.0.0.1", Network::Reserved),
     ("2002:7f00:1::", Network::Loopback),
 ];
 
