@@ -28,6 +28,11 @@ pub(crate) fn is_pointer(text: &str) -> bool {
     text.len() > 1 && text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']))
 }
 
+/// Whether [`find`] can find something by it.
+pub(crate) fn is_name_or_pointer(text: &str) -> bool {
+    !text.is_empty() && (!text.starts_with('/') || is_pointer(text))
+}
+
 fn decoded(token: &str) -> String {
     token.replace("~1", "/").replace("~0", "~")
 }

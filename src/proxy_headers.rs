@@ -17,7 +17,7 @@ pub const ARRIVAL: [&str; 6] = ["forwarded", "x-forwarded-for", "x-forwarded-hos
 
 /// What moves a request, for some server: its path, method, host, scheme or client, the response to it (`X-Accel-*`),
 /// the proxy that the application uses itself (`Proxy`, CVE-2016-5385), or its protocol (`HTTP2-Settings`).
-pub const STEERING: [&str; 79] = [
+pub const STEERING: [&str; 91] = [
     "cf-connecting-ip",
     "cf-connecting-ipv6",
     "cf-pseudo-ipv4",
@@ -42,16 +42,22 @@ pub const STEERING: [&str; 79] = [
     "x-accel-limit-rate",
     "x-accel-mapping",
     "x-accel-redirect",
+    "x-amz-cf-viewer-address",
+    "x-amzn-lambda-context",
+    "x-amzn-request-context",
     "x-appengine-user-ip",
     "x-arr-ssl",
     "x-azure-clientip",
     "x-azure-socketip",
+    "x-backend-host",
     "x-client-ip",
     "x-cluster-client-ip",
     "x-context-path",
+    "x-dest-uri",
     "x-envoy-external-address",
     "x-envoy-original-host",
     "x-envoy-original-path",
+    "x-forward-for",
     "x-forwarded",
     "x-forwarded-by",
     "x-forwarded-context",
@@ -64,6 +70,7 @@ pub const STEERING: [&str; 79] = [
     "x-forwarded-ssl",
     "x-forwarded-uri",
     "x-forwarded-url",
+    "x-host",
     "x-http-host-override",
     "x-http-method",
     "x-http-method-override",
@@ -73,6 +80,7 @@ pub const STEERING: [&str; 79] = [
     "x-method-override",
     "x-middleware-subrequest",
     "x-nf-client-connection-ip",
+    "x-now-route-matches",
     "x-original-forwarded-for",
     "x-original-host",
     "x-original-method",
@@ -81,11 +89,14 @@ pub const STEERING: [&str; 79] = [
     "x-original-uri",
     "x-original-url",
     "x-originating-ip",
+    "x-override-url",
+    "x-proxy-url",
     "x-proxycontextpath",
     "x-proxyhost",
     "x-proxyport",
     "x-proxyscheme",
     "x-proxyuser-ip",
+    "x-real-url",
     "x-replaced-path",
     "x-rewrite-uri",
     "x-rewrite-url",
@@ -94,6 +105,7 @@ pub const STEERING: [&str; 79] = [
     "x-sendfile",
     "x-sendfile-type",
     "x-sucuri-clientip",
+    "x-true-client-ip",
     "x-url-scheme",
     "x-vercel-forwarded-for",
     "x-waws-unencoded-url",
@@ -103,7 +115,7 @@ pub const STEERING: [&str; 79] = [
 const METHOD: [&str; 3] = ["x-http-method", "x-http-method-override", "x-method-override"];
 
 /// Who the user is, or that somebody has checked it, in the words of other logins, proxies and platforms.
-pub const IDENTITY: [&str; 202] = [
+pub const IDENTITY: [&str; 231] = [
     "auth-email",
     "auth-groups",
     "auth-mail",
@@ -120,6 +132,9 @@ pub const IDENTITY: [&str; 202] = [
     "ct-remote-user",
     "eppn",
     "http-remote-user",
+    "impersonate-group",
+    "impersonate-uid",
+    "impersonate-user",
     "iv-creds",
     "iv-groups",
     "iv-user",
@@ -204,6 +219,7 @@ pub const IDENTITY: [&str; 202] = [
     "x-auth-user",
     "x-auth-userid",
     "x-auth-username",
+    "x-auth0-user",
     "x-authenticated-groups",
     "x-authenticated-scope",
     "x-authenticated-user",
@@ -220,6 +236,8 @@ pub const IDENTITY: [&str; 202] = [
     "x-authentik-name",
     "x-authentik-uid",
     "x-authentik-username",
+    "x-authz-roles",
+    "x-authz-user",
     "x-client-cert",
     "x-client-cert-chain",
     "x-client-certificate",
@@ -233,6 +251,7 @@ pub const IDENTITY: [&str; 202] = [
     "x-consumer-username",
     "x-credential-identifier",
     "x-credential-username",
+    "x-current-user",
     "x-endpoint-api-userinfo",
     "x-forwarded-client-cert",
     "x-forwarded-tls-client-cert",
@@ -240,6 +259,16 @@ pub const IDENTITY: [&str; 202] = [
     "x-goog-authenticated-user-email",
     "x-goog-authenticated-user-id",
     "x-goog-iap-jwt-assertion",
+    "x-grafana-user",
+    "x-jwt-assertion",
+    "x-jwt-claims",
+    "x-jwt-payload",
+    "x-jwt-sub",
+    "x-kong-jwt-claims",
+    "x-ldap-groups",
+    "x-ldap-user",
+    "x-logged-in-user",
+    "x-login-user",
     "x-ms-client-principal",
     "x-ms-client-principal-id",
     "x-ms-client-principal-idp",
@@ -248,11 +277,21 @@ pub const IDENTITY: [&str; 202] = [
     "x-ms-token-aad-expires-on",
     "x-ms-token-aad-id-token",
     "x-ms-token-aad-refresh-token",
+    "x-nextcloud-user",
+    "x-oidc-email",
+    "x-oidc-groups",
+    "x-oidc-user",
+    "x-okta-email",
+    "x-okta-user",
+    "x-openid-email",
+    "x-openid-subject",
     "x-pomerium-claim-email",
     "x-pomerium-claim-groups",
     "x-pomerium-claim-name",
     "x-pomerium-claim-user",
     "x-pomerium-jwt-assertion",
+    "x-principal",
+    "x-principal-name",
     "x-proxiedentitieschain",
     "x-proxy-roles",
     "x-proxy-user",
@@ -270,6 +309,8 @@ pub const IDENTITY: [&str; 202] = [
     "x-rstudio-request",
     "x-rstudio-root-path",
     "x-rstudio-username",
+    "x-saml-email",
+    "x-saml-user",
     "x-scope-orgid",
     "x-sp-usergroups",
     "x-sp-userid",
@@ -308,10 +349,13 @@ pub const IDENTITY: [&str; 202] = [
     "x-webauth-user",
 ];
 
-/// What further names begin with that mean the same. None is the beginning of another.
-pub const FAMILIES: [&str; 41] = [
+/// What further names begin with that mean the same. None is the beginning of another. `-ws` is WebSphere's `$WSRU` and its
+/// kin, as folded.
+pub const FAMILIES: [&str; 49] = [
+    "-ws",
     "cf-access-",
     "client-cert",
+    "impersonate-",
     "iv-",
     "kubeflow-",
     "oidc-",
@@ -338,13 +382,19 @@ pub const FAMILIES: [&str; 41] = [
     "x-forwarded-",
     "x-goog-authenticated-user-",
     "x-http-method",
+    "x-jwt-",
+    "x-ldap-",
     "x-ms-client-principal",
     "x-ms-token-",
+    "x-oidc-",
+    "x-okta-",
+    "x-openid-",
     "x-original-",
     "x-pomerium-",
     "x-remote-",
     "x-rewrite-",
     "x-rstudio-",
+    "x-saml-",
     "x-sendfile",
     "x-ssl-",
     "x-tls-client-",
@@ -380,16 +430,16 @@ pub(crate) fn steers(name: &str) -> bool {
     [&STEERING[..], &ARRIVAL].iter().any(|list| list.binary_search_by(|known| compare(known, name)).is_ok())
 }
 
-/// For each letter that a name of the lists begins with, a bit for each second one. Every header of every request is looked
+/// For each letter that a name of the lists begins with (the last: no letter), a bit for each second one. Every header of every request is looked
 /// at, and these two letters tell most of a browser's from the lists.
-const SECOND_LETTERS: [u32; 26] = {
+const SECOND_LETTERS: [u32; 27] = {
     let lists: [&[&str]; 4] = [&ARRIVAL, &STEERING, &IDENTITY, &FAMILIES];
-    let (mut bits, mut list) = ([0; 26], 0);
+    let (mut bits, mut list) = ([0; 27], 0);
     while list < lists.len() {
         let mut index = 0;
         while index < lists[list].len() {
             let name = lists[list][index].as_bytes();
-            bits[(name[0] - b'a') as usize] |= 1 << letter(name[1]);
+            bits[letter(name[0]) as usize] |= 1 << letter(name[1]);
             index += 1;
         }
         list += 1;
@@ -492,7 +542,7 @@ mod tests {
     #[test]
     fn members_of_families_are_listed_and_not_named() {
         for name in
-            ["X-Remote-Extra-Scopes", "X_Authentik_New", "CF.ACCESS.X", "spin-path-info", "X-Forwarded-Anything", "OIDC_CLAIM_department"]
+            ["X-Remote-Extra-Scopes", "X_Authentik_New", "CF.ACCESS.X", "spin-path-info", "X-Forwarded-Anything", "OIDC_CLAIM_department", "$WSRU", "$wsra"]
         {
             assert!(is_listed(name) && !is_named(name), "{name}");
         }

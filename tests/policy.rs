@@ -240,6 +240,35 @@ fn no_spelling_of_a_pattern_leaves_a_page_to_another_rule() {
     assert_eq!(becomes(&mut rig, &Browser::default().head("/DOCS")), Status(400), "by no rule as it is written");
 }
 
+#[test]
+fn where_every_request_is_asked_for_the_same_no_spelling_is_refused() {
+    const SPELLINGS: [&str; 8] =
+        ["/100%25ab.pdf", "/x/%EF%BC%8E", "/%EF%BC%8520", "/a/%20./b", "//a", "/a//b", "/%FF", "/a%20b"];
+    for (rules, expected) in [
+        ("[[vestibule.rule]]\naccess = \"public\"\n", Forwarded),
+        ("[[vestibule.rule]]\npath = [\"/a\", \"/**\"]\n", Login),
+        ("[[vestibule.rule]]\npath = \"/x/**\"\naccess = \"deny\"\n[[vestibule.rule]]\naccess = \"deny\"\n", Status(403)),
+        // What comes after a rule for everything decides nothing.
+        ("[[vestibule.rule]]\naccess = \"optional\"\n[[vestibule.rule]]\npath = \"/x\"\naccess = \"deny\"\n", Forwarded),
+    ] {
+        let mut rig = Rig::new(&with_rules(rules));
+        for path in SPELLINGS {
+            assert_eq!(becomes(&mut rig, &Browser::default().head(path)), expected, "{rules}: {path}");
+        }
+    }
+    for rules in [
+        "[[vestibule.rule]]\npath = \"/x\"\naccess = \"deny\"\n[[vestibule.rule]]\naccess = \"public\"\n",
+        "[[vestibule.rule]]\npath = \"/**\"\nmethods = \"GET\"\naccess = \"public\"\n",
+        "[[vestibule.rule]]\npath = \"/**\"\nhost = \"app.example\"\naccess = \"public\"\n",
+        "[[vestibule.rule]]\npath = \"/*\"\naccess = \"public\"\n",
+    ] {
+        let mut rig = Rig::new(&with_rules(rules));
+        for path in SPELLINGS.iter().filter(|path| **path != "/a%20b") {
+            assert_eq!(becomes(&mut rig, &Browser::default().head(path)), Status(400), "{rules}: {path}");
+        }
+    }
+}
+
 /// Segments of patterns and of pages: the same ones in several spellings, so that rules are about the same pages.
 const NAMES: [&str; 22] = [
     "admin",

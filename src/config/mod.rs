@@ -265,6 +265,9 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let cookie_secret = read_cookie_secret(&auth, &outside);
     let expose_tokens = read_expose_tokens(&auth);
     let providers = provider::read_all(&auth, &extras, &outside);
+    if let Some(text) = &cookie_secret {
+        refuse_client_secret(findings, text, &providers);
+    }
     auth.finish_lenient();
     let policy = rules.read(&identity.groups_claim, &providers, &outside);
     admission::refuse_claims_of_any_tenant(rules.sections(), policy.as_ref(), &providers);
@@ -287,7 +290,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         }
         parsed.ok()
     });
-    let cookie_secret = cookie_secret?;
+    let cookie_secret = Secret::new(cookie_secret?.value);
     let previous = previous.into_iter().map(|secret| Secret::new(secret.value));
     let secrets: Vec<_> = std::iter::once(cookie_secret.clone()).chain(previous).collect();
     admission::warn_of_everybody(&auth, rules.sections(), policy.as_ref(), &providers, login == Some(Login::Optional));
@@ -376,7 +379,7 @@ fn no_file(path: &str) -> (String, String) {
     (format!("the file `{path}` cannot be read"), "write a path that exists, absolute or relative to this file".to_owned())
 }
 
-fn read_cookie_secret(auth: &Section<'_>, outside: &Outside<'_>) -> Option<Secret> {
+fn read_cookie_secret(auth: &Section<'_>, outside: &Outside<'_>) -> Option<Placed<String>> {
     let Some(text) = outside.string(auth, "cookie_secret", "cookie_secret_env", "cookie_secret_file") else {
         auth.findings.fatal(auth.at(), &auth.key("cookie_secret"), "is missing", MAKE_SECRET);
         return None;
@@ -384,7 +387,15 @@ fn read_cookie_secret(auth: &Section<'_>, outside: &Outside<'_>) -> Option<Secre
     if text.at.is_some() {
         check_cookie_secret(auth.findings, &text, MAKE_SECRET);
     }
-    Some(Secret::new(text.value))
+    Some(text)
+}
+
+/// The provider knows that one, and so does everybody who may look at its configuration.
+fn refuse_client_secret(findings: &Findings<'_>, text: &Placed<String>, providers: &[Provider]) {
+    let shared = providers.iter().find(|provider| provider.client_secret.as_ref().is_some_and(|secret| secret.expose() == text.value));
+    if let Some(provider) = shared.filter(|_| text.at.is_some() && !is_sample(&text.value)) {
+        findings.fatal(text.at, &text.key, format!("is the client secret of `{}`, which the provider knows", provider.name), MAKE_SECRET);
+    }
 }
 
 /// A string or a list; from outside, one secret a line.
@@ -404,7 +415,9 @@ fn read_previous_secrets(section: &Section<'_>, outside: &Outside<'_>) -> Vec<Pl
 
 fn check_cookie_secret(findings: &Findings<'_>, text: &Placed<String>, remedy: &str) {
     let secret = &text.value;
-    let problem = if is_sample(secret) {
+    let problem = if secret.trim().is_empty() {
+        "is empty".to_owned()
+    } else if is_sample(secret) {
         "is the sample of the documentation, known to everybody".to_owned()
     } else if secret.len() < MIN_COOKIE_SECRET {
         format!("has {} bytes; whoever guesses it can log in as anybody, so at least {MIN_COOKIE_SECRET} are needed", secret.len())
@@ -489,7 +502,12 @@ fn is_sample(value: &str) -> bool {
     let mut characters = text.chars();
     let first = characters.next();
     let repeated = characters.all(|c| Some(c) == first) && (text.len() >= 3 || first == Some('x'));
-    let bracketed = [('<', '>'), ('{', '}'), ('[', ']')].into_iter().any(|(open, close)| text.starts_with(open) && text.ends_with(close));
+    // Not for long, what was made at random may begin and end with any character.
+    let bracketed = [('<', '>'), ('{', '}'), ('[', ']')].into_iter().any(|(open, close)| {
+        let inside = text.strip_prefix(open).and_then(|text| text.strip_suffix(close));
+        let is_words = |inside: &str| inside.bytes().all(|b| b.is_ascii_lowercase() || b" _-<>{}[]".contains(&b));
+        inside.is_some_and(|inside| inside.len() < MIN_COOKIE_SECRET - 2 || is_words(inside))
+    });
     let is_x = |word: &str| word.len() >= 2 && word.bytes().all(|b| b == b'x');
     let mut words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).peekable();
     let asks = words.clone().any(|word| REQUESTS.contains(&word) || is_x(word));
@@ -519,15 +537,23 @@ fn read_expose_tokens(auth: &Section<'_>) -> ExposeTokens {
     exposed
 }
 
+const NO_CLAIM: &str = "is neither a claim's name nor a JSON pointer";
+
 fn read_identity(section: &Section<'_>, refused: Vec<String>) -> IdentityHeaders {
-    let groups_claim = section.string("groups_claim").map_or_else(|| "groups".to_owned(), |text| text.value);
+    let groups_claim = section.string("groups_claim");
+    if let Some(text) = groups_claim.as_ref().filter(|text| !crate::claims::is_name_or_pointer(&text.value)) {
+        section.findings.fatal(text.at, &text.key, NO_CLAIM, "write groups_claim = \"roles\" or \"/realm_access/roles\" for example");
+    }
+    let groups_claim = groups_claim.map_or_else(|| "groups".to_owned(), |text| text.value);
     let mut from_claims = vec![];
     let mut seen = BTreeMap::new();
     for entry in section.entries("headers").unwrap_or_default() {
         let (claim, header) = &entry.value;
         let name = header.as_str().unwrap_or_default();
         let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if !valid {
+        if !crate::claims::is_name_or_pointer(claim) {
+            section.findings.fatal(entry.at, &entry.key, NO_CLAIM, "write department or \"/address/country\" for example");
+        } else if !valid {
             let remedy = "write a header name of letters, digits and hyphens: { department = \"X-Department\" }";
             section.findings.fatal(entry.at, &entry.key, "is not the name of a header", remedy);
         } else if crate::identity::is_reserved(name) {
@@ -550,7 +576,10 @@ fn read_passed(section: &Section<'_>, from_claims: &[(String, String)], refused:
     let mut passed = vec![];
     for name in section.strings("pass").unwrap_or_default() {
         let ours = from_claims.iter().map(|(_, header)| header).chain(refused).map(String::as_str);
-        let problem = if crate::identity::is_own(&name.value, ours) {
+        let is_name = name.value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        let problem = if !is_name {
+            "is not the name of a header: each name is written in full"
+        } else if crate::identity::is_own(&name.value, ours) {
             "says who the user is: no client may send it"
         } else if !crate::proxy_headers::is_listed(&name.value) {
             "is not removed anyway"

@@ -259,7 +259,8 @@ fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, outside: &Outsi
     missing.extend(metadata.is_none().then_some("server_metadata_url"));
     for text in [&client_id, &client_secret].into_iter().flatten().filter(|text| text.at.is_some() && is_sample(&text.value)) {
         let remedy = "write the value that the provider gave you when you registered the application";
-        section.findings.fatal(text.at, &text.key, "is a sample, not a value", remedy);
+        let problem = if text.value.trim().is_empty() { "is empty" } else { "is a sample, not a value" };
+        section.findings.fatal(text.at, &text.key, problem, remedy);
     }
 
     let extra = extra.as_ref();
@@ -350,6 +351,9 @@ impl ClientOptions {
                     options.requirements.acr_values = text.split(' ').filter(|value| !value.is_empty()).map(str::to_owned).collect();
                     options.authorize_params.push((name.clone(), text));
                 }
+                "hd" if text != "*" && !is_domain(&text) => {
+                    refuse("is not the domain of an organisation", "write hd = \"example.com\", or \"*\" for any organisation");
+                }
                 "hd" => {
                     options.requirements.hosted_domain = Some(text.clone());
                     options.authorize_params.push((name.clone(), text));
@@ -380,6 +384,13 @@ impl ClientOptions {
         options.authorize_params.extend(prompt.map(|prompt| ("prompt".to_owned(), prompt)));
         options
     }
+}
+
+/// Of those that an organisation can have an account for: personal accounts at Google have no `hd`.
+fn is_domain(text: &str) -> bool {
+    const PERSONAL: [&str; 2] = ["gmail.com", "googlemail.com"];
+    let label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    text.contains('.') && text.split('.').all(label) && !PERSONAL.iter().any(|domain| domain.eq_ignore_ascii_case(text))
 }
 
 fn read_metadata_url(section: &Section<'_>, text: &Placed<String>) -> Option<Url> {

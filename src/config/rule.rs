@@ -171,9 +171,9 @@ fn read_all_of(section: &Section<'_>, names: &Names<'_>, depth: usize) -> Condit
         }
     }
     let texts = |key: &'static str| Some(list(section, key, "\"…\", or a list")).filter(|items| !items.is_empty());
-    let claim = |name: &str, items: Vec<Placed<String>>| Condition::Claim {
-        name: name.to_owned(),
-        values: items.into_iter().map(|item| item.value.into()).collect(),
+    let claim = |name: &str, items: Vec<Placed<String>>| {
+        items.iter().for_each(|item| refuse_wildcard(section, item.at, &item.key, &item.value));
+        Condition::Claim { name: name.to_owned(), values: items.into_iter().map(|item| item.value.into()).collect() }
     };
     conditions.extend(texts("groups").map(|items| claim(names.groups_claim, items)));
     conditions.extend(texts("roles").map(|items| claim("roles", items)));
@@ -193,6 +193,17 @@ fn read_all_of(section: &Section<'_>, names: &Names<'_>, depth: usize) -> Condit
     }
 }
 
+/// Values are compared whole. A `*` stands for itself, and hardly for a group of that name.
+fn refuse_wildcard(section: &Section<'_>, at: Option<usize>, key: &str, value: &str) {
+    if value == "*" {
+        let remedy = "write the values that admit a user; where any login will do, remove `require`";
+        section.findings.fatal(at, key, "`*` is not a wildcard here", remedy);
+    } else if value.contains('*') {
+        let problem = format!("`{value}` is compared whole: `*` is not a wildcard here");
+        section.findings.warning(at, key, problem, "write the values in full");
+    }
+}
+
 fn read_emails(section: &Section<'_>, items: Vec<Placed<String>>) -> Vec<String> {
     for item in items.iter().filter(|item| !is_address(&item.value)) {
         let problem = format!("`{}` is not an e-mail address", item.value);
@@ -203,9 +214,9 @@ fn read_emails(section: &Section<'_>, items: Vec<Placed<String>>) -> Vec<String>
 
 const ADDRESS_EXAMPLE: &str = "write \"alice@example.com\"; for a whole domain, email_domain = \"example.com\"";
 
-/// One `@` with something on either side of it, and nothing that separates addresses or is not seen.
+/// One `@` with something on either side of it, and nothing that separates addresses, is not seen or looks like a wildcard.
 fn is_address(text: &str) -> bool {
-    let is_one = !text.contains(|c: char| c.is_whitespace() || c.is_control() || ",;<>".contains(c));
+    let is_one = !text.contains(|c: char| c.is_whitespace() || c.is_control() || ",;<>*".contains(c));
     is_one && text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'))
 }
 
@@ -249,7 +260,11 @@ fn read_domains(section: &Section<'_>, items: Vec<Placed<String>>) -> Vec<String
     };
     for item in items.iter().filter(|item| !is_domain(&item.value)) {
         let problem = format!("`{}` is not a domain", item.value);
-        section.findings.fatal(item.at, &item.key, problem, "write \"example.com\", without @ and *; each sub-domain by itself");
+        let remedy = match url::Host::parse(&item.value) {
+            Ok(url::Host::Domain(ascii)) if is_domain(&ascii) && !item.value.is_ascii() => format!("write its ASCII form: \"{ascii}\""),
+            _ => "write \"example.com\", without @ and *; each sub-domain by itself".to_owned(),
+        };
+        section.findings.fatal(item.at, &item.key, problem, remedy);
     }
     items.into_iter().map(|item| item.value).collect()
 }
@@ -271,11 +286,12 @@ fn read_claims(section: &Section<'_>) -> Vec<Condition> {
         let refuse = |problem: &str, remedy: &str| section.findings.fatal(entry.at, &entry.key, problem, remedy);
         if claims::is_email(&name) {
             refuse("is a claim that anybody may write where nobody looks whether it is verified", "write email or email_domain");
-        } else if name.is_empty() || (name.starts_with('/') && !claims::is_pointer(&name)) {
+        } else if !claims::is_name_or_pointer(&name) {
             refuse("is neither a claim's name nor a JSON pointer", "write department or \"/address/country\" for example");
         } else if values.is_empty() {
             refuse("holds no value, so that nobody would have it", "write a value, or a list of them");
         } else {
+            values.iter().filter_map(|value| value.as_str()).for_each(|text| refuse_wildcard(section, entry.at, &entry.key, text));
             conditions.push(Condition::Claim { name, values });
         }
     }
@@ -303,18 +319,47 @@ fn warn_of_dangers(sections: &[Section<'_>], rules: &[Rule]) {
         } else if rule.access == Access::Public && !rule.methods.is_empty() && is_everything {
             warn("opens every page to everybody, for these methods", "name the paths that are public: path = \"/public/**\"");
         }
+        let is_of_other_methods = |later: &&Rule| later.methods.is_empty() && PathPattern::all_covered(&rule.paths, &later.paths);
+        let rest = (!rule.methods.is_empty()).then(|| rules[rule.id.number..].iter().find(is_of_other_methods)).flatten();
+        if let Some(rest) = rest.filter(|rest| rest.hosts.is_empty() && !rest.access.is_within(&rule.access)) {
+            let problem = format!("is for {} only: {} decides on the other methods, and admits more users", rule.methods.join(", "), rest.id);
+            warn(&problem, "remove `methods`, or add a rule with the same `path` and access = \"deny\" after it");
+        }
         if let Access::Required(Some(condition)) = &rule.access {
             let mut names = BTreeSet::new();
             claim_names(condition, &mut names);
-            for name in names.into_iter().filter(|name| CHOSEN_BY_ITS_OWNER.contains(&name.trim_start_matches('/'))) {
+            for name in names.into_iter().filter(|name| is_chosen_by_its_owner(&claims::root(name))) {
                 warn(&format!("trusts the claim `{name}`, which people can change at many providers"), "ask for email, groups or sub");
             }
         }
     }
 }
 
-/// OIDC Core section 5.7: claims that must not be taken for an identity.
-const CHOSEN_BY_ITS_OWNER: [&str; 6] = ["preferred_username", "name", "nickname", "upn", "unique_name", "phone_number"];
+/// Claims that users fill in themselves (OIDC Core section 5.7: none of them is an identity); `user_metadata` is Auth0's
+/// and Supabase's, `custom:…` are attributes of Cognito that an app client may write unless that is switched off.
+fn is_chosen_by_its_owner(claim: &str) -> bool {
+    const NAMES: [&str; 18] = [
+        "birthdate",
+        "family_name",
+        "gender",
+        "given_name",
+        "locale",
+        "middle_name",
+        "name",
+        "nickname",
+        "phone_number",
+        "picture",
+        "preferred_username",
+        "profile",
+        "unique_name",
+        "upn",
+        "user_metadata",
+        "username",
+        "website",
+        "zoneinfo",
+    ];
+    NAMES.contains(&claim) || claim.starts_with("custom:")
+}
 
 fn claim_names<'a>(condition: &'a Condition, names: &mut BTreeSet<&'a str>) {
     match condition {
@@ -415,6 +460,10 @@ mod tests {
             ("require = { email = \"a@\" }\n", 8, "require.email"),
             ("require = { email = \"a@example.com \" }\n", 8, "require.email"),
             ("require = { email = \"a@b@example.com\" }\n", 8, "require.email"),
+            ("require = { email = \"*@example.com\" }\n", 8, "require.email"),
+            ("require = { groups = \"*\" }\n", 8, "require.groups"),
+            ("require = { roles = [\"a\", \"*\"] }\n", 8, "require.roles"),
+            ("require = { claim = { department = \"*\" } }\n", 8, "require.claim.department"),
             ("require = { email_file = [\"people.txt\"] }\n", 8, "require.email_file"),
             ("require = { email_file = \"people.txt\" }\n", 8, "require.email_file"),
             ("require = { email_domain = \"@example.com\" }\n", 8, "require.email_domain"),
@@ -506,7 +555,20 @@ mod tests {
             ("path = \"/public/**\"\naccess = \"public\"\nmethods = \"GET\"\n", false),
             ("require = { claim = { preferred_username = \"alice\" } }\n", true),
             ("require = { any = [{ claim = { \"/upn\" = \"alice\" } }] }\n", true),
+            ("require = { claim = { given_name = \"alice\" } }\n", true),
+            ("require = { claim = { \"/user_metadata/role\" = \"admin\" } }\n", true),
+            ("require = { claim = { \"custom:role\" = \"admin\" } }\n", true),
+            ("require = { claim = { app_metadata = \"admin\" } }\n", false),
             ("require = { claim = { sub = \"1\" } }\n", false),
+            ("require = { groups = \"team-*\" }\n", true),
+            ("path = \"/a/**\"\nmethods = [\"GET\", \"POST\"]\nrequire = { groups = \"a\" }\n[[vestibule.rule]]\n", true),
+            ("path = \"/a/**\"\nmethods = \"GET\"\naccess = \"deny\"\n[[vestibule.rule]]\npath = [\"/b\", \"/**\"]\n", true),
+            ("path = \"/a/**\"\nmethods = \"GET\"\naccess = \"optional\"\n[[vestibule.rule]]\n", false),
+            (
+                "path = \"/a\"\nmethods = \"GET\"\nrequire = { groups = \"a\" }\n[[vestibule.rule]]\npath = \"/a\"\naccess = \"deny\"\n\
+                 [[vestibule.rule]]\n",
+                false,
+            ),
         ] {
             assert_eq!(!warnings(&format!("[[vestibule.rule]]\n{rule}")).is_empty(), warned, "{rule}");
         }

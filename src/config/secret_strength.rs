@@ -44,9 +44,16 @@ const NUMBERS: [&[u8]; 5] = [
 /// Digits of [`NUMBERS`] that are no chance.
 const MIN_NUMBER: usize = 6;
 
-/// How published values begin: secrets in the documentation of Flask, FastAPI and oauth2-proxy, and the digests (MD5,
-/// SHA-1, SHA-256) of the texts that come to mind: none, `test`, `password`, `secret`, `admin`, `123456`, `hello`.
-const PUBLISHED: [&str; 25] = [
+/// How published values begin: secrets in the documentation of Flask, FastAPI, oauth2-proxy, AWS, Stripe, jwt.io and
+/// RFC 7515 (A.1), and the digests (MD5, SHA-1, SHA-256) of the texts that come to mind: none, `test`, `password`, `secret`,
+/// `admin`, `123456`, `hello`.
+const PUBLISHED: [&str; 30] = [
+    // What Django's generator says of its own.
+    "django-insecure-",
+    "wJalrXUtnFEMI/K7",
+    "sk_test_4eC39HqL",
+    "SflKxwRJSMeKKF2Q",
+    "AyM1SysPpbyDfgZl",
     "192b9bdd22ab9ed4",
     "09d25e094faa6ca2",
     "OQINaROshtE9TcZk",
@@ -103,15 +110,48 @@ const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true);
 const BASE64: [GeneralPurpose; 2] = [GeneralPurpose::new(&alphabet::STANDARD, LENIENT), GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT)];
 
+/// What people write before a value, to say how it is written.
+const WRAPPERS: [&str; 6] = ["0x", "base64:", "hex:", "sha256:", "sha256-", "base64,"];
+
+/// Forms within each other that are read: the base64 of hexadecimal digits, for example.
+const MAX_FORMS: usize = 3;
+
 /// Whether somebody who tries what people write would find it.
 pub(super) fn is_guessable(secret: &str) -> bool {
-    let text = secret.as_bytes();
-    let decoded = |bytes: &[u8]| is_too_cheap(bytes, if bytes.iter().all(|&b| is_typed(b)) { Form::Typed } else { Form::Bytes });
-    let lower = secret.get(..16).map(str::to_ascii_lowercase);
-    PUBLISHED.iter().any(|start| lower.as_deref().is_some_and(|lower| lower.eq_ignore_ascii_case(start)))
+    let lower = secret.to_ascii_lowercase();
+    let wrapper = WRAPPERS.iter().find(|wrapper| lower.starts_with(**wrapper));
+    let bare = wrapper.map_or(secret, |wrapper| &secret[wrapper.len()..]);
+    // Fingerprints are written in pairs of digits.
+    let joined: String = bare.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
+    is_old_uuid(&lower)
+        || is_guessable_text(secret.as_bytes(), MAX_FORMS)
+        || (joined != secret && is_guessable_text(joined.as_bytes(), MAX_FORMS))
+}
+
+fn is_guessable_text(text: &[u8], forms: usize) -> bool {
+    is_published(text)
         || is_too_cheap(text, Form::Typed)
-        || base16ct::mixed::decode_vec(text).is_ok_and(|bytes| decoded(&bytes))
-        || BASE64.iter().any(|base64| base64.decode(text).is_ok_and(|bytes| decoded(&bytes)))
+        || (forms > 0 && base16ct::mixed::decode_vec(text).is_ok_and(|bytes| is_guessable_form(&bytes, forms)))
+        || (forms > 0 && BASE64.iter().any(|base64| base64.decode(text).is_ok_and(|bytes| is_guessable_form(&bytes, forms))))
+}
+
+fn is_guessable_form(bytes: &[u8], forms: usize) -> bool {
+    match bytes.iter().all(|&b| is_typed(b)) {
+        true => is_guessable_text(bytes.trim_ascii(), forms - 1),
+        false => is_too_cheap(bytes, Form::Bytes),
+    }
+}
+
+fn is_published(text: &[u8]) -> bool {
+    PUBLISHED.iter().any(|start| text.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start.as_bytes())))
+}
+
+/// A UUID of a version that is not random (RFC 9562 section 5): a clock and a network address, or a name.
+fn is_old_uuid(lower: &str) -> bool {
+    let parts: Vec<_> = lower.split('-').map(str::len).collect();
+    parts == [8, 4, 4, 4, 12]
+        && lower.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
+        && !lower[14..].starts_with('4')
 }
 
 fn is_too_cheap(text: &[u8], form: Form) -> bool {

@@ -116,6 +116,16 @@ fn weak_secrets_are_refused() {
         let toml = filled(EXAMPLES[0]).replace(SECRET, weak);
         assert_eq!(faults(&toml), [(3, "auth.cookie_secret".to_owned())], "{weak}");
     }
+    let said = |toml: &str| parse(toml).unwrap_err().remove(0);
+    assert_eq!(said(&filled(EXAMPLES[0]).replace(SECRET, " ")).problem, "is empty");
+    assert_eq!(said(&filled(EXAMPLES[0]).replace("\"value\"", "\"\"")).problem, "is empty");
+    let shared = with("").replace("client_secret = \"value\"", &format!("client_secret = \"{SECRET}\""));
+    assert_eq!((said(&shared).line, said(&shared).key.as_str()), (3, "auth.cookie_secret"));
+    assert!(said(&shared).problem.contains("client secret of `default`") && !said(&shared).to_string().contains(SECRET));
+    // Brackets may stand at both ends of what was made at random.
+    for random in ["<q7Rz:8fKw2mQ-Lb!XeR4tY9uVn3JcH6>", "[q7Rz:8fKw2mQ-Lb!XeR4tY9uVn3JcH6]"] {
+        assert!(parse(&filled(EXAMPLES[0]).replace(SECRET, random)).is_ok(), "{random}");
+    }
     for weak in ["short", "my-super-secret-cookie-secret-key-2024"] {
         let previous = with(&format!("[vestibule.session]\nprevious_cookie_secrets = [\"{weak}\"]\n"));
         assert_eq!(faults(&previous), [(8, "vestibule.session.previous_cookie_secrets".to_owned())], "{weak}");
@@ -242,6 +252,14 @@ fn every_setting_is_checked() {
         ("[vestibule.identity]\nheaders = { a = [\"X\"] }\n", "vestibule.identity.headers.a"),
         ("[vestibule.identity]\nheaders = { a = \"X-Original-URL\" }\n", "vestibule.identity.headers.a"),
         ("[vestibule.identity]\nheaders = { a = \"Proxy\" }\n", "vestibule.identity.headers.a"),
+        ("[vestibule.identity]\nheaders = { \"\" = \"X-A\" }\n", "vestibule.identity.headers."),
+        ("[vestibule.identity]\nheaders = { \"/a~2\" = \"X-A\" }\n", "vestibule.identity.headers./a~2"),
+        ("[vestibule.identity]\nheaders = { \"/\" = \"X-A\" }\n", "vestibule.identity.headers./"),
+        ("[vestibule.identity]\ngroups_claim = \"\"\n", "vestibule.identity.groups_claim"),
+        ("[vestibule.identity]\ngroups_claim = \"/a~\"\n", "vestibule.identity.groups_claim"),
+        ("[vestibule.identity]\npass = \"X-Forwarded-*\"\n", "vestibule.identity.pass"),
+        ("[vestibule.identity]\npass = \"X-Remote-User: a\"\n", "vestibule.identity.pass"),
+        ("[vestibule.identity]\npass = \"\"\n", "vestibule.identity.pass"),
         ("[vestibule.identity]\npass = 1\n", "vestibule.identity.pass"),
         ("[vestibule.identity]\npass = \"X-Other\"\n", "vestibule.identity.pass"),
         ("[vestibule.identity]\npass = \"X-Real-IP\"\n", "vestibule.identity.pass"),
@@ -258,6 +276,10 @@ fn every_setting_is_checked() {
         ("client_kwargs = { code_challenge_method = \"plain\" }\n", "auth.client_kwargs.code_challenge_method"),
         ("client_kwargs = { token_endpoint_auth_method = \"private_key_jwt\" }\n", "auth.client_kwargs.token_endpoint_auth_method"),
         ("client_kwargs = { verify = false }\n", "auth.client_kwargs.verify"),
+        ("client_kwargs = { hd = \"\" }\n", "auth.client_kwargs.hd"),
+        ("client_kwargs = { hd = true }\n", "auth.client_kwargs.hd"),
+        ("client_kwargs = { hd = \"Gmail.com\" }\n", "auth.client_kwargs.hd"),
+        ("authorize_params = { hd = \"@example.com\" }\n", "auth.authorize_params.hd"),
         ("authorize_params = { redirect_uri = \"x\" }\n", "auth.authorize_params.redirect_uri"),
     ] {
         let keys: Vec<_> = faults(&with(more)).into_iter().map(|(_, key)| key).collect();
@@ -428,6 +450,12 @@ fn the_service_for_other_proxies_is_configured_whole() {
 
 #[test]
 fn proxies_in_front_are_trusted_when_they_are_named() {
+    for (network, told) in
+        [("10.0.0.0/8", false), ("fd00::/8", false), ("2001:db8::/32", false), ("0.0.0.0/1", true), ("64.0.0.0/3", true), ("2000::/3", true)]
+    {
+        let warned = warned(&with(&format!("[vestibule]\ntrusted_proxies = [\"192.0.2.7\", \"{network}\"]\n")));
+        assert_eq!(warned.contains(&"vestibule.trusted_proxies".to_owned()), told, "{network}");
+    }
     let believes = |config: &Config, address: &str| config.trusted_proxies.contains(address.parse().unwrap());
     assert!(!believes(&parse(&with("")).unwrap(), "127.0.0.1"), "nobody by default");
     let named = with("[vestibule]\ntrusted_proxies = [\"10.0.0.0/8\", \"2001:db8::7\"]\n");

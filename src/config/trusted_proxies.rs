@@ -22,7 +22,20 @@ pub(super) fn read(section: &Section<'_>) -> Option<TrustedProxies> {
         let at = listed.first().and_then(|item| item.at);
         section.findings.warning(at, &section.key(KEY), "believes everybody's word, for every address is in it", "name the proxies only");
     }
+    for item in listed.iter().filter(|_| !trusted.has_everybody()).filter(|item| is_wide(&item.value)) {
+        let problem = format!("`{}` is more than a network of your own: every client in it can write where a request comes from", item.value);
+        section.findings.warning(item.at, &item.key, problem, "name the proxies only");
+    }
     Some(trusted)
+}
+
+/// More addresses than a private network or a site has: 2^24 of IPv4, a /32 of IPv6.
+fn is_wide(network: &str) -> bool {
+    let (address, prefix) = network.split_once('/').unwrap_or((network, "128"));
+    let widest = if address.contains(':') { 32 } else { 8 };
+    // fc00::/7 and fe80::/10 are private as a whole.
+    let is_private = address.parse().is_ok_and(is_near);
+    !is_private && prefix.parse::<u8>().is_ok_and(|prefix| prefix < widest)
 }
 
 /// Warns where something else seems to end TLS, and nobody has said what: https to the world, and peers that can only be

@@ -52,7 +52,8 @@ fn walk(text: &mut String, head: &RequestHead, account: Option<&Account<'_>>, co
         None => say(text, "  there are no rules: `login` decides"),
         Some(policy) => {
             let decided = ruling.rule.map_or(policy.rules().len(), |rule| rule.number - 1);
-            for (rule, why) in policy.rules().iter().zip(policy.misfits(&request)?).take(decided) {
+            // No rule was compared with a request that breaks a step where all rules ask for the same.
+            for (rule, why) in policy.rules().iter().zip(policy.misfits(&request).unwrap_or_default()).take(decided) {
                 say(text, &format!("  {}: not for this {}", rule.id, why.unwrap_or("request")));
             }
             match ruling.rule {

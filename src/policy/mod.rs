@@ -27,7 +27,9 @@
 //!    step 7, the request is refused. So what is decided without a refusal depends on the liberal reading alone: there is no
 //!    spelling of a path that comes under one rule here and is another page to the application.
 //!
-//! Step 8 is left out only where it comes to the same: when neither the request nor any pattern has another form.
+//! Step 8 is left out only where it comes to the same: when neither the request nor any pattern has another form. Where
+//! every request is asked for the same (one rule without `path`, for example), a request that breaks a step is judged like
+//! the others.
 //!
 //! Not undone is what an application makes of a path beyond that, such as dropping `.json` or accents: end the list with a
 //! rule that asks for the most.
@@ -94,6 +96,9 @@ pub struct Policy {
     names_hosts: bool,
     /// Whether every pattern is its own liberal form.
     is_plain: bool,
+    /// The rule that takes what the rules before it leave, where all of them ask for the same: how a path is read decides
+    /// nothing then.
+    same_for_all: Option<RuleId>,
 }
 
 /// What is asked of a request, and who asks it.
@@ -127,7 +132,12 @@ impl Policy {
         let names_methods = rules.iter().any(|rule| !rule.methods.is_empty());
         let names_hosts = rules.iter().any(|rule| !rule.hosts.is_empty());
         let is_plain = rules.iter().flat_map(|rule| &rule.paths).all(PathPattern::is_plain);
-        (!rules.is_empty()).then_some(Self { rules, names_methods, names_hosts, is_plain })
+        let same_for_all = rules
+            .iter()
+            .take_while(|rule| rule.access == rules[0].access)
+            .find(|rule| rule.is_for_everything())
+            .map(|rule| rule.id);
+        (!rules.is_empty()).then_some(Self { rules, names_methods, names_hosts, is_plain, same_for_all })
     }
 
     pub fn rules(&self) -> &[Rule] {
@@ -137,8 +147,15 @@ impl Policy {
     /// The ruling on a request.
     ///
     /// # Errors
-    /// [`Malformed`] when the request does not have one reading, by the steps of this module.
+    /// [`Malformed`] when the request does not have one reading, by the steps of this module, and the reading decides.
     pub fn ruling(&self, request: &Request<'_>) -> Result<Ruling<'_>, Malformed> {
+        match (self.ruling_by_reading(request), self.same_for_all) {
+            (Err(_), Some(rule)) => Ok(Ruling { rule: Some(rule), access: &self.rules[0].access }),
+            (read, _) => read,
+        }
+    }
+
+    fn ruling_by_reading(&self, request: &Request<'_>) -> Result<Ruling<'_>, Malformed> {
         if self.names_methods && target::overrides_method(request) {
             return Err(Malformed::Method);
         }
@@ -217,6 +234,11 @@ impl Rule {
         } else {
             None
         }
+    }
+
+    fn is_for_everything(&self) -> bool {
+        let every_path = self.paths.is_empty() || self.paths.iter().any(PathPattern::is_everything);
+        every_path && self.methods.is_empty() && self.hosts.is_empty()
     }
 
     /// Whether one of `earlier` fits whatever this rule fits, by what they say: not every such rule is found.

@@ -1,5 +1,9 @@
 //! Path patterns: `/reports/*/summary`, `/admin/**`.
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
 use super::spelling;
 use super::target::Target;
 
@@ -59,11 +63,14 @@ impl PathPattern {
         Ok(Self { segments, liberal })
     }
 
-    /// The path of plain segments: those of `base`, then `names`.
+    /// The path of the segments of `base`, a path of a URL, and of `names`, which are not encoded.
     pub(super) fn exactly(base: &str, names: &[&str]) -> Self {
-        let names = base.split('/').filter(|name| !name.is_empty()).chain(names.iter().copied());
-        let segments: Vec<_> = names.map(|name| Segment::Literal(name.to_owned())).collect();
-        Self { liberal: segments.clone(), segments }
+        let base = base.split('/').filter(|name| !name.is_empty()).map(|name| percent_decode_str(name).decode_utf8_lossy());
+        let segments: Vec<_> = base.chain(names.iter().map(|&name| Cow::Borrowed(name))).collect();
+        let literals = |names: Vec<String>| names.into_iter().map(Segment::Literal).collect::<Vec<_>>();
+        let liberal = spelling::liberal(segments.iter().map(AsRef::as_ref)).map(literals);
+        let segments = literals(segments.into_iter().map(Cow::into_owned).collect());
+        Self { liberal: liberal.unwrap_or_else(|_| segments.clone()), segments }
     }
 
     /// That path and everything below it.
@@ -106,9 +113,14 @@ impl PathPattern {
         covers(&self.segments, &other.segments)
     }
 
-    /// Whether there is a path that both are for.
+    /// Whether one of `wide` is for every path of each of `narrow`; either list is for every path when it is empty.
+    pub(crate) fn all_covered(narrow: &[Self], wide: &[Self]) -> bool {
+        wide.is_empty() || (!narrow.is_empty() && narrow.iter().all(|path| wide.iter().any(|other| other.covers(path))))
+    }
+
+    /// Whether there is a path that both are for, as some server reads it.
     pub(super) fn meets(&self, other: &Self) -> bool {
-        meet(&self.segments, &other.segments)
+        meet(&self.segments, &other.segments) || meet(&self.liberal, &other.liberal)
     }
 
     /// [`Self::covers`] as the most liberal server reads both.

@@ -120,6 +120,7 @@ mod tests {
         ] {
             assert_eq!(deciding(patterns, &stream), [expected], "{patterns:?}");
         }
+        assert_eq!(deciding(&[&["/caf\u{e9}/**"]], &PathSet::one("/caf%C3%A9", &["x"])), [1], "a base path is one of a URL");
     }
 
     #[test]
@@ -129,6 +130,9 @@ mod tests {
             (&[&["/base/**"][..], &[]][..], &[1][..]),
             (&[&[], &["/base/x"]], &[1]),
             (&[&["/base/Admin/**"], &[]], &[1, 2]),
+            // Read liberally, it is about a page below the base.
+            (&[&["/Base/admin/**"], &[]], &[1, 2]),
+            (&[&["/BASE."], &[]], &[1, 2]),
             (&[&["/base"], &["/base/*"]], &[1, 2, 0]),
             (&[&["/base/media/*"], &["/base/media/x/y", "/base/app/static/*/**"], &[]], &[3]),
             (&[&["/base/media/**"], &["/base/app/static"], &[]], &[1, 2, 3]),

@@ -148,6 +148,8 @@ fn a_provider_with_which_everybody_can_have_an_account_is_told() {
             ("provider = \"default\"", true),
             ("claim = { iss = \"x\" }", !issuer.contains("microsoft") || issuer.contains(CONSUMERS)),
             ("email_domain = \"gmail.com\"", true),
+            ("email_domain = [\"example.com\", \"mac.com\"]", true),
+            ("email_domain = \"T-Online.de\"", true),
             ("any = [{ email = \"a@example.com\" }, { email_domain = \"Outlook.com\" }]", true),
             ("email_domain = \"example.com\"", false),
             ("email = \"a@gmail.com\"", false),
@@ -187,5 +189,12 @@ fn an_organisation_that_is_named_is_somebodys_choice() {
     assert_eq!(warned(&config(ENTRA, &tenants(&CONSUMERS.to_uppercase()))).len(), 1, "the tenant of everybody");
     let remedy = |issuer: &str| parse(&config(issuer, "")).unwrap().warnings.remove(0).remedy;
     assert!(remedy(google).contains("hd = ") && !remedy("https://gitlab.com").contains("hd = "));
+    for (require, told) in [(format!("claim = {{ tid = \"{CONSUMERS}\" }}"), true), (format!("claim = {{ tid = \"{TENANT}\" }}"), false)] {
+        assert_eq!(warned(&config(ENTRA, &rule(&require))).len(), usize::from(told), "{require}");
+        let more = rule(&format!("{require}, email_domain = \"example.com\""));
+        assert!(warned(&config(ENTRA, &more)).is_empty(), "{require}");
+    }
+    let issuer = format!("claim = {{ iss = \"https://login.microsoftonline.com/{}/v2.0\" }}", CONSUMERS.to_uppercase());
+    assert_eq!(warned(&config(ENTRA, &rule(&issuer))).len(), 1, "the tenant of everybody, by its issuer");
     assert!(remedy(ENTRA).contains("[vestibule.provider.default] tenants = "));
 }

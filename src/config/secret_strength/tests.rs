@@ -37,7 +37,10 @@ fn nothing_that_is_made_at_random_is_refused() {
         drawn
     };
     type Written = fn(&[u8]) -> String;
-    let ways: [(&str, usize, Written); 14] = [
+    let ways: [(&str, usize, Written); 17] = [
+        ("Laravel's form", 32, |bytes| format!("base64:{}", STANDARD.encode(bytes))),
+        ("a fingerprint's form", 32, |bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")),
+        ("the base64 of hexadecimal digits", 32, |bytes| STANDARD.encode(hex(bytes))),
         ("32 hexadecimal digits", 16, hex),
         ("in capitals", 16, |bytes| hex(bytes).to_uppercase()),
         ("48", 24, hex),
@@ -120,6 +123,22 @@ fn what_people_write_is_refused() {
         "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
         "dGhpcyBpcyBhIHZlcnkgc2VjcmV0IGNvb2tpZSBzZWNyZXQ=",
         "7468697320697320612076657279207365637265742073656372",
+        "base64:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "0x000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+        "00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13:14:15",
+        "MDAwMTAyMDMwNDA1MDYwNzA4MDkwYTBiMGMwZDBlMGYxMDExMTIxMzE0MTUxNg==",
+        "ZEdocGN5QnBjeUJoSUhabGNua2djMlZqY21WMElHTnZiMnRwWlNCelpXTnlaWFE9",
+        "sha256:5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8",
+        "django-insecure-#8kz!m2v@q0w7x_r$3t5y^u9i&o1p*a4s6d",
+        // Versions 1 and 3 of a UUID, and 7.
+        "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+        "5df41881-3aed-3515-88a7-2f4a814cf09e",
+        "017F22E2-79B0-7CC3-98C4-DC0C0C07398F",
+        // Documentation of AWS, Stripe, jwt.io, RFC 7515.
+        "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        "sk_test_4eC39HqLyjWDarjtT1zdp7dc",
+        "SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c",
+        "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
     ] {
         assert!(is_guessable(secret), "{secret}: {} bits", estimate(secret.as_bytes(), Form::Typed));
     }
