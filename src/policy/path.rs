@@ -1,9 +1,5 @@
 //! Path patterns: `/reports/*/summary`, `/admin/**`.
 
-use std::borrow::Cow;
-
-use percent_encoding::percent_decode_str;
-
 use super::spelling;
 use super::target::Target;
 
@@ -63,13 +59,11 @@ impl PathPattern {
         Ok(Self { segments, liberal })
     }
 
-    /// The path of the segments of `base`, a path of a URL, and of `names`, which are not encoded.
+    /// The path of plain segments: those of `base`, then `names`.
     pub(super) fn exactly(base: &str, names: &[&str]) -> Self {
-        let base = base.split('/').filter(|name| !name.is_empty()).map(|name| percent_decode_str(name).decode_utf8_lossy());
-        let segments: Vec<_> = base.chain(names.iter().map(|&name| Cow::Borrowed(name))).collect();
-        let literals = |names: Vec<String>| names.into_iter().map(Segment::Literal).collect::<Vec<_>>();
-        let liberal = spelling::liberal(segments.iter().map(AsRef::as_ref)).map(literals);
-        let segments = literals(segments.into_iter().map(Cow::into_owned).collect());
+        let names: Vec<_> = base.split('/').filter(|name| !name.is_empty()).chain(names.iter().copied()).collect();
+        let segments: Vec<_> = names.iter().map(|&name| Segment::Literal(name.to_owned())).collect();
+        let liberal = spelling::liberal(names).map(|names| names.into_iter().map(Segment::Literal).collect());
         Self { liberal: liberal.unwrap_or_else(|_| segments.clone()), segments }
     }
 
