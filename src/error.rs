@@ -3,10 +3,10 @@
 //! Errors are attributed: to the browser, to the person, to the provider or to the configuration. An error has a stable
 //! code for operators; [`Error::explanation`] is the one place where it becomes words for a person.
 
-use crate::http::{Malformed, OutboundError};
 use crate::oidc::cache::Failure;
 use crate::oidc::id_token::Rejected;
 use crate::policy::Denied;
+use crate::web::http::{Malformed, OutboundError};
 
 /// Why a request did not get what it asked for.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,12 +5,12 @@ use crate::config::Config;
 use crate::entropy::{self, Entropy};
 use crate::error::Error;
 use crate::flow::{self, Flow, Visit};
-use crate::http::{Header, OutboundError, OutboundRequest, OutboundResponse, Request, RequestHead, Response};
 use crate::oidc::cache::ProviderCache;
 use crate::pages;
-use crate::route::{self, Route};
 use crate::session::CookieJar;
 use crate::time::UnixTime;
+use crate::web::http::{Header, OutboundError, OutboundRequest, OutboundResponse, Request, RequestHead, Response};
+use crate::web::route::{self, Route};
 
 /// A request goes on to the application.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 //! 1. Every inbound header whose name a server could fold into that of an identity header is removed, from every
 //!    request that is forwarded, logged in or not. Folding: case, and any character that is neither letter nor digit
 //!    counts as the same (CGI turns `-` into `_`, others turn `.` into `_`).
-//! 2. What else applications believe of a proxy is removed in the same way ([`crate::proxy_headers`]), but for what
+//! 2. What else applications believe of a proxy is removed in the same way ([`crate::web::proxy_headers`]), but for what
 //!    `pass` names.
 //! 3. Our cookies are removed.
 //! 4. For a logged-in user the headers are set anew. A claim that is absent, or neither text, number, boolean nor a list
@@ -21,10 +21,10 @@ use serde_json::Value;
 
 use crate::claims;
 use crate::config::{Config, IdentityHeaders};
-use crate::http::{Header, Request};
-use crate::proxy_headers;
 use crate::secret::Secret;
 use crate::session::{CookieJar, Session};
+use crate::web::http::{Header, Request};
+use crate::web::proxy_headers;
 
 /// Headers that are the identity's whether or not a configuration sets them.
 const OWN: [&str; 6] = [USER, PROVIDER, EMAIL, PREFERRED_USERNAME, GROUPS, ACCESS_TOKEN];

@@ -17,8 +17,7 @@
 //! perform the IO. They take no decision.
 //!
 //! ```
-//! use vestibule::{config::{Config, Source}, entropy::Fixed, filter::{Filter, Step}, http::RequestHead,
-//!                 oidc::cache::ProviderCache, time::UnixTime};
+//! use vestibule::{config::{Config, Source}, entropy::Fixed, filter::{Filter, Step}, //!                 oidc::cache::ProviderCache, time::UnixTime, web::http::RequestHead};
 //!
 //! let toml = r#"
 //! [auth]
@@ -47,20 +46,16 @@ pub mod entropy;
 pub mod error;
 pub mod filter;
 mod flow;
-pub mod http;
 pub mod identity;
 pub mod limit;
 pub mod oidc;
 pub mod pages;
 pub mod policy;
-pub mod proxy_headers;
-pub mod return_to;
-mod route;
 pub mod secret;
 pub mod session;
 pub mod streamlit;
 pub mod time;
-pub mod trusted_proxies;
+pub mod web;
 
 // Not in the other shells, which depend on this crate: a component exports what is linked into it.
 #[cfg(all(target_family = "wasm", feature = "component"))]

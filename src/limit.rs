@@ -8,7 +8,7 @@
 //! The core says what an answer counts as. A host counts, for it knows its clients: see `limit` in `wit/filter.wit`.
 
 use crate::config::Config;
-use crate::route;
+use crate::web::route;
 
 /// What an answer counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

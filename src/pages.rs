@@ -9,10 +9,10 @@ use serde_json::json;
 use crate::config::{Config, Provider};
 use crate::entropy::{self, Entropy};
 use crate::error::{Error, Explanation};
-use crate::http::Response;
 use crate::policy::Denied;
-use crate::return_to::ReturnTo;
-use crate::route;
+use crate::web::http::Response;
+use crate::web::return_to::ReturnTo;
+use crate::web::route;
 
 #[derive(Template)]
 #[template(path = "page.html")]

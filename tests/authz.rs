@@ -6,8 +6,8 @@ mod rig;
 
 use rig::{Browser, CONFIG, HOST, Rig};
 use vestibule::filter::Outcome;
-use vestibule::http::{RequestHead, Response};
-use vestibule::proxy_headers::{IDENTITY, STEERING};
+use vestibule::web::http::{RequestHead, Response};
+use vestibule::web::proxy_headers::{IDENTITY, STEERING};
 
 const PROXIES: [&str; 4] = ["envoy", "traefik", "caddy", "nginx"];
 

@@ -9,7 +9,7 @@ mod rig;
 use proptest::prelude::*;
 use rig::{Browser, CONFIG, Rig};
 use url::Url;
-use vestibule::return_to::ReturnTo;
+use vestibule::web::return_to::ReturnTo;
 
 const PUBLIC: &str = "https://app.example/base/oauth2callback";
 

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use vestibule::proxy_headers::{ARRIVAL, FAMILIES, IDENTITY, STEERING};
+use vestibule::web::proxy_headers::{ARRIVAL, FAMILIES, IDENTITY, STEERING};
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rig::{Browser, CONFIG, Rig};
 use serde_json::{Map, Value, json};
-use vestibule::http::{OutboundError, RequestHead};
+use vestibule::web::http::{OutboundError, RequestHead};
 
 /// A login at a provider that was changed by `arrange` ends with this event, this status, and without a session.
 fn refused(name: &str, arrange: impl Fn(&mut Rig), status: u16, event: &str) {

@@ -6,8 +6,8 @@ mod rig;
 
 use rig::{Browser, CONFIG, Rig};
 use vestibule::filter::Outcome;
-use vestibule::http::{RequestHead, Response};
 use vestibule::limit::Counted;
+use vestibule::web::http::{RequestHead, Response};
 
 fn counted(rig: &mut Rig, head: &RequestHead, body: Option<&[u8]>) -> (u16, Option<Counted>) {
     match rig.decide(head, body).outcome {

@@ -6,8 +6,8 @@ mod rig;
 
 use rig::{Browser, CLIENT_ID, CONFIG, ISSUER, Rig, query};
 use serde_json::{Value, json};
-use vestibule::http::{OutboundError, RequestHead, Response};
-use vestibule::proxy_headers::{IDENTITY, STEERING};
+use vestibule::web::http::{OutboundError, RequestHead, Response};
+use vestibule::web::proxy_headers::{IDENTITY, STEERING};
 
 fn set_header<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(given, _)| given == name).map(|(_, value)| std::str::from_utf8(value).unwrap())

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use rig::{Browser, CONFIG, Rig};
 use vestibule::filter::{Decision, Outcome};
-use vestibule::http::{Header, RequestHead, Response};
+use vestibule::web::http::{Header, RequestHead, Response};
 
 /// How browsers say that nobody is there to see the page.
 const AHEAD: [(&str, &str); 8] = [

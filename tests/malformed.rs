@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rig::{Browser, CONFIG, Rig, SigningKey};
 use serde_json::{Value, json};
-use vestibule::http::OutboundError;
+use vestibule::web::http::OutboundError;
 
 /// One of each type of JSON, and the awkward ones of each.
 fn every_type() -> Vec<Value> {

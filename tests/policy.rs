@@ -15,10 +15,10 @@ use url::Url;
 use vestibule::config::{Config, Source};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
-use vestibule::http::{Request, RequestHead};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::policy::{self, Access, Account, Answer, Verdict, explain};
 use vestibule::time::UnixTime;
+use vestibule::web::http::{Request, RequestHead};
 
 /// A protected application, its administration, and what everybody may see.
 const RULES: &str = r#"
@@ -242,8 +242,7 @@ fn no_spelling_of_a_pattern_leaves_a_page_to_another_rule() {
 
 #[test]
 fn where_every_request_is_asked_for_the_same_no_spelling_is_refused() {
-    const SPELLINGS: [&str; 8] =
-        ["/100%25ab.pdf", "/x/%EF%BC%8E", "/%EF%BC%8520", "/a/%20./b", "//a", "/a//b", "/%FF", "/a%20b"];
+    const SPELLINGS: [&str; 8] = ["/100%25ab.pdf", "/x/%EF%BC%8E", "/%EF%BC%8520", "/a/%20./b", "//a", "/a//b", "/%FF", "/a%20b"];
     for (rules, expected) in [
         ("[[vestibule.rule]]\naccess = \"public\"\n", Forwarded),
         ("[[vestibule.rule]]\npath = [\"/a\", \"/**\"]\n", Login),

@@ -16,8 +16,8 @@ use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 use vestibule::config::{Config, Source};
 use vestibule::filter::{Decision, Forward, Outcome};
-use vestibule::http::{Request, RequestHead};
 use vestibule::policy::{self, Account, Verdict};
+use vestibule::web::http::{Request, RequestHead};
 
 const SECRET: &str = "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5";
 const PRESET: &str = "[vestibule]\napp = \"streamlit\"\n";
@@ -451,7 +451,7 @@ fn a_session_that_ends_is_named_so_that_its_connections_can_be_closed() {
     }
     // And from an instance that has to ask the provider first, and finds it gone.
     rig.forget();
-    rig.provider.outage = Some(vestibule::http::OutboundError::TimedOut);
+    rig.provider.outage = Some(vestibule::web::http::OutboundError::TimedOut);
     assert_eq!(rig.decide(&browser.head("/auth/logout"), None).ended_sessions.len(), 1);
     assert!(rig.decide(&Browser::default().head("/auth/logout"), None).ended_sessions.is_empty());
 }

@@ -8,7 +8,7 @@ use rig::{Browser, CONFIG, HOST, ISSUER, Rig};
 use serde_json::{Map, Value, json};
 use vestibule::config::{Config, Source};
 use vestibule::filter::{Forward, Outcome};
-use vestibule::http::RequestHead;
+use vestibule::web::http::RequestHead;
 
 /// What the application is told in this header; more than one line is one too many.
 fn told<'a>(forward: &'a Forward, name: &str) -> Option<&'a str> {

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use url::form_urlencoded;
 use vestibule::filter::{Filter, Outcome, Step};
-use vestibule::http::{Request, RequestHead};
 use vestibule::oidc::authorization::AuthorizationResponse;
+use vestibule::web::http::{Request, RequestHead};
 
 use super::destination::assert_is_ours;
 use super::site::{self, ISSUER, cookies_set, is_session};

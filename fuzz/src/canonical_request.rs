@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use percent_encoding::percent_decode_str;
 use url::Url;
 use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
-use vestibule::http::{Header, Request, RequestHead};
 use vestibule::policy::{self, Access, Answer};
+use vestibule::web::http::{Header, Request, RequestHead};
 
 use super::respelling::{Page, respell};
 use super::site::{self, HOST};

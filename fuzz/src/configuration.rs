@@ -2,8 +2,8 @@
 
 use vestibule::config::{Config, Login, Source, references};
 use vestibule::filter::{Decision, Filter, Outcome, Step};
-use vestibule::http::RequestHead;
 use vestibule::secret::Secret;
+use vestibule::web::http::RequestHead;
 
 use super::destination;
 use super::site;

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
-use vestibule::http::{Header, Request, RequestHead};
+use vestibule::web::http::{Header, Request, RequestHead};
 
 use super::cookies::{is_streamlits, is_vestibules, read_as_latin1, read_as_utf8};
 use super::site::{self, HOST};

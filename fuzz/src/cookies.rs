@@ -1,6 +1,6 @@
 //! Cookies as the most liberal of servers reads them, which is not how the core does.
 
-use vestibule::http::Header;
+use vestibule::web::http::Header;
 
 /// Name and value of everything that a server could take for a cookie, if it reads UTF-8.
 pub fn read_as_utf8(headers: &[Header]) -> Vec<(String, String)> {

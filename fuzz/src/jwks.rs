@@ -6,11 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use vestibule::filter::Filter;
-use vestibule::http::OutboundResponse;
 use vestibule::oidc::id_token::IdTokenVerifier;
 use vestibule::oidc::jwks::{Algorithm, KeySelection, KeySet};
 use vestibule::secret::Secret;
 use vestibule::time::UnixTime;
+use vestibule::web::http::OutboundResponse;
 
 use super::id_token::NONCE;
 use super::provider::{ACCESS_TOKEN, KEY_ID, Provider};

@@ -7,10 +7,10 @@ use url::{Host, Url};
 use vestibule::config::{Config, Source};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Decision, Filter, Outcome, Step};
-use vestibule::http::{OutboundResponse, RequestHead};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::oidc::metadata::ProviderMetadata;
 use vestibule::time::UnixTime;
+use vestibule::web::http::{OutboundResponse, RequestHead};
 
 use super::site::{self, HOST, NOW, PLAIN};
 

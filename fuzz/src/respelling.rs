@@ -1,7 +1,7 @@
 //! Other spellings of a page, all of which the most liberal server takes for the same. Written from what servers do with
 //! paths, and without the code under test: `tests/policy.rs` of the core uses it as well.
 
-use vestibule::http::RequestHead;
+use vestibule::web::http::RequestHead;
 
 /// What a request asks for.
 #[derive(Clone, Debug)]

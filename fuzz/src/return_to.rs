@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use url::{Url, form_urlencoded};
 use vestibule::filter::Filter;
-use vestibule::http::{RequestHead, Response};
-use vestibule::return_to::{MAX_LENGTH, ReturnTo};
+use vestibule::web::http::{RequestHead, Response};
+use vestibule::web::return_to::{MAX_LENGTH, ReturnTo};
 
 use super::destination::assert_is_ours;
 use super::site::{self, HOST};

@@ -3,9 +3,9 @@
 use vestibule::config::{Config, Source};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Decision, Filter, Outcome, Step};
-use vestibule::http::{Header, RequestHead, Response};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::time::UnixTime;
+use vestibule::web::http::{Header, RequestHead, Response};
 
 pub const HOST: &str = "app.example";
 pub const ORIGIN: &str = "https://app.example";

@@ -26,9 +26,9 @@ use url::{Url, form_urlencoded};
 use vestibule::config::{Config, Login as Access, Source};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
-use vestibule::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::time::UnixTime;
+use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
 
 use super::destination::assert_is_ours;
 use super::provider::{Provider, is_for};

@@ -10,8 +10,8 @@ use sha2::Sha256;
 use url::form_urlencoded;
 use vestibule::config::{Config, Source};
 use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
-use vestibule::http::{Header, Request, RequestHead};
 use vestibule::streamlit::resumption::{self, Opener};
+use vestibule::web::http::{Header, Request, RequestHead};
 
 use super::cookies::{is_streamlits, is_vestibules, read_as_latin1, read_as_utf8};
 use super::site::{self, COOKIE_SECRET, HOST, NOW, ORIGIN, PLAIN};

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Decision, Filter, Outcome, Step};
-use vestibule::http::OutboundResponse;
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::oidc::token::TokenResponse;
 use vestibule::time::UnixTime;
+use vestibule::web::http::OutboundResponse;
 
 use super::provider::{ACCESS_TOKEN, Provider};
 use super::site::{self, NOW, is_session};

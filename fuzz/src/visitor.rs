@@ -6,9 +6,9 @@ use serde_json::Value;
 use url::Url;
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Decision, Filter, Outcome, Step};
-use vestibule::http::{OutboundRequest, OutboundResponse, RequestHead, Response};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::time::UnixTime;
+use vestibule::web::http::{OutboundRequest, OutboundResponse, RequestHead, Response};
 
 use super::provider::Provider;
 use super::site::{HOST, ISSUER, NOW, cookies_set};

@@ -4,9 +4,9 @@ use super::{Authz, Proxy};
 use crate::config::Config;
 use crate::error::Error;
 use crate::filter::{Decision, Forward, Outcome};
-use crate::http::{Header, RequestHead, Response};
 use crate::identity;
-use crate::proxy_headers;
+use crate::web::http::{Header, RequestHead, Response};
+use crate::web::proxy_headers;
 
 /// What Envoy removes from the request before it goes on: a list of names (`ext_authz` over HTTP).
 const ENVOY_REMOVES: &str = "X-Envoy-Auth-Headers-To-Remove";

@@ -1,10 +1,10 @@
 //! From a proxy's question to the request that it is about.
 
 use super::{Authz, Proxy};
-use crate::config::PublicOrigin;
 use crate::error::Error;
-use crate::http::{Header, RequestHead};
-use crate::route;
+use crate::web::http::{Header, RequestHead};
+use crate::web::origin::PublicOrigin;
+use crate::web::route;
 
 /// What a request to the service is.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use super::section::Section;
 use super::trusted_proxies;
 use crate::authz::{Authz, Proxy};
-use crate::trusted_proxies::TrustedProxies;
+use crate::web::trusted_proxies::TrustedProxies;
 
 /// What `vestibule.mode` says.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -26,8 +26,6 @@ use toml::de::DeTable;
 pub use fault::Fault;
 pub use issuer::ExpectedIssuer;
 pub(crate) use issuer::{is_issuer_of_token, may_sign_for};
-pub use origin::PublicOrigin;
-pub(crate) use origin::is_confidential;
 pub use provider::{ClientAuthentication, ProvenLogin, Provider, Requirements, Unmet};
 
 use crate::authz::Authz;
@@ -36,7 +34,8 @@ use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::session::{CookieNames, KeyRing};
 use crate::streamlit::StreamlitApp;
-use crate::trusted_proxies::TrustedProxies;
+use crate::web::origin::PublicOrigin;
+use crate::web::trusted_proxies::TrustedProxies;
 use fault::MAKE_SECRET;
 use section::{Findings, Placed, Section};
 
@@ -110,7 +109,7 @@ pub struct IdentityHeaders {
     pub from_claims: Vec<(String, String)>,
     /// Further headers that the application takes for identity: nobody sends them, neither a client nor we.
     pub refused: Vec<String>,
-    /// Names of [`crate::proxy_headers`] that are not removed.
+    /// Names of [`crate::web::proxy_headers`] that are not removed.
     pub passed: Vec<String>,
 }
 
@@ -129,7 +128,7 @@ pub struct Config {
     /// For `app = "streamlit"`.
     pub streamlit: Option<StreamlitApp>,
     /// Where a logout ends; `None` for our own page that says so.
-    pub after_logout: Option<crate::return_to::ReturnTo>,
+    pub after_logout: Option<crate::web::return_to::ReturnTo>,
     /// Answers another proxy instead of being one; `None`: requests go on to the application.
     pub authz: Option<Authz>,
     /// Whose word on where a request comes from is believed; of proxies that ask, who may ask.
@@ -284,7 +283,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         trusted_proxies::warn_of_silence(&vestibule, listen.as_deref(), &public);
     }
     let after_logout = after_logout.and_then(|text| {
-        let parsed = crate::return_to::ReturnTo::parse(&text.value, public.redirect_uri());
+        let parsed = crate::web::return_to::ReturnTo::parse(&text.value, public.redirect_uri());
         if parsed.is_err() {
             findings.fatal(text.at, &text.key, "is not a page of the public origin", "write a path, \"/goodbye\" for example");
         }
@@ -571,7 +570,7 @@ fn read_identity(section: &Section<'_>, refused: Vec<String>) -> IdentityHeaders
     IdentityHeaders { groups_claim, from_claims, refused, passed }
 }
 
-/// Headers of [`crate::proxy_headers`] that a client's own proxy writes, and that the application is to get.
+/// Headers of [`crate::web::proxy_headers`] that a client's own proxy writes, and that the application is to get.
 fn read_passed(section: &Section<'_>, from_claims: &[(String, String)], refused: &[String]) -> Vec<String> {
     let mut passed = vec![];
     for name in section.strings("pass").unwrap_or_default() {
@@ -581,7 +580,7 @@ fn read_passed(section: &Section<'_>, from_claims: &[(String, String)], refused:
             "is not the name of a header: each name is written in full"
         } else if crate::identity::is_own(&name.value, ours) {
             "says who the user is: no client may send it"
-        } else if !crate::proxy_headers::is_listed(&name.value) {
+        } else if !crate::web::proxy_headers::is_listed(&name.value) {
             "is not removed anyway"
         } else {
             passed.push(name.value);

@@ -1,77 +1,12 @@
-//! Where the world sees the application: all of it follows from `redirect_uri`.
+//! `redirect_uri`, and with it the public origin.
 
 use url::Url;
 
 use super::section::Section;
-use crate::return_to::ReturnTo;
+use crate::web::origin::{PublicOrigin, is_confidential};
 
 /// The last segment that Streamlit's `redirect_uri` must have.
 const CALLBACK: &str = "/oauth2callback";
-
-/// The public origin and the paths of our own routes.
-#[derive(Clone, Debug)]
-pub struct PublicOrigin {
-    redirect_uri: Url,
-    base_path: String,
-}
-
-impl PublicOrigin {
-    /// Sent to the provider in this form, compared there byte by byte (OIDC Core section 3.1.2.1).
-    pub fn redirect_uri(&self) -> &Url {
-        &self.redirect_uri
-    }
-
-    /// Prefix of every route of ours: empty, or `/base` without a slash at the end.
-    pub fn base_path(&self) -> &str {
-        &self.base_path
-    }
-
-    /// Path of a route of ours, `/auth/login` for example, under the base path.
-    pub fn route(&self, path: &str) -> String {
-        format!("{}{path}", self.base_path)
-    }
-
-    /// The application's first page.
-    pub fn home(&self) -> String {
-        self.route("/")
-    }
-
-    /// The same as a place to return to.
-    pub fn home_page(&self) -> ReturnTo {
-        ReturnTo::home(&self.redirect_uri)
-    }
-
-    /// `https://app.example.com:8443`.
-    pub fn origin(&self) -> String {
-        self.redirect_uri.origin().ascii_serialization()
-    }
-
-    /// Whether cookies can be `Secure`: everywhere but with http on a loopback host.
-    pub fn is_secure(&self) -> bool {
-        self.redirect_uri.scheme() == "https"
-    }
-
-    /// Whether a request's authority is the public one, a default port written or not.
-    pub fn has_authority(&self, authority: &str) -> bool {
-        let given = Url::parse(&format!("{}://{authority}/", self.redirect_uri.scheme()));
-        given.is_ok_and(|given| given.origin() == self.redirect_uri.origin())
-    }
-}
-
-/// Whether traffic to this host stays on the machine, so that plain http is no risk (RFC 8252 section 8.3).
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// Whether a secret may travel to this URL: https, or http that stays on the machine.
-pub(crate) fn is_confidential(url: &Url) -> bool {
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
-}
 
 pub(super) fn read(auth: &Section<'_>, port: Option<u16>) -> Option<PublicOrigin> {
     let Some(text) = auth.string("redirect_uri") else {
@@ -116,5 +51,5 @@ pub(super) fn read(auth: &Section<'_>, port: Option<u16>) -> Option<PublicOrigin
         let remedy = format!("write {url} here, and see that the provider has the same");
         auth.findings.warning(text.at, &text.key, format!("is sent to the provider as {url}"), remedy);
     }
-    Some(PublicOrigin { redirect_uri: url, base_path })
+    Some(PublicOrigin::new(url, base_path))
 }

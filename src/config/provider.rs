@@ -10,11 +10,11 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::issuer::{ExpectedIssuer, is_guid};
-use super::origin::is_confidential;
 use super::section::{Placed, Section};
 use super::{Outside, is_sample};
 use crate::secret::Secret;
 use crate::time::{CLOCK_SKEW, UnixTime};
+use crate::web::origin::is_confidential;
 
 /// No chance: the operator chooses the URLs.
 const METADATA_TAG_BYTES: usize = 9;

@@ -322,7 +322,8 @@ fn warn_of_dangers(sections: &[Section<'_>], rules: &[Rule]) {
         let is_of_other_methods = |later: &&Rule| later.methods.is_empty() && PathPattern::all_covered(&rule.paths, &later.paths);
         let rest = (!rule.methods.is_empty()).then(|| rules[rule.id.number..].iter().find(is_of_other_methods)).flatten();
         if let Some(rest) = rest.filter(|rest| rest.hosts.is_empty() && !rest.access.is_within(&rule.access)) {
-            let problem = format!("is for {} only: {} decides on the other methods, and admits more users", rule.methods.join(", "), rest.id);
+            let problem =
+                format!("is for {} only: {} decides on the other methods, and admits more users", rule.methods.join(", "), rest.id);
             warn(&problem, "remove `methods`, or add a rule with the same `path` and access = \"deny\" after it");
         }
         if let Access::Required(Some(condition)) = &rule.access {

@@ -149,9 +149,7 @@ fn is_published(text: &[u8]) -> bool {
 /// A UUID of a version that is not random (RFC 9562 section 5): a clock and a network address, or a name.
 fn is_old_uuid(lower: &str) -> bool {
     let parts: Vec<_> = lower.split('-').map(str::len).collect();
-    parts == [8, 4, 4, 4, 12]
-        && lower.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
-        && !lower[14..].starts_with('4')
+    parts == [8, 4, 4, 4, 12] && lower.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit()) && !lower[14..].starts_with('4')
 }
 
 fn is_too_cheap(text: &[u8], form: Form) -> bool {

@@ -450,9 +450,14 @@ fn the_service_for_other_proxies_is_configured_whole() {
 
 #[test]
 fn proxies_in_front_are_trusted_when_they_are_named() {
-    for (network, told) in
-        [("10.0.0.0/8", false), ("fd00::/8", false), ("2001:db8::/32", false), ("0.0.0.0/1", true), ("64.0.0.0/3", true), ("2000::/3", true)]
-    {
+    for (network, told) in [
+        ("10.0.0.0/8", false),
+        ("fd00::/8", false),
+        ("2001:db8::/32", false),
+        ("0.0.0.0/1", true),
+        ("64.0.0.0/3", true),
+        ("2000::/3", true),
+    ] {
         let warned = warned(&with(&format!("[vestibule]\ntrusted_proxies = [\"192.0.2.7\", \"{network}\"]\n")));
         assert_eq!(warned.contains(&"vestibule.trusted_proxies".to_owned()), told, "{network}");
     }

@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::PublicOrigin;
 use super::section::Section;
-use crate::trusted_proxies::TrustedProxies;
+use crate::web::origin::PublicOrigin;
+use crate::web::trusted_proxies::TrustedProxies;
 
 pub(super) const KEY: &str = "trusted_proxies";
 
@@ -23,7 +23,8 @@ pub(super) fn read(section: &Section<'_>) -> Option<TrustedProxies> {
         section.findings.warning(at, &section.key(KEY), "believes everybody's word, for every address is in it", "name the proxies only");
     }
     for item in listed.iter().filter(|_| !trusted.has_everybody()).filter(|item| is_wide(&item.value)) {
-        let problem = format!("`{}` is more than a network of your own: every client in it can write where a request comes from", item.value);
+        let problem =
+            format!("`{}` is more than a network of your own: every client in it can write where a request comes from", item.value);
         section.findings.warning(item.at, &item.key, problem, "name the proxies only");
     }
     Some(trusted)

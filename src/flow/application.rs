@@ -4,14 +4,14 @@ use super::{Visit, login};
 use crate::config::Config;
 use crate::error::Error;
 use crate::filter::{Context, Forward, Level, Outcome, Progress};
-use crate::http::{Request, Response, Upgrade};
 use crate::identity::{self, Edits};
 use crate::pages;
 use crate::policy::{self, Access, Verdict};
-use crate::return_to::ReturnTo;
 use crate::session::{Session, Tokens};
 use crate::streamlit::upgrade::{self, User};
 use crate::streamlit::{CookieForm, StreamlitApp};
+use crate::web::http::{Request, Response, Upgrade};
+use crate::web::return_to::ReturnTo;
 
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     let config = context.config;

@@ -6,7 +6,6 @@ use super::{Flow, Visit, looked_at, only_visited};
 use crate::config::{Config, Login, Provider};
 use crate::error::{Endpoint, Error};
 use crate::filter::{Context, Level, Outcome, Progress};
-use crate::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::identity;
 use crate::limit::Counted;
 use crate::oidc::authorization::AuthorizationResponse;
@@ -16,8 +15,9 @@ use crate::oidc::jwks::KeySet;
 use crate::oidc::token::{self, TokenResponse};
 use crate::oidc::userinfo;
 use crate::pages;
-use crate::return_to::ReturnTo;
 use crate::session::{AuthorizationGrant, LoginAttempt, Session, Tokens};
+use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
+use crate::web::return_to::ReturnTo;
 
 /// What a provider posts with `response_mode=form_post`: a code and a state.
 const MAX_FORM_BYTES: u32 = 32 * 1024;

@@ -7,15 +7,15 @@ use super::{Flow, Visit, looked_at, only_get, only_visited};
 use crate::config::{Config, Provider};
 use crate::error::{Endpoint, Error};
 use crate::filter::{Context, Level, Outcome, Progress};
-use crate::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::limit::Counted;
 use crate::oidc::authorization;
 use crate::oidc::cache::Lookup;
 use crate::oidc::metadata::ProviderMetadata;
 use crate::pages;
-use crate::return_to::ReturnTo;
-use crate::route;
 use crate::session::LoginAttempt;
+use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
+use crate::web::return_to::ReturnTo;
+use crate::web::route;
 
 /// `GET /auth/login`, with `provider` (a name, or Streamlit's signed one), `return_to` and `prompt` (`select_account`).
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
@@ -171,7 +171,7 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
 
 /// Never one of our own routes, which would lead round in circles, or out again.
 pub(super) fn destination(return_to: Option<ReturnTo>, config: &Config) -> ReturnTo {
-    let ours = |path: &str| crate::route::Route::of(path, &config.public) != crate::route::Route::Application;
+    let ours = |path: &str| crate::web::route::Route::of(path, &config.public) != crate::web::route::Route::Application;
     return_to.filter(|page| !ours(page.path())).unwrap_or_else(|| config.public.home_page())
 }
 

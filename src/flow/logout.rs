@@ -7,13 +7,13 @@ use crate::config::Provider;
 use crate::entropy;
 use crate::error::Error;
 use crate::filter::{Context, Level, Outcome, Progress};
-use crate::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::oidc::cache::Lookup;
 use crate::oidc::end_session;
 use crate::oidc::metadata::ProviderMetadata;
-use crate::return_to::ReturnTo;
 use crate::secret::Secret;
 use crate::session::{Session, Tokens};
+use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
+use crate::web::return_to::ReturnTo;
 
 /// `GET /auth/logout`, with `return_to` for a logout that ends here.
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {

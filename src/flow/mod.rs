@@ -9,10 +9,10 @@ pub(crate) mod user;
 use crate::config::Config;
 use crate::error::Error;
 use crate::filter::{Context, Event, Level, Outcome, Progress};
-use crate::http::{Header, OutboundError, OutboundResponse, Request, RequestHead, Response};
 use crate::limit::Counted;
-use crate::return_to::ReturnTo;
 use crate::session::CookieJar;
+use crate::web::http::{Header, OutboundError, OutboundResponse, Request, RequestHead, Response};
+use crate::web::return_to::ReturnTo;
 
 /// What of a request outlives its first step.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{Visit, only_get};
 use crate::error::Error;
 use crate::filter::{Context, Outcome, Progress};
-use crate::http::{Request, Response};
 use crate::session::Session;
+use crate::web::http::{Request, Response};
 
 /// `GET /auth/user`. An answer for everybody: nobody is `{"is_logged_in": false}`.
 pub(crate) fn answer(request: &Request<'_>, visit: &Visit, context: &Context<'_>) -> Result<Progress, Error> {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::outbound;
 use crate::config::Provider;
 use crate::error::{Endpoint, Error};
-use crate::http::{OutboundError, OutboundRequest, OutboundResponse};
+use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::Url;

@@ -7,7 +7,7 @@ use super::jwks::Algorithm;
 use super::outbound;
 use crate::config::{ClientAuthentication, Provider};
 use crate::error::{Endpoint, Error};
-use crate::http::{OutboundError, OutboundRequest, OutboundResponse};
+use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 
 /// Google's, Entra's, Okta's and Auth0's are under 8 KiB.
 const MAX_BYTES: u32 = 256 * 1024;
@@ -76,7 +76,7 @@ impl ProviderMetadata {
         let endpoint = |name: &str, text: &str| {
             let parsed = Url::parse(text).ok();
             let usable = parsed.filter(|url| {
-                let scheme = url.scheme() == "https" || (local && crate::config::is_confidential(url));
+                let scheme = url.scheme() == "https" || (local && crate::web::origin::is_confidential(url));
                 scheme && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
             });
             usable.ok_or_else(|| fault(format!("its {name} is not an https URL")))

@@ -4,7 +4,7 @@ use serde::de::{self, DeserializeOwned};
 use url::Url;
 
 use crate::error::{Endpoint, Error};
-use crate::http::{OutboundError, OutboundRequest, OutboundResponse};
+use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 
 /// For a whole exchange: a person is waiting.
 const TIMEOUT_MS: u32 = 10_000;

@@ -8,9 +8,9 @@ use url::{Url, form_urlencoded};
 use super::outbound;
 use crate::config::{ClientAuthentication, Provider};
 use crate::error::{Endpoint, Error};
-use crate::http::{OutboundError, OutboundRequest, OutboundResponse};
 use crate::secret::Secret;
 use crate::session::AuthorizationGrant;
+use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 
 /// Room for tokens that list thousands of groups; far under what would hurt.
 const MAX_BYTES: u32 = 512 * 1024;

@@ -9,8 +9,8 @@ use super::id_token::VerifiedIdToken;
 use super::outbound;
 use crate::config::Provider;
 use crate::error::{Endpoint, Error};
-use crate::http::{OutboundError, OutboundRequest, OutboundResponse};
 use crate::secret::Secret;
+use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 
 const MAX_BYTES: u32 = 256 * 1024;
 

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::{Account, Condition, Ruling, Verdict, ruling};
 use crate::config::Config;
-use crate::http::{Malformed, Request, RequestHead};
-use crate::route::Route;
+use crate::web::http::{Malformed, Request, RequestHead};
+use crate::web::route::Route;
 
 /// What would become of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

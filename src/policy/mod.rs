@@ -5,7 +5,7 @@
 //! `login` decides for everything.
 //!
 //! **What is compared.** Rules see a request through these steps, in this order; what breaks one is answered 400. They
-//! come on top of those of [`crate::http`]. Nothing is rewritten: the application receives what was judged, byte for
+//! come on top of those of [`crate::web::http`]. Nothing is rewritten: the application receives what was judged, byte for
 //! byte.
 //!
 //! 1. Only method, `Host` and path take part. The query does not, nor does any other header (`X-Forwarded-Uri`,
@@ -50,7 +50,7 @@ pub use reach::{HostRules, PathSet};
 pub use target::MAX_SEGMENTS;
 
 use crate::config::{Config, Login};
-use crate::http::{Malformed, Request};
+use crate::web::http::{Malformed, Request};
 use target::Target;
 
 /// What a rule asks of a request.
@@ -132,11 +132,8 @@ impl Policy {
         let names_methods = rules.iter().any(|rule| !rule.methods.is_empty());
         let names_hosts = rules.iter().any(|rule| !rule.hosts.is_empty());
         let is_plain = rules.iter().flat_map(|rule| &rule.paths).all(PathPattern::is_plain);
-        let same_for_all = rules
-            .iter()
-            .take_while(|rule| rule.access == rules[0].access)
-            .find(|rule| rule.is_for_everything())
-            .map(|rule| rule.id);
+        let same_for_all =
+            rules.iter().take_while(|rule| rule.access == rules[0].access).find(|rule| rule.is_for_everything()).map(|rule| rule.id);
         (!rules.is_empty()).then_some(Self { rules, names_methods, names_hosts, is_plain, same_for_all })
     }
 

@@ -212,7 +212,7 @@ fn matches<T>(pattern: &[Segment], input: &[T], one: impl Fn(&Segment, &T) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Request, RequestHead};
+    use crate::web::http::{Request, RequestHead};
 
     fn fits(pattern: &str, path: &str) -> bool {
         let head = RequestHead::get(path, "app.example");

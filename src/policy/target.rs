@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 use super::spelling::{self, has_escape, is_plain};
-use crate::http::{Malformed, Request};
-use crate::proxy_headers;
+use crate::web::http::{Malformed, Request};
+use crate::web::proxy_headers;
 
 /// More than any application's paths have; a comparison takes as many steps as path and pattern have pairs of segments.
 pub const MAX_SEGMENTS: usize = 128;
@@ -103,7 +103,7 @@ fn host(authority: &str) -> Result<String, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::RequestHead;
+    use crate::web::http::RequestHead;
 
     fn segments(path: &str) -> Result<Vec<String>, Malformed> {
         let head = RequestHead::get(path, "app.example");

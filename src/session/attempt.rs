@@ -12,9 +12,9 @@ use crate::entropy::{self, Entropy};
 use crate::error::Error;
 use crate::oidc::authorization::{AuthorizationCode, AuthorizationResponse};
 use crate::oidc::metadata::ProviderMetadata;
-use crate::return_to::ReturnTo;
 use crate::secret::Secret;
 use crate::time::UnixTime;
+use crate::web::return_to::ReturnTo;
 
 /// How many logins one browser can have on their way. Each is a cookie of 1 to 3 KiB; the oldest makes room.
 pub const MAX_PENDING_ATTEMPTS: usize = 5;

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use cookie::{Cookie, CookieBuilder, SameSite};
 use sha2::{Digest as _, Sha256};
 
-use crate::config::PublicOrigin;
-use crate::http::{Header, Request};
 use crate::streamlit;
+use crate::web::http::{Header, Request};
+use crate::web::origin::PublicOrigin;
 
 /// Largest sealed session, in bytes over all of its cookies. Servers take 64 KiB of headers and more, Node.js 16 KiB.
 pub const MAX_SESSION_BYTES: usize = 5 * CHUNK_BYTES;
@@ -298,7 +298,7 @@ impl CookieWriter<'_> {
 mod tests {
     use super::*;
     use crate::config::{Config, Source};
-    use crate::http::RequestHead;
+    use crate::web::http::RequestHead;
 
     fn names(redirect_uri: &str) -> Arc<CookieNames> {
         let toml = format!(

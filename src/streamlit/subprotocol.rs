@@ -1,7 +1,7 @@
 //! `Sec-WebSocket-Protocol` without the entry that resumes a session of Streamlit's.
 
-use crate::http::Request;
 use crate::identity::{Edits, folds_to};
+use crate::web::http::Request;
 
 const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol";
 
@@ -27,7 +27,7 @@ pub(super) fn edit(request: &Request<'_>, edits: &mut Edits) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::RequestHead;
+    use crate::web::http::RequestHead;
 
     #[test]
     fn what_resumes_a_session_is_taken_out() {

@@ -13,10 +13,10 @@ use super::cookie_line::{self, MAX_FIELD_BYTES};
 use super::{CookieForm, StreamlitApp, TOKENS_COOKIE, USER_COOKIE, payload, subprotocol};
 use crate::config::Config;
 use crate::error::Error;
-use crate::http::{Header, Request};
 use crate::identity::Edits;
 use crate::session::{CLOCK_DIFFERENCE, CookieJar, Session, Tokens};
 use crate::time::UnixTime;
+use crate::web::http::{Header, Request};
 
 /// Under the base path.
 pub(super) const STREAM: &str = "/_stcore/stream";

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use url::Url;
 use vestibule::filter::Forward;
-use vestibule::http::OutboundRequest;
+use vestibule::web::http::OutboundRequest;
 
 use crate::rig::{Browser, Rig, SigningKey, query};
 

@@ -12,9 +12,9 @@ use url::Url;
 use vestibule::config::{Config, Source};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
-use vestibule::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::time::UnixTime;
+use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
 
 pub(crate) use signing_key::SigningKey;
 

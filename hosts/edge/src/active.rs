@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
-use vestibule::trusted_proxies::TrustedProxies;
+use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::Limit;
 
 use crate::decider::Decider;

@@ -18,7 +18,7 @@ mod forwarded;
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
-use vestibule::trusted_proxies::TrustedProxies;
+use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_rules::forwarded::is_plain_authority;
 
 /// More than stand in a row anywhere.

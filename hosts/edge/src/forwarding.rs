@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_is_written_here_is_what_the_core_leaves_to_hosts() {
-        assert_eq!(vestibule_rules::forwarded::WRITTEN, vestibule::proxy_headers::ARRIVAL);
+        assert_eq!(vestibule_rules::forwarded::WRITTEN, vestibule::web::proxy_headers::ARRIVAL);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::timeout;
 use vestibule::pages::{self, HostFailure};
-use vestibule::trusted_proxies::TrustedProxies;
+use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::{Counted, Decision, Forward, Outcome, RequestHead, Response};
 
 use crate::active::{Active, Current, Generation, Service};

@@ -19,7 +19,7 @@ use anyhow::{Context as _, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use vestibule::streamlit::resumption::stream_path;
-use vestibule::trusted_proxies::TrustedProxies;
+use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::{
     Configuration, ConfigurationError, ConfigurationFile, Filter, FilterComponent, FilterOptions, Reference, Summary,
 };

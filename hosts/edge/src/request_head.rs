@@ -5,7 +5,7 @@ use http::header::{CONTENT_LENGTH, COOKIE};
 use pingora::http::RequestHeader;
 use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 use pingora::{Error, ErrorType, Result};
-use vestibule::http::{MAX_HEADER_BYTES, MAX_HEADER_COUNT};
+use vestibule::web::http::{MAX_HEADER_BYTES, MAX_HEADER_COUNT};
 use vestibule_wasmtime::RequestHead;
 
 /// Brings the request target into origin form, in `request` itself, so that the decision and the forwarding rest on

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use vestibule::http::{OutboundError, OutboundRequest, OutboundResponse};
+use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 use vestibule_wasi::Client;
 use vestibule_wasi::each_version::{CONNECT_TIMEOUT, nanoseconds};
 

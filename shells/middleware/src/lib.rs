@@ -15,7 +15,7 @@ use bindings::wasi::http::handler;
 use bindings::wasi::http::types::{ErrorCode, Request, Response, Scheme};
 use client::HttpClient;
 use message::RequestBody;
-use vestibule::http::RequestHead;
+use vestibule::web::http::RequestHead;
 use vestibule_wasi::{Answer, answer};
 
 struct Middleware;

@@ -130,7 +130,7 @@ pub(crate) fn edited_response(response: Response, onward: &Onward) -> Result<Res
 }
 
 /// A response of our own.
-pub(crate) fn own_response(response: vestibule::http::Response) -> Result<Response, ErrorCode> {
+pub(crate) fn own_response(response: vestibule::web::http::Response) -> Result<Response, ErrorCode> {
     let (stream, trailers) = whole(response.body);
     let (own, _sent) = Response::new(fields(&response.headers)?, Some(stream), trailers);
     with_status(own, response.status)

@@ -18,7 +18,7 @@ use bindings::exports::wasi::http::incoming_handler::Guest;
 use bindings::wasi::http::types::{IncomingRequest, ResponseOutparam, Scheme};
 use body::RequestBody;
 use client::HttpClient;
-use vestibule::http::RequestHead;
+use vestibule::web::http::RequestHead;
 use vestibule_wasi::{Answer, answer};
 
 struct Proxy;

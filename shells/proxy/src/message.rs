@@ -1,6 +1,6 @@
 //! Heads of requests and responses of `wasi:http` 0.2.
 
-use vestibule::http::Response;
+use vestibule::web::http::Response;
 use vestibule_rules::fields::Field;
 use vestibule_rules::forwarding::is_the_connections;
 use vestibule_wasi::spelling;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use url::Url;
-use vestibule::http::{OutboundError, OutboundRequest, OutboundResponse};
+use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 use vestibule_rules::addresses::permitted_url;
 use vestibule_rules::network::{Networks, Refused};
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use pingora::listeners::tls::Acceptor;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use vestibule::trusted_proxies::TrustedProxies;
+use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_edge::active::{Active, Current, Service};
 use vestibule_edge::decider::{Decider, Undecided};
 use vestibule_edge::limits::ConnectionLimits;

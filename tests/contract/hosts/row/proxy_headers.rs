@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use reqwest::Method;
-use vestibule::proxy_headers::{ARRIVAL, FAMILIES, IDENTITY, STEERING};
+use vestibule::web::proxy_headers::{ARRIVAL, FAMILIES, IDENTITY, STEERING};
 
 use super::identity::{SPOOFED, logged_in_where_optional};
 use super::{expect, expect_status};

@@ -541,9 +541,16 @@ mod tests {
 
     #[test]
     fn members_of_families_are_listed_and_not_named() {
-        for name in
-            ["X-Remote-Extra-Scopes", "X_Authentik_New", "CF.ACCESS.X", "spin-path-info", "X-Forwarded-Anything", "OIDC_CLAIM_department", "$WSRU", "$wsra"]
-        {
+        for name in [
+            "X-Remote-Extra-Scopes",
+            "X_Authentik_New",
+            "CF.ACCESS.X",
+            "spin-path-info",
+            "X-Forwarded-Anything",
+            "OIDC_CLAIM_department",
+            "$WSRU",
+            "$wsra",
+        ] {
             assert!(is_listed(name) && !is_named(name), "{name}");
         }
     }

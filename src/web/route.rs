@@ -1,6 +1,6 @@
 //! Which requests are ours. Everything else is the application's.
 
-use crate::config::PublicOrigin;
+use super::origin::PublicOrigin;
 
 /// What a path asks for. Exactly these paths, under the base path; no prefix, no other spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

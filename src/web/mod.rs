@@ -1,0 +1,8 @@
+//! HTTP as the core sees it, and the addresses of this application in it.
+
+pub mod http;
+pub mod origin;
+pub mod proxy_headers;
+pub mod return_to;
+pub(crate) mod route;
+pub mod trusted_proxies;
