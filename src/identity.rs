@@ -19,7 +19,7 @@
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::claims;
+use crate::account::claims;
 use crate::config::{Config, IdentityHeaders};
 use crate::secret::Secret;
 use crate::session::{CookieJar, Session};

@@ -39,8 +39,8 @@
 //! }
 //! ```
 
+pub mod account;
 pub mod authz;
-mod claims;
 pub mod config;
 pub mod entropy;
 pub mod error;

@@ -12,11 +12,12 @@ use respelling::{Page, respell};
 use rig::{Browser, CONFIG, HOST, Rig, Seen, query};
 use serde_json::{Value, json};
 use url::Url;
+use vestibule::account::Account;
 use vestibule::config::{Config, Source};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
 use vestibule::oidc::cache::ProviderCache;
-use vestibule::policy::{self, Access, Account, Answer, Verdict, explain};
+use vestibule::policy::{self, Access, Answer, Verdict, explain};
 use vestibule::time::UnixTime;
 use vestibule::web::http::{Request, RequestHead};
 

@@ -14,9 +14,10 @@ use rig::{Browser, CONFIG, HOST, Rig, query};
 use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
+use vestibule::account::Account;
 use vestibule::config::{Config, Source};
 use vestibule::filter::{Decision, Forward, Outcome};
-use vestibule::policy::{self, Account, Verdict};
+use vestibule::policy::{self, Verdict};
 use vestibule::web::http::{Request, RequestHead};
 
 const SECRET: &str = "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5";

@@ -8,7 +8,7 @@
 use super::issuer::ExpectedIssuer;
 use super::provider::{Provider, sections};
 use super::section::Section;
-use crate::claims;
+use crate::account::claims;
 use crate::policy::{Access, Condition, Policy, Rule};
 
 /// Claims of an ID token of Entra's that a tenant's administrator cannot choose: who has issued it, and for which object.

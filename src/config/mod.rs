@@ -540,7 +540,7 @@ const NO_CLAIM: &str = "is neither a claim's name nor a JSON pointer";
 
 fn read_identity(section: &Section<'_>, refused: Vec<String>) -> IdentityHeaders {
     let groups_claim = section.string("groups_claim");
-    if let Some(text) = groups_claim.as_ref().filter(|text| !crate::claims::is_name_or_pointer(&text.value)) {
+    if let Some(text) = groups_claim.as_ref().filter(|text| !crate::account::claims::is_name_or_pointer(&text.value)) {
         section.findings.fatal(text.at, &text.key, NO_CLAIM, "write groups_claim = \"roles\" or \"/realm_access/roles\" for example");
     }
     let groups_claim = groups_claim.map_or_else(|| "groups".to_owned(), |text| text.value);
@@ -550,7 +550,7 @@ fn read_identity(section: &Section<'_>, refused: Vec<String>) -> IdentityHeaders
         let (claim, header) = &entry.value;
         let name = header.as_str().unwrap_or_default();
         let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if !crate::claims::is_name_or_pointer(claim) {
+        if !crate::account::claims::is_name_or_pointer(claim) {
             section.findings.fatal(entry.at, &entry.key, NO_CLAIM, "write department or \"/address/country\" for example");
         } else if !valid {
             let remedy = "write a header name of letters, digits and hyphens: { department = \"X-Department\" }";

@@ -6,7 +6,7 @@ use toml::de::DeTable;
 
 use super::section::{Placed, Section};
 use super::{Outside, Provider};
-use crate::claims;
+use crate::account::claims;
 use crate::policy::{Access, Condition, NotAPattern, PathPattern, Policy, Rule, RuleId};
 
 /// Each request is compared with the rules one by one.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::Account;
+use crate::account::Account;
 
 /// A condition on an account. Texts are compared exactly, but for e-mail addresses and domains, in which letters of
 /// ASCII are the same in either case.

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Account, Condition, Ruling, Verdict, ruling};
+use super::{Condition, Ruling, Verdict, ruling};
+use crate::account::Account;
 use crate::config::Config;
 use crate::web::http::{Malformed, Request, RequestHead};
 use crate::web::route::Route;

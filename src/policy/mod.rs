@@ -34,7 +34,6 @@
 //! Not undone is what an application makes of a path beyond that, such as dropping `.json` or accents: end the list with a
 //! rule that asks for the most.
 
-mod account;
 mod condition;
 mod explain;
 mod path;
@@ -42,13 +41,13 @@ mod reach;
 mod spelling;
 mod target;
 
-pub use account::Account;
 pub use condition::Condition;
 pub use explain::{Answer, Explained, explain};
 pub use path::{NotAPattern, PathPattern};
 pub use reach::{HostRules, PathSet};
 pub use target::MAX_SEGMENTS;
 
+use crate::account::Account;
 use crate::config::{Config, Login};
 use crate::web::http::{Malformed, Request};
 use target::Target;

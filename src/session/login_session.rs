@@ -9,12 +9,12 @@ use sha2::{Digest as _, Sha256};
 use super::CLOCK_DIFFERENCE;
 use super::envelope::Purpose;
 use super::jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
-use crate::claims;
+use crate::account::Account;
+use crate::account::claims;
 use crate::config::{Config, ProvenLogin, Provider};
 use crate::entropy::{self, Entropy};
 use crate::error::Error;
 use crate::oidc::id_token::VerifiedIdToken;
-use crate::policy::Account;
 use crate::secret::Secret;
 use crate::time::UnixTime;
 

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
+use vestibule::account::Account;
 use vestibule::config::{self, Config, Provider};
-use vestibule::policy::{Account, Answer, explain};
+use vestibule::policy::{Answer, explain};
 use vestibule::secret::Secret;
 use vestibule::web::http::RequestHead;
 use vestibule_wasmtime::{ConfigurationFile, Reference};

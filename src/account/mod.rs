@@ -1,8 +1,9 @@
 //! The account that a request is made with: a provider's word on somebody.
 
+pub(crate) mod claims;
+
 use serde_json::{Map, Value};
 
-use crate::claims;
 use crate::config::Provider;
 
 /// What of an account's name fits on a page.
@@ -22,7 +23,7 @@ impl<'a> Account<'a> {
     }
 
     /// A claim by its name or JSON pointer. `email` is one only when it is proven to be this person's.
-    pub(super) fn claim(&self, name_or_pointer: &str) -> Option<&'a Value> {
+    pub(crate) fn claim(&self, name_or_pointer: &str) -> Option<&'a Value> {
         let found = claims::find(self.claims, name_or_pointer);
         if claims::is_email(name_or_pointer) { found.filter(|_| self.email().is_some()) } else { found }
     }
