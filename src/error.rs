@@ -3,10 +3,9 @@
 //! Errors are attributed: to the browser, to the person, to the provider or to the configuration. An error has a stable
 //! code for operators; [`Error::explanation`] is the one place where it becomes words for a person.
 
-use crate::oidc::cache::Failure;
-use crate::oidc::id_token::Rejected;
+use crate::oidc::error as oidc;
 use crate::policy::Denied;
-use crate::web::http::{Malformed, OutboundError};
+use crate::web::http::Malformed;
 
 /// Why a request did not get what it asked for.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,26 +37,10 @@ pub enum Error {
     #[error("no provider of that name is configured")]
     UnknownProvider,
 
-    #[error("the authorization response is malformed: {0}")]
-    AuthorizationResponse(&'static str),
     #[error("no login with this state was started in this browser, or it was used or has expired")]
     UnknownState,
-    #[error("the authorization response names another issuer, or none (RFC 9207)")]
-    IssuerParameter,
-
-    #[error("the provider reports that access was denied")]
-    AccessDenied,
-    #[error("the provider reports the error `{0}`")]
-    ProviderReported(String),
-
-    #[error("{what} of provider `{provider}`: {error}")]
-    Unreachable { provider: String, what: Endpoint, error: OutboundError },
-    #[error("{what} of provider `{provider}` answered with status {status}{detail}")]
-    Status { provider: String, what: Endpoint, status: u16, detail: String },
-    #[error("{what} of provider `{provider}`: {fault}")]
-    Answer { provider: String, what: Endpoint, fault: String },
-    #[error("the ID token of provider `{provider}` is rejected: {reason}")]
-    IdToken { provider: String, reason: Rejected },
+    #[error(transparent)]
+    Oidc(#[from] oidc::Error),
 
     #[error("{what} makes the session {bytes} bytes large, over the limit of {limit}")]
     SessionTooLarge { what: String, bytes: usize, limit: usize },
@@ -68,26 +51,6 @@ pub enum Error {
     StreamlitTooLarge { what: String, bytes: usize, limit: usize },
     #[error("no configuration is loaded")]
     NotLoaded,
-}
-
-/// What of a provider was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    Metadata,
-    Token,
-    Keys,
-    Userinfo,
-}
-
-impl std::fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Endpoint::Metadata => "the metadata",
-            Endpoint::Token => "the token endpoint",
-            Endpoint::Keys => "the key set",
-            Endpoint::Userinfo => "the userinfo endpoint",
-        })
-    }
 }
 
 /// What a person reads.
@@ -117,19 +80,8 @@ impl Error {
             Error::NotARoute => "authz.not_a_route",
             Error::Denied(_) => "policy.denied",
             Error::UnknownProvider => "login.unknown_provider",
-            Error::AuthorizationResponse(_) => "callback.malformed",
             Error::UnknownState => "callback.unknown_state",
-            Error::IssuerParameter => "callback.issuer_mismatch",
-            Error::AccessDenied => "callback.access_denied",
-            Error::ProviderReported(_) => "callback.provider_error",
-            Error::Unreachable { .. } => "provider.unreachable",
-            Error::Status { what: Endpoint::Token, .. } => "token.refused",
-            Error::Status { .. } => "provider.status",
-            Error::Answer { what: Endpoint::Metadata, .. } => "metadata.invalid",
-            Error::Answer { what: Endpoint::Token, .. } => "token.invalid",
-            Error::Answer { what: Endpoint::Keys, .. } => "keys.invalid",
-            Error::Answer { what: Endpoint::Userinfo, .. } => "userinfo.invalid",
-            Error::IdToken { reason, .. } => reason.code(),
+            Error::Oidc(error) => error.code(),
             Error::SessionTooLarge { .. } => "session.too_large",
             Error::StreamlitTooLarge { .. } => "streamlit.too_large",
             Error::NotLoaded => "filter.not_loaded",
@@ -139,28 +91,16 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Error::Malformed(Malformed::HeadersTooLarge) => 431,
-            Error::Malformed(_) | Error::AuthorizationResponse(_) | Error::UnknownState | Error::IssuerParameter => 400,
+            Error::Malformed(_) | Error::UnknownState => 400,
             Error::Question(_) | Error::LookalikeHeader | Error::ForeignUpgrade => 400,
             Error::MethodNotAllowed => 405,
             Error::LoginRequired => 401,
             Error::UnknownProvider | Error::NotARoute => 404,
-            Error::Denied(_) | Error::AccessDenied | Error::NotVisited | Error::ForeignOrigin => 403,
-            Error::ProviderReported(code) => match code.as_str() {
-                "temporarily_unavailable" | "server_error" => 503,
-                "login_required" | "interaction_required" | "account_selection_required" | "consent_required" => 403,
-                _ => 502,
-            },
-            Error::Unreachable { .. } => 503,
-            Error::Status { status, .. } if *status >= 500 || *status == 429 => 503,
-            Error::Status { .. } | Error::Answer { .. } | Error::IdToken { .. } => 502,
+            Error::Denied(_) | Error::NotVisited | Error::ForeignOrigin => 403,
+            Error::Oidc(error) => error.status(),
             Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } => 500,
             Error::NotLoaded | Error::RouteAsked | Error::EditNotCarried => 500,
         }
-    }
-
-    /// What it means for what is remembered of the provider.
-    pub fn failure(&self) -> Failure {
-        if self.status() == 503 { Failure::Unavailable } else { Failure::Unacceptable }
     }
 
     /// Whether it is an operator's business rather than a person's at the browser.
@@ -216,31 +156,31 @@ impl Error {
             Error::UnknownProvider => {
                 explain("There is no such login", "The link names a way to log in that this application does not have.", AGAIN, true)
             }
-            Error::AuthorizationResponse(_) | Error::UnknownState | Error::IssuerParameter => explain(
+            Error::UnknownState | Error::Oidc(oidc::Error::AuthorizationResponse(_) | oidc::Error::IssuerParameter) => explain(
                 "This login cannot be finished",
                 "It was not started in this browser, or it has already been used, or it took too long.",
                 AGAIN,
                 true,
             ),
-            Error::AccessDenied => explain(
+            Error::Oidc(oidc::Error::AccessDenied) => explain(
                 "You were not logged in",
                 "The login was cancelled, or the provider did not give this application access to your account.",
                 "You can try again, or choose another account.",
                 true,
             ),
-            Error::ProviderReported(_) => explain(
+            Error::Oidc(oidc::Error::ProviderReported(_)) => explain(
                 "The login failed",
                 "The provider could not log you in.",
                 "Please try again; if it happens again, tell whoever runs this application.",
                 true,
             ),
-            Error::Unreachable { .. } => {
+            Error::Oidc(oidc::Error::Unreachable { .. }) => {
                 explain("The login is not available now", "The provider that checks logins cannot be reached.", LATER, true)
             }
-            Error::Status { .. } if self.status() == 503 => {
+            Error::Oidc(error @ oidc::Error::Status { .. }) if error.status() == 503 => {
                 explain("The login is not available now", "The provider that checks logins has trouble of its own.", LATER, true)
             }
-            Error::Status { .. } | Error::Answer { .. } | Error::IdToken { .. } => {
+            Error::Oidc(oidc::Error::Status { .. } | oidc::Error::Answer { .. } | oidc::Error::IdToken { .. }) => {
                 explain("The login failed", "The provider's answer could not be accepted, so you were not logged in.", AGAIN_OR_TELL, true)
             }
             Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } => explain(

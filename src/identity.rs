@@ -8,7 +8,7 @@
 //! 3. Our cookies are removed.
 //! 4. For a logged-in user the headers are set anew. A claim that is absent, or neither text, number, boolean nor a list
 //!    of those, sets no header. A user is known by provider and `sub` together (OIDC Core section 5.7). An e-mail address
-//!    that may be somebody else's sets no header ([`crate::config::Provider::proven_email`]).
+//!    that may be somebody else's sets no header ([`crate::oidc::provider::Provider::proven_email`]).
 //!
 //! **How values are written.** A header carries visible ASCII and spaces between; claims carry anything. Every byte of
 //! a text's UTF-8 that is not such a character, `%` and the comma are percent-encoded (RFC 3986 section 2.1), and so are

@@ -6,9 +6,10 @@
 use askama::Template;
 use serde_json::json;
 
-use crate::config::{Config, Provider};
+use crate::config::Config;
 use crate::entropy::{self, Entropy};
 use crate::error::{Error, Explanation};
+use crate::oidc::provider::Provider;
 use crate::policy::Denied;
 use crate::web::http::Response;
 use crate::web::return_to::ReturnTo;

@@ -2,10 +2,11 @@
 
 use std::sync::LazyLock;
 
-use vestibule::config::Provider as Expected;
 use vestibule::filter::Filter;
-use vestibule::oidc::id_token::{IdTokenVerifier, Rejected, VerifiedIdToken};
+use vestibule::oidc::error::Rejected;
+use vestibule::oidc::id_token::{IdTokenVerifier, VerifiedIdToken};
 use vestibule::oidc::jwks::KeySet;
+use vestibule::oidc::provider::Provider as Expected;
 use vestibule::secret::Secret;
 use vestibule::time::UnixTime;
 

@@ -4,7 +4,7 @@ pub(crate) mod claims;
 
 use serde_json::{Map, Value};
 
-use crate::config::Provider;
+use crate::oidc::provider::Provider;
 
 /// What of an account's name fits on a page.
 const MAX_LABEL: usize = 100;

@@ -5,10 +5,11 @@
 //! 2. With some providers everybody can have an account. To ask for no more than that is a warning, which names the line
 //!    to write.
 
-use super::issuer::ExpectedIssuer;
-use super::provider::{Provider, sections};
+use super::provider::sections;
 use super::section::Section;
 use crate::account::claims;
+use crate::oidc::issuer::ExpectedIssuer;
+use crate::oidc::provider::Provider;
 use crate::policy::{Access, Condition, Policy, Rule};
 
 /// Claims of an ID token of Entra's that a tenant's administrator cannot choose: who has issued it, and for which object.

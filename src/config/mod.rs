@@ -7,7 +7,6 @@ mod admission;
 mod authz;
 mod fault;
 mod internal_hosts;
-mod issuer;
 mod origin;
 mod provider;
 mod rule;
@@ -24,12 +23,10 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 pub use fault::Fault;
-pub use issuer::ExpectedIssuer;
-pub(crate) use issuer::{is_issuer_of_token, may_sign_for};
-pub use provider::{ClientAuthentication, ProvenLogin, Provider, Requirements, Unmet};
 
 use crate::authz::Authz;
 use crate::limit::PerMinute;
+use crate::oidc::provider::Provider;
 use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::session::{CookieNames, KeyRing};

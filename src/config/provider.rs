@@ -3,21 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
+use serde_json::Value;
 use url::Url;
 
-use super::issuer::{ExpectedIssuer, is_guid};
 use super::section::{Placed, Section};
 use super::{Outside, is_sample};
+use crate::oidc::issuer::{ExpectedIssuer, is_guid};
+use crate::oidc::provider::{ClientAuthentication, Provider, Requirements};
 use crate::secret::Secret;
-use crate::time::{CLOCK_SKEW, UnixTime};
 use crate::web::origin::is_confidential;
-
-/// No chance: the operator chooses the URLs.
-const METADATA_TAG_BYTES: usize = 9;
 
 /// Name of the provider whose settings stand in `[auth]` itself.
 const UNNAMED: &str = "default";
@@ -44,150 +38,6 @@ const OURS: [&str; 12] = [
     "request",
     "request_uri",
 ];
-
-/// How the token endpoint learns that it is us (OIDC Core section 9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum ClientAuthentication {
-    Basic,
-    Post,
-    None,
-}
-
-/// What a login must show beyond being one, because the authorization request asked for it.
-///
-/// The request passes through the user's hands, who can take a parameter out; only the ID token tells what was done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Requirements {
-    /// `max_age`: the longest time between the person's authentication and the authorization request.
-    pub max_age: Option<Duration>,
-    /// `acr_values`: the ID token's `acr` is one of these; empty for any or none.
-    pub acr_values: Vec<String>,
-    /// `hd`, Google's: the account belongs to this domain, or with `*` to any organisation.
-    pub hosted_domain: Option<String>,
-}
-
-/// A provider that people can log in with.
-#[derive(Debug)]
-pub struct Provider {
-    /// The user's word for it; `default` for the one in `[auth]` itself.
-    pub name: String,
-    /// What people read on the button.
-    pub title: String,
-    pub client_id: String,
-    pub client_secret: Option<Secret>,
-    pub metadata_url: Url,
-    pub expected_issuer: ExpectedIssuer,
-    /// Entra tenants (GUIDs) that may log in; empty for all that the endpoint lets through.
-    pub tenants: Vec<String>,
-    pub requirements: Requirements,
-    pub scope: String,
-    /// Authorization request parameters beyond those of the protocol, in order.
-    pub authorize_params: Vec<(String, String)>,
-    /// `None`: chosen from the provider's metadata.
-    pub client_authentication: Option<ClientAuthentication>,
-    /// Whether claims are completed from the userinfo endpoint.
-    pub userinfo: bool,
-    /// Whether an address counts as verified when the provider does not say whether it is.
-    pub trust_email: bool,
-}
-
-/// What of a login does not meet its provider's section.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unmet {
-    Issuer,
-    Tenant,
-    /// `acr_values`
-    AuthenticationContext,
-    /// `max_age`
-    AuthenticationTime,
-    /// `hd`
-    HostedDomain,
-}
-
-/// A login, as its ID token tells of it: what is held against the provider's section when the login comes back, and again
-/// against the section in force whenever its session is opened.
-#[derive(Clone, Copy, Debug)]
-pub struct ProvenLogin<'a> {
-    /// Of the ID token. Those that are looked at here are never another source's (`oidc::userinfo`).
-    pub claims: &'a Map<String, Value>,
-    /// When the authorization request was made.
-    pub requested_at: UnixTime,
-    /// [`Provider::metadata_tag`] of the section that the login was made under.
-    pub metadata_tag: &'a str,
-}
-
-impl Provider {
-    /// Whether a login meets what this section demands: its issuer and tenants, `acr_values`, `max_age` and `hd`. The
-    /// client id is the audience's (`oidc::id_token`) and the session's.
-    ///
-    /// The authorization request passes through the user's hands, who can take a parameter out: only the ID token tells
-    /// what was done (steps 12 and 13 of OIDC Core section 3.1.3.7, and what Google's documentation asks for of `hd`).
-    ///
-    /// # Errors
-    /// [`Unmet`], with the first demand that is not met; one that nothing is known about is not.
-    pub fn admits(&self, login: &ProvenLogin<'_>) -> Result<(), Unmet> {
-        let text = |name: &str| login.claims.get(name).and_then(Value::as_str);
-        let is_issuer = text("iss").is_some_and(|iss| self.expected_issuer.admits_token(iss, text("tid")));
-        // A domain's metadata names the issuer, and nothing else does.
-        let is_same_metadata = self.expected_issuer != ExpectedIssuer::EntraDomain || login.metadata_tag == self.metadata_tag();
-        if !is_issuer || !is_same_metadata {
-            return Err(Unmet::Issuer);
-        }
-        if !self.admits_tenant(text("tid")) {
-            return Err(Unmet::Tenant);
-        }
-        let Requirements { max_age, acr_values, hosted_domain } = &self.requirements;
-        if !acr_values.is_empty() && !text("acr").is_some_and(|acr| acr_values.iter().any(|value| value == acr)) {
-            return Err(Unmet::AuthenticationContext);
-        }
-        if let Some(max_age) = max_age {
-            let at = login.claims.get("auth_time").and_then(UnixTime::from_numeric_date).ok_or(Unmet::AuthenticationTime)?;
-            if login.requested_at.since(at) > max_age.saturating_add(CLOCK_SKEW) {
-                return Err(Unmet::AuthenticationTime);
-            }
-        }
-        match hosted_domain.as_deref() {
-            Some("*") if text("hd").is_none_or(str::is_empty) => Err(Unmet::HostedDomain),
-            Some("*") | None => Ok(()),
-            Some(domain) if text("hd").is_some_and(|hd| hd.eq_ignore_ascii_case(domain)) => Ok(()),
-            Some(_) => Err(Unmet::HostedDomain),
-        }
-    }
-
-    /// A short name of the metadata URL, for what is sealed under this section.
-    pub fn metadata_tag(&self) -> String {
-        URL_SAFE_NO_PAD.encode(&Sha256::digest(self.metadata_url.as_str())[..METADATA_TAG_BYTES])
-    }
-
-    /// Whether a tenant may log in.
-    fn admits_tenant(&self, tid: Option<&str>) -> bool {
-        self.tenants.is_empty() || tid.is_some_and(|tid| self.tenants.iter().any(|tenant| tenant.eq_ignore_ascii_case(tid)))
-    }
-
-    /// The e-mail address of the claims, when nothing says that it may be somebody else's.
-    ///
-    /// An address that the provider calls unverified proves nothing, and neither does any address of a tenant that
-    /// nobody here chose: its administrator may have written what he liked (`xms_edov` says that Entra checked it).
-    pub fn proven_email<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
-        let verified = claims.get("email_verified").is_none_or(is_true);
-        let any_tenant = self.expected_issuer == ExpectedIssuer::EntraAnyTenant && self.tenants.is_empty();
-        let trusted = !any_tenant || claims.get("xms_edov").is_some_and(is_true);
-        // A verdict is about one address: of several, or of what is no text, it says nothing.
-        claims.get("email").filter(|email| email.is_string() && verified && trusted)
-    }
-
-    /// The e-mail address of the claims, when it is good enough to let somebody in by it: proven, and verified in so
-    /// many words, unless the provider is trusted to have no others.
-    pub fn verified_email<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a str> {
-        let verified = self.trust_email || ["email_verified", "xms_edov"].into_iter().any(|name| claims.get(name).is_some_and(is_true));
-        self.proven_email(claims).and_then(Value::as_str).filter(|_| verified)
-    }
-}
-
-/// In the ways that providers write it.
-fn is_true(claim: &Value) -> bool {
-    *claim == true || *claim == 1 || *claim == "true" || *claim == "1"
-}
 
 pub(super) fn read_all(auth: &Section<'_>, extras: &Section<'_>, outside: &Outside<'_>) -> Vec<Provider> {
     let mut providers = vec![];

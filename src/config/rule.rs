@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use toml::de::DeTable;
 
+use super::Outside;
 use super::section::{Placed, Section};
-use super::{Outside, Provider};
 use crate::account::claims;
+use crate::oidc::provider::Provider;
 use crate::policy::{Access, Condition, NotAPattern, PathPattern, Policy, Rule, RuleId};
 
 /// Each request is compared with the rules one by one.

@@ -3,19 +3,22 @@
 use serde_json::{Map, Value};
 
 use super::{Flow, Visit, looked_at, only_visited};
-use crate::config::{Config, Login, Provider};
-use crate::error::{Endpoint, Error};
+use crate::config::{Config, Login};
+use crate::error::Error;
 use crate::filter::{Context, Level, Outcome, Progress};
 use crate::identity;
 use crate::limit::Counted;
 use crate::oidc::authorization::AuthorizationResponse;
 use crate::oidc::cache::Lookup;
-use crate::oidc::id_token::{IdTokenVerifier, Rejected, VerifiedIdToken};
+use crate::oidc::error::{self as oidc, Endpoint, Rejected};
+use crate::oidc::grant::AuthorizationGrant;
+use crate::oidc::id_token::{IdTokenVerifier, VerifiedIdToken};
 use crate::oidc::jwks::KeySet;
+use crate::oidc::provider::Provider;
 use crate::oidc::token::{self, TokenResponse};
 use crate::oidc::userinfo;
 use crate::pages;
-use crate::session::{AuthorizationGrant, LoginAttempt, Session, Tokens};
+use crate::session::{LoginAttempt, Session, Tokens};
 use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
 
@@ -87,11 +90,12 @@ impl ExpectTokens {
                 note_stale_keys(visit);
                 verify(self.grant, tokens, &keys, Refetch::No, visit, context)
             }
-            Lookup::Paused(None) => Err(Error::Unreachable {
+            Lookup::Paused(None) => Err(oidc::Error::Unreachable {
                 provider: provider.name.clone(),
                 what: Endpoint::Keys,
                 error: OutboundError::Unreachable("it failed a moment ago".into()),
-            }),
+            }
+            .into()),
             Lookup::Fetch => Ok(fetch_keys(self.grant, tokens)),
         }
     }
@@ -193,7 +197,7 @@ fn verify(
             visit.note(Level::Info, "keys.refetch", "the ID token names a key that is not known yet");
             return Ok(fetch_keys(grant, tokens));
         }
-        Err(reason) => return Err(Error::IdToken { provider: provider.name.clone(), reason }),
+        Err(reason) => return Err(oidc::Error::IdToken { provider: provider.name.clone(), reason }.into()),
     };
     if !provider.userinfo {
         let claims = proof.claims().clone();
@@ -201,7 +205,7 @@ fn verify(
     }
     let Some(endpoint) = &metadata.userinfo_endpoint else {
         let fault = "there is no userinfo_endpoint, and the configuration wants it to be asked".to_owned();
-        return Err(Error::Answer { provider: provider.name.clone(), what: Endpoint::Metadata, fault });
+        return Err(oidc::Error::Answer { provider: provider.name.clone(), what: Endpoint::Metadata, fault }.into());
     };
     let request = userinfo::request(endpoint, &tokens.access_token);
     Ok(Progress::Fetch(request, Flow::Userinfo(Box::new(ExpectUserinfo { grant, tokens, proof }))))

@@ -4,13 +4,15 @@ use jwt_simple::prelude::{Duration, HS256Key, MACLike as _, UnixTimeStamp, Verif
 use serde::{Deserialize, Serialize};
 
 use super::{Flow, Visit, looked_at, only_get, only_visited};
-use crate::config::{Config, Provider};
-use crate::error::{Endpoint, Error};
+use crate::config::Config;
+use crate::error::Error;
 use crate::filter::{Context, Level, Outcome, Progress};
 use crate::limit::Counted;
 use crate::oidc::authorization;
 use crate::oidc::cache::Lookup;
+use crate::oidc::error::{self as oidc, Endpoint};
 use crate::oidc::metadata::ProviderMetadata;
+use crate::oidc::provider::Provider;
 use crate::pages;
 use crate::session::LoginAttempt;
 use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
@@ -105,7 +107,7 @@ pub(super) fn receive_metadata(
     answer: Result<OutboundResponse, OutboundError>,
     visit: &mut Visit,
     context: &mut Context<'_>,
-) -> Result<ProviderMetadata, Error> {
+) -> Result<ProviderMetadata, oidc::Error> {
     match ProviderMetadata::parse(answer, provider) {
         Ok(metadata) => {
             context.cache.store_metadata(&provider.name, metadata.clone(), context.now);
@@ -132,11 +134,12 @@ fn start(provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> R
             visit.note(Level::Warn, "metadata.stale", "it could not be fetched a moment ago; using what it said earlier");
             authorize(provider, metadata, visit, context)
         }
-        Lookup::Paused(None) => Err(Error::Unreachable {
+        Lookup::Paused(None) => Err(oidc::Error::Unreachable {
             provider: provider.name.clone(),
             what: Endpoint::Metadata,
             error: OutboundError::Unreachable("it failed a moment ago".into()),
-        }),
+        }
+        .into()),
         Lookup::Fetch => {
             let expect = ExpectMetadata { provider: provider.name.clone() };
             Ok(Progress::Fetch(ProviderMetadata::request(provider), Flow::Login(expect)))
@@ -148,7 +151,7 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
     let config = context.config;
     let Some(endpoint) = metadata.authorization_endpoint.clone() else {
         let fault = "there is no authorization_endpoint".to_owned();
-        return Err(Error::Answer { provider: provider.name.clone(), what: Endpoint::Metadata, fault });
+        return Err(oidc::Error::Answer { provider: provider.name.clone(), what: Endpoint::Metadata, fault }.into());
     };
     let return_to = destination(visit.return_to.take(), config);
     let mut attempt = LoginAttempt::start(provider, metadata, &return_to, context.now, context.entropy);

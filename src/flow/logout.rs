@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::{Flow, Visit, callback, login, looked_at, only_get, only_visited};
-use crate::config::Provider;
 use crate::entropy;
 use crate::error::Error;
 use crate::filter::{Context, Level, Outcome, Progress};
 use crate::oidc::cache::Lookup;
 use crate::oidc::end_session;
 use crate::oidc::metadata::ProviderMetadata;
+use crate::oidc::provider::Provider;
 use crate::secret::Secret;
 use crate::session::{Session, Tokens};
 use crate::web::http::{OutboundError, OutboundResponse, Request, Response};

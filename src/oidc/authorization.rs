@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use crate::config::Provider;
-use crate::error::Error;
+use super::error::Error;
+use crate::oidc::provider::Provider;
 use crate::secret::Secret;
 
 /// Longest accepted parameter. Entra's codes have about 1,800 bytes.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::error::Failure;
 use super::jwks::KeySet;
 use super::metadata::ProviderMetadata;
 use crate::time::UnixTime;
@@ -40,15 +41,6 @@ impl<T> Default for Entry<T> {
     fn default() -> Self {
         Self { value: None, failed_at: None, refetched_at: None }
     }
-}
-
-/// How asking failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// No answer, or that of a server in trouble: what it said before may still hold.
-    Unavailable,
-    /// An answer that must not be used: what it said before does not hold any more either.
-    Unacceptable,
 }
 
 /// What the cache has.

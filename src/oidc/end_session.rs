@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::config::Provider;
+use crate::oidc::provider::Provider;
 use crate::secret::Secret;
 
 /// Longest URL that servers are known to take in a request line. A hint that does not fit is left out.

@@ -11,9 +11,11 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
+use super::error::Rejected;
 use super::jwks::{Algorithm, KeySelection, KeySet, VerificationKey};
 use super::outbound::is_object;
-use crate::config::{ProvenLogin, Provider, Unmet, is_issuer_of_token, may_sign_for};
+use crate::oidc::issuer::{is_issuer_of_token, may_sign_for};
+use crate::oidc::provider::{ProvenLogin, Provider, Unmet};
 use crate::secret::Secret;
 use crate::time::{CLOCK_SKEW, UnixTime};
 
@@ -44,79 +46,6 @@ impl VerifiedIdToken {
     /// When the authorization request was made that it answers.
     pub fn requested_at(&self) -> UnixTime {
         self.requested_at
-    }
-}
-
-/// Why a token is not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejected {
-    #[error("it is not a signed JWT")]
-    Malformed,
-    #[error("its type is not that of an ID token")]
-    Type,
-    #[error("its signature algorithm is not accepted")]
-    Algorithm,
-    #[error("it names a critical extension")]
-    Critical,
-    #[error("the provider has no such key")]
-    UnknownKey,
-    #[error("several keys fit and it does not say which")]
-    AmbiguousKey,
-    #[error("its signature is wrong")]
-    Signature,
-    #[error("it is from another issuer")]
-    Issuer,
-    #[error("it is from a tenant that may not log in")]
-    Tenant,
-    #[error("it is for another audience")]
-    Audience,
-    #[error("it was issued to another party")]
-    AuthorizedParty,
-    #[error("it has no subject")]
-    Subject,
-    #[error("it has expired, or does not say when it does")]
-    Expired,
-    #[error("it was issued too long ago, in the future, or at no stated time")]
-    IssuedAt,
-    #[error("it is not valid yet")]
-    NotBefore,
-    #[error("it belongs to another login")]
-    Nonce,
-    #[error("it belongs to another access token")]
-    AccessTokenHash,
-    #[error("it does not prove the authentication that `acr_values` asks for")]
-    AuthenticationContext,
-    #[error("the person authenticated longer ago than `max_age` allows, or at no stated time")]
-    AuthenticationTime,
-    #[error("the account is not of the domain that `hd` asks for")]
-    HostedDomain,
-}
-
-impl Rejected {
-    /// Stable: operators search and alert on it.
-    pub fn code(self) -> &'static str {
-        match self {
-            Rejected::Malformed => "id_token.malformed",
-            Rejected::Type => "id_token.type",
-            Rejected::Algorithm => "id_token.algorithm",
-            Rejected::Critical => "id_token.critical",
-            Rejected::UnknownKey => "id_token.unknown_key",
-            Rejected::AmbiguousKey => "id_token.ambiguous_key",
-            Rejected::Signature => "id_token.signature",
-            Rejected::Issuer => "id_token.issuer",
-            Rejected::Tenant => "id_token.tenant",
-            Rejected::Audience => "id_token.audience",
-            Rejected::AuthorizedParty => "id_token.authorized_party",
-            Rejected::Subject => "id_token.subject",
-            Rejected::Expired => "id_token.expired",
-            Rejected::IssuedAt => "id_token.issued_at",
-            Rejected::NotBefore => "id_token.not_before",
-            Rejected::Nonce => "id_token.nonce",
-            Rejected::AccessTokenHash => "id_token.access_token_hash",
-            Rejected::AuthenticationContext => "id_token.authentication_context",
-            Rejected::AuthenticationTime => "id_token.authentication_time",
-            Rejected::HostedDomain => "id_token.hosted_domain",
-        }
     }
 }
 

@@ -7,9 +7,9 @@ use jwt_simple::prelude::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::error::{Endpoint, Error};
 use super::outbound;
-use crate::config::Provider;
-use crate::error::{Endpoint, Error};
+use crate::oidc::provider::Provider;
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

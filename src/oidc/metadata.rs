@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::error::{Endpoint, Error};
 use super::jwks::Algorithm;
 use super::outbound;
-use crate::config::{ClientAuthentication, Provider};
-use crate::error::{Endpoint, Error};
+use crate::oidc::provider::{ClientAuthentication, Provider};
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 
 /// Google's, Entra's, Okta's and Auth0's are under 8 KiB.

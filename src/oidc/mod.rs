@@ -3,9 +3,13 @@
 pub mod authorization;
 pub mod cache;
 pub mod end_session;
+pub mod error;
+pub mod grant;
 pub mod id_token;
+pub mod issuer;
 pub mod jwks;
 pub mod metadata;
 mod outbound;
+pub mod provider;
 pub mod token;
 pub mod userinfo;

@@ -3,7 +3,7 @@
 use serde::de::{self, DeserializeOwned};
 use url::Url;
 
-use crate::error::{Endpoint, Error};
+use super::error::{Endpoint, Error};
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 
 /// For a whole exchange: a person is waiting.

@@ -5,11 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
+use super::error::{Endpoint, Error};
 use super::outbound;
-use crate::config::{ClientAuthentication, Provider};
-use crate::error::{Endpoint, Error};
+use crate::oidc::grant::AuthorizationGrant;
+use crate::oidc::provider::{ClientAuthentication, Provider};
 use crate::secret::Secret;
-use crate::session::AuthorizationGrant;
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 
 /// Room for tokens that list thousands of groups; far under what would hurt.

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::error::{Endpoint, Error};
 use super::id_token::VerifiedIdToken;
 use super::outbound;
-use crate::config::Provider;
-use crate::error::{Endpoint, Error};
+use crate::oidc::provider::Provider;
 use crate::secret::Secret;
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 

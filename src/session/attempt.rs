@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::CLOCK_DIFFERENCE;
 use super::envelope::Purpose;
 use super::jar::{CookieJar, CookieWriter, MAX_ATTEMPT_BYTES};
-use crate::config::{Config, Provider};
+use crate::config::Config;
 use crate::entropy::{self, Entropy};
 use crate::error::Error;
-use crate::oidc::authorization::{AuthorizationCode, AuthorizationResponse};
+use crate::oidc::authorization::AuthorizationResponse;
+use crate::oidc::error as oidc;
+use crate::oidc::grant::AuthorizationGrant;
 use crate::oidc::metadata::ProviderMetadata;
+use crate::oidc::provider::Provider;
 use crate::secret::Secret;
 use crate::time::UnixTime;
 use crate::web::return_to::ReturnTo;
@@ -48,20 +51,6 @@ pub struct LoginAttempt {
     /// So that an instance that never asked the provider can finish the login.
     #[serde(rename = "m")]
     metadata: ProviderMetadata,
-}
-
-/// What makes the token request possible: a code that came back to the login it belongs to.
-#[derive(Debug)]
-pub struct AuthorizationGrant {
-    pub code: AuthorizationCode,
-    pub code_verifier: Secret,
-    pub nonce: Secret,
-    pub metadata: ProviderMetadata,
-    pub provider: String,
-    /// When the authorization request was made.
-    pub started_at: UnixTime,
-    /// Parsed again on use, because the public origin may have changed.
-    pub return_to: String,
 }
 
 impl LoginAttempt {
@@ -135,15 +124,15 @@ impl LoginAttempt {
     /// Spends the attempt for an authorization grant.
     ///
     /// # Errors
-    /// [`Error::IssuerParameter`] when the response does not come from the provider that was asked (RFC 9207 section
+    /// [`oidc::Error::IssuerParameter`] when the response does not come from the provider that was asked (RFC 9207 section
     /// 2.4), which is looked at before anything else in it; then whatever error the provider reported.
-    pub fn redeem(self, response: AuthorizationResponse) -> Result<AuthorizationGrant, Error> {
+    pub fn redeem(self, response: AuthorizationResponse) -> Result<AuthorizationGrant, oidc::Error> {
         let issuer_matches = match response.iss() {
             Some(iss) => iss == self.metadata.issuer,
             None => !self.metadata.sends_iss,
         };
         if !issuer_matches {
-            return Err(Error::IssuerParameter);
+            return Err(oidc::Error::IssuerParameter);
         }
         let code = response.into_code()?;
         let Self { code_verifier, nonce, metadata, provider, return_to, started_at, .. } = self;

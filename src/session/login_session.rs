@@ -11,10 +11,11 @@ use super::envelope::Purpose;
 use super::jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 use crate::account::Account;
 use crate::account::claims;
-use crate::config::{Config, ProvenLogin, Provider};
+use crate::config::Config;
 use crate::entropy::{self, Entropy};
 use crate::error::Error;
 use crate::oidc::id_token::VerifiedIdToken;
+use crate::oidc::provider::{ProvenLogin, Provider};
 use crate::secret::Secret;
 use crate::time::UnixTime;
 

@@ -15,7 +15,7 @@ mod login_session;
 /// How far the clocks of two nodes may be apart.
 pub(crate) const CLOCK_DIFFERENCE: std::time::Duration = std::time::Duration::from_secs(120);
 
-pub use attempt::{AuthorizationGrant, LoginAttempt, MAX_PENDING_ATTEMPTS};
+pub use attempt::{LoginAttempt, MAX_PENDING_ATTEMPTS};
 pub use envelope::{KeyRing, Purpose};
 pub(crate) use jar::cookie_pairs;
 pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};

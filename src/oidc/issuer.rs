@@ -78,7 +78,7 @@ fn entra_tenant(issuer: &str) -> Option<&str> {
 }
 
 /// Of the form that Entra gives tenants: `9188040d-6c67-4c5b-b112-36a304b66dad`.
-pub(super) fn is_guid(text: &str) -> bool {
+pub(crate) fn is_guid(text: &str) -> bool {
     let lengths = text.split('-').map(str::len);
     lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }
