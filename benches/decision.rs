@@ -14,7 +14,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rig::{Browser, CONFIG, Rig};
 use serde_json::json;
-use vestibule::filter::{Outcome, Step};
+use vestibule::decision::Outcome;
+use vestibule::filter::Step;
 use vestibule::time::UnixTime;
 use vestibule::web::http::RequestHead;
 use vestibule_wasmtime as host;

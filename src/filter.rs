@@ -2,67 +2,15 @@
 
 use crate::authz::{Answer, Asked, Authz};
 use crate::config::Config;
+use crate::decision::{Decision, Event, Level, Outcome};
 use crate::entropy::{self, Entropy};
 use crate::error::Error;
-use crate::flow::{self, Flow, Visit};
+use crate::flow::{self, Context, Flow, Progress, Visit};
 use crate::oidc::cache::ProviderCache;
 use crate::pages;
-use crate::session::CookieJar;
 use crate::time::UnixTime;
-use crate::web::http::{Header, OutboundError, OutboundRequest, OutboundResponse, Request, RequestHead, Response};
+use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse, Request, RequestHead, Response};
 use crate::web::route::{self, Route};
-
-/// A request goes on to the application.
-#[derive(Debug, Default)]
-pub struct Forward {
-    /// Names of request headers to remove, every line of them, in any case, before `set_headers`.
-    pub remove_headers: Vec<String>,
-    pub set_headers: Vec<Header>,
-    /// To add to the application's response.
-    pub response_headers: Vec<Header>,
-    /// When the session ends; `None` for an anonymous request.
-    pub expires_at: Option<UnixTime>,
-    /// The session's handle; `None` for an anonymous request.
-    pub session: Option<String>,
-}
-
-/// What the host shall do.
-#[derive(Debug)]
-pub enum Outcome {
-    Forward(Forward),
-    Respond(Response),
-    /// Ask again with the request's body, of at most this many bytes.
-    NeedBody(u32),
-}
-
-/// How much an operator should care.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    Debug,
-    Info,
-    Warn,
-    Error,
-}
-
-/// For the log. No secret, token, cookie or code is ever in one.
-#[derive(Debug)]
-pub struct Event {
-    pub level: Level,
-    /// Stable, for alerts and searches.
-    pub code: &'static str,
-    pub message: String,
-    /// What the user's page shows.
-    pub reference: Option<String>,
-}
-
-/// An outcome, and what there is to say about it.
-#[derive(Debug)]
-pub struct Decision {
-    pub outcome: Outcome,
-    pub events: Vec<Event>,
-    /// Handles of sessions that are over: the host ends their upgraded connections and open responses.
-    pub ended_sessions: Vec<String>,
-}
 
 /// Where a decision stands.
 #[derive(Debug)]
@@ -78,20 +26,6 @@ pub enum Step {
 pub struct Waiting {
     visit: Visit,
     flow: Flow,
-}
-
-/// What a step may use beside its own state.
-pub struct Context<'a> {
-    pub config: &'a Config,
-    pub cache: &'a mut ProviderCache,
-    pub now: UnixTime,
-    pub entropy: &'a mut dyn Entropy,
-}
-
-/// What a flow comes to.
-pub(crate) enum Progress {
-    Done(Outcome),
-    Fetch(OutboundRequest, Flow),
 }
 
 /// A loaded configuration, ready to decide.
@@ -265,9 +199,4 @@ fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>)
         405 => response.with("allow", visit.allow),
         _ => response,
     }
-}
-
-/// For flows: the cookies of the request at hand.
-pub(crate) fn jar(request: &Request<'_>, config: &Config) -> CookieJar {
-    CookieJar::read(request, &config.cookie_names)
 }

@@ -42,6 +42,7 @@
 pub mod account;
 pub mod authz;
 pub mod config;
+pub mod decision;
 pub mod entropy;
 pub mod error;
 pub mod filter;
@@ -53,7 +54,6 @@ pub mod pages;
 pub mod policy;
 pub mod secret;
 pub mod session;
-pub mod streamlit;
 pub mod time;
 pub mod web;
 

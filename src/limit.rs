@@ -7,9 +7,6 @@
 //!
 //! The core says what an answer counts as. A host counts, for it knows its clients: see `limit` in `wit/filter.wit`.
 
-use crate::config::Config;
-use crate::web::route;
-
 /// What an answer counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
@@ -42,15 +39,4 @@ impl Default for PerMinute {
     fn default() -> Self {
         Self { logins: 120, bad_callbacks: 20 }
     }
-}
-
-/// The limits that are configured.
-pub fn limits(config: &Config) -> Vec<Limit> {
-    let PerMinute { logins, bad_callbacks } = config.per_minute;
-    let limits = [
-        (Counted::LoginStart, logins, config.public.route(route::LOGIN)),
-        (Counted::BadCallback, bad_callbacks, config.public.redirect_uri().path().to_owned()),
-    ];
-    let limited = limits.into_iter().filter(|(_, per_minute, _)| *per_minute > 0);
-    limited.map(|(counted, per_minute, path)| Limit { counted, per_minute, path }).collect()
 }

@@ -5,7 +5,7 @@
 mod rig;
 
 use rig::{Browser, CONFIG, HOST, Rig};
-use vestibule::filter::Outcome;
+use vestibule::decision::Outcome;
 use vestibule::web::http::{RequestHead, Response};
 use vestibule::web::proxy_headers::{IDENTITY, STEERING};
 

@@ -483,7 +483,7 @@ fn a_session_that_is_too_large_names_the_claim() {
     let decision = rig.decide(&browser.head(&callback), None);
     let event = decision.events.iter().find(|event| event.code == "session.too_large").unwrap();
     assert!(event.message.starts_with("groups makes the session"), "{}", event.message);
-    let vestibule::filter::Outcome::Respond(response) = decision.outcome else { panic!() };
+    let vestibule::decision::Outcome::Respond(response) = decision.outcome else { panic!() };
     assert_eq!(response.status, 500);
 
     rig.provider.edit_claims = Some(Box::new(|claims| {

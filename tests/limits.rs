@@ -5,7 +5,7 @@
 mod rig;
 
 use rig::{Browser, CONFIG, Rig};
-use vestibule::filter::Outcome;
+use vestibule::decision::Outcome;
 use vestibule::limit::Counted;
 use vestibule::web::http::{RequestHead, Response};
 

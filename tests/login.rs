@@ -502,9 +502,9 @@ fn form_post_is_handed_on_as_a_query() {
     let callback = rig.provider.authorize(&location, "alice");
     let form = callback.split_once('?').unwrap().1;
     let head = RequestHead { method: "POST".into(), ..RequestHead::get("/oauth2callback", "app.example") };
-    assert!(matches!(rig.decide(&head, None).outcome, vestibule::filter::Outcome::NeedBody(limit) if limit > 1000));
+    assert!(matches!(rig.decide(&head, None).outcome, vestibule::decision::Outcome::NeedBody(limit) if limit > 1000));
     let body = format!("{form}&evil=1");
-    let vestibule::filter::Outcome::Respond(response) = rig.decide(&head, Some(body.as_bytes())).outcome else { panic!() };
+    let vestibule::decision::Outcome::Respond(response) = rig.decide(&head, Some(body.as_bytes())).outcome else { panic!() };
     assert_eq!((response.status, response.header("location")), (303, Some(callback.as_str())));
     assert_eq!(browser.visit(&mut rig, &callback).response().header("location"), Some("/x"));
 }

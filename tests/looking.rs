@@ -7,7 +7,7 @@ mod rig;
 use proptest::prelude::*;
 use proptest::sample::select;
 use rig::{Browser, CONFIG, Rig};
-use vestibule::filter::{Decision, Outcome};
+use vestibule::decision::{Decision, Outcome};
 use vestibule::web::http::{Header, RequestHead, Response};
 
 /// How browsers say that nobody is there to see the page.

@@ -16,7 +16,7 @@ use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 use vestibule::account::Account;
 use vestibule::config::{Config, Source};
-use vestibule::filter::{Decision, Forward, Outcome};
+use vestibule::decision::{Decision, Forward, Outcome};
 use vestibule::policy::{self, Verdict};
 use vestibule::web::http::{Request, RequestHead};
 

@@ -7,7 +7,7 @@ mod rig;
 use rig::{Browser, CONFIG, HOST, ISSUER, Rig};
 use serde_json::{Map, Value, json};
 use vestibule::config::{Config, Source};
-use vestibule::filter::{Forward, Outcome};
+use vestibule::decision::{Forward, Outcome};
 use vestibule::web::http::RequestHead;
 
 /// What the application is told in this header; more than one line is one too many.

@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use url::form_urlencoded;
-use vestibule::filter::{Filter, Outcome, Step};
+use vestibule::decision::Outcome;
+use vestibule::filter::{Filter, Step};
 use vestibule::oidc::authorization::AuthorizationResponse;
 use vestibule::web::http::{Request, RequestHead};
 

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use percent_encoding::percent_decode_str;
 use url::Url;
-use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
+use vestibule::decision::{Decision, Forward, Outcome};
+use vestibule::filter::{Filter, Step};
 use vestibule::policy::{self, Access, Answer};
 use vestibule::web::http::{Header, Request, RequestHead};
 

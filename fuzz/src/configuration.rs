@@ -1,7 +1,9 @@
 //! Configurations: every text is either a usable configuration or a list of faults, and what is usable is safe.
 
-use vestibule::config::{Config, Login, Source, references};
-use vestibule::filter::{Decision, Filter, Outcome, Step};
+use vestibule::config::{Config, Source, references};
+use vestibule::decision::{Decision, Outcome};
+use vestibule::filter::{Filter, Step};
+use vestibule::policy::Login;
 use vestibule::secret::Secret;
 use vestibule::web::http::RequestHead;
 

@@ -3,7 +3,8 @@
 
 use std::sync::LazyLock;
 
-use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
+use vestibule::decision::{Decision, Forward, Outcome};
+use vestibule::filter::{Filter, Step};
 use vestibule::web::http::{Header, Request, RequestHead};
 
 use super::cookies::{is_streamlits, is_vestibules, read_as_latin1, read_as_utf8};

@@ -4,8 +4,9 @@
 use std::sync::LazyLock;
 
 use serde_json::Value;
+use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
-use vestibule::filter::{Decision, Filter, Outcome, Step};
+use vestibule::filter::{Filter, Step};
 use vestibule::secret::Secret;
 use vestibule::session::{KeyRing, Purpose};
 

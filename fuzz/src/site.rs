@@ -1,8 +1,9 @@
 //! What every target stands in front of: a deployment with fixed secrets, and a time that stands still.
 
 use vestibule::config::{Config, Source};
+use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
-use vestibule::filter::{Decision, Filter, Outcome, Step};
+use vestibule::filter::{Filter, Step};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{Header, RequestHead, Response};

@@ -23,10 +23,12 @@ use std::sync::LazyLock;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
-use vestibule::config::{Config, Login as Access, Source};
+use vestibule::config::{Config, Source};
+use vestibule::decision::{Decision, Forward, Outcome};
 use vestibule::entropy::Fixed;
-use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
+use vestibule::filter::{Filter, Step};
 use vestibule::oidc::cache::ProviderCache;
+use vestibule::policy::Login as Access;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
 

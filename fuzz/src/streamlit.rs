@@ -9,8 +9,9 @@ use serde_json::Value;
 use sha2::Sha256;
 use url::form_urlencoded;
 use vestibule::config::{Config, Source};
-use vestibule::filter::{Decision, Filter, Forward, Outcome, Step};
-use vestibule::streamlit::resumption::{self, Opener};
+use vestibule::decision::{Decision, Forward, Outcome};
+use vestibule::filter::{Filter, Step};
+use vestibule::identity::streamlit::resumption::{self, Opener};
 use vestibule::web::http::{Header, Request, RequestHead};
 
 use super::cookies::{is_streamlits, is_vestibules, read_as_latin1, read_as_utf8};

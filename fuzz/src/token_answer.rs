@@ -3,8 +3,9 @@
 use std::sync::LazyLock;
 
 use serde_json::Value;
+use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
-use vestibule::filter::{Decision, Filter, Outcome, Step};
+use vestibule::filter::{Filter, Step};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::oidc::token::TokenResponse;
 use vestibule::time::UnixTime;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use url::Url;
+use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
-use vestibule::filter::{Decision, Filter, Outcome, Step};
+use vestibule::filter::{Filter, Step};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundRequest, OutboundResponse, RequestHead, Response};

@@ -2,9 +2,9 @@
 
 use super::{Authz, Proxy};
 use crate::config::Config;
+use crate::decision::{Decision, Forward, Outcome};
 use crate::error::Error;
-use crate::filter::{Decision, Forward, Outcome};
-use crate::identity;
+use crate::identity::headers;
 use crate::web::http::{Header, RequestHead, Response};
 use crate::web::proxy_headers;
 
@@ -52,7 +52,7 @@ impl Authz {
 
     fn allow(&self, forward: Forward, original: &RequestHead, config: &Config) -> Result<Response, Error> {
         let Forward { remove_headers, set_headers, response_headers, .. } = forward;
-        let ours = identity::header_names(config);
+        let ours = headers::header_names(config);
         let is_known = |name: &str| is(name, "cookie") || ours.iter().any(|known| is(name, known));
         if !set_headers.iter().all(|(name, _)| is_known(name)) {
             return Err(Error::EditNotCarried);
@@ -65,7 +65,7 @@ impl Authz {
         if self.proxy != Proxy::Envoy
             && let Some(name) = remove_headers.iter().find(|name| !is_carried(name))
         {
-            let is_lookalike = identity::is_identity_header(name, config) || proxy_headers::is_listed(name);
+            let is_lookalike = headers::is_identity_header(name, config) || proxy_headers::is_listed(name);
             return Err(if is_lookalike { Error::LookalikeHeader } else { Error::EditNotCarried });
         }
         let (cookies, mut headers): (Vec<_>, Vec<_>) = set_headers.into_iter().partition(|(name, _)| is(name, "cookie"));

@@ -18,7 +18,7 @@
 //!    served: there is no application behind this service.
 //! 5. A request that wants another upgrade than `websocket` alone is refused.
 //!
-//! **Headers that clients must not send** ([`crate::identity`], [`crate::web::proxy_headers`]). A proxy sets or deletes headers
+//! **Headers that clients must not send** ([`crate::identity::headers`], [`crate::web::proxy_headers`]). A proxy sets or deletes headers
 //! that its configuration names. It cannot delete every spelling that a server could fold into such a name, nor every
 //! member of a family; so a request with one of those is refused, but for Envoy, which deletes what the answer names.
 

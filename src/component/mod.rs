@@ -6,8 +6,9 @@ use std::rc::Rc;
 use vestibule_preview1 as _;
 
 use crate::config::{Config, Fault, Reference, Source, references};
+use crate::decision::{Decision, Event, Level, Outcome};
 use crate::entropy::Entropy;
-use crate::filter::{Decision, Event, Filter, Level, Outcome, Step};
+use crate::filter::{Filter, Step};
 use crate::limit::{Counted, Limit, limits};
 use crate::oidc::cache::ProviderCache;
 use crate::secret::Secret;
@@ -128,8 +129,8 @@ fn summary(config: &Config) -> types::Summary {
         limits: limits(config).into_iter().map(types::Limit::from).collect(),
         trusted_proxies: config.trusted_proxies.iter().collect(),
         authorization: config.authz.as_ref().map(|_| types::Authorization {
-            identity_headers: crate::identity::header_names(config).into_iter().map(str::to_owned).collect(),
-            removed_headers: crate::identity::removed_names(config).map(str::to_owned).collect(),
+            identity_headers: crate::identity::headers::header_names(config).into_iter().map(str::to_owned).collect(),
+            removed_headers: crate::identity::headers::removed_names(config).map(str::to_owned).collect(),
             session_cookies: config.cookie_names.of_session().collect(),
         }),
         streamlit: config.streamlit.is_some(),

@@ -25,13 +25,15 @@ use toml::de::DeTable;
 pub use fault::Fault;
 
 use crate::authz::Authz;
-use crate::limit::PerMinute;
+use crate::identity::headers::IdentityHeaders;
+use crate::identity::streamlit::StreamlitApp;
+use crate::limit::{Counted, Limit, PerMinute};
 use crate::oidc::provider::Provider;
-use crate::policy::Policy;
+use crate::policy::{Login, Policy};
 use crate::secret::Secret;
-use crate::session::{CookieNames, KeyRing};
-use crate::streamlit::StreamlitApp;
+use crate::session::{CookieNames, ExposeTokens, KeyRing, Lifetime};
 use crate::web::origin::PublicOrigin;
+use crate::web::route;
 use crate::web::trusted_proxies::TrustedProxies;
 use fault::MAKE_SECRET;
 use section::{Findings, Placed, Section};
@@ -81,35 +83,6 @@ pub enum Reference {
     File(String),
 }
 
-/// Whether a protected application can be seen without a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Login {
-    Required,
-    Optional,
-}
-
-/// How long a session lives.
-#[derive(Clone, Copy, Debug)]
-pub struct Lifetime {
-    /// From the login, whatever happens after it.
-    pub max_age: Duration,
-    /// From the last request; `None` for no such limit.
-    pub idle_timeout: Option<Duration>,
-}
-
-/// Which headers tell the application who the user is.
-#[derive(Clone, Debug)]
-pub struct IdentityHeaders {
-    /// Name of the claim that lists groups.
-    pub groups_claim: String,
-    /// Claim (or JSON pointer into the claims, when it begins with `/`) and the header that carries it.
-    pub from_claims: Vec<(String, String)>,
-    /// Further headers that the application takes for identity: nobody sends them, neither a client nor we.
-    pub refused: Vec<String>,
-    /// Names of [`crate::web::proxy_headers`] that are not removed.
-    pub passed: Vec<String>,
-}
-
 /// A usable configuration.
 #[derive(Debug)]
 pub struct Config {
@@ -141,13 +114,6 @@ pub struct Config {
     pub(crate) cookie_names: Arc<CookieNames>,
 }
 
-/// Which tokens the application may see.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ExposeTokens {
-    pub id: bool,
-    pub access: bool,
-}
-
 impl Config {
     /// Parses and checks everything; fails with every fault that there is, warnings included (but not that of whom the
     /// configuration would let in).
@@ -167,7 +133,18 @@ impl Config {
     /// What of the application to ask for when it matters which server it is, and it has not said so.
     pub fn application_probe(&self) -> Option<String> {
         let app = self.streamlit.as_ref().filter(|app| app.cookie_form.is_none());
-        app.map(|_| self.public.route(crate::streamlit::HEALTH))
+        app.map(|_| self.public.route(crate::identity::streamlit::HEALTH))
+    }
+
+    /// What is counted for each client, and where.
+    pub fn limits(&self) -> Vec<Limit> {
+        let PerMinute { logins, bad_callbacks } = self.per_minute;
+        let limits = [
+            (Counted::LoginStart, logins, self.public.route(route::LOGIN)),
+            (Counted::BadCallback, bad_callbacks, self.public.redirect_uri().path().to_owned()),
+        ];
+        let limited = limits.into_iter().filter(|(_, per_minute, _)| *per_minute > 0);
+        limited.map(|(counted, per_minute, path)| Limit { counted, per_minute, path }).collect()
     }
 
     pub fn provider(&self, name: &str) -> Option<&Provider> {
@@ -552,7 +529,7 @@ fn read_identity(section: &Section<'_>, refused: Vec<String>) -> IdentityHeaders
         } else if !valid {
             let remedy = "write a header name of letters, digits and hyphens: { department = \"X-Department\" }";
             section.findings.fatal(entry.at, &entry.key, "is not the name of a header", remedy);
-        } else if crate::identity::is_reserved(name) {
+        } else if crate::identity::headers::is_reserved(name) {
             let remedy = "use a name of your own, beginning with X- for example";
             section.findings.fatal(entry.at, &entry.key, format!("`{name}` has a meaning of its own in HTTP"), remedy);
         } else if let Some(other) = seen.insert(name.to_ascii_lowercase(), claim.clone()) {
@@ -575,7 +552,7 @@ fn read_passed(section: &Section<'_>, from_claims: &[(String, String)], refused:
         let is_name = name.value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         let problem = if !is_name {
             "is not the name of a header: each name is written in full"
-        } else if crate::identity::is_own(&name.value, ours) {
+        } else if crate::identity::headers::is_own(&name.value, ours) {
             "says who the user is: no client may send it"
         } else if !crate::web::proxy_headers::is_listed(&name.value) {
             "is not removed anyway"

@@ -1,7 +1,7 @@
 //! `app = "streamlit"` and `[vestibule.streamlit]`: what is in front of us, and what it needs.
 
 use super::section::Section;
-use crate::streamlit::{CookieForm, StreamlitApp};
+use crate::identity::streamlit::{CookieForm, StreamlitApp};
 
 /// The applications that there is a preset for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ fn read_header_names(section: &Section<'_>) -> Vec<String> {
     let mut good = vec![];
     for name in names {
         let is_name = !name.value.is_empty() && name.value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if is_name && !crate::identity::is_reserved(&name.value) {
+        if is_name && !crate::identity::headers::is_reserved(&name.value) {
             good.push(name.value);
         } else {
             let problem = format!("`{}` is not the name of a header that says who a user is", name.value);

@@ -498,11 +498,11 @@ fn an_address_of_this_network_behind_https_asks_who_is_in_front() {
 
 #[test]
 fn limits_are_for_the_routes_that_are_counted_and_zero_is_none() {
-    use crate::limit::{Counted, limits};
+    use crate::limit::Counted;
 
     let read = |more: &str| {
         let toml = with(more).replace(":8501/", ":8501/base/");
-        let limits = limits(&parse(&toml).unwrap());
+        let limits = parse(&toml).unwrap().limits();
         limits.into_iter().map(|limit| (limit.counted, limit.per_minute, limit.path)).collect::<Vec<_>>()
     };
     let (login, callback) = ("/base/auth/login".to_owned(), "/base/oauth2callback".to_owned());

@@ -2,14 +2,15 @@
 
 use super::{Visit, login};
 use crate::config::Config;
+use crate::decision::{Forward, Level, Outcome};
 use crate::error::Error;
-use crate::filter::{Context, Forward, Level, Outcome, Progress};
-use crate::identity::{self, Edits};
+use crate::flow::{Context, Progress};
+use crate::identity::headers::{self, Edits};
+use crate::identity::streamlit::upgrade::{self, User};
+use crate::identity::streamlit::{CookieForm, StreamlitApp};
 use crate::pages;
 use crate::policy::{self, Access, Verdict};
 use crate::session::{Session, Tokens};
-use crate::streamlit::upgrade::{self, User};
-use crate::streamlit::{CookieForm, StreamlitApp};
 use crate::web::http::{Request, Response, Upgrade};
 use crate::web::return_to::ReturnTo;
 
@@ -34,14 +35,14 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     if session.is_some() && is_foreign_upgrade(request, config) {
         return Err(Error::ForeignOrigin);
     }
-    let mut edits = identity::edits(request, &visit.jar, session.as_ref(), config);
+    let mut edits = headers::edits(request, &visit.jar, session.as_ref(), config);
     if request.upgrade() == Upgrade::Other {
         edits.remove.push("upgrade".to_owned());
     }
     if config.expose_tokens.access
         && let Some(token) = session.as_ref().and_then(|session| Tokens::open(&visit.jar, session, config)?.access_token)
     {
-        edits.set.extend(identity::access_token(&token));
+        edits.set.extend(headers::access_token(&token));
     }
     if let Some(app) = &config.streamlit {
         upgrade::forbid_resumption(request, &mut edits);

@@ -3,10 +3,11 @@
 use serde_json::{Map, Value};
 
 use super::{Flow, Visit, looked_at, only_visited};
-use crate::config::{Config, Login};
+use crate::config::Config;
+use crate::decision::{Level, Outcome};
 use crate::error::Error;
-use crate::filter::{Context, Level, Outcome, Progress};
-use crate::identity;
+use crate::flow::{Context, Progress};
+use crate::identity::headers;
 use crate::limit::Counted;
 use crate::oidc::authorization::AuthorizationResponse;
 use crate::oidc::cache::Lookup;
@@ -18,6 +19,7 @@ use crate::oidc::provider::Provider;
 use crate::oidc::token::{self, TokenResponse};
 use crate::oidc::userinfo;
 use crate::pages;
+use crate::policy::Login;
 use crate::session::{LoginAttempt, Session, Tokens};
 use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
@@ -247,10 +249,10 @@ fn establish(
     if let Some(error) = hint_lost {
         visit.note(Level::Warn, "session.no_logout_hint", error.to_string());
     }
-    for header in identity::left_out(&session, config) {
+    for header in headers::left_out(&session, config) {
         visit.note(Level::Warn, "identity.header_too_long", format!("the application does not get {header}: its value is too long"));
     }
-    if identity::groups_are_withheld(&session, config) {
+    if headers::groups_are_withheld(&session, config) {
         let message = "the provider does not tell the groups of this person, there are too many; the application gets none";
         visit.note(Level::Warn, "identity.groups_withheld", message);
     }

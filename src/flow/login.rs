@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Flow, Visit, looked_at, only_get, only_visited};
 use crate::config::Config;
+use crate::decision::{Level, Outcome};
 use crate::error::Error;
-use crate::filter::{Context, Level, Outcome, Progress};
+use crate::flow::{Context, Progress};
 use crate::limit::Counted;
 use crate::oidc::authorization;
 use crate::oidc::cache::Lookup;

@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::{Flow, Visit, callback, login, looked_at, only_get, only_visited};
+use crate::decision::{Level, Outcome};
 use crate::entropy;
 use crate::error::Error;
-use crate::filter::{Context, Level, Outcome, Progress};
+use crate::flow::{Context, Progress};
 use crate::oidc::cache::Lookup;
 use crate::oidc::end_session;
 use crate::oidc::metadata::ProviderMetadata;

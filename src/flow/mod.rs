@@ -7,12 +7,30 @@ pub(crate) mod logout;
 pub(crate) mod user;
 
 use crate::config::Config;
+use crate::decision::{Event, Level, Outcome};
+use crate::entropy::Entropy;
 use crate::error::Error;
-use crate::filter::{Context, Event, Level, Outcome, Progress};
 use crate::limit::Counted;
+use crate::oidc::cache::ProviderCache;
 use crate::session::CookieJar;
+use crate::time::UnixTime;
+use crate::web::http::OutboundRequest;
 use crate::web::http::{Header, OutboundError, OutboundResponse, Request, RequestHead, Response};
 use crate::web::return_to::ReturnTo;
+
+/// What a step may use beside its own state.
+pub(crate) struct Context<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) cache: &'a mut ProviderCache,
+    pub(crate) now: UnixTime,
+    pub(crate) entropy: &'a mut dyn Entropy,
+}
+
+/// What a flow comes to.
+pub(crate) enum Progress {
+    Done(Outcome),
+    Fetch(OutboundRequest, Flow),
+}
 
 /// What of a request outlives its first step.
 #[derive(Debug)]
@@ -48,7 +66,7 @@ impl Visit {
             only_looks: request.only_looks(),
             method: request.method.to_owned(),
             allow: "GET, HEAD",
-            jar: crate::filter::jar(request, config),
+            jar: CookieJar::read(request, &config.cookie_names),
             may_repeat: true,
             return_to: None,
             select_account: false,

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{Visit, only_get};
+use crate::decision::Outcome;
 use crate::error::Error;
-use crate::filter::{Context, Outcome, Progress};
+use crate::flow::{Context, Progress};
 use crate::session::Session;
 use crate::web::http::{Request, Response};
 

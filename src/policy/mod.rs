@@ -48,9 +48,16 @@ pub use reach::{HostRules, PathSet};
 pub use target::MAX_SEGMENTS;
 
 use crate::account::Account;
-use crate::config::{Config, Login};
+use crate::config::Config;
 use crate::web::http::{Malformed, Request};
 use target::Target;
+
+/// Whether a protected application can be seen without a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    Required,
+    Optional,
+}
 
 /// What a rule asks of a request.
 #[derive(Clone, Debug, PartialEq)]

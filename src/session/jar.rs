@@ -14,7 +14,7 @@ use std::sync::Arc;
 use cookie::{Cookie, CookieBuilder, SameSite};
 use sha2::{Digest as _, Sha256};
 
-use crate::streamlit;
+use crate::identity::streamlit;
 use crate::web::http::{Header, Request};
 use crate::web::origin::PublicOrigin;
 

@@ -12,8 +12,26 @@ mod envelope;
 mod jar;
 mod login_session;
 
+use std::time::Duration;
+
+/// How long a session lives.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetime {
+    /// From the login, whatever happens after it.
+    pub max_age: Duration,
+    /// From the last request; `None` for no such limit.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// Which tokens the application may see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExposeTokens {
+    pub id: bool,
+    pub access: bool,
+}
+
 /// How far the clocks of two nodes may be apart.
-pub(crate) const CLOCK_DIFFERENCE: std::time::Duration = std::time::Duration::from_secs(120);
+pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 
 pub use attempt::{LoginAttempt, MAX_PENDING_ATTEMPTS};
 pub use envelope::{KeyRing, Purpose};

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use url::Url;
-use vestibule::filter::Forward;
+use vestibule::decision::Forward;
 use vestibule::web::http::OutboundRequest;
 
 use crate::rig::{Browser, Rig, SigningKey, query};

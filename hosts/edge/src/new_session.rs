@@ -8,7 +8,7 @@ use std::io::Cursor;
 use prost::Message;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
-use vestibule::streamlit::resumption::MAX_ID_BYTES;
+use vestibule::identity::streamlit::resumption::MAX_ID_BYTES;
 
 /// A longer frame is another message. This one lists the pages of an app, and its theme: a few KiB.
 const MAX_FRAME_BYTES: u64 = 256 * 1024;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
-use vestibule::streamlit::resumption::stream_path;
+use vestibule::identity::streamlit::resumption::stream_path;
 use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::{
     Configuration, ConfigurationError, ConfigurationFile, Filter, FilterComponent, FilterOptions, Reference, Summary,

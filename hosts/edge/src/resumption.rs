@@ -1,4 +1,4 @@
-//! Sessions of Streamlit's by who opened them, so that nobody else resumes one ([`vestibule::streamlit::resumption`]).
+//! Sessions of Streamlit's by who opened them, so that nobody else resumes one ([`vestibule::identity::streamlit::resumption`]).
 //!
 //! Kept in memory: a page that reconnects through another edge, or after a restart, gets a new session, as it would
 //! after a restart of Streamlit.
@@ -12,7 +12,7 @@ use http::header::{COOKIE, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL};
 use lru::LruCache;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
-use vestibule::streamlit::resumption::{self, Opener};
+use vestibule::identity::streamlit::resumption::{self, Opener};
 
 use crate::new_session::{Read, Reader};
 

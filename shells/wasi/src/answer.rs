@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use vestibule::config::Config;
+use vestibule::decision::{Event, Forward, Level, Outcome};
 use vestibule::entropy;
-use vestibule::filter::{Event, Forward, Level, Outcome, Step};
+use vestibule::filter::Step;
 use vestibule::pages::{self, HostFailure};
 use vestibule::web::http::{RequestHead, Response};
 use vestibule_rules::fields::{Field, Fields as _, NotAField};

@@ -1,7 +1,7 @@
 //! The log: one line for each event, to the host's standard error. Time and level of detail are the host's.
 
 use vestibule::config::Fault;
-use vestibule::filter::{Event, Level};
+use vestibule::decision::{Event, Level};
 
 use crate::bindings::wasi::cli::stderr::get_stderr;
 

@@ -6,7 +6,7 @@ use serde::Serializer as _;
 use serde_json::ser::Formatter;
 use serde_json::{Serializer, Value};
 
-use crate::config::ExposeTokens;
+use crate::session::ExposeTokens;
 use crate::session::{Session, Tokens};
 
 /// What Streamlit itself says beside the claims; claims of these names give way, as with Streamlit.

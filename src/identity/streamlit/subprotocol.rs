@@ -1,6 +1,6 @@
 //! `Sec-WebSocket-Protocol` without the entry that resumes a session of Streamlit's.
 
-use crate::identity::{Edits, folds_to};
+use crate::identity::headers::{Edits, folds_to};
 use crate::web::http::Request;
 
 const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol";

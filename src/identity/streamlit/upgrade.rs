@@ -13,7 +13,7 @@ use super::cookie_line::{self, MAX_FIELD_BYTES};
 use super::{CookieForm, StreamlitApp, TOKENS_COOKIE, USER_COOKIE, payload, subprotocol};
 use crate::config::Config;
 use crate::error::Error;
-use crate::identity::Edits;
+use crate::identity::headers::Edits;
 use crate::session::{CLOCK_DIFFERENCE, CookieJar, Session, Tokens};
 use crate::time::UnixTime;
 use crate::web::http::{Header, Request};

@@ -20,11 +20,24 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::account::claims;
-use crate::config::{Config, IdentityHeaders};
+use crate::config::Config;
 use crate::secret::Secret;
 use crate::session::{CookieJar, Session};
 use crate::web::http::{Header, Request};
 use crate::web::proxy_headers;
+
+/// Which headers tell the application who the user is.
+#[derive(Clone, Debug)]
+pub struct IdentityHeaders {
+    /// Name of the claim that lists groups.
+    pub groups_claim: String,
+    /// Claim (or JSON pointer into the claims, when it begins with `/`) and the header that carries it.
+    pub from_claims: Vec<(String, String)>,
+    /// Further headers that the application takes for identity: nobody sends them, neither a client nor we.
+    pub refused: Vec<String>,
+    /// Names of [`crate::web::proxy_headers`] that are not removed.
+    pub passed: Vec<String>,
+}
 
 /// Headers that are the identity's whether or not a configuration sets them.
 const OWN: [&str; 6] = [USER, PROVIDER, EMAIL, PREFERRED_USERNAME, GROUPS, ACCESS_TOKEN];

@@ -1,0 +1,56 @@
+//! What the filter comes to: the outcome for the host to carry out, and what there is to say about it.
+
+use crate::time::UnixTime;
+use crate::web::http::{Header, Response};
+
+/// A request goes on to the application.
+#[derive(Debug, Default)]
+pub struct Forward {
+    /// Names of request headers to remove, every line of them, in any case, before `set_headers`.
+    pub remove_headers: Vec<String>,
+    pub set_headers: Vec<Header>,
+    /// To add to the application's response.
+    pub response_headers: Vec<Header>,
+    /// When the session ends; `None` for an anonymous request.
+    pub expires_at: Option<UnixTime>,
+    /// The session's handle; `None` for an anonymous request.
+    pub session: Option<String>,
+}
+
+/// What the host shall do.
+#[derive(Debug)]
+pub enum Outcome {
+    Forward(Forward),
+    Respond(Response),
+    /// Ask again with the request's body, of at most this many bytes.
+    NeedBody(u32),
+}
+
+/// How much an operator should care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// For the log. No secret, token, cookie or code is ever in one.
+#[derive(Debug)]
+pub struct Event {
+    pub level: Level,
+    /// Stable, for alerts and searches.
+    pub code: &'static str,
+    pub message: String,
+    /// What the user's page shows.
+    pub reference: Option<String>,
+}
+
+/// An outcome, and what there is to say about it.
+#[derive(Debug)]
+pub struct Decision {
+    pub outcome: Outcome,
+    pub events: Vec<Event>,
+    /// Handles of sessions that are over: the host ends their upgraded connections and open responses.
+    pub ended_sessions: Vec<String>,
+}
