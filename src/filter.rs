@@ -96,7 +96,7 @@ impl Filter {
             return Err(Error::RouteAsked);
         }
         match self.decide(original, None, context) {
-            Step::Done(decision) => authz.answer(decision, original, &self.config),
+            Step::Done(decision) => authz.answer(decision, original, &self.config.identity),
             Step::Fetch(..) => Err(Error::RouteAsked),
         }
     }

@@ -18,7 +18,7 @@ use vestibule::decision::{Decision, Forward, Outcome};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step};
 use vestibule::oidc::cache::ProviderCache;
-use vestibule::policy::{self, Access, Answer, Verdict, explain};
+use vestibule::policy::{Access, Answer, Verdict, explain};
 use vestibule::time::UnixTime;
 use vestibule::web::http::{Request, RequestHead};
 
@@ -347,7 +347,7 @@ fn spelled(page: &Page, choices: &[u8]) -> RequestHead {
 
 /// What is asked for by whatever decides; `None`: refused with 400.
 fn asked<'a>(head: &RequestHead, config: &'a Config) -> Option<&'a Access> {
-    let ruling = Request::parse(head).and_then(|request| policy::ruling(&request, config));
+    let ruling = Request::parse(head).and_then(|request| config.admission.ruling(&request));
     ruling.ok().map(|ruling| ruling.access)
 }
 
@@ -384,7 +384,7 @@ proptest! {
         for claims in [None, Some(&claims[0]), Some(&claims[1])] {
             let account = claims.map(|claims| Account { provider: &config.providers[0], claims });
             let verdict = request.as_ref().map_err(|&error| error).and_then(|request| {
-                policy::ruling(request, config).map(|ruling| ruling.verdict(account.as_ref()))
+                config.admission.ruling(request).map(|ruling| ruling.verdict(account.as_ref()))
             });
             let expected = match verdict {
                 Err(_) => Answer::Malformed,
@@ -392,7 +392,7 @@ proptest! {
                 Ok(Verdict::LoginRequired) => Answer::LoginRequired,
                 Ok(Verdict::Denied) => Answer::Denied,
             };
-            prop_assert_eq!(explain(&head, account.as_ref(), config).answer, expected, "{} under\n{}", head.path_with_query, rules);
+            prop_assert_eq!(explain(&head, account.as_ref(), &config.admission, &config.public).answer, expected, "{} under\n{}", head.path_with_query, rules);
         }
         let (mut cache, now) = (ProviderCache::default(), UnixTime::from_secs(1_700_000_000));
         let becomes = match filter.begin(&head, None, &mut cache, now, &mut Fixed::default()) {
@@ -404,7 +404,7 @@ proptest! {
             },
             _ => Answer::LoginRequired,
         };
-        prop_assert_eq!(explain(&head, None, config).answer, becomes, "{} under\n{}", head.path_with_query, rules);
+        prop_assert_eq!(explain(&head, None, &config.admission, &config.public).answer, becomes, "{} under\n{}", head.path_with_query, rules);
     }
 }
 

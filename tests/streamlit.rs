@@ -17,7 +17,7 @@ use sha2::Sha256;
 use vestibule::account::Account;
 use vestibule::config::{Config, Source};
 use vestibule::decision::{Decision, Forward, Outcome};
-use vestibule::policy::{self, Verdict};
+use vestibule::policy::Verdict;
 use vestibule::web::http::{Request, RequestHead};
 
 const SECRET: &str = "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5";
@@ -563,7 +563,7 @@ fn the_landing_after_a_logout_is_the_first_page() {
 #[test]
 fn the_preset_is_configured_or_says_what_is_wrong() {
     let parse = |toml: &str| Config::parse(&Source::new("secrets.toml", toml));
-    let login = |toml: &str| format!("{:?}", parse(toml).unwrap().login);
+    let login = |toml: &str| format!("{:?}", parse(toml).unwrap().admission.login);
     assert_eq!(login(CONFIG), "Required");
     assert_eq!(login(&preset("")), "Optional");
     assert_eq!(login(&preset("login = \"required\"\n")), "Required", "what is written wins");
@@ -639,7 +639,7 @@ proptest! {
             let head = RequestHead::get(path, host);
             let request = Request::parse(&head).unwrap();
             // What is 400 promises nothing: it is another spelling of a page.
-            policy::ruling(&request, &config).map_or(path != STREAM_OF_BASE, |ruling| ruling.verdict(account.as_ref()) == Verdict::Pass)
+            config.admission.ruling(&request).map_or(path != STREAM_OF_BASE, |ruling| ruling.verdict(account.as_ref()) == Verdict::Pass)
         };
         for account in std::iter::once(None).chain(claims.iter().map(Some)) {
             let hosts = ["app.example", "b.example", "c.example"].map(|host| (host, passes(STREAM_OF_BASE, host, account)));

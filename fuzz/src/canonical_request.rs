@@ -109,8 +109,8 @@ fn judge_spellings(head: &RequestHead, rules: &str, choices: &[u8]) {
     let mut choices = choices.iter().map(|&byte| usize::from(byte)).chain(std::iter::repeat(0));
     let others = page(head).into_iter().flat_map(|page| [(); 3].map(|()| respell(&page, |count| choices.next().unwrap_or(0) % count)));
     for head in std::iter::once(head.clone()).chain(others.collect::<Vec<_>>()) {
-        let access = Request::parse(&head).and_then(|request| policy::ruling(&request, filter.config()).map(|ruling| ruling.access));
-        let answer = policy::explain(&head, None, filter.config()).answer;
+        let access = Request::parse(&head).and_then(|request| filter.config().admission.ruling(&request).map(|ruling| ruling.access));
+        let answer = policy::explain(&head, None, &filter.config().admission, &filter.config().public).answer;
         if is_ours(&head) {
             continue;
         }

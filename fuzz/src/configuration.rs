@@ -43,7 +43,7 @@ pub fn run(data: &[u8]) {
 /// Whatever the configuration says, nobody is somebody.
 fn decide(config: Config) {
     let authority = config.public.origin().split("//").nth(1).unwrap_or_default().to_owned();
-    let is_protected = config.policy.is_none() && config.login == Login::Required && config.authz.is_none();
+    let is_protected = config.admission.policy.is_none() && config.admission.login == Login::Required && config.authz.is_none();
     let page = format!("{}app", config.public.home());
     let filter = Filter::new(config);
     for target in [page.as_str(), "/auth/login", "/auth/logout", "/auth/user", "/auth/check/app"] {

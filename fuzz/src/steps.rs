@@ -265,10 +265,11 @@ impl Stage {
         } else {
             let config = self.filter.config();
             assert!(!cookies_set(&forward.response_headers).any(|(name, _)| is_session(&name)));
-            let is_open = if config.policy.is_some() { is_under(head, "public") } else { config.login == Access::Optional };
+            let is_open =
+                if config.admission.policy.is_some() { is_under(head, "public") } else { config.admission.login == Access::Optional };
             assert!(is_open, "nobody may see {}", head.path_with_query);
         }
-        if self.filter.config().policy.is_some() && is_under(head, "admin") {
+        if self.filter.config().admission.policy.is_some() && is_under(head, "admin") {
             let groups = &session.expect("a session").claims["groups"];
             assert!(groups == "admins" || groups.as_array().is_some_and(|all| all.iter().any(|group| group == "admins")), "{groups}");
         }
@@ -279,7 +280,7 @@ impl Stage {
         let given: Vec<_> = cookies_set(&response.headers).filter(|(name, _)| is_session(name)).collect();
         if let Some((_, sealed)) = given.first() {
             let claims = self.proven(head);
-            let lifetime = self.filter.config().lifetime.max_age.as_secs();
+            let lifetime = self.filter.config().sessions.lifetime.max_age.as_secs();
             self.given.insert(sealed.clone(), Given { claims, ends_at: self.now + lifetime });
         }
         if path(head) == "/auth/user" && response.status == 200 && head.method == "GET" {

@@ -1,10 +1,9 @@
 //! From a decision to what the proxy gets.
 
 use super::{Authz, Proxy};
-use crate::config::Config;
 use crate::decision::{Decision, Forward, Outcome};
 use crate::error::Error;
-use crate::identity::headers;
+use crate::identity::headers::IdentityHeaders;
 use crate::web::http::{Header, RequestHead, Response};
 use crate::web::proxy_headers;
 
@@ -27,10 +26,10 @@ impl Authz {
     ///
     /// # Errors
     /// What must be said instead: the proxy cannot do what was decided.
-    pub(crate) fn answer(&self, mut decision: Decision, original: &RequestHead, config: &Config) -> Result<Answer, Error> {
+    pub(crate) fn answer(&self, mut decision: Decision, original: &RequestHead, identity: &IdentityHeaders) -> Result<Answer, Error> {
         match decision.outcome {
             Outcome::Forward(forward) => {
-                decision.outcome = Outcome::Respond(self.allow(forward, original, config)?);
+                decision.outcome = Outcome::Respond(self.allow(forward, original, identity)?);
                 Ok(Answer::Pass(decision))
             }
             // To a proxy this would be a pass; and no question comes with a body.
@@ -50,9 +49,9 @@ impl Authz {
         decision
     }
 
-    fn allow(&self, forward: Forward, original: &RequestHead, config: &Config) -> Result<Response, Error> {
+    fn allow(&self, forward: Forward, original: &RequestHead, identity: &IdentityHeaders) -> Result<Response, Error> {
         let Forward { remove_headers, set_headers, response_headers, .. } = forward;
-        let ours = headers::header_names(config);
+        let ours = identity.names();
         let is_known = |name: &str| is(name, "cookie") || ours.iter().any(|known| is(name, known));
         if !set_headers.iter().all(|(name, _)| is_known(name)) {
             return Err(Error::EditNotCarried);
@@ -65,7 +64,7 @@ impl Authz {
         if self.proxy != Proxy::Envoy
             && let Some(name) = remove_headers.iter().find(|name| !is_carried(name))
         {
-            let is_lookalike = headers::is_identity_header(name, config) || proxy_headers::is_listed(name);
+            let is_lookalike = identity.has(name) || proxy_headers::is_listed(name);
             return Err(if is_lookalike { Error::LookalikeHeader } else { Error::EditNotCarried });
         }
         let (cookies, mut headers): (Vec<_>, Vec<_>) = set_headers.into_iter().partition(|(name, _)| is(name, "cookie"));
@@ -115,7 +114,7 @@ fn lines(head: &RequestHead, name: &str) -> Vec<Header> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Source;
+    use crate::config::{Config, Source};
 
     const TOML: &str = "[auth]\nredirect_uri = \"https://app.example/oauth2callback\"\nclient_id = \"a\"\nclient_secret = \"b\"\n\
                         cookie_secret = \"8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5\"\n\
@@ -126,7 +125,7 @@ mod tests {
         let config = Config::parse(&Source::new("secrets.toml", TOML)).unwrap();
         let authz = Authz { proxy };
         let decision = Decision { outcome, events: vec![], ended_sessions: vec![] };
-        authz.answer(decision, &RequestHead::get("/", "app.example"), &config).map(|answer| match answer {
+        authz.answer(decision, &RequestHead::get("/", "app.example"), &config.identity).map(|answer| match answer {
             Answer::Pass(Decision { outcome: Outcome::Respond(response), .. }) => response,
             Answer::Pass(decision) | Answer::Refusal(decision) => panic!("{decision:?}"),
         })

@@ -9,7 +9,7 @@ use crate::config::{Config, Fault, Reference, Source, references};
 use crate::decision::{Decision, Event, Level, Outcome};
 use crate::entropy::Entropy;
 use crate::filter::{Filter, Step};
-use crate::limit::{Counted, Limit, limits};
+use crate::limit::{Counted, Limit};
 use crate::oidc::cache::ProviderCache;
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -126,12 +126,12 @@ fn summary(config: &Config) -> types::Summary {
         listen: config.listen.clone(),
         application_probe: config.application_probe(),
         warnings: config.warnings.iter().cloned().map(types::Fault::from).collect(),
-        limits: limits(config).into_iter().map(types::Limit::from).collect(),
+        limits: config.limits().into_iter().map(types::Limit::from).collect(),
         trusted_proxies: config.trusted_proxies.iter().collect(),
         authorization: config.authz.as_ref().map(|_| types::Authorization {
-            identity_headers: crate::identity::headers::header_names(config).into_iter().map(str::to_owned).collect(),
-            removed_headers: crate::identity::headers::removed_names(config).map(str::to_owned).collect(),
-            session_cookies: config.cookie_names.of_session().collect(),
+            identity_headers: config.identity.names().into_iter().map(str::to_owned).collect(),
+            removed_headers: config.identity.removed_names().map(str::to_owned).collect(),
+            session_cookies: config.sessions.cookie_names.of_session().collect(),
         }),
         streamlit: config.streamlit.is_some(),
     }

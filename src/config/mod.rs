@@ -26,12 +26,12 @@ pub use fault::Fault;
 
 use crate::authz::Authz;
 use crate::identity::headers::IdentityHeaders;
-use crate::identity::streamlit::StreamlitApp;
+use crate::identity::streamlit::{self as streamlit_app, StreamlitApp};
 use crate::limit::{Counted, Limit, PerMinute};
 use crate::oidc::provider::Provider;
-use crate::policy::{Login, Policy};
+use crate::policy::{Admission, Login};
 use crate::secret::Secret;
-use crate::session::{CookieNames, ExposeTokens, KeyRing, Lifetime};
+use crate::session::{CookieNames, ExposeTokens, KeyRing, Lifetime, SessionSettings};
 use crate::web::origin::PublicOrigin;
 use crate::web::route;
 use crate::web::trusted_proxies::TrustedProxies;
@@ -88,13 +88,9 @@ pub enum Reference {
 pub struct Config {
     pub providers: Vec<Provider>,
     pub public: PublicOrigin,
-    /// For every request, where there is no policy.
-    pub login: Login,
-    /// `None`: there are no rules.
-    pub policy: Option<Policy>,
-    pub lifetime: Lifetime,
+    pub admission: Admission,
+    pub sessions: SessionSettings,
     pub identity: IdentityHeaders,
-    pub expose_tokens: ExposeTokens,
     /// For `app = "streamlit"`.
     pub streamlit: Option<StreamlitApp>,
     /// Where a logout ends; `None` for our own page that says so.
@@ -110,8 +106,6 @@ pub struct Config {
     pub listen: Option<String>,
     pub warnings: Vec<Fault>,
     pub(crate) cookie_secret: Secret,
-    pub(crate) keys: KeyRing,
-    pub(crate) cookie_names: Arc<CookieNames>,
 }
 
 impl Config {
@@ -148,7 +142,7 @@ impl Config {
     }
 
     pub fn provider(&self, name: &str) -> Option<&Provider> {
-        self.providers.iter().find(|provider| provider.name == name)
+        Provider::find(&self.providers, name)
     }
 }
 
@@ -271,11 +265,14 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     Some(Config {
         providers,
         // A Streamlit app asks for the login itself, by `st.login()`.
-        login: login.unwrap_or(if preset.app.is_some() { Login::Optional } else { Login::Required }),
-        policy,
-        lifetime,
+        admission: Admission { login: login.unwrap_or(if preset.app.is_some() { Login::Optional } else { Login::Required }), policy },
+        sessions: SessionSettings {
+            lifetime,
+            expose_tokens,
+            keys,
+            cookie_names: Arc::new(CookieNames::new(&public, preset.app.is_some().then_some(streamlit_app::is_login_cookie))),
+        },
         identity,
-        expose_tokens,
         after_logout,
         authz,
         per_minute,
@@ -285,8 +282,6 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         listen,
         warnings: vec![],
         cookie_secret,
-        keys,
-        cookie_names: Arc::new(CookieNames::new(&public, preset.app.is_some())),
         streamlit: preset.app,
         public,
     })

@@ -407,7 +407,7 @@ mod tests {
              [[vestibule.rule]]\npath = \"/old\"\naccess = \"deny\"\n[[vestibule.rule]]\naccess = \"required\"\n",
         )
         .unwrap();
-        let rules = config.policy.as_ref().unwrap().rules();
+        let rules = config.admission.policy.as_ref().unwrap().rules();
         assert_eq!(rules.iter().map(|rule| (rule.id.number, rule.id.line)).collect::<Vec<_>>(), [(1, 7), (2, 12), (3, 20), (4, 23)]);
         assert_eq!(rules[0].paths, ["/a", "/b/**"].map(|path| PathPattern::parse(path).unwrap()));
         assert_eq!(

@@ -349,7 +349,7 @@ fn addresses_may_stand_in_a_file_one_a_line() {
     };
     let config =
         parse(&toml, Some("\u{feff}a@example.com\r\n\n  b#1@example.com\t# the second\n#c@example.com\n # d@example.com")).unwrap();
-    let rules = config.policy.as_ref().unwrap().rules();
+    let rules = config.admission.policy.as_ref().unwrap().rules();
     let addresses = |addresses: &[&str]| crate::policy::Condition::Email(addresses.iter().map(|&address| address.into()).collect());
     assert_eq!(rules[0].access, crate::policy::Access::Required(Some(addresses(&["a@example.com", "b#1@example.com"]))));
     let crate::policy::Access::Required(Some(crate::policy::Condition::Any(any))) = &rules[1].access else { panic!("{:?}", rules[1]) };

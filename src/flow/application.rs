@@ -9,19 +9,19 @@ use crate::identity::headers::{self, Edits};
 use crate::identity::streamlit::upgrade::{self, User};
 use crate::identity::streamlit::{CookieForm, StreamlitApp};
 use crate::pages;
-use crate::policy::{self, Access, Verdict};
-use crate::session::{Session, Tokens};
+use crate::policy::{Access, Verdict};
+use crate::session::Session;
 use crate::web::http::{Request, Response, Upgrade};
 use crate::web::return_to::ReturnTo;
 
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     let config = context.config;
-    let ruling = policy::ruling(request, config)?;
+    let ruling = config.admission.ruling(request)?;
     let session = match ruling.access {
         Access::Public => None,
-        _ => Session::open(&visit.jar, config, context.now),
+        _ => context.session(visit),
     };
-    let account = session.as_ref().and_then(|session| session.account(config));
+    let account = session.as_ref().and_then(|session| session.account(&config.providers));
     match ruling.verdict(account.as_ref()) {
         Verdict::Pass => {}
         Verdict::LoginRequired => return not_logged_in(request, visit, context),
@@ -35,32 +35,32 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     if session.is_some() && is_foreign_upgrade(request, config) {
         return Err(Error::ForeignOrigin);
     }
-    let mut edits = headers::edits(request, &visit.jar, session.as_ref(), config);
+    let mut edits = headers::edits(request, &visit.jar, account.as_ref(), &config.identity);
     if request.upgrade() == Upgrade::Other {
         edits.remove.push("upgrade".to_owned());
     }
-    if config.expose_tokens.access
-        && let Some(token) = session.as_ref().and_then(|session| Tokens::open(&visit.jar, session, config)?.access_token)
+    if config.sessions.expose_tokens.access
+        && let Some(token) = session.as_ref().and_then(|session| context.tokens(visit, session)?.access_token)
     {
         edits.set.extend(headers::access_token(&token));
     }
     if let Some(app) = &config.streamlit {
         upgrade::forbid_resumption(request, &mut edits);
-        if let Some(session) = session.as_ref().filter(|_| upgrade::is_stream(request, config)) {
+        if let Some(session) = session.as_ref().filter(|_| upgrade::is_stream(request, &config.public)) {
             log_in_to_streamlit(request, session, app, visit, context, &mut edits)?;
         }
     }
     let Edits { remove, set } = edits;
     let mut forward = Forward { remove_headers: remove, set_headers: set, ..Forward::default() };
     if let Some(mut session) = session {
-        if !visit.only_looks && may_renew(request) && session.touched(config, context.now) {
+        if !visit.only_looks && may_renew(request) && session.touched(&config.sessions.lifetime, context.now) {
             let mut cookies = visit.jar.writer();
             // A session that does not fit any more stays as it is until it ends.
-            if session.write(&mut cookies, config, context.now, context.entropy).is_ok() {
+            if session.write(&mut cookies, &config.sessions, context.now, context.entropy).is_ok() {
                 forward.response_headers = cookies.into_headers();
             }
         }
-        forward.expires_at = Some(session.ends_at(config));
+        forward.expires_at = Some(session.ends_at(&config.sessions));
         forward.session = Some(session.handle());
     }
     Ok(Progress::Done(Outcome::Forward(forward)))
@@ -94,10 +94,10 @@ fn log_in_to_streamlit(
         visit.note(Level::Warn, "streamlit.server_unknown", message);
         CookieForm::Itsdangerous
     });
-    let exposed = config.expose_tokens;
-    let tokens = if exposed.id || exposed.access { Tokens::open(&visit.jar, session, config) } else { None };
-    let user = User { session, tokens: tokens.as_ref(), form };
-    let left_out = upgrade::log_in(request, &visit.jar, &user, app, config, context.now, edits)?;
+    let exposed = config.sessions.expose_tokens;
+    let tokens = if exposed.id || exposed.access { context.tokens(visit, session) } else { None };
+    let user = User { session, tokens: tokens.as_ref(), exposed, form, cookie_secret: &config.cookie_secret };
+    let left_out = upgrade::log_in(request, &visit.jar, &user, app, &config.public, context.now, edits)?;
     for header in left_out.headers {
         visit.note(Level::Warn, "streamlit.header_left_out", format!("the application does not get {header}: there is no room for it"));
     }

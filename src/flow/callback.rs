@@ -1,8 +1,7 @@
 //! The way back from the provider: the login attempt, the tokens, the keys, the session.
 
-use serde_json::{Map, Value};
-
 use super::{Flow, Visit, looked_at, only_visited};
+use crate::account::Account;
 use crate::config::Config;
 use crate::decision::{Level, Outcome};
 use crate::error::Error;
@@ -13,7 +12,7 @@ use crate::oidc::authorization::AuthorizationResponse;
 use crate::oidc::cache::Lookup;
 use crate::oidc::error::{self as oidc, Endpoint, Rejected};
 use crate::oidc::grant::AuthorizationGrant;
-use crate::oidc::id_token::{IdTokenVerifier, VerifiedIdToken};
+use crate::oidc::id_token::{IdTokenVerifier, Identity, VerifiedIdToken};
 use crate::oidc::jwks::KeySet;
 use crate::oidc::provider::Provider;
 use crate::oidc::token::{self, TokenResponse};
@@ -46,10 +45,10 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     let Some(response) = AuthorizationResponse::parse(request.query_pairs())? else {
         return Ok(Progress::Done(Outcome::Respond(landing(visit, context))));
     };
-    let attempt = match LoginAttempt::find(&visit.jar, response.state(), config, context.now) {
+    let attempt = match LoginAttempt::find(&visit.jar, response.state(), &config.sessions, &config.providers, context.now) {
         Ok(attempt) => attempt,
         Err(error) => {
-            if Session::open(&visit.jar, config, context.now).is_none() {
+            if context.session(visit).is_none() {
                 return Err(error);
             }
             // The Back button onto a callback that has done its work: the user is logged in, so take them in.
@@ -151,8 +150,8 @@ impl ExpectUserinfo {
         context: &mut Context<'_>,
     ) -> Result<Progress, Error> {
         let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
-        let claims = userinfo::complete(&self.proof, answer, provider)?;
-        establish(&self.grant, self.tokens, &self.proof, claims, provider, visit, context)
+        let identity = userinfo::complete(self.proof, answer, provider)?;
+        establish(&self.grant, self.tokens, identity, provider, visit, context)
     }
 }
 
@@ -202,8 +201,7 @@ fn verify(
         Err(reason) => return Err(oidc::Error::IdToken { provider: provider.name.clone(), reason }.into()),
     };
     if !provider.userinfo {
-        let claims = proof.claims().clone();
-        return establish(&grant, tokens, &proof, claims, provider, visit, context);
+        return establish(&grant, tokens, proof.into_identity(), provider, visit, context);
     }
     let Some(endpoint) = &metadata.userinfo_endpoint else {
         let fault = "there is no userinfo_endpoint, and the configuration wants it to be asked".to_owned();
@@ -216,25 +214,25 @@ fn verify(
 fn establish(
     grant: &AuthorizationGrant,
     tokens: TokenResponse,
-    proof: &VerifiedIdToken,
-    claims: Map<String, Value>,
+    identity: Identity,
     provider: &Provider,
     visit: &mut Visit,
     context: &mut Context<'_>,
 ) -> Result<Progress, Error> {
     let config = context.config;
-    let session = Session::establish(proof, claims, provider, config, context.now, context.entropy);
-    let replaced = Session::open(&visit.jar, config, context.now).map(|replaced| replaced.handle());
+    let session = Session::establish(identity, provider, &config.sessions, context.now, context.entropy);
+    let replaced = context.session(visit).map(|replaced| replaced.handle());
     let mut cookies = visit.jar.writer();
-    session.write(&mut cookies, config, context.now, context.entropy)?;
+    session.write(&mut cookies, &config.sessions, context.now, context.entropy)?;
 
     let mut hint_lost = None;
-    let exposed = config.expose_tokens;
+    let exposed = config.sessions.expose_tokens;
     let wants_hint = grant.metadata.end_session_endpoint.is_some();
     let id_token = (exposed.id || wants_hint).then_some(tokens.id_token);
     let access_token = exposed.access.then_some(tokens.access_token);
     if id_token.is_some() || access_token.is_some() {
-        let stored = Tokens::new(&session, id_token, access_token).write(&session, &mut cookies, config, context.now, context.entropy);
+        let stored =
+            Tokens::new(&session, id_token, access_token).write(&session, &mut cookies, &config.sessions, context.now, context.entropy);
         match stored {
             Err(error) if exposed.id || exposed.access => return Err(error),
             // Only the hint for the logout is lost; the provider will ask instead.
@@ -249,10 +247,11 @@ fn establish(
     if let Some(error) = hint_lost {
         visit.note(Level::Warn, "session.no_logout_hint", error.to_string());
     }
-    for header in headers::left_out(&session, config) {
+    let account = Account { provider, claims: session.claims() };
+    for header in headers::left_out(&account, &config.identity) {
         visit.note(Level::Warn, "identity.header_too_long", format!("the application does not get {header}: its value is too long"));
     }
-    if headers::groups_are_withheld(&session, config) {
+    if headers::groups_are_withheld(&account, &config.identity) {
         let message = "the provider does not tell the groups of this person, there are too many; the application gets none";
         visit.note(Level::Warn, "identity.groups_withheld", message);
     }
@@ -266,7 +265,7 @@ fn establish(
 /// The callback without a response: where providers send the browser after a logout, and nothing else.
 fn landing(visit: &mut Visit, context: &mut Context<'_>) -> Response {
     let config = context.config;
-    let is_logged_in = Session::open(&visit.jar, config, context.now).is_some();
+    let is_logged_in = context.session(visit).is_some();
     if is_logged_in { Response::redirect(&config.public.home(), &visit.method) } else { after_logout(visit, context) }
 }
 
@@ -274,7 +273,7 @@ fn landing(visit: &mut Visit, context: &mut Context<'_>) -> Response {
 /// else a page of ours, for the first page of any other application would start the next login.
 pub(super) fn after_logout(visit: &Visit, context: &mut Context<'_>) -> Response {
     let config = context.config;
-    match (&config.after_logout, config.login) {
+    match (&config.after_logout, config.admission.login) {
         (Some(page), _) => Response::redirect(page.as_str(), &visit.method),
         (None, Login::Optional) => Response::redirect(&config.public.home(), &visit.method),
         (None, Login::Required) => pages::signed_out(config, context.entropy),

@@ -166,7 +166,7 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
         visit.select_account,
     );
     let mut cookies = visit.jar.writer();
-    attempt.write(&visit.jar, &mut cookies, config, context.now, context.entropy)?;
+    attempt.write(&visit.jar, &mut cookies, &config.sessions, &config.providers, context.now, context.entropy)?;
     visit.set_cookies = cookies.into_headers();
     visit.note(Level::Info, "login.started", format!("login with provider `{}` started", provider.name));
     let redirect = Response { counts_as: Some(Counted::LoginStart), ..Response::redirect(location.as_str(), &visit.method) };

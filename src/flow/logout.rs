@@ -12,7 +12,6 @@ use crate::oidc::end_session;
 use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::Provider;
 use crate::secret::Secret;
-use crate::session::{Session, Tokens};
 use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
 
@@ -29,8 +28,8 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     let wanted = wanted.and_then(|value| ReturnTo::parse(&value, config.public.redirect_uri()).ok());
     visit.return_to = wanted.map(|page| login::destination(Some(page), config));
 
-    let session = Session::open(&visit.jar, config, context.now);
-    let id_token = session.as_ref().and_then(|session| Tokens::open(&visit.jar, session, config)).and_then(|tokens| tokens.id_token);
+    let session = context.session(visit);
+    let id_token = session.as_ref().and_then(|session| context.tokens(visit, session)).and_then(|tokens| tokens.id_token);
     let mut cookies = visit.jar.writer();
     cookies.delete_session_and_tokens();
     visit.set_cookies = cookies.into_headers();

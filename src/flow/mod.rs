@@ -12,7 +12,7 @@ use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::limit::Counted;
 use crate::oidc::cache::ProviderCache;
-use crate::session::CookieJar;
+use crate::session::{CookieJar, Session, Tokens};
 use crate::time::UnixTime;
 use crate::web::http::OutboundRequest;
 use crate::web::http::{Header, OutboundError, OutboundResponse, Request, RequestHead, Response};
@@ -66,7 +66,7 @@ impl Visit {
             only_looks: request.only_looks(),
             method: request.method.to_owned(),
             allow: "GET, HEAD",
-            jar: CookieJar::read(request, &config.cookie_names),
+            jar: CookieJar::read(request, &config.sessions.cookie_names),
             may_repeat: true,
             return_to: None,
             select_account: false,
@@ -89,6 +89,18 @@ impl Visit {
 
     pub(crate) fn note(&mut self, level: Level, code: &'static str, message: impl Into<String>) {
         self.events.push(Event { level, code, message: message.into(), reference: None });
+    }
+}
+
+impl Context<'_> {
+    /// The session of this visit, when there is one in force.
+    pub(crate) fn session(&self, visit: &Visit) -> Option<Session> {
+        Session::open(&visit.jar, &self.config.sessions, &self.config.providers, self.now)
+    }
+
+    /// The tokens of a session of this visit.
+    pub(crate) fn tokens(&self, visit: &Visit, session: &Session) -> Option<Tokens> {
+        Tokens::open(&visit.jar, session, &self.config.sessions)
     }
 }
 

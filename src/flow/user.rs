@@ -6,13 +6,12 @@ use super::{Visit, only_get};
 use crate::decision::Outcome;
 use crate::error::Error;
 use crate::flow::{Context, Progress};
-use crate::session::Session;
 use crate::web::http::{Request, Response};
 
 /// `GET /auth/user`. An answer for everybody: nobody is `{"is_logged_in": false}`.
 pub(crate) fn answer(request: &Request<'_>, visit: &Visit, context: &Context<'_>) -> Result<Progress, Error> {
     only_get(request)?;
-    let body = match Session::open(&visit.jar, context.config, context.now) {
+    let body = match context.session(visit) {
         None => json!({ "is_logged_in": false }),
         Some(session) => {
             let mut user = session.claims().clone();

@@ -19,10 +19,10 @@
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::account::Account;
 use crate::account::claims;
-use crate::config::Config;
 use crate::secret::Secret;
-use crate::session::{CookieJar, Session};
+use crate::session::CookieJar;
 use crate::web::http::{Header, Request};
 use crate::web::proxy_headers;
 
@@ -62,11 +62,43 @@ pub struct Edits {
     pub set: Vec<Header>,
 }
 
+impl IdentityHeaders {
+    /// Every header that may carry the identity.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        OWN.into_iter().chain(self.configured()).collect()
+    }
+
+    /// Whether a server could take `name` for one of them.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        is_own(name, self.configured())
+    }
+
+    /// Whether a header of [`proxy_headers`] is left alone: in the spelling that is configured, in any case.
+    pub(crate) fn passes(&self, name: &str) -> bool {
+        self.passed.iter().any(|passed| passed.eq_ignore_ascii_case(name))
+    }
+
+    /// What a proxy that asks must remove itself, by these very names.
+    pub fn removed_names(&self) -> impl Iterator<Item = &'static str> {
+        let named = proxy_headers::STEERING.into_iter().chain(proxy_headers::IDENTITY);
+        named.filter(|name| !self.passes(name) && !self.has(name))
+    }
+
+    /// Whether a client's header of this name ends here.
+    fn removes(&self, name: &str) -> bool {
+        self.has(name) || (proxy_headers::is_listed(name) && !self.passes(name))
+    }
+
+    fn configured(&self) -> impl Iterator<Item = &str> {
+        self.from_claims.iter().map(|(_, header)| header).chain(&self.refused).map(String::as_str)
+    }
+}
+
 /// The edits for a request of this user, or of nobody.
-pub fn edits(request: &Request<'_>, jar: &CookieJar, session: Option<&Session>, config: &Config) -> Edits {
+pub fn edits(request: &Request<'_>, jar: &CookieJar, account: Option<&Account<'_>>, settings: &IdentityHeaders) -> Edits {
     let mut edits = Edits::default();
     for (name, _) in request.headers {
-        if is_removed(name, config) && !edits.remove.contains(name) {
+        if settings.removes(name) && !edits.remove.contains(name) {
             edits.remove.push(name.clone());
         }
     }
@@ -76,16 +108,10 @@ pub fn edits(request: &Request<'_>, jar: &CookieJar, session: Option<&Session>, 
             edits.set.push(("cookie".to_owned(), cookies));
         }
     }
-    if let Some(session) = session {
-        set_identity(&mut edits.set, session, config);
+    if let Some(account) = account {
+        set_identity(&mut edits.set, account, settings);
     }
     edits
-}
-
-/// Every header that may carry the identity.
-pub(crate) fn header_names(config: &Config) -> Vec<&str> {
-    let IdentityHeaders { from_claims, refused, .. } = &config.identity;
-    OWN.into_iter().chain(from_claims.iter().map(|(_, header)| header.as_str())).chain(refused.iter().map(String::as_str)).collect()
 }
 
 /// Names that a claim must not be written into: they steer the connection or our own work.
@@ -110,28 +136,6 @@ pub(crate) fn is_reserved(name: &str) -> bool {
         || ["sec-", "proxy-"].iter().any(|prefix| name.to_ascii_lowercase().starts_with(prefix))
 }
 
-/// Whether a client's header of this name ends here.
-fn is_removed(name: &str, config: &Config) -> bool {
-    is_identity_header(name, config) || (proxy_headers::is_listed(name) && !passes(name, config))
-}
-
-/// Whether the configuration leaves a header of [`proxy_headers`] alone: in the spelling that it names, in any case.
-pub(crate) fn passes(name: &str, config: &Config) -> bool {
-    config.identity.passed.iter().any(|passed| passed.eq_ignore_ascii_case(name))
-}
-
-/// What a proxy that asks must remove itself, by these very names.
-pub fn removed_names(config: &Config) -> impl Iterator<Item = &'static str> {
-    let named = proxy_headers::STEERING.into_iter().chain(proxy_headers::IDENTITY);
-    named.filter(|name| !passes(name, config) && !is_identity_header(name, config))
-}
-
-/// Whether a server could take `name` for one of them.
-pub(crate) fn is_identity_header(name: &str, config: &Config) -> bool {
-    let IdentityHeaders { from_claims, refused, .. } = &config.identity;
-    is_own(name, from_claims.iter().map(|(_, header)| header).chain(refused).map(String::as_str))
-}
-
 /// The same of a configuration that is being read: `configured` are its names.
 pub(crate) fn is_own<'a>(name: &str, configured: impl Iterator<Item = &'a str>) -> bool {
     OWN.into_iter().chain(configured).any(|header| folds_to(name, header))
@@ -143,8 +147,8 @@ pub(crate) fn folds_to(name: &str, header: &str) -> bool {
     name.len() == header.len() && name.bytes().zip(header.bytes()).all(|(a, b)| fold(a) == fold(b))
 }
 
-fn set_identity(headers: &mut Vec<Header>, session: &Session, config: &Config) {
-    for (name, value) in values(session, config) {
+fn set_identity(headers: &mut Vec<Header>, account: &Account<'_>, settings: &IdentityHeaders) {
+    for (name, value) in values(account, settings) {
         if !value.is_empty() && value.len() <= MAX_VALUE_BYTES {
             headers.push((name.to_owned(), value.into_bytes()));
         }
@@ -152,18 +156,18 @@ fn set_identity(headers: &mut Vec<Header>, session: &Session, config: &Config) {
 }
 
 /// Headers that this user's requests lack because their values are too long for an application's server.
-pub(crate) fn left_out<'a>(session: &Session, config: &'a Config) -> Vec<&'a str> {
-    values(session, config).into_iter().filter(|(_, value)| value.len() > MAX_VALUE_BYTES).map(|(name, _)| name).collect()
+pub(crate) fn left_out<'a>(account: &Account<'_>, settings: &'a IdentityHeaders) -> Vec<&'a str> {
+    values(account, settings).into_iter().filter(|(_, value)| value.len() > MAX_VALUE_BYTES).map(|(name, _)| name).collect()
 }
 
 /// Whether the provider has the person's groups and does not tell them: Entra's overage, when there are more than 200
 /// (OIDC Core section 5.6.2, "distributed claims"; `hasgroups` where there is no room for those either). The list could
 /// be had from Microsoft Graph, with a permission that this login does not ask for.
-pub(crate) fn groups_are_withheld(session: &Session, config: &Config) -> bool {
-    let groups = config.identity.groups_claim.as_str();
-    let elsewhere = session.claim("_claim_names").is_some_and(|names| names.get(groups).is_some());
-    let too_many = session.claim("hasgroups").is_some_and(|claim| *claim == true || *claim == "true");
-    session.claim(groups).is_none() && (elsewhere || too_many)
+pub(crate) fn groups_are_withheld(account: &Account<'_>, settings: &IdentityHeaders) -> bool {
+    let groups = settings.groups_claim.as_str();
+    let elsewhere = account.claims.get("_claim_names").is_some_and(|names| names.get(groups).is_some());
+    let too_many = account.claims.get("hasgroups").is_some_and(|claim| *claim == true || *claim == "true");
+    claims::find(account.claims, groups).is_none() && (elsewhere || too_many)
 }
 
 /// The header with the access token, for an application that may see it.
@@ -174,16 +178,16 @@ pub(crate) fn access_token(token: &Secret) -> Option<Header> {
 }
 
 /// What every header says of this user. A header that the configuration fills is not filled a second time.
-fn values<'a>(session: &Session, config: &'a Config) -> Vec<(&'a str, String)> {
-    let is_proven = || config.provider(session.provider()).is_some_and(|provider| provider.proven_email(session.claims()).is_some());
-    let claim = |name: &str| session.claim(name).filter(|_| !claims::is_email(name) || is_proven());
-    let from_claims = &config.identity.from_claims;
+fn values<'a>(account: &Account<'_>, settings: &'a IdentityHeaders) -> Vec<(&'a str, String)> {
+    let is_proven = || account.provider.proven_email(account.claims).is_some();
+    let claim = |name: &str| claims::find(account.claims, name).filter(|_| !claims::is_email(name) || is_proven());
+    let from_claims = &settings.from_claims;
     let own = [
         (USER, claim("sub").and_then(header_value)),
-        (PROVIDER, scalar(&session.provider().into())),
+        (PROVIDER, scalar(&account.provider.name.as_str().into())),
         (EMAIL, claim("email").and_then(header_value)),
         (PREFERRED_USERNAME, claim("preferred_username").and_then(header_value)),
-        (GROUPS, claim(&config.identity.groups_claim).and_then(header_value)),
+        (GROUPS, claim(&settings.groups_claim).and_then(header_value)),
     ];
     let own = own.into_iter().filter(|(name, _)| !from_claims.iter().any(|(_, header)| folds_to(header, name)));
     let configured = from_claims.iter().map(|(name, header)| (header.as_str(), claim(name).and_then(header_value)));

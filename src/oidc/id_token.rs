@@ -27,25 +27,41 @@ const MAX_BYTES: usize = 256 * 1024;
 
 /// A token that passed every step. Made by [`IdTokenVerifier::verify`] only.
 #[derive(Debug)]
-pub struct VerifiedIdToken {
-    claims: Map<String, Value>,
+pub struct VerifiedIdToken(Identity);
+
+/// Who has logged in, and what their provider says of them. Made of a verified ID token, alone or completed by a userinfo
+/// response for the same subject; there is no other way.
+#[derive(Debug)]
+pub struct Identity {
+    pub(super) claims: Map<String, Value>,
     subject: String,
     requested_at: UnixTime,
 }
 
+impl Identity {
+    /// When the authorization request was made that the login answers.
+    pub fn requested_at(&self) -> UnixTime {
+        self.requested_at
+    }
+
+    pub fn into_claims(self) -> Map<String, Value> {
+        self.claims
+    }
+}
+
 impl VerifiedIdToken {
     pub fn claims(&self) -> &Map<String, Value> {
-        &self.claims
+        &self.0.claims
     }
 
     /// `sub`: who this is, at this issuer, for ever.
     pub fn subject(&self) -> &str {
-        &self.subject
+        &self.0.subject
     }
 
-    /// When the authorization request was made that it answers.
-    pub fn requested_at(&self) -> UnixTime {
-        self.requested_at
+    /// Whose it is, by itself.
+    pub fn into_identity(self) -> Identity {
+        self.0
     }
 }
 
@@ -174,7 +190,7 @@ impl IdTokenVerifier<'_> {
         // 12. and 13. What the authorization request asked for has been done, and nothing else that the section demands lacks.
         let metadata_tag = self.provider.metadata_tag();
         self.provider.admits(&ProvenLogin { claims: &claims, requested_at: self.requested_at, metadata_tag: &metadata_tag })?;
-        Ok(VerifiedIdToken { claims, subject, requested_at: self.requested_at })
+        Ok(VerifiedIdToken(Identity { claims, subject, requested_at: self.requested_at }))
     }
 }
 

@@ -87,6 +87,11 @@ pub struct ProvenLogin<'a> {
 }
 
 impl Provider {
+    /// The one of that name.
+    pub fn find<'a>(providers: &'a [Self], name: &str) -> Option<&'a Self> {
+        providers.iter().find(|provider| provider.name == name)
+    }
+
     /// Whether a login meets what this section demands: its issuer and tenants, `acr_values`, `max_age` and `hd`. The
     /// client id is the audience's (`oidc::id_token`) and the session's.
     ///

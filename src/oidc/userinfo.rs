@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::error::{Endpoint, Error};
-use super::id_token::VerifiedIdToken;
+use super::id_token::{Identity, VerifiedIdToken};
 use super::outbound;
 use crate::oidc::provider::Provider;
 use crate::secret::Secret;
@@ -31,18 +31,16 @@ pub fn request(endpoint: &Url, access_token: &Secret) -> OutboundRequest {
 ///
 /// # Errors
 /// When there is no answer, and when its `sub` is not the ID token's (section 5.3.2: then none of it may be used).
-pub fn complete(
-    token: &VerifiedIdToken,
-    answer: Result<OutboundResponse, OutboundError>,
-    provider: &Provider,
-) -> Result<Map<String, Value>, Error> {
+pub fn complete(token: VerifiedIdToken, answer: Result<OutboundResponse, OutboundError>, provider: &Provider) -> Result<Identity, Error> {
     let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Userinfo)?;
     let fault = |text: &str| outbound::unacceptable(&provider.name, Endpoint::Userinfo, text);
     let claims: Map<String, Value> = serde_json::from_slice(&body).map_err(|_| fault("not a JSON object"))?;
     if claims.get("sub").and_then(Value::as_str) != Some(token.subject()) {
         return Err(fault("its sub is not the ID token's"));
     }
-    Ok(joined(token.claims(), claims))
+    let mut identity = token.into_identity();
+    identity.claims = joined(&identity.claims, claims);
+    Ok(identity)
 }
 
 /// Claims about the login rather than the person. Some decide who is admitted ([`Provider::admits`]).

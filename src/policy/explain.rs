@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Condition, Ruling, Verdict, ruling};
+use super::{Admission, Condition, Ruling, Verdict};
 use crate::account::Account;
-use crate::config::Config;
 use crate::web::http::{Malformed, Request, RequestHead};
+use crate::web::origin::PublicOrigin;
 use crate::web::route::Route;
 
 /// What would become of a request.
@@ -26,30 +26,36 @@ pub struct Explained {
 }
 
 /// Goes through the same steps as a decision, and says what each came to. `account`: who is logged in.
-pub fn explain(head: &RequestHead, account: Option<&Account<'_>>, config: &Config) -> Explained {
+pub fn explain(head: &RequestHead, account: Option<&Account<'_>>, admission: &Admission, public: &PublicOrigin) -> Explained {
     let who = account.map_or_else(|| "nobody".to_owned(), |account| format!("{} of provider `{}`", account.label(), account.provider.name));
     let mut text = format!("{} {}, {who}\n", head.method, head.path_with_query);
-    let answer = walk(&mut text, head, account, config).unwrap_or_else(|malformed| {
+    let answer = walk(&mut text, head, account, admission, public).unwrap_or_else(|malformed| {
         let _ = writeln!(text, "400: the request is malformed: {malformed}");
         Answer::Malformed
     });
     Explained { answer, text }
 }
 
-fn walk(text: &mut String, head: &RequestHead, account: Option<&Account<'_>>, config: &Config) -> Result<Answer, Malformed> {
+fn walk(
+    text: &mut String,
+    head: &RequestHead,
+    account: Option<&Account<'_>>,
+    admission: &Admission,
+    public: &PublicOrigin,
+) -> Result<Answer, Malformed> {
     let request = Request::parse(head)?;
-    if Route::of(request.path, &config.public) != Route::Application {
+    if Route::of(request.path, public) != Route::Application {
         say(text, "answered: it is a route of Vestibule's own, which no rule governs");
         return Ok(Answer::Passes);
     }
-    let ruling = match ruling(&request, config) {
+    let ruling = match admission.ruling(&request) {
         Err(Malformed::Ambiguous) => {
-            tell_readings(text, &request, config)?;
+            tell_readings(text, &request, admission)?;
             return Err(Malformed::Ambiguous);
         }
         decided => decided?,
     };
-    match &config.policy {
+    match &admission.policy {
         None => say(text, "  there are no rules: `login` decides"),
         Some(policy) => {
             let decided = ruling.rule.map_or(policy.rules().len(), |rule| rule.number - 1);
@@ -67,8 +73,8 @@ fn walk(text: &mut String, head: &RequestHead, account: Option<&Account<'_>>, co
 }
 
 /// The two rules between which there is no choice.
-fn tell_readings(text: &mut String, request: &Request<'_>, config: &Config) -> Result<(), Malformed> {
-    let Some(policy) = &config.policy else { return Ok(()) };
+fn tell_readings(text: &mut String, request: &Request<'_>, admission: &Admission) -> Result<(), Malformed> {
+    let Some(policy) = &admission.policy else { return Ok(()) };
     let rule = |ruling: Ruling<'_>| ruling.rule.map_or("no rule".to_owned(), |rule| rule.to_string());
     let [written, liberal] = policy.readings(request)?.map(rule);
     say(text, &format!("  {written}: decides, as the request is written"));
@@ -114,7 +120,7 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::*;
-    use crate::config::Source;
+    use crate::config::{Config, Source};
 
     const CONFIG: &str = r#"
 [auth]
@@ -139,7 +145,7 @@ path = "/app"
         let claims: Option<Map<String, Value>> = claims.map(|claims| claims.as_object().unwrap().clone());
         let account = claims.as_ref().map(|claims| Account { provider: &config.providers[0], claims });
         let head = RequestHead { method: method.into(), ..RequestHead::get(path, "app.example") };
-        explain(&head, account.as_ref(), &config)
+        explain(&head, account.as_ref(), &config.admission, &config.public)
     }
 
     #[test]

@@ -48,7 +48,6 @@ pub use reach::{HostRules, PathSet};
 pub use target::MAX_SEGMENTS;
 
 use crate::account::Account;
-use crate::config::Config;
 use crate::web::http::{Malformed, Request};
 use target::Target;
 
@@ -189,16 +188,25 @@ impl Policy {
     }
 }
 
-/// The ruling on a request: of the rules, or of `login` where there are none.
-///
-/// # Errors
-/// As [`Policy::ruling`].
-pub fn ruling<'a>(request: &Request<'_>, config: &'a Config) -> Result<Ruling<'a>, Malformed> {
-    const ANY_LOGIN: &Access = &Access::Required(None);
-    match (&config.policy, config.login) {
-        (Some(policy), _) => policy.ruling(request),
-        (None, Login::Required) => Ok(Ruling { rule: None, access: ANY_LOGIN }),
-        (None, Login::Optional) => Ok(Ruling { rule: None, access: &Access::Optional }),
+/// Who may pass: by rules, or by `login` where there are none.
+#[derive(Debug)]
+pub struct Admission {
+    pub login: Login,
+    pub policy: Option<Policy>,
+}
+
+impl Admission {
+    /// The ruling on a request.
+    ///
+    /// # Errors
+    /// As [`Policy::ruling`].
+    pub fn ruling(&self, request: &Request<'_>) -> Result<Ruling<'_>, Malformed> {
+        const ANY_LOGIN: &Access = &Access::Required(None);
+        match (&self.policy, self.login) {
+            (Some(policy), _) => policy.ruling(request),
+            (None, Login::Required) => Ok(Ruling { rule: None, access: ANY_LOGIN }),
+            (None, Login::Optional) => Ok(Ruling { rule: None, access: &Access::Optional }),
+        }
     }
 }
 

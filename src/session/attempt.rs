@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::CLOCK_DIFFERENCE;
 use super::envelope::Purpose;
 use super::jar::{CookieJar, CookieWriter, MAX_ATTEMPT_BYTES};
-use crate::config::Config;
+use super::{CLOCK_DIFFERENCE, SessionSettings};
 use crate::entropy::{self, Entropy};
 use crate::error::Error;
 use crate::oidc::authorization::AuthorizationResponse;
@@ -81,13 +80,14 @@ impl LoginAttempt {
         &mut self,
         jar: &CookieJar,
         cookies: &mut CookieWriter<'_>,
-        config: &Config,
+        settings: &SessionSettings,
+        providers: &[Provider],
         now: UnixTime,
         entropy: &mut dyn Entropy,
     ) -> Result<(), Error> {
         let mut pending: Vec<(UnixTime, &str)> = vec![];
         for (id, sealed) in jar.attempts() {
-            match Self::open(id, sealed, config, now) {
+            match Self::open(id, sealed, settings, providers, now) {
                 Some(attempt) => pending.push((attempt.started_at, id)),
                 None => cookies.delete_attempt(id),
             }
@@ -96,10 +96,11 @@ impl LoginAttempt {
         let surplus = (pending.len() + 1).saturating_sub(MAX_PENDING_ATTEMPTS);
         pending.iter().take(surplus).for_each(|(_, id)| cookies.delete_attempt(id));
 
-        let mut sealed = self.seal(config, entropy);
+        let mut sealed = self.seal(settings, entropy);
         if sealed.len() > MAX_ATTEMPT_BYTES {
-            self.return_to = config.public.home();
-            sealed = self.seal(config, entropy);
+            // That is the first page.
+            self.return_to = String::new();
+            sealed = self.seal(settings, entropy);
         }
         if sealed.len() > MAX_ATTEMPT_BYTES {
             let what = format!("the metadata of provider `{}`", self.provider);
@@ -113,11 +114,11 @@ impl LoginAttempt {
     ///
     /// # Errors
     /// [`Error::UnknownState`] when this browser has none such: started elsewhere, used, expired or forged.
-    pub fn find(jar: &CookieJar, state: &str, config: &Config, now: UnixTime) -> Result<Self, Error> {
+    pub fn find(jar: &CookieJar, state: &str, settings: &SessionSettings, providers: &[Provider], now: UnixTime) -> Result<Self, Error> {
         let (id, _) = state.split_once('.').ok_or(Error::UnknownState)?;
         let mut candidates = jar.attempts().filter(|(given, _)| *given == id);
         let (id, sealed) = candidates.next().filter(|_| candidates.next().is_none()).ok_or(Error::UnknownState)?;
-        let attempt = Self::open(id, sealed, config, now).ok_or(Error::UnknownState)?;
+        let attempt = Self::open(id, sealed, settings, providers, now).ok_or(Error::UnknownState)?;
         if attempt.state.matches(state) { Ok(attempt) } else { Err(Error::UnknownState) }
     }
 
@@ -167,15 +168,15 @@ impl LoginAttempt {
         &self.provider
     }
 
-    fn seal(&self, config: &Config, entropy: &mut dyn Entropy) -> String {
+    fn seal(&self, settings: &SessionSettings, entropy: &mut dyn Entropy) -> String {
         // Strings and times: nothing in it can fail to become JSON.
-        config.keys.seal(Purpose::LoginAttempt, &serde_json::to_vec(self).unwrap_or_default(), entropy)
+        settings.keys.seal(Purpose::LoginAttempt, &serde_json::to_vec(self).unwrap_or_default(), entropy)
     }
 
-    fn open(id: &str, sealed: &str, config: &Config, now: UnixTime) -> Option<Self> {
-        let plaintext = config.keys.open(Purpose::LoginAttempt, sealed)?;
+    fn open(id: &str, sealed: &str, settings: &SessionSettings, providers: &[Provider], now: UnixTime) -> Option<Self> {
+        let plaintext = settings.keys.open(Purpose::LoginAttempt, sealed)?;
         let attempt = Self { id: id.to_owned(), ..serde_json::from_slice(&plaintext).ok()? };
-        let provider = config.provider(&attempt.provider).filter(|provider| provider.client_id == attempt.client_id)?;
+        let provider = Provider::find(providers, &attempt.provider).filter(|provider| provider.client_id == attempt.client_id)?;
         // The provider of that name may have become another one since.
         let is_current =
             attempt.metadata_tag == provider.metadata_tag() && provider.expected_issuer.admits_metadata(&attempt.metadata.issuer);

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use cookie::{Cookie, CookieBuilder, SameSite};
 use sha2::{Digest as _, Sha256};
 
-use crate::identity::streamlit;
 use crate::web::http::{Header, Request};
 use crate::web::origin::PublicOrigin;
 
@@ -50,13 +49,13 @@ pub struct CookieNames {
     tokens: String,
     /// What every login attempt's name begins with; its id follows.
     attempt: String,
-    /// Whether Streamlit's login cookies are kept from the application, as ours are.
-    hides_streamlit: bool,
+    /// Which others are kept from the application, as ours are.
+    hidden: Option<fn(&[u8]) -> bool>,
 }
 
 impl CookieNames {
-    /// `hides_streamlit`: the application is one of Streamlit's, and takes who the user is from cookies.
-    pub fn new(public: &PublicOrigin, hides_streamlit: bool) -> Self {
+    /// `hidden`: whether a cookie of that name is one by which the application would take somebody for a user.
+    pub fn new(public: &PublicOrigin, hidden: Option<fn(&[u8]) -> bool>) -> Self {
         let digest = Sha256::digest(public.redirect_uri().as_str().as_bytes());
         let tag: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
         let prefix = if public.is_secure() { SECURE_PREFIX } else { "" };
@@ -65,7 +64,7 @@ impl CookieNames {
             session: format!("{prefix}{FAMILY}session_{tag}"),
             tokens: format!("{prefix}{FAMILY}tokens_{tag}"),
             attempt: format!("{prefix}{FAMILY}login_{tag}_"),
-            hides_streamlit,
+            hidden,
         }
     }
 }
@@ -109,7 +108,7 @@ impl CookieJar {
                     let value = std::str::from_utf8(trim(value)).unwrap_or_default();
                     jar.ours.push((name.to_owned(), value.to_owned()));
                 }
-                _ if is_family(name) || (jar.names.hides_streamlit && streamlit::is_login_cookie(name)) => jar.has_hidden = true,
+                _ if is_family(name) || jar.names.hidden.is_some_and(|is_hidden| is_hidden(name)) => jar.has_hidden = true,
                 _ => jar.others.push(pair.to_vec()),
             }
         }
@@ -305,7 +304,7 @@ mod tests {
             "[auth]\nredirect_uri = \"{redirect_uri}\"\ncookie_secret = \"8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5\"\nclient_id = \"a\"\n\
              client_secret = \"b\"\nserver_metadata_url = \"https://op.example/.well-known/openid-configuration\"\n"
         );
-        Config::parse(&Source::new("secrets.toml", &toml)).unwrap().cookie_names
+        Config::parse(&Source::new("secrets.toml", &toml)).unwrap().sessions.cookie_names
     }
 
     fn jar(redirect_uri: &str, cookies: &str) -> CookieJar {

@@ -6,15 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::CLOCK_DIFFERENCE;
 use super::envelope::Purpose;
 use super::jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
+use super::{CLOCK_DIFFERENCE, Lifetime, SessionSettings};
 use crate::account::Account;
 use crate::account::claims;
-use crate::config::Config;
 use crate::entropy::{self, Entropy};
 use crate::error::Error;
-use crate::oidc::id_token::VerifiedIdToken;
+use crate::oidc::id_token::Identity;
 use crate::oidc::provider::{ProvenLogin, Provider};
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -22,9 +21,14 @@ use crate::time::UnixTime;
 /// As unlikely to meet by chance as the session's id.
 const HANDLE_BYTES: usize = 16;
 
-/// A login that is in force. Made from a verified ID token, or opened from what was made that way; there is no third way.
+/// A login that is in force. Made from what a provider has proven, or of a [`Sealed`] one that has been confirmed; there is
+/// no third way.
+#[derive(Debug)]
+pub struct Session(Sealed);
+
+/// What a session's cookies hold: authentic, but not yet known to be in force.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Session {
+pub struct Sealed {
     #[serde(rename = "i")]
     id: String,
     #[serde(rename = "p")]
@@ -58,105 +62,121 @@ pub struct Tokens {
     pub access_token: Option<Secret>,
 }
 
+impl Sealed {
+    /// What the cookies of a request hold, when we have sealed it.
+    pub fn open(jar: &CookieJar, settings: &SessionSettings) -> Option<Self> {
+        let plaintext = settings.keys.open(Purpose::Session, &jar.session()?)?;
+        serde_json::from_slice(&plaintext).ok()
+    }
+
+    /// The session, when it is in force. Every reason against it gives the same answer.
+    pub fn confirm(self, settings: &SessionSettings, providers: &[Provider], now: UnixTime) -> Option<Session> {
+        // The application may have been moved to another client or provider since, or asks more of a login than it did.
+        let provider = Provider::find(providers, &self.provider).filter(|provider| provider.client_id == self.client_id)?;
+        let Self { claims, requested_at, metadata_tag, .. } = &self;
+        provider.admits(&ProvenLogin { claims, requested_at: *requested_at, metadata_tag }).ok()?;
+        let session = Session(self);
+        // A session that began in the future was made by a clock that is not to be trusted, ours or another node's.
+        let in_force = now < session.ends_at(settings) && session.0.started_at <= now.after(CLOCK_DIFFERENCE);
+        in_force.then_some(session)
+    }
+}
+
 impl Session {
-    /// Starts a session for whoever the ID token is about. `claims` are those of the token, completed from userinfo.
+    /// Starts a session for whoever has logged in.
     pub fn establish(
-        proof: &VerifiedIdToken,
-        claims: Map<String, Value>,
+        identity: Identity,
         provider: &Provider,
-        config: &Config,
+        settings: &SessionSettings,
         now: UnixTime,
         entropy: &mut dyn Entropy,
     ) -> Self {
-        debug_assert_eq!(claims.get("sub").and_then(Value::as_str), Some(proof.subject()));
-        Self {
+        Self(Sealed {
             id: entropy::token::<16>(entropy),
             provider: provider.name.clone(),
             client_id: provider.client_id.clone(),
             started_at: now,
-            requested_at: proof.requested_at(),
+            requested_at: identity.requested_at(),
             metadata_tag: provider.metadata_tag(),
-            expires_at: now.after(config.lifetime.max_age),
+            expires_at: now.after(settings.lifetime.max_age),
             seen_at: now,
-            claims,
-        }
+            claims: identity.into_claims(),
+        })
     }
 
-    /// The session of a request, when there is one in force. Every reason against it gives the same answer.
-    pub fn open(jar: &CookieJar, config: &Config, now: UnixTime) -> Option<Self> {
-        let plaintext = config.keys.open(Purpose::Session, &jar.session()?)?;
-        let session: Self = serde_json::from_slice(&plaintext).ok()?;
-        // The application may have been moved to another client or provider since, or asks more of a login than it did.
-        let provider = config.provider(&session.provider).filter(|provider| provider.client_id == session.client_id)?;
-        let Self { claims, requested_at, metadata_tag, .. } = &session;
-        provider.admits(&ProvenLogin { claims, requested_at: *requested_at, metadata_tag }).ok()?;
-        // A session that began in the future was made by a clock that is not to be trusted, ours or another node's.
-        let in_force = now < session.ends_at(config) && session.started_at <= now.after(CLOCK_DIFFERENCE);
-        in_force.then_some(session)
+    /// The session of a request, when there is one in force.
+    pub fn open(jar: &CookieJar, settings: &SessionSettings, providers: &[Provider], now: UnixTime) -> Option<Self> {
+        Sealed::open(jar, settings)?.confirm(settings, providers, now)
     }
 
     /// Seals the session into cookies.
     ///
     /// # Errors
     /// [`Error::SessionTooLarge`] when it exceeds [`MAX_SESSION_BYTES`]; it names the largest claim.
-    pub fn write(&self, cookies: &mut CookieWriter<'_>, config: &Config, now: UnixTime, entropy: &mut dyn Entropy) -> Result<(), Error> {
-        let sealed = config.keys.seal(Purpose::Session, &to_json(self), entropy);
+    pub fn write(
+        &self,
+        cookies: &mut CookieWriter<'_>,
+        settings: &SessionSettings,
+        now: UnixTime,
+        entropy: &mut dyn Entropy,
+    ) -> Result<(), Error> {
+        let sealed = settings.keys.seal(Purpose::Session, &to_json(&self.0), entropy);
         if sealed.len() > MAX_SESSION_BYTES {
             return Err(self.too_large(sealed.len()));
         }
-        cookies.set_session(&sealed, self.expires_at.since(now).as_secs());
+        cookies.set_session(&sealed, self.0.expires_at.since(now).as_secs());
         Ok(())
     }
 
     /// The same session, seen now: when it is due, so that not every response carries a cookie.
-    pub fn touched(&mut self, config: &Config, now: UnixTime) -> bool {
-        let Some(idle_timeout) = config.lifetime.idle_timeout else { return false };
-        let due = now.since(self.seen_at) >= idle_timeout / 4;
+    pub fn touched(&mut self, lifetime: &Lifetime, now: UnixTime) -> bool {
+        let Some(idle_timeout) = lifetime.idle_timeout else { return false };
+        let due = now.since(self.0.seen_at) >= idle_timeout / 4;
         if due {
-            self.seen_at = now;
+            self.0.seen_at = now;
         }
         due
     }
 
     pub fn id(&self) -> &str {
-        &self.id
+        &self.0.id
     }
 
     /// A name for the session that opens nothing: the host may log it, and tells connections apart by it.
     pub fn handle(&self) -> String {
-        let digest = Sha256::new().chain_update("vestibule/1/session-handle/").chain_update(&self.id).finalize();
+        let digest = Sha256::new().chain_update("vestibule/1/session-handle/").chain_update(&self.0.id).finalize();
         URL_SAFE_NO_PAD.encode(&digest[..HANDLE_BYTES])
     }
 
     pub fn provider(&self) -> &str {
-        &self.provider
+        &self.0.provider
     }
 
     /// Whoever is logged in, for the policy.
-    pub fn account<'a>(&'a self, config: &'a Config) -> Option<Account<'a>> {
-        config.provider(&self.provider).map(|provider| Account { provider, claims: &self.claims })
+    pub fn account<'a>(&'a self, providers: &'a [Provider]) -> Option<Account<'a>> {
+        Provider::find(providers, self.provider()).map(|provider| Account { provider, claims: &self.0.claims })
     }
 
     /// When the session ends if nothing more is heard of its user.
-    pub fn ends_at(&self, config: &Config) -> UnixTime {
-        let lifetime = config.lifetime;
+    pub fn ends_at(&self, settings: &SessionSettings) -> UnixTime {
+        let Lifetime { max_age, idle_timeout } = settings.lifetime;
         // It may have been shortened since.
-        let end = self.expires_at.min(self.started_at.after(lifetime.max_age));
-        lifetime.idle_timeout.map_or(end, |timeout| end.min(self.seen_at.after(timeout)))
+        let end = self.0.expires_at.min(self.0.started_at.after(max_age));
+        idle_timeout.map_or(end, |timeout| end.min(self.0.seen_at.after(timeout)))
     }
 
     pub fn claims(&self) -> &Map<String, Value> {
-        &self.claims
+        &self.0.claims
     }
 
     /// The claim of that name, or what a JSON pointer (RFC 6901) finds in the claims.
     pub fn claim(&self, name_or_pointer: &str) -> Option<&Value> {
-        claims::find(&self.claims, name_or_pointer)
+        claims::find(&self.0.claims, name_or_pointer)
     }
 
     /// Its name; empty when there is none.
     pub(crate) fn largest_claim(&self) -> &str {
-        let sizes = self.claims.iter().map(|(name, value)| (value.to_string().len(), name));
+        let sizes = self.0.claims.iter().map(|(name, value)| (value.to_string().len(), name));
         sizes.max().map(|(_, name)| name.as_str()).unwrap_or_default()
     }
 
@@ -167,14 +187,14 @@ impl Session {
 
 impl Tokens {
     pub fn new(session: &Session, id_token: Option<Secret>, access_token: Option<Secret>) -> Self {
-        Self { session_id: session.id.clone(), id_token, access_token }
+        Self { session_id: session.id().to_owned(), id_token, access_token }
     }
 
     /// The tokens that belong to this session, and to no other.
-    pub fn open(jar: &CookieJar, session: &Session, config: &Config) -> Option<Self> {
-        let plaintext = config.keys.open(Purpose::Tokens, &jar.tokens()?)?;
+    pub fn open(jar: &CookieJar, session: &Session, settings: &SessionSettings) -> Option<Self> {
+        let plaintext = settings.keys.open(Purpose::Tokens, &jar.tokens()?)?;
         let tokens: Self = serde_json::from_slice(&plaintext).ok()?;
-        (tokens.session_id == session.id).then_some(tokens)
+        (tokens.session_id == session.id()).then_some(tokens)
     }
 
     /// Seals the tokens into cookies, or says that they are too large for that and leaves none behind.
@@ -185,16 +205,16 @@ impl Tokens {
         &self,
         session: &Session,
         cookies: &mut CookieWriter<'_>,
-        config: &Config,
+        settings: &SessionSettings,
         now: UnixTime,
         entropy: &mut dyn Entropy,
     ) -> Result<(), Error> {
-        let sealed = config.keys.seal(Purpose::Tokens, &to_json(self), entropy);
+        let sealed = settings.keys.seal(Purpose::Tokens, &to_json(self), entropy);
         if sealed.len() > MAX_TOKENS_BYTES {
             cookies.delete_tokens();
             return Err(Error::SessionTooLarge { what: "the tokens".into(), bytes: sealed.len(), limit: MAX_TOKENS_BYTES });
         }
-        cookies.set_tokens(&sealed, session.expires_at.since(now).as_secs());
+        cookies.set_tokens(&sealed, session.0.expires_at.since(now).as_secs());
         Ok(())
     }
 }

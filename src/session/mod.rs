@@ -12,6 +12,7 @@ mod envelope;
 mod jar;
 mod login_session;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a session lives.
@@ -30,6 +31,15 @@ pub struct ExposeTokens {
     pub access: bool,
 }
 
+/// What sessions and login attempts go by.
+#[derive(Debug)]
+pub struct SessionSettings {
+    pub lifetime: Lifetime,
+    pub expose_tokens: ExposeTokens,
+    pub(crate) keys: KeyRing,
+    pub(crate) cookie_names: Arc<CookieNames>,
+}
+
 /// How far the clocks of two nodes may be apart.
 pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 
@@ -37,4 +47,4 @@ pub use attempt::{LoginAttempt, MAX_PENDING_ATTEMPTS};
 pub use envelope::{KeyRing, Purpose};
 pub(crate) use jar::cookie_pairs;
 pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
-pub use login_session::{Session, Tokens};
+pub use login_session::{Sealed, Session, Tokens};

@@ -36,7 +36,7 @@ pub async fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
     let public = config.public.redirect_uri();
     let host = arguments.host.as_deref().unwrap_or(&public[url::Position::BeforeHost..url::Position::AfterPort]);
     let head = RequestHead { method: arguments.method.clone(), ..RequestHead::get(&arguments.path, host) };
-    let explained = explain(&head, account.as_ref(), &config);
+    let explained = explain(&head, account.as_ref(), &config.admission, &config.public);
     print!("{}", explained.text);
     Ok(match explained.answer {
         Answer::Passes => ExitCode::SUCCESS,

@@ -143,7 +143,7 @@ fn name_host(head: &mut RequestHead, config: &Config) {
     if head.authority.is_some() || head.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         return;
     }
-    if config.policy.as_ref().is_some_and(|policy| policy.rules().iter().any(|rule| !rule.hosts.is_empty())) {
+    if config.admission.policy.as_ref().is_some_and(|policy| policy.rules().iter().any(|rule| !rule.hosts.is_empty())) {
         line("ERROR request.host_unknown: rules name a `host`, and this server does not tell which was asked for: take `host` out of them");
         return;
     }

@@ -15,8 +15,8 @@ pub fn nanoseconds(duration: Duration) -> u64 {
 #[macro_export]
 macro_rules! conversions {
     ($ErrorCode:ident, $Method:ident) => {
-        pub(crate) fn outbound_error(code: $ErrorCode) -> ::vestibule::http::OutboundError {
-            use ::vestibule::http::OutboundError;
+        pub(crate) fn outbound_error(code: $ErrorCode) -> ::vestibule::web::http::OutboundError {
+            use ::vestibule::web::http::OutboundError;
             match code {
                 $ErrorCode::HttpRequestDenied | $ErrorCode::DestinationIpProhibited => OutboundError::NotAllowed,
                 $ErrorCode::ConnectionTimeout

@@ -11,12 +11,13 @@
 
 use super::cookie_line::{self, MAX_FIELD_BYTES};
 use super::{CookieForm, StreamlitApp, TOKENS_COOKIE, USER_COOKIE, payload, subprotocol};
-use crate::config::Config;
 use crate::error::Error;
 use crate::identity::headers::Edits;
-use crate::session::{CLOCK_DIFFERENCE, CookieJar, Session, Tokens};
+use crate::secret::Secret;
+use crate::session::{CLOCK_DIFFERENCE, CookieJar, ExposeTokens, Session, Tokens};
 use crate::time::UnixTime;
 use crate::web::http::{Header, Request};
+use crate::web::origin::PublicOrigin;
 
 /// Under the base path.
 pub(super) const STREAM: &str = "/_stcore/stream";
@@ -33,7 +34,10 @@ const MAX_HEAD_BYTES: usize = 62 * 1024;
 pub(crate) struct User<'a> {
     pub(crate) session: &'a Session,
     pub(crate) tokens: Option<&'a Tokens>,
+    pub(crate) exposed: ExposeTokens,
     pub(crate) form: CookieForm,
+    /// What the application holds its cookies against.
+    pub(crate) cookie_secret: &'a Secret,
 }
 
 /// What the application has to do without, by name.
@@ -45,15 +49,15 @@ pub(crate) struct LeftOut {
 
 /// Whether this request is the one that Streamlit takes the user from: its path, an upgrade, and asked for by a page of
 /// the public origin.
-pub(crate) fn is_stream(request: &Request<'_>, config: &Config) -> bool {
+pub(crate) fn is_stream(request: &Request<'_>, public: &PublicOrigin) -> bool {
     let only = |name| {
         let mut lines = request.header(name);
         lines.next().filter(|_| lines.next().is_none())
     };
     request.method == "GET"
-        && request.path.strip_prefix(config.public.base_path()) == Some(STREAM)
+        && request.path.strip_prefix(public.base_path()) == Some(STREAM)
         && only("upgrade").is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
-        && only("origin").is_some_and(|origin| origin == config.public.origin().as_bytes())
+        && only("origin").is_some_and(|origin| origin == public.origin().as_bytes())
 }
 
 /// Takes out what resumes another session of Streamlit's, from any request.
@@ -70,17 +74,17 @@ pub(crate) fn log_in(
     jar: &CookieJar,
     user: &User<'_>,
     app: &StreamlitApp,
-    config: &Config,
+    public: &PublicOrigin,
     now: UnixTime,
     edits: &mut Edits,
 ) -> Result<LeftOut, Error> {
     // itsdangerous refuses what was signed in the future, and the application's clock may be another one.
     let at = UnixTime::from_secs(now.as_secs().saturating_sub(CLOCK_DIFFERENCE.as_secs()));
-    let cookies = |name, text: &str| cookie_line::pairs(user.form, &config.cookie_secret, name, text, at);
-    let tokens = cookies(TOKENS_COOKIE, &payload::tokens(user.tokens, config.expose_tokens));
+    let cookies = |name, text: &str| cookie_line::pairs(user.form, user.cookie_secret, name, text, at);
+    let tokens = cookies(TOKENS_COOKIE, &payload::tokens(user.tokens, user.exposed));
     let (xsrf, others): (Vec<_>, Vec<_>) = jar.others().iter().cloned().partition(|pair| pair.starts_with(XSRF_COOKIE));
     let lines = |dropped: &[&str]| {
-        let user_cookies = cookies(USER_COOKIE, &payload::user(user.session, dropped, &config.public.origin()));
+        let user_cookies = cookies(USER_COOKIE, &payload::user(user.session, dropped, &public.origin()));
         let lines = cookie_line::lines(user.form, [xsrf.clone(), user_cookies, others.clone(), tokens.clone()].concat());
         lines.into_iter().map(|line| ("cookie".to_owned(), line)).collect::<Vec<Header>>()
     };
