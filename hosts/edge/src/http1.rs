@@ -30,7 +30,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::framing::{Body, ChunkScan, HeadScan, Malformed, body_of};
 use crate::limits::ConnectionLimits;
 use crate::shares::{Full, Shares};
-use crate::watched::{Watch, Watched};
+use crate::watched_connection::{Watch, Watched};
 
 /// Request line and fields. The filter takes as much; servers behind take less.
 pub const MAX_HEAD_BYTES: usize = 64 * 1024;

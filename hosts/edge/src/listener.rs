@@ -29,7 +29,7 @@ use crate::limits::{ConnectionLimits, SHARES};
 use crate::memory;
 use crate::proxy::Edge;
 use crate::shares::{Full, Place, Shares};
-use crate::watched::Watched;
+use crate::watched_connection::Watched;
 
 /// Refused connections are told once in this time, with their number: anybody can make any number of them.
 const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(10);

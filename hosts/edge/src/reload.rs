@@ -1,7 +1,7 @@
 //! The configuration, read at start and again whenever it changes or SIGHUP asks for it.
 //!
 //! 1. What is half written is never in force. A file is read when it has been replaced, or closed by whoever has written it
-//!    ([`crate::watch`]). SIGHUP says that it is whole as it is.
+//!    ([`crate::configuration_watch`]). SIGHUP says that it is whole as it is.
 //! 2. The files that the configuration names are watched like its own. All of them are read at once, and what was read is
 //!    what is loaded.
 //! 3. At the start nothing is known of what came before. If a process has a file open for writing then, the program waits
@@ -25,8 +25,8 @@ use vestibule_wasmtime::{
 };
 
 use crate::active::{Active, Current, Service};
+use crate::configuration_watch::{Watch, is_open_for_writing};
 use crate::upstream::Upstream;
-use crate::watch::{Watch, is_open_for_writing};
 
 /// How long the start waits for files that are being written: longer than writing them takes.
 const START_PATIENCE: Duration = Duration::from_secs(10);
