@@ -8,7 +8,8 @@
 //!    for it to be closed, and does not start if that takes too long.
 //! 4. A new configuration replaces the old one in one step, without dropping a connection; what is open is judged by it
 //!    ([`crate::judge`]). A broken one leaves the old one running, and the log says everything that is wrong with it.
-//! 5. What comes from a pipe is read once and kept.
+//! 5. A configuration that comes from a pipe is read once and kept. Where a file is to be read again, a pipe or a device is
+//!    refused, and not waited for.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use tokio::time::{sleep, timeout};
 use vestibule::streamlit::resumption::stream_path;
 use vestibule::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::{
-    Configuration, ConfigurationError, ConfigurationFile, Filter, FilterComponent, FilterOptions, Reference, Summary,
+    Accept, Configuration, ConfigurationError, ConfigurationFile, Filter, FilterComponent, FilterOptions, Reference, Summary,
 };
 
 use crate::active::{Active, Current, Service};
@@ -64,7 +65,7 @@ impl Source {
         upstream_timeout: Duration,
     ) -> Result<Self, ConfigurationError> {
         let is_pipe = tokio::fs::metadata(&path).await.is_ok_and(|metadata| !metadata.is_file());
-        let text = if is_pipe { Some(ConfigurationFile::text(&path).await?) } else { None };
+        let text = if is_pipe { Some(ConfigurationFile::text(&path, Accept::Anything).await?) } else { None };
         let watch = Watch::new().inspect_err(|error| {
             let remedy = "send SIGHUP after each change";
             tracing::warn!(code = "configuration.not_watched", "changes of the configuration are not noticed ({error}); {remedy}");
@@ -146,9 +147,9 @@ impl Source {
             }
             let toml = match &self.text {
                 Some(text) => text.clone(),
-                None => ConfigurationFile::text(&self.path).await?,
+                None => ConfigurationFile::text(&self.path, Accept::Files).await?,
             };
-            let configuration = ConfigurationFile::complete(&self.component, &self.path, toml, None).await?;
+            let configuration = ConfigurationFile::complete(&self.component, &self.path, toml, None, Accept::Files).await?;
             let files = self.files(&configuration);
             if files == self.files {
                 return Ok(Reading { configuration });

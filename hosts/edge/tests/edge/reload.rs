@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use vestibule_dev_provider::{Options, Provider};
@@ -376,6 +376,33 @@ async fn files_that_the_configuration_names_are_watched_like_its_own() {
     fs::write(&secret, SECOND).expect("written");
     running.site.program.wait_for("configuration.reloaded").await;
     assert!(!is_logged_in(&browser, &running.site).await);
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
+    let mut running = Running::start().await;
+    let secret = running.path().with_file_name("secret");
+    fs::write(&secret, COOKIE_SECRET).expect("written");
+    let line = running.common.lines().find(|line| line.starts_with("cookie_secret = ")).expect("a secret").to_owned();
+    running.common = running.common.replace(&line, "cookie_secret_file = \"secret\"");
+    rename_to(&running.path(), &running.configuration(OPEN));
+    running.reloaded("with the secret in a file").await;
+    for path in [running.path(), secret] {
+        let text = fs::read_to_string(&path).expect("text");
+        let fifo = path.with_extension("fifo");
+        assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
+        let began = Instant::now();
+        fs::rename(&fifo, &path).expect("renamed");
+        let fault = running.site.program.wait_for("configuration.fault").await;
+        let message = fault["message"].as_str().expect("a message");
+        assert!(message.contains(self::text(&path)) && message.contains("it is a pipe"), "{message}");
+        running.site.program.wait_for("configuration.kept").await;
+        // A pipe that is waited for takes 10 s.
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        assert_eq!(running.probe().await, 200);
+        rename_to(&path, &text);
+        running.site.program.wait_for("configuration.reloaded").await;
+    }
 }
 
 /// A configuration in a folder, for a program that is not started yet.

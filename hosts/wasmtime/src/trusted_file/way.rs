@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, readlinkat, statat};
 
 use super::private_group::is_private;
-use super::{Reason, Weakness};
+use super::{Reason, Wanted, Weakness};
 
 /// As many as Linux follows.
 const MAX_LINKS: usize = 40;
@@ -29,9 +29,14 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLO
 
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 
+/// A pipe without a writer is not waited for.
+const PLAIN_FILE: OFlags = FILE.union(OFlags::NONBLOCK);
+
 /// The file, and why others than `user` and root can change it.
-pub(super) fn open(path: &Path, user: u32) -> io::Result<(File, Vec<Reason>)> {
-    match go(path, user)? {
+pub(super) fn open(path: &Path, user: u32, wanted: Wanted) -> io::Result<(File, Vec<Reason>)> {
+    match go(path, user, wanted)? {
+        // Another kind may have taken its place since it was looked at.
+        (Some(file), _) if wanted == Wanted::PlainFile && !file.metadata()?.is_file() => Err(no_plain_file()),
         (Some(file), reasons) => Ok((file, reasons)),
         (None, _) => Err(io::Error::from(io::ErrorKind::IsADirectory)),
     }
@@ -39,11 +44,19 @@ pub(super) fn open(path: &Path, user: u32) -> io::Result<(File, Vec<Reason>)> {
 
 /// Why others can change a file, or what is directly in a folder.
 pub(super) fn judge(path: &Path, user: u32) -> io::Result<Vec<Reason>> {
-    go(path, user).map(|(_, reasons)| reasons)
+    go(path, user, Wanted::Anything).map(|(_, reasons)| reasons)
+}
+
+fn no_plain_file() -> io::Error {
+    io::Error::other("it is a pipe, a socket or a device, and no file that can be read again")
 }
 
 /// No file when it is a folder that the way ends at.
-fn go(path: &Path, user: u32) -> io::Result<(Option<File>, Vec<Reason>)> {
+fn go(path: &Path, user: u32, wanted: Wanted) -> io::Result<(Option<File>, Vec<Reason>)> {
+    let flags = match wanted {
+        Wanted::Anything => FILE,
+        Wanted::PlainFile => PLAIN_FILE,
+    };
     let mut rest: VecDeque<OsString> = parts(&std::path::absolute(path)?).collect();
     let mut links = 0;
     let mut way = Way::from_root(user)?;
@@ -56,7 +69,7 @@ fn go(path: &Path, user: u32) -> io::Result<(Option<File>, Vec<Reason>)> {
         let found = statat(&way.folder, &*part, AtFlags::SYMLINK_NOFOLLOW)?;
         match FileType::from_raw_mode(found.st_mode) {
             FileType::Symlink if is_last && is_of_proc(&way.folder) => {
-                let file = File::from(openat(&way.folder, &*part, FILE, Mode::empty())?);
+                let file = File::from(openat(&way.folder, &*part, flags, Mode::empty())?);
                 way.judge_file(&part, &file)?;
                 return Ok((Some(file), way.reasons));
             }
@@ -73,8 +86,10 @@ fn go(path: &Path, user: u32) -> io::Result<(Option<File>, Vec<Reason>)> {
                 }
             }
             FileType::Directory => way.enter(&part)?,
+            // To open a device can have effects.
+            kind if is_last && wanted == Wanted::PlainFile && kind != FileType::RegularFile => return Err(no_plain_file()),
             _ if is_last => {
-                let file = File::from(openat(&way.folder, &*part, FILE | OFlags::NOFOLLOW, Mode::empty())?);
+                let file = File::from(openat(&way.folder, &*part, flags | OFlags::NOFOLLOW, Mode::empty())?);
                 way.judge_file(&part, &file)?;
                 return Ok((Some(file), way.reasons));
             }
@@ -231,6 +246,10 @@ mod tests {
         fs::write(&file, "content").unwrap();
         set_mode(&file, 0o644);
         (folder, file)
+    }
+
+    fn open(path: &Path, user: u32) -> io::Result<(File, Vec<Reason>)> {
+        super::open(path, user, Wanted::Anything)
     }
 
     fn reasons(path: &Path) -> Vec<Reason> {
