@@ -10,8 +10,11 @@
 //!    ([`crate::judge`]). A broken one leaves the old one running, and the log says everything that is wrong with it.
 //! 5. A configuration that comes from a pipe is read once and kept. Where a file is to be read again, a pipe or a device is
 //!    refused, and not waited for.
+//! 6. Files that were refused for permissions, of their own or of a folder on the way, are looked at every
+//!    [`MENDED_PAUSE`]: nothing tells that those of a folder have changed.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +25,8 @@ use tokio::time::{sleep, timeout};
 use vestibule::streamlit::resumption::stream_path;
 use vestibule::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::{
-    Accept, Configuration, ConfigurationError, ConfigurationFile, Filter, FilterComponent, FilterOptions, Reference, Summary,
+    Accept, Configuration, ConfigurationError, ConfigurationFile, Filter, FilterComponent, FilterOptions, Reference, Summary, TrustedFile,
+    TrustedFileError,
 };
 
 use crate::active::{Active, Current, Service};
@@ -33,6 +37,9 @@ use crate::upstream::Upstream;
 const START_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks at the start, where no change is noticed.
 const START_PAUSE: Duration = Duration::from_millis(200);
+
+/// Between two looks at what was refused for its permissions.
+const MENDED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where an [`Active`] comes from.
 pub struct Source {
@@ -246,6 +253,7 @@ pub fn keep_current(mut source: Source, port: u16, taken: Reading, current: Curr
                 tokio::select! {
                     received = hangup.recv() => is_asked = received.is_some(),
                     () = source.changed() => {}
+                    () = mended(taken.as_ref().err()) => {}
                 }
             }
             if is_asked && source.text.is_some() {
@@ -288,9 +296,44 @@ pub fn keep_current(mut source: Source, port: u16, taken: Reading, current: Curr
 
 type Found = Result<Reading, ConfigurationError>;
 
+/// Waits until something else is to be said of the permissions for which a configuration was refused; for ever when it was
+/// not, or for something else.
+async fn mended(refused: Option<&ConfigurationError>) {
+    let Some(refused) = refused.filter(|refused| is_for_permissions(refused)) else { return std::future::pending().await };
+    loop {
+        // First, so that files which are away meanwhile are not looked at without a pause.
+        sleep(MENDED_PAUSE).await;
+        if !is_still_refused(refused) {
+            return;
+        }
+    }
+}
+
+fn is_for_permissions(refused: &ConfigurationError) -> bool {
+    match refused {
+        ConfigurationError::ChangeableByOthers(_) => true,
+        ConfigurationError::Unreadable { source, .. } => source.kind() == ErrorKind::PermissionDenied,
+        _ => false,
+    }
+}
+
+/// Whether the same is to be said of permissions; nothing is read.
+fn is_still_refused(refused: &ConfigurationError) -> bool {
+    match refused {
+        ConfigurationError::ChangeableByOthers(before) => {
+            matches!(TrustedFile::open_plain(&before.path), Err(TrustedFileError::ChangeableByOthers(now)) if now == *before)
+        }
+        ConfigurationError::Unreadable { path, .. } => {
+            let opened = TrustedFile::open_plain(path);
+            matches!(opened, Err(TrustedFileError::Unreadable { source, .. }) if source.kind() == ErrorKind::PermissionDenied)
+        }
+        _ => true,
+    }
+}
+
 /// Whether the configuration is not there: it is being replaced, and the new one will be noticed.
 fn is_away(found: &Found) -> bool {
-    matches!(found, Err(ConfigurationError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound)
+    matches!(found, Err(ConfigurationError::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound)
 }
 
 fn is_same(found: &Found, taken: &Found) -> bool {

@@ -1,8 +1,8 @@
 //! The configuration of the running program, replaced in every way that files are: what is half written is never in force.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -403,6 +403,30 @@ async fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
         rename_to(&path, &text);
         running.site.program.wait_for("configuration.reloaded").await;
     }
+}
+
+#[tokio::test]
+async fn a_configuration_that_was_refused_for_permissions_is_taken_when_they_are_mended() {
+    let mut running = Running::start().await;
+    let set_mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
+    let folder = running.path().parent().expect("a folder").to_owned();
+    let mode = fs::metadata(&folder).expect("a folder").permissions().mode() & 0o7777;
+    set_mode(&folder, 0o777);
+    rename_to(&running.path(), &running.configuration(CLOSED));
+    let fault = running.site.program.wait_for("configuration.fault").await;
+    assert!(fault["message"].as_str().is_some_and(|message| message.contains("chmod go-w")), "{fault}");
+    running.site.program.wait_for("configuration.kept").await;
+    // Half of it is another fault, which is told as well.
+    set_mode(&folder, 0o757);
+    let fault = running.site.program.wait_for("configuration.fault").await;
+    assert!(fault["message"].as_str().is_some_and(|message| message.contains("chmod o-w")), "{fault}");
+    running.site.program.wait_for("configuration.kept").await;
+    assert_eq!(running.probe().await, 200);
+    set_mode(&folder, mode);
+    running.site.program.wait_for("configuration.reloaded").await;
+    assert_eq!(running.probe().await, 401);
+    let kept = running.site.program.written.iter().filter(|line| line.contains("configuration.kept")).count();
+    assert_eq!(kept, 2, "each fault is told once");
 }
 
 /// A configuration in a folder, for a program that is not started yet.
