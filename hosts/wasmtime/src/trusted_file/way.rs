@@ -412,6 +412,65 @@ mod tests {
         assert_eq!((content.as_str(), found), ("through a pipe", vec![]));
     }
 
+    /// An access control list by which `OTHER` may write, in the form of Linux's `posix_acl_xattr.h`.
+    #[cfg(target_os = "linux")]
+    fn list_for_other() -> Vec<u8> {
+        const VERSION: u32 = 2;
+        const NOBODY: u32 = u32::MAX;
+        const OWNER: u16 = 0x01;
+        const USER: u16 = 0x02;
+        const GROUP: u16 = 0x04;
+        const MASK: u16 = 0x10;
+        const OTHERS: u16 = 0x20;
+        let entries = [(OWNER, 7_u16, NOBODY), (USER, 7, OTHER), (GROUP, 5, NOBODY), (MASK, 7, NOBODY), (OTHERS, 5, NOBODY)];
+        let entry =
+            |(tag, permissions, id): (u16, u16, u32)| [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat();
+        [VERSION.to_le_bytes().to_vec(), entries.into_iter().flat_map(entry).collect()].concat()
+    }
+
+    /// Where one of the file systems of this machine's has such lists, the one for temporary files or the one of the build.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_or_folder_that_an_access_control_list_lets_others_write_to_is_refused() {
+        use rustix::fs::{XattrFlags, setxattr};
+        use rustix::io::Errno;
+
+        let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
+        let mut was_tried = false;
+        for root in [std::env::temp_dir(), build.canonicalize().expect("the folder of the build")] {
+            let folder = tempfile::tempdir_in(&root).unwrap();
+            let inner = folder.path().join("inner");
+            fs::create_dir(&inner).unwrap();
+            set_mode(&inner, 0o755);
+            let file = inner.join("file");
+            fs::write(&file, "content").unwrap();
+            set_mode(&file, 0o644);
+            let of_these = || reasons(&file).into_iter().filter(|reason| reason.place.starts_with(folder.path())).collect::<Vec<_>>();
+            assert_eq!(of_these(), []);
+            for place in [&file, &inner] {
+                let usual = fs::metadata(place).unwrap().permissions();
+                match setxattr(place, "system.posix_acl_access", &list_for_other(), XattrFlags::empty()) {
+                    Err(Errno::OPNOTSUPP) => {
+                        eprintln!("the file system of {} has no access control lists", root.display());
+                        continue;
+                    }
+                    set => set.unwrap_or_else(|error| panic!("no access control list on {}: {error}", place.display())),
+                }
+                was_tried = true;
+                let found = of_these();
+                assert!(matches!(&found[..], [Reason { place: told, weakness: Weakness::Mode(_) }] if told == place), "{found:?}");
+                let opened = openat(CWD, place, if place.is_dir() { FOLDER } else { FILE }, Mode::empty()).unwrap();
+                assert!(has_access_list(&File::from(opened)), "the group's permissions are not the group's alone");
+                rustix::fs::removexattr(place, "system.posix_acl_access").unwrap();
+                fs::set_permissions(place, usual).unwrap();
+                assert_eq!(of_these(), []);
+            }
+        }
+        if !was_tried {
+            eprintln!("no file system here has access control lists: nothing was tested");
+        }
+    }
+
     proptest! {
         #[test]
         fn nobody_but_the_user_and_root_ever_writes(owner in 0u32..4, user in 0u32..4, mode in 0u32..0o10000, private: bool) {
