@@ -63,8 +63,8 @@ pub struct HeadScan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
     Chunked,
-    /// By `Content-Length`, or there is none.
-    Counted,
+    /// In bytes: by `Content-Length`, or there is none.
+    Counted(u64),
 }
 
 impl HeadScan {
@@ -106,6 +106,11 @@ impl HeadScan {
         Ok(None)
     }
 
+    /// Whether there is more than an empty line.
+    pub fn has_begun(&self) -> bool {
+        self.begun || self.line_has_text
+    }
+
     /// How many bytes stand before the request line.
     pub fn skipped(&self) -> usize {
         if self.skipped_line { b"\r\n".len() } else { 0 }
@@ -127,14 +132,14 @@ pub fn body_of(head: &[u8]) -> Result<Body, Malformed> {
     if request.path.is_none_or(|target| target.contains('#')) {
         return Err(Malformed::Fragment);
     }
-    let (mut length, mut chunked) = (false, false);
+    let (mut length, mut chunked) = (None, false);
     for field in request.headers.iter() {
         if field.name.eq_ignore_ascii_case("content-length") {
             let is_number = (1..=MAX_LENGTH_DIGITS).contains(&field.value.len()) && field.value.iter().all(u8::is_ascii_digit);
-            if length || !is_number || !is_bare(head, field) {
+            if length.is_some() || !is_number || !is_bare(head, field) {
                 return Err(Malformed::ContentLength);
             }
-            length = true;
+            length = Some(field.value.iter().fold(0, |length, digit| length * 10 + u64::from(digit - b'0')));
         } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
             if chunked || field.value != b"chunked" || !is_bare(head, field) {
                 return Err(Malformed::TransferEncoding);
@@ -143,8 +148,8 @@ pub fn body_of(head: &[u8]) -> Result<Body, Malformed> {
         }
     }
     match (chunked, length, request.version) {
-        (false, ..) => Ok(Body::Counted),
-        (true, false, Some(1)) => Ok(Body::Chunked),
+        (false, ..) => Ok(Body::Counted(length.unwrap_or(0))),
+        (true, None, Some(1)) => Ok(Body::Chunked),
         _ => Err(Malformed::TransferEncoding),
     }
 }
@@ -199,14 +204,16 @@ impl ChunkScan {
         Self { at: SIZE, line: 0 }
     }
 
-    /// Looks at the bytes that have arrived; those behind the body's end are not looked at.
+    /// Looks at the bytes that have arrived. Returns how many of them belong to the body; those behind its end are not
+    /// looked at.
     ///
     /// # Errors
     /// [`Malformed::Chunk`], [`Malformed::Trailer`].
-    pub fn look(&mut self, mut bytes: &[u8]) -> Result<(), Malformed> {
+    pub fn look(&mut self, mut bytes: &[u8]) -> Result<usize, Malformed> {
+        let arrived = bytes.len();
         while let Some((&byte, rest)) = bytes.split_first() {
             match self.at {
-                At::Over => return Ok(()),
+                At::Over => break,
                 At::Data { left } => {
                     let here = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
                     bytes = &bytes[here..];
@@ -218,7 +225,7 @@ impl ChunkScan {
             }
             bytes = rest;
         }
-        Ok(())
+        Ok(arrived - bytes.len())
     }
 
     /// Whether the body is over.
@@ -293,7 +300,7 @@ mod tests {
     /// What is made of a whole body, when it arrives in pieces of this size: whether it is over.
     fn chunks(bytes: &[u8], piece: usize) -> Result<bool, Malformed> {
         let mut scan = ChunkScan::new();
-        bytes.chunks(piece).try_for_each(|piece| scan.look(piece))?;
+        bytes.chunks(piece).try_for_each(|piece| scan.look(piece).map(drop))?;
         Ok(scan.is_over())
     }
 
@@ -327,9 +334,14 @@ mod tests {
 
     #[test]
     fn a_body_is_framed_in_one_way() {
-        assert_eq!(body(""), Ok(Body::Counted));
-        for fields in ["Content-Length: 5\r\n", "content-length:5\r\n", "CONTENT-LENGTH: 0\r\n", "Content-Length: 999999999999999\r\n"] {
-            assert_eq!(body(fields), Ok(Body::Counted), "{fields}");
+        for (fields, length) in [
+            ("", 0),
+            ("Content-Length: 5\r\n", 5),
+            ("content-length:05\r\n", 5),
+            ("CONTENT-LENGTH: 0\r\n", 0),
+            ("Content-Length: 999999999999999\r\n", 999_999_999_999_999),
+        ] {
+            assert_eq!(body(fields), Ok(Body::Counted(length)), "{fields}");
         }
         for fields in ["Transfer-Encoding: chunked\r\n", "transfer-encoding:chunked\r\n"] {
             assert_eq!(body(fields), Ok(Body::Chunked), "{fields}");
@@ -421,7 +433,7 @@ mod tests {
             assert_eq!(body_of(format!("GET {target} HTTP/1.1\r\n\r\n").as_bytes()), Err(Malformed::Fragment), "{target}");
         }
         let fields = |number| format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(number));
-        assert_eq!(body_of(fields(MAX_FIELDS).as_bytes()), Ok(Body::Counted));
+        assert_eq!(body_of(fields(MAX_FIELDS).as_bytes()), Ok(Body::Counted(0)));
         assert_eq!(body_of(fields(MAX_FIELDS + 1).as_bytes()), Err(Malformed::TooManyFields));
     }
 
@@ -522,6 +534,8 @@ mod tests {
                 let mut scan = ChunkScan::new();
                 scan.look(&bytes[..last]).expect("it was taken");
                 prop_assert_eq!(scan.at, At::TrailerStart);
+                let end = last + scan.look(&bytes[last..]).expect("it was taken");
+                prop_assert!(scan.is_over() && bytes[..end].ends_with(b"\r\n"));
             }
         }
     }

@@ -40,6 +40,7 @@ pub mod open_exchanges;
 pub mod proxy;
 pub mod random;
 pub mod reload;
+pub mod request_bytes;
 pub mod request_head;
 pub mod resumption;
 pub mod serve;

@@ -31,6 +31,7 @@ use crate::limits::ConnectionLimits;
 use crate::log;
 use crate::open_exchanges::{Ending, OpenExchange, OpenExchanges, Question};
 use crate::random;
+use crate::request_bytes::RequestBytes;
 use crate::request_head::{check_length, into_origin_form, request_head};
 use crate::resumption::{Openers, Visit};
 use crate::shares::{Busy, Full, Place, Shares, Turn, Turns};
@@ -548,6 +549,9 @@ impl ProxyHttp for Edge {
         if upgraded {
             // An upgraded connection may be silent for long.
             session.set_read_timeout(None);
+            if let Some(stream) = session.stream() {
+                RequestBytes::upgrade(stream);
+            }
             if let Some(visit) = &mut exchange.visit {
                 visit.begin(response);
             }

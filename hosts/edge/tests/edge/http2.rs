@@ -259,3 +259,18 @@ async fn a_fragment_over_http_2_is_cut_off_before_the_decision() {
     assert_eq!(*decided.lock().expect("no test panics here"), ["/a?b"]);
     assert_eq!((app.saw("/a?b"), app.saw("#")), (1, 0), "what is forwarded is what was decided on");
 }
+
+#[tokio::test]
+async fn an_upload_that_could_be_invited_does_not_hang_over_http_2() {
+    let (identity, app) = (Identity::new(), Application::start().await);
+    let edge = edge(&identity, &app, ConnectionLimits::default()).await;
+    let mut sender = identity.http_2(edge.address).await;
+    let mut request = get("/invited");
+    *request.method_mut() = Method::POST;
+    request.headers_mut().insert(http::header::CONTENT_LENGTH, 5.into());
+    request.headers_mut().insert(http::header::EXPECT, http::HeaderValue::from_static("100-continue"));
+    let (response, mut stream) = sender.send_request(request, false).expect("a stream");
+    sleep(SHORT).await;
+    stream.send_data(Bytes::from_static(b"abcde"), true).expect("sent");
+    assert_eq!(timeout(HANG, response).await.expect("an end").expect("a response").status(), 200);
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::{SinkExt as _, StreamExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
@@ -117,4 +118,20 @@ async fn a_request_after_a_refused_upgrade_is_decided() {
         assert_eq!(head.status(), 401);
     }
     assert_eq!(app.requests(), 2, "only the upgrades have arrived");
+}
+
+const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: a2V5\r\n";
+
+#[tokio::test]
+async fn what_comes_early_on_an_upgraded_connection_is_passed_on() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::alice(), &app.url()).await;
+    let mut peer = Wire::connect(edge.address).await;
+    // A message `hi`, masked with zeros.
+    let request = [format!("GET /ws HTTP/1.1\r\nHost: h\r\n{WEBSOCKET}\r\n").as_bytes(), b"\x81\x82\0\0\0\0hi"].concat();
+    peer.stream.write_all(&request).await.expect("sent");
+    assert_eq!(tokio::time::timeout(PATIENCE, peer.read_head()).await.expect("in time").expect("an upgrade").status(), 101);
+    tokio::time::timeout(PATIENCE, peer.read_until("\u{2}hi")).await.expect("in time").expect("an echo");
+    peer.stream.write_all(b"\x81\x83\0\0\0\0you").await.expect("sent");
+    tokio::time::timeout(PATIENCE, peer.read_until("\u{3}you")).await.expect("in time").expect("an echo");
 }
