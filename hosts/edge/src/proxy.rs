@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -475,6 +475,11 @@ impl ProxyHttp for Edge {
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         exchange.path = session.req_header().uri.path().to_owned();
+        if session.req_header().version == Version::HTTP_10 {
+            // RFC 9110 section 10.1.1: it expects nothing, and section 15.2: it knows no interim response.
+            session.req_header_mut().remove_header(&EXPECT);
+            session.set_ignore_info_resp(true);
+        }
         session.set_write_timeout(Some(self.patience.write));
         session.set_read_timeout(Some(self.patience.piece));
         match self.decide(session, exchange).await? {
@@ -542,6 +547,13 @@ impl ProxyHttp for Edge {
         let ends = !upgraded && has_end(session, response);
         if !upgraded {
             forwarding::end_hop(response);
+        }
+        if session.req_header().version == Version::HTTP_10 {
+            // RFC 9112 section 6.1: it knows no `Transfer-Encoding`; its responses end with the connection.
+            response.remove_header(&TRANSFER_ENCODING);
+            if !ends {
+                session.set_keepalive(None);
+            }
         }
         if is_answer && let Some(answered) = exchange.connection.as_ref().and_then(|connection| connection.answered.as_ref()) {
             answered.store(true, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use vestibule_edge::request_bytes::LAST_WAIT;
 use vestibule_wasmtime::Outcome;
 
 use crate::application::Application;
-use crate::raw::Wire;
+use crate::raw::{Head, Wire};
 use crate::scripted::{Script, ScriptedEdge, alice, answer};
 use crate::tls::Identity;
 
@@ -39,6 +39,49 @@ async fn rest(peer: &mut Wire<TcpStream>) -> String {
     let mut answered = Vec::new();
     timeout(HANG, peer.stream.read_to_end(&mut answered)).await.expect("the connection ends").expect("it is not reset");
     String::from_utf8_lossy(&answered).into_owned()
+}
+
+/// RFC 9112 section 6.1: a client of HTTP/1.0 does not know `Transfer-Encoding`.
+#[tokio::test]
+async fn a_response_without_a_length_ends_with_its_connection_over_http_1_0() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::alice(), &app.url()).await;
+    for more in ["", "Connection: keep-alive\r\n", "Connection: close\r\n"] {
+        let mut peer = Wire::connect(edge.address).await;
+        app.controls.release.notify_one();
+        peer.stream.write_all(format!("GET /slow HTTP/1.0\r\nHost: h\r\n{more}\r\n").as_bytes()).await.expect("sent");
+        let head = timeout(HANG, peer.read_head()).await.expect("in time").expect("a response");
+        assert_eq!((head.status(), head.values("connection")), (200, vec!["close"]), "{more:?}: {}", head.text);
+        assert!(head.values("transfer-encoding").is_empty() && head.values("content-length").is_empty(), "{}", head.text);
+        let body = timeout(HANG, peer.read_until("firstlast")).await.expect("in time");
+        assert_eq!(body.as_deref(), Some("firstlast"));
+        assert_eq!(rest(&mut peer).await, "", "it ends");
+    }
+}
+
+#[tokio::test]
+async fn a_response_with_a_length_keeps_a_connection_of_http_1_0_that_is_to_be_kept() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::alice(), &app.url()).await;
+    let mut peer = Wire::connect(edge.address).await;
+    for _ in 0..2 {
+        let request = "GET /a HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n";
+        let (head, _) = timeout(HANG, peer.exchange(request)).await.expect("in time").expect("a response");
+        assert_eq!((head.status(), head.values("connection")), (200, vec!["keep-alive"]));
+    }
+}
+
+/// RFC 9110 sections 10.1.1 and 15.2.
+#[tokio::test]
+async fn a_client_of_http_1_0_gets_no_interim_response() {
+    let read = || Script::new(|_, body| Ok(body.map_or(Outcome::NeedBody(10), |_| Outcome::Forward(alice()))));
+    for script in [Script::alice(), read()] {
+        let request = "POST /invited HTTP/1.0\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nabcde";
+        let (answered, _) = answers(script, &[request]).await;
+        assert!(answered.starts_with("HTTP/1.1 200 ") && answered.matches("HTTP/1.").count() == 2, "{answered}");
+        let echoed = answered.split_once("\r\n\r\n").expect("a body").1;
+        assert!(Head::echoed(echoed.to_owned()).values("expect").is_empty(), "{echoed}");
+    }
 }
 
 #[tokio::test]
