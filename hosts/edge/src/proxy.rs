@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
-use http::{Method, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -425,13 +425,15 @@ fn path_of(session: &Session) -> &[u8] {
     target.split(|&byte| byte == b'?').next().unwrap_or(target)
 }
 
-/// Whether a request asks for what is passed on: `websocket`, alone and in one line. Pingora drops other upgrades, and the
-/// filter those that Pingora brings to this form.
+/// Whether a request asks for what is passed on: `websocket`, alone and in one line.
 fn asks_for_websocket(session: &Session) -> bool {
-    let mut lines = session.req_header().headers.get_all(UPGRADE).iter();
-    session.is_upgrade_req()
-        && lines.next().is_some_and(|protocol| protocol.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"))
-        && lines.next().is_none()
+    session.is_upgrade_req() && names_websocket(&session.req_header().headers)
+}
+
+/// Whether `Upgrade` is `websocket`, alone and in one line.
+fn names_websocket(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(UPGRADE).iter();
+    lines.next().is_some_and(|protocol| protocol.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket")) && lines.next().is_none()
 }
 
 /// Reads what the peer still sends, within bounds.
@@ -525,11 +527,16 @@ impl ProxyHttp for Edge {
         }
     }
 
-    async fn upstream_request_filter(&self, _session: &mut Session, request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
+    async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
         let onward = exchange.onward.as_ref().ok_or_else(undecided)?;
         if exchange.body_was_read {
             // `100 Continue` has been sent already.
             request.remove_header(&EXPECT);
+        }
+        if !asks_for_websocket(session) {
+            // Pingora takes two lines for one, and the filter removes one of what was two.
+            request.remove_header(&UPGRADE);
+            request.remove_header(&CONNECTION);
         }
         let connection = forwarding::Connection { client: &exchange.client, tls: self.tls, public_origin: &onward.public_origin };
         forwarding::edit_request(request, &onward.forward, connection)?;
@@ -545,6 +552,10 @@ impl ProxyHttp for Edge {
         let upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
         let is_answer = upgraded || !response.status.is_informational();
         let ends = !upgraded && has_end(session, response);
+        if upgraded && !(asks_for_websocket(session) && names_websocket(&response.headers)) {
+            // RFC 9110 sections 7.8 and 15.2.2.
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "a 101 to another protocol than was asked for").into_up());
+        }
         if !upgraded {
             forwarding::end_hop(response);
         }

@@ -11,7 +11,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use vestibule_wasmtime::{Forward, Outcome};
 
 use crate::application::Application;
-use crate::raw::Wire;
+use crate::raw::{Head, Wire};
 use crate::scripted::{Script, ScriptedEdge, alice, answer};
 
 /// More than any test may take to see a connection end.
@@ -121,6 +121,53 @@ async fn a_request_after_a_refused_upgrade_is_decided() {
 }
 
 const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: a2V5\r\n";
+
+/// RFC 9110 sections 7.8 and 15.2.2.
+#[tokio::test]
+async fn another_protocol_than_the_one_that_was_asked_for_is_502() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::alice(), &app.url()).await;
+    for (path, headers) in [
+        ("/unasked-upgrade", ""),
+        ("/unasked-upgrade", "Connection: Upgrade\r\nUpgrade: h2c\r\n"),
+        ("/unasked-upgrade", "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n"),
+        ("/other-upgrade", ""),
+        ("/other-upgrade", WEBSOCKET),
+        ("/two-upgrades", WEBSOCKET),
+        ("/nameless-upgrade", WEBSOCKET),
+    ] {
+        for version in ["1.1", "1.0"] {
+            let request = format!("GET {path} HTTP/{version}\r\nHost: h\r\n{headers}\r\n");
+            let mut peer = Wire::connect(edge.address).await;
+            let (head, body) = tokio::time::timeout(PATIENCE, peer.exchange(&request)).await.expect("in time").expect("a page");
+            assert_eq!(head.status(), 502, "{request:?}: {}", head.text);
+            assert!(!body.contains("NOT-HTTP"), "{request:?}: {body}");
+            // The application's connection serves nobody else.
+            let (head, body) = Wire::connect(edge.address).await.exchange("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await.expect("a response");
+            assert_eq!((head.status(), Head::echoed(body).target()), (200, "/a"), "{request:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_single_upgrade_to_websocket_is_no_upgrade() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::alice(), &app.url()).await;
+    for headers in [
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n",
+        "Connection: Upgrade\r\nUpgrade: h2c\r\n",
+        "Connection: Upgrade\r\nUpgrade:\r\n",
+        "Connection: Upgrade\r\n",
+    ] {
+        let request = format!("GET /a HTTP/1.1\r\nHost: h\r\n{headers}\r\n");
+        let (head, body) = Wire::connect(edge.address).await.exchange(&request).await.expect("a response");
+        let received = Head::echoed(body);
+        assert_eq!(head.status(), 200, "{headers:?}");
+        assert!(received.values("connection").is_empty() && received.values("upgrade").is_empty(), "{headers:?}: {}", received.text);
+    }
+}
 
 #[tokio::test]
 async fn what_comes_early_on_an_upgraded_connection_is_passed_on() {
