@@ -6,15 +6,20 @@
 //! 2. The head is of the strict form: `METHOD target HTTP/1.0` or `/1.1` with single spaces, no space before a colon, no
 //!    folded line. [`httparse`] reads it.
 //! 3. A target has no `#`: what follows is for the browser, and servers differ in whether they cut it off.
-//! 4. There is one `Content-Length` at most, of decimal digits only: no list, no sign, also where the values are equal.
-//! 5. There is one `Transfer-Encoding` at most, of HTTP/1.1, without `Content-Length` beside it, and it is `chunked`, in
+//! 4. It is for one host: one `Host` at most, without a user, and the same as in a target that names one.
+//! 5. There is one `Content-Length` at most, of decimal digits only: no list, no sign, also where the values are equal.
+//! 6. There is one `Transfer-Encoding` at most, of HTTP/1.1, without `Content-Length` beside it, and it is `chunked`, in
 //!    these letters. Of the white space around the two values one space before it is taken.
-//! 6. In a chunked body a size has hexadecimal digits; an extension is printable; each line is short; data ends with CRLF;
+//! 7. In a chunked body a size has hexadecimal digits; an extension is printable; each line is short; data ends with CRLF;
 //!    trailers are lines with a colon. [`ChunkScan`] follows a body by the same bytes that are handed on.
 //!
 //! Each byte is looked at once, however few arrive at a time.
 
+use http::HeaderValue;
+use http::header::HOST;
 use memchr::memchr3_iter;
+use pingora::http::RequestHeader;
+use pingora::protocols::http::authority::validate_request_authority;
 
 /// More fields are no request of a browser's; Pingora takes no more either.
 const MAX_FIELDS: usize = 256;
@@ -39,6 +44,8 @@ pub enum Malformed {
     TooManyFields,
     #[error("the target has a fragment")]
     Fragment,
+    #[error("the request names no host, or more than one")]
+    Authority,
     #[error("Content-Length is not one number")]
     ContentLength,
     #[error("Transfer-Encoding is not one `chunked`, or not alone")]
@@ -132,6 +139,7 @@ pub fn body_of(head: &[u8]) -> Result<Body, Malformed> {
     if request.path.is_none_or(|target| target.contains('#')) {
         return Err(Malformed::Fragment);
     }
+    check_authority(&request)?;
     let (mut length, mut chunked) = (None, false);
     for field in request.headers.iter() {
         if field.name.eq_ignore_ascii_case("content-length") {
@@ -152,6 +160,23 @@ pub fn body_of(head: &[u8]) -> Result<Body, Malformed> {
         (true, None, Some(1)) => Ok(Body::Chunked),
         _ => Err(Malformed::TransferEncoding),
     }
+}
+
+/// Whether a request is for one host, by Pingora's own rules: it would answer others with its name.
+fn check_authority(request: &httparse::Request<'_, '_>) -> Result<(), Malformed> {
+    let mut hosts = request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("host"));
+    let (host, second) = (hosts.next(), hosts.next());
+    let target = request.path.unwrap_or_default();
+    let is_usual = second.is_none() && target.starts_with('/') && host.is_none_or(|host| !host.value.contains(&b'@'));
+    if is_usual {
+        return Ok(());
+    }
+    let mut head = RequestHeader::build(request.method.unwrap_or_default(), target.as_bytes(), None).map_err(|_| Malformed::Form)?;
+    for host in [host, second].into_iter().flatten() {
+        let value = HeaderValue::from_bytes(host.value).map_err(|_| Malformed::Form)?;
+        head.append_header(HOST, value).map_err(|_| Malformed::Form)?;
+    }
+    validate_request_authority(&head).map_err(|_| Malformed::Authority)
 }
 
 /// Whether nothing but one space is around a field's value, which is not empty.
@@ -431,6 +456,18 @@ mod tests {
         }
         for target in ["/a#b", "#", "/#", "http://h/#a", "/?q#", "*#"] {
             assert_eq!(body_of(format!("GET {target} HTTP/1.1\r\n\r\n").as_bytes()), Err(Malformed::Fragment), "{target}");
+        }
+        for head in [
+            "GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n",
+            "GET / HTTP/1.1\r\nhost: h\r\nHOST: i\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: user@h\r\n\r\n",
+            "GET http://h/ HTTP/1.1\r\nHost: i\r\n\r\n",
+            "GET http://user@h/ HTTP/1.1\r\nHost: user@h\r\n\r\n",
+        ] {
+            assert_eq!(body_of(head.as_bytes()), Err(Malformed::Authority), "{head:?}");
+        }
+        for head in ["GET / HTTP/1.0\r\n\r\n", "GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n"] {
+            assert_eq!(body_of(head.as_bytes()), Ok(Body::Counted(0)), "{head:?}");
         }
         let fields = |number| format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(number));
         assert_eq!(body_of(fields(MAX_FIELDS).as_bytes()), Ok(Body::Counted(0)));

@@ -101,6 +101,8 @@ impl Listener {
         let mut proxy = http_proxy(&Arc::new(ServerConf::default()), edge);
         let mut options = HttpServerOptions::default();
         options.h2_idle_timeout = Some(self.limits.idle);
+        // Refused in `proxy.rs`: Pingora's own answer would say which server this is.
+        options.allow_connect_method_proxying = true;
         proxy.server_options = Some(options);
         // Of one header list 64 KiB, 100 requests at a time.
         let mut h2 = default_h2_options();

@@ -17,6 +17,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::timeout;
 use vestibule::pages::{self, HostFailure};
 use vestibule::trusted_proxies::TrustedProxies;
+use vestibule_rules::forwarding::NOT_FOR_CACHES;
 use vestibule_wasmtime::{Counted, Decision, Forward, Outcome, RequestHead, Response};
 
 use crate::active::{Active, Current, Generation, Service};
@@ -419,6 +420,12 @@ async fn send(session: &mut Session, mut head: ResponseHeader, body: Vec<u8>) ->
     Ok(())
 }
 
+/// A status without a page. Pingora's own would say which server this is.
+async fn send_status(session: &mut Session, status: u16) -> Result<()> {
+    let headers = [("Cache-Control".to_owned(), NOT_FOR_CACHES.as_bytes().to_vec())];
+    send(session, forwarding::own_response(status, &headers, 0)?, Vec::new()).await
+}
+
 /// As it is decided on, without the query.
 fn path_of(session: &Session) -> &[u8] {
     let target = session.req_header().raw_path();
@@ -477,6 +484,9 @@ impl ProxyHttp for Edge {
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         exchange.path = session.req_header().uri.path().to_owned();
+        if session.req_header().method == Method::CONNECT {
+            return Err(Error::explain(ErrorType::HTTPStatus(405), "this is no proxy to other places").into_down());
+        }
         if session.req_header().version == Version::HTTP_10 {
             // RFC 9110 section 10.1.1: it expects nothing, and section 15.2: it knows no interim response.
             session.req_header_mut().remove_header(&EXPECT);
@@ -632,12 +642,12 @@ impl ProxyHttp for Edge {
                         .and_then(|mut head| forwarding::edit_response(&mut head, renewed).map(|()| head))
                     {
                         Ok(head) => send(session, head, page.body).await,
-                        Err(_) => session.respond_error(500).await,
+                        Err(_) => send_status(session, 500).await,
                     }
                 }
                 Answer::Status(status) => {
                     sent = status;
-                    session.respond_error(status).await
+                    send_status(session, status).await
                 }
                 Answer::Nothing => Ok(()),
             };

@@ -225,3 +225,23 @@ async fn who_has_gone_is_noticed_when_something_is_sent_or_nothing_for_long() {
     assert_eq!(rest(&mut peer).await, "");
     assert!((LAST_WAIT..HANG).contains(&began.elapsed()), "{:?}", began.elapsed());
 }
+
+/// What Pingora would write of itself has its name.
+#[tokio::test]
+async fn no_answer_says_which_server_this_is() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start_believing(&["127.0.0.1"], Script::alice(), &app.url()).await;
+    for (request, status) in [
+        ("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.2\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n", 400),
+        ("GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n", 400),
+        ("CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n", 405),
+        ("POST /hang HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcx", 400),
+    ] {
+        let (head, _) = timeout(HANG, Wire::connect(edge.address).await.exchange(request)).await.expect("in time").expect("a response");
+        assert_eq!((head.status(), head.values("connection")), (status, vec!["close"]), "{request:?}");
+        assert!(head.values("server").is_empty(), "{request:?}: {}", head.text);
+        assert_eq!(head.values("cache-control"), ["private, no-store"], "{request:?}");
+    }
+}
