@@ -10,8 +10,8 @@
 //!    ([`crate::judge`]). A broken one leaves the old one running, and the log says everything that is wrong with it.
 //! 5. A configuration that comes from a pipe is read once and kept. Where a file is to be read again, a pipe or a device is
 //!    refused, and not waited for.
-//! 6. Files that were refused for permissions, of their own or of a folder on the way, are looked at every
-//!    [`MENDED_PAUSE`]: nothing tells that those of a folder have changed.
+//! 6. Files that were refused for permissions, of their own or of a folder on the way, are looked at every second: nothing
+//!    tells that those of a folder have changed.
 
 use std::fs::File;
 use std::io::ErrorKind;
