@@ -7,8 +7,25 @@ use std::path::{Path, PathBuf};
 
 /// Lowest first. A module may import what stands before it, and its own parts.
 const ORDER: [&str; 19] = [
-    "secret", "time", "entropy", "limit", "web", "oidc", "account", "policy", "error", "session", "decision", "identity", "authz", "config",
-    "pages", "flow", "filter", "component", "lib",
+    "secret",
+    "time",
+    "entropy",
+    "limit",
+    "web",
+    "oidc",
+    "account",
+    "policy",
+    "error",
+    "session",
+    "decision",
+    "identity",
+    "authz",
+    "config",
+    "pages",
+    "flow",
+    "filter",
+    "component",
+    "lib",
 ];
 
 #[test]

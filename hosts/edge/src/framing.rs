@@ -6,15 +6,20 @@
 //! 2. The head is of the strict form: `METHOD target HTTP/1.0` or `/1.1` with single spaces, no space before a colon, no
 //!    folded line. [`httparse`] reads it.
 //! 3. A target has no `#`: what follows is for the browser, and servers differ in whether they cut it off.
-//! 4. There is one `Content-Length` at most, of decimal digits only: no list, no sign, also where the values are equal.
-//! 5. There is one `Transfer-Encoding` at most, of HTTP/1.1, without `Content-Length` beside it, and it is `chunked`, in
+//! 4. It is for one host: one `Host` at most, without a user, and the same as in a target that names one.
+//! 5. There is one `Content-Length` at most, of decimal digits only: no list, no sign, also where the values are equal.
+//! 6. There is one `Transfer-Encoding` at most, of HTTP/1.1, without `Content-Length` beside it, and it is `chunked`, in
 //!    these letters. Of the white space around the two values one space before it is taken.
-//! 6. In a chunked body a size has hexadecimal digits; an extension is printable; each line is short; data ends with CRLF;
+//! 7. In a chunked body a size has hexadecimal digits; an extension is printable; each line is short; data ends with CRLF;
 //!    trailers are lines with a colon. [`ChunkScan`] follows a body by the same bytes that are handed on.
 //!
 //! Each byte is looked at once, however few arrive at a time.
 
+use http::HeaderValue;
+use http::header::HOST;
 use memchr::memchr3_iter;
+use pingora::http::RequestHeader;
+use pingora::protocols::http::authority::validate_request_authority;
 
 /// More fields are no request of a browser's; Pingora takes no more either.
 const MAX_FIELDS: usize = 256;
@@ -39,6 +44,8 @@ pub enum Malformed {
     TooManyFields,
     #[error("the target has a fragment")]
     Fragment,
+    #[error("the request names no host, or more than one")]
+    Authority,
     #[error("Content-Length is not one number")]
     ContentLength,
     #[error("Transfer-Encoding is not one `chunked`, or not alone")]
@@ -63,8 +70,8 @@ pub struct HeadScan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
     Chunked,
-    /// By `Content-Length`, or there is none.
-    Counted,
+    /// In bytes: by `Content-Length`, or there is none.
+    Counted(u64),
 }
 
 impl HeadScan {
@@ -106,6 +113,11 @@ impl HeadScan {
         Ok(None)
     }
 
+    /// Whether there is more than an empty line.
+    pub fn has_begun(&self) -> bool {
+        self.begun || self.line_has_text
+    }
+
     /// How many bytes stand before the request line.
     pub fn skipped(&self) -> usize {
         if self.skipped_line { b"\r\n".len() } else { 0 }
@@ -127,14 +139,15 @@ pub fn body_of(head: &[u8]) -> Result<Body, Malformed> {
     if request.path.is_none_or(|target| target.contains('#')) {
         return Err(Malformed::Fragment);
     }
-    let (mut length, mut chunked) = (false, false);
+    check_authority(&request)?;
+    let (mut length, mut chunked) = (None, false);
     for field in request.headers.iter() {
         if field.name.eq_ignore_ascii_case("content-length") {
             let is_number = (1..=MAX_LENGTH_DIGITS).contains(&field.value.len()) && field.value.iter().all(u8::is_ascii_digit);
-            if length || !is_number || !is_bare(head, field) {
+            if length.is_some() || !is_number || !is_bare(head, field) {
                 return Err(Malformed::ContentLength);
             }
-            length = true;
+            length = Some(field.value.iter().fold(0, |length, digit| length * 10 + u64::from(digit - b'0')));
         } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
             if chunked || field.value != b"chunked" || !is_bare(head, field) {
                 return Err(Malformed::TransferEncoding);
@@ -143,10 +156,27 @@ pub fn body_of(head: &[u8]) -> Result<Body, Malformed> {
         }
     }
     match (chunked, length, request.version) {
-        (false, ..) => Ok(Body::Counted),
-        (true, false, Some(1)) => Ok(Body::Chunked),
+        (false, ..) => Ok(Body::Counted(length.unwrap_or(0))),
+        (true, None, Some(1)) => Ok(Body::Chunked),
         _ => Err(Malformed::TransferEncoding),
     }
+}
+
+/// Whether a request is for one host, by Pingora's own rules: it would answer others with its name.
+fn check_authority(request: &httparse::Request<'_, '_>) -> Result<(), Malformed> {
+    let mut hosts = request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("host"));
+    let (host, second) = (hosts.next(), hosts.next());
+    let target = request.path.unwrap_or_default();
+    let is_usual = second.is_none() && target.starts_with('/') && host.is_none_or(|host| !host.value.contains(&b'@'));
+    if is_usual {
+        return Ok(());
+    }
+    let mut head = RequestHeader::build(request.method.unwrap_or_default(), target.as_bytes(), None).map_err(|_| Malformed::Form)?;
+    for host in [host, second].into_iter().flatten() {
+        let value = HeaderValue::from_bytes(host.value).map_err(|_| Malformed::Form)?;
+        head.append_header(HOST, value).map_err(|_| Malformed::Form)?;
+    }
+    validate_request_authority(&head).map_err(|_| Malformed::Authority)
 }
 
 /// Whether nothing but one space is around a field's value, which is not empty.
@@ -199,14 +229,16 @@ impl ChunkScan {
         Self { at: SIZE, line: 0 }
     }
 
-    /// Looks at the bytes that have arrived; those behind the body's end are not looked at.
+    /// Looks at the bytes that have arrived. Returns how many of them belong to the body; those behind its end are not
+    /// looked at.
     ///
     /// # Errors
     /// [`Malformed::Chunk`], [`Malformed::Trailer`].
-    pub fn look(&mut self, mut bytes: &[u8]) -> Result<(), Malformed> {
+    pub fn look(&mut self, mut bytes: &[u8]) -> Result<usize, Malformed> {
+        let arrived = bytes.len();
         while let Some((&byte, rest)) = bytes.split_first() {
             match self.at {
-                At::Over => return Ok(()),
+                At::Over => break,
                 At::Data { left } => {
                     let here = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
                     bytes = &bytes[here..];
@@ -218,7 +250,7 @@ impl ChunkScan {
             }
             bytes = rest;
         }
-        Ok(())
+        Ok(arrived - bytes.len())
     }
 
     /// Whether the body is over.
@@ -293,7 +325,7 @@ mod tests {
     /// What is made of a whole body, when it arrives in pieces of this size: whether it is over.
     fn chunks(bytes: &[u8], piece: usize) -> Result<bool, Malformed> {
         let mut scan = ChunkScan::new();
-        bytes.chunks(piece).try_for_each(|piece| scan.look(piece))?;
+        bytes.chunks(piece).try_for_each(|piece| scan.look(piece).map(drop))?;
         Ok(scan.is_over())
     }
 
@@ -327,9 +359,14 @@ mod tests {
 
     #[test]
     fn a_body_is_framed_in_one_way() {
-        assert_eq!(body(""), Ok(Body::Counted));
-        for fields in ["Content-Length: 5\r\n", "content-length:5\r\n", "CONTENT-LENGTH: 0\r\n", "Content-Length: 999999999999999\r\n"] {
-            assert_eq!(body(fields), Ok(Body::Counted), "{fields}");
+        for (fields, length) in [
+            ("", 0),
+            ("Content-Length: 5\r\n", 5),
+            ("content-length:05\r\n", 5),
+            ("CONTENT-LENGTH: 0\r\n", 0),
+            ("Content-Length: 999999999999999\r\n", 999_999_999_999_999),
+        ] {
+            assert_eq!(body(fields), Ok(Body::Counted(length)), "{fields}");
         }
         for fields in ["Transfer-Encoding: chunked\r\n", "transfer-encoding:chunked\r\n"] {
             assert_eq!(body(fields), Ok(Body::Chunked), "{fields}");
@@ -420,8 +457,20 @@ mod tests {
         for target in ["/a#b", "#", "/#", "http://h/#a", "/?q#", "*#"] {
             assert_eq!(body_of(format!("GET {target} HTTP/1.1\r\n\r\n").as_bytes()), Err(Malformed::Fragment), "{target}");
         }
+        for head in [
+            "GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n",
+            "GET / HTTP/1.1\r\nhost: h\r\nHOST: i\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: user@h\r\n\r\n",
+            "GET http://h/ HTTP/1.1\r\nHost: i\r\n\r\n",
+            "GET http://user@h/ HTTP/1.1\r\nHost: user@h\r\n\r\n",
+        ] {
+            assert_eq!(body_of(head.as_bytes()), Err(Malformed::Authority), "{head:?}");
+        }
+        for head in ["GET / HTTP/1.0\r\n\r\n", "GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n"] {
+            assert_eq!(body_of(head.as_bytes()), Ok(Body::Counted(0)), "{head:?}");
+        }
         let fields = |number| format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(number));
-        assert_eq!(body_of(fields(MAX_FIELDS).as_bytes()), Ok(Body::Counted));
+        assert_eq!(body_of(fields(MAX_FIELDS).as_bytes()), Ok(Body::Counted(0)));
         assert_eq!(body_of(fields(MAX_FIELDS + 1).as_bytes()), Err(Malformed::TooManyFields));
     }
 
@@ -522,6 +571,8 @@ mod tests {
                 let mut scan = ChunkScan::new();
                 scan.look(&bytes[..last]).expect("it was taken");
                 prop_assert_eq!(scan.at, At::TrailerStart);
+                let end = last + scan.look(&bytes[last..]).expect("it was taken");
+                prop_assert!(scan.is_over() && bytes[..end].ends_with(b"\r\n"));
             }
         }
     }

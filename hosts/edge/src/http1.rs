@@ -8,7 +8,8 @@
 //! 3. [`MAX_HEAD_BYTES`] are read of it at most, then it is 431. The buffer is as long as what has arrived; beyond
 //!    [`SMALL_HEAD_BYTES`] an unfinished head takes one of [`LARGE_HEADS`] places, or is 503.
 //! 4. What is malformed is 400. After each of these answers the connection is closed.
-//! 5. Bytes that were read behind a head go with it. A chunked body is watched while Pingora reads it.
+//! 5. Pingora gets each request alone ([`crate::request_bytes`]). One that has come before the answer to another is read
+//!    after that answer, in its turn (RFC 9112 section 9.3.2).
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -27,10 +28,11 @@ use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::framing::{Body, ChunkScan, HeadScan, Malformed, body_of};
+use crate::framing::{HeadScan, Malformed, body_of};
 use crate::limits::ConnectionLimits;
+use crate::request_bytes::RequestBytes;
 use crate::shares::{Full, Shares};
-use crate::watched::{Watch, Watched};
+use crate::watched_connection::Watched;
 
 /// Request line and fields. The filter takes as much; servers behind take less.
 pub const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -74,8 +76,8 @@ enum Refused {
 
 /// What has become of the next request's head.
 enum Arrived {
-    /// It, with what was read behind it; where the body is chunked, what follows that.
-    Head(BytesMut, Option<ChunkScan>),
+    /// It, with what was read of the body, and what follows.
+    Head(BytesMut, RequestBytes),
     /// There is none: the peer is gone or idle, or the server stops.
     Nothing,
     Refused(Refused),
@@ -85,17 +87,14 @@ impl Connection<'_> {
     /// Serves requests until the connection ends.
     pub async fn serve<A: HttpServerApp>(self, app: &Arc<A>, mut stream: Stream) {
         let mut settings: Option<HttpPersistentSettings> = None;
+        let mut ahead = BytesMut::new();
         loop {
-            let (head, chunks) = match self.arrival(&mut stream).await {
-                Arrived::Head(head, chunks) => (head, chunks),
+            let (head, request) = match self.arrival(&mut stream, ahead).await {
+                Arrived::Head(head, request) => (head, request),
                 Arrived::Nothing => return,
                 Arrived::Refused(refused) => return self.refuse(stream, &refused).await,
             };
-            let body: Stream = match chunks {
-                None => stream,
-                Some(chunks) => Box::new(Watched::new(stream, chunks)),
-            };
-            let mut session = ServerSession::new_http1(body);
+            let mut session = ServerSession::new_http1(Box::new(Watched::new(stream, request)));
             match settings.take() {
                 Some(settings) => settings.apply_to_session(&mut session),
                 // Pingora's own default; the time is taken here.
@@ -104,27 +103,26 @@ impl Connection<'_> {
             session.set_pipelined_prefix(head);
             let Some(reused) = app.process_new_http(session, self.shutdown).await else { return };
             let (reused, kept) = reused.consume();
-            let Some(reused) = Watched::<ChunkScan>::unwatch(reused) else { return };
-            (stream, settings) = (reused, kept);
+            let Some((reused, behind)) = RequestBytes::finish(reused) else { return };
+            (stream, ahead, settings) = (reused, behind, kept);
         }
     }
 
-    /// The next head, unless the server stops first.
-    async fn arrival(&self, stream: &mut Stream) -> Arrived {
+    /// The next head, unless the server stops first. `ahead`: what was read of it already.
+    async fn arrival(&self, stream: &mut Stream, ahead: BytesMut) -> Arrived {
         let mut shutdown = self.shutdown.clone();
         tokio::select! {
             // What has arrived already is not dropped.
             biased;
-            arrived = self.head(stream) => arrived.unwrap_or_else(Arrived::Refused),
+            arrived = self.head(stream, ahead) => arrived.unwrap_or_else(Arrived::Refused),
             _ = shutdown.wait_for(|stopping| *stopping) => Arrived::Nothing,
         }
     }
 
-    async fn head(&self, stream: &mut Stream) -> Result<Arrived, Refused> {
-        let (mut bytes, mut scan, mut looked_at) = (BytesMut::new(), HeadScan::default(), 0);
-        let mut place = None;
-        let Ok(Ok(1..)) = timeout(self.limits.idle, read(stream, &mut bytes)).await else { return Ok(Arrived::Nothing) };
-        let deadline = Instant::now() + self.limits.head;
+    async fn head(&self, stream: &mut Stream, ahead: BytesMut) -> Result<Arrived, Refused> {
+        let (mut bytes, mut scan, mut looked_at) = (ahead, HeadScan::default(), 0);
+        let (mut place, mut due) = (None, None);
+        let idle_until = Instant::now() + self.limits.idle;
         let end = loop {
             if let Some(end) = scan.look(&bytes[looked_at..])? {
                 break looked_at + end;
@@ -136,23 +134,19 @@ impl Connection<'_> {
             if bytes.len() > SMALL_HEAD_BYTES && place.is_none() {
                 place = Some(self.heads.take(self.client)?);
             }
-            match timeout_at(deadline, read(stream, &mut bytes)).await {
+            // An empty line that follows the body before is no beginning of a head.
+            let until = if scan.has_begun() { *due.get_or_insert_with(|| Instant::now() + self.limits.head) } else { idle_until };
+            match timeout_at(until, read(stream, &mut bytes)).await {
                 Ok(Ok(1..)) => {}
-                Ok(_) => return Ok(Arrived::Nothing),
-                Err(_) => return Err(Refused::TooLate),
+                Err(_) if due.is_some() => return Err(Refused::TooLate),
+                _ => return Ok(Arrived::Nothing),
             }
         };
         let skipped = scan.skipped();
-        let chunks = match body_of(&bytes[skipped..end])? {
-            Body::Counted => None,
-            Body::Chunked => {
-                let mut chunks = ChunkScan::new();
-                chunks.look(&bytes[end..])?;
-                Some(chunks)
-            }
-        };
+        let body = body_of(&bytes[skipped..end])?;
         bytes.advance(skipped);
-        Ok(Arrived::Head(bytes, chunks))
+        let request = RequestBytes::new(body, &mut bytes, end - skipped)?;
+        Ok(Arrived::Head(bytes, request))
     }
 
     /// Answers what is no request, and closes the connection.
@@ -191,13 +185,6 @@ impl Refused {
             Self::TooLate => StatusCode::REQUEST_TIMEOUT,
             Self::NoRoom(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
-    }
-}
-
-/// What is malformed in a body is told by [`Malformed`] in the error, for [`crate::failure`].
-impl Watch for ChunkScan {
-    fn look(&mut self, bytes: &[u8]) -> io::Result<()> {
-        ChunkScan::look(self, bytes).map_err(|malformed| io::Error::new(io::ErrorKind::InvalidData, malformed))
     }
 }
 

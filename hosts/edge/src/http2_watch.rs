@@ -8,12 +8,14 @@
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
-use std::task::Context;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use pingora::protocols::Stream;
+use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::watched::Watch;
+use crate::watched_connection::Watch;
 
 const PREFACE_BYTES: usize = 24;
 const FRAME_HEAD_BYTES: usize = 9;
@@ -99,7 +101,20 @@ impl Http2Watch {
 }
 
 impl Watch for Http2Watch {
-    fn before(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+    fn poll_read(&mut self, stream: &mut Stream, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.check_time(context)?;
+        let before = buffer.filled().len();
+        ready!(Pin::new(stream).poll_read(context, buffer))?;
+        let looked = self.look(&buffer.filled()[before..]);
+        if looked.is_err() {
+            buffer.set_filled(before);
+        }
+        Poll::Ready(looked)
+    }
+}
+
+impl Http2Watch {
+    fn check_time(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         let Some(due) = self.due else { return Ok(()) };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.patience)));
         if timer.deadline() != due {
@@ -211,7 +226,7 @@ mod tests {
     async fn what_is_not_whole_in_time_is_an_error() {
         let mut watch = begun();
         watch.look(&frame(HEADERS, 0, 5)).expect("frames");
-        let late = std::future::poll_fn(|context| match watch.before(context) {
+        let late = std::future::poll_fn(|context| match watch.check_time(context) {
             Ok(()) => std::task::Poll::Pending,
             Err(error) => std::task::Poll::Ready(error),
         });

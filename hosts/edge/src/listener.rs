@@ -29,7 +29,7 @@ use crate::limits::{ConnectionLimits, SHARES};
 use crate::memory;
 use crate::proxy::Edge;
 use crate::shares::{Full, Place, Shares};
-use crate::watched::Watched;
+use crate::watched_connection::Watched;
 
 /// Refused connections are told once in this time, with their number: anybody can make any number of them.
 const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(10);
@@ -101,6 +101,8 @@ impl Listener {
         let mut proxy = http_proxy(&Arc::new(ServerConf::default()), edge);
         let mut options = HttpServerOptions::default();
         options.h2_idle_timeout = Some(self.limits.idle);
+        // Refused in `proxy.rs`: Pingora's own answer would say which server this is.
+        options.allow_connect_method_proxying = true;
         proxy.server_options = Some(options);
         // Of one header list 64 KiB, 100 requests at a time.
         let mut h2 = default_h2_options();

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
-use http::{Method, StatusCode};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -17,6 +17,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::timeout;
 use vestibule::pages::{self, HostFailure};
 use vestibule::web::trusted_proxies::TrustedProxies;
+use vestibule_rules::forwarding::NOT_FOR_CACHES;
 use vestibule_wasmtime::{Counted, Decision, Forward, Outcome, RequestHead, Response};
 
 use crate::active::{Active, Current, Generation, Service};
@@ -31,6 +32,7 @@ use crate::limits::ConnectionLimits;
 use crate::log;
 use crate::open_exchanges::{Ending, OpenExchange, OpenExchanges, Question};
 use crate::random;
+use crate::request_bytes::RequestBytes;
 use crate::request_head::{check_length, into_origin_form, request_head};
 use crate::resumption::{Openers, Visit};
 use crate::shares::{Busy, Full, Place, Shares, Turn, Turns};
@@ -418,19 +420,27 @@ async fn send(session: &mut Session, mut head: ResponseHeader, body: Vec<u8>) ->
     Ok(())
 }
 
+/// A status without a page. Pingora's own would say which server this is.
+async fn send_status(session: &mut Session, status: u16) -> Result<()> {
+    let headers = [("Cache-Control".to_owned(), NOT_FOR_CACHES.as_bytes().to_vec())];
+    send(session, forwarding::own_response(status, &headers, 0)?, Vec::new()).await
+}
+
 /// As it is decided on, without the query.
 fn path_of(session: &Session) -> &[u8] {
     let target = session.req_header().raw_path();
     target.split(|&byte| byte == b'?').next().unwrap_or(target)
 }
 
-/// Whether a request asks for what is passed on: `websocket`, alone and in one line. Pingora drops other upgrades, and the
-/// filter those that Pingora brings to this form.
+/// Whether a request asks for what is passed on: `websocket`, alone and in one line.
 fn asks_for_websocket(session: &Session) -> bool {
-    let mut lines = session.req_header().headers.get_all(UPGRADE).iter();
-    session.is_upgrade_req()
-        && lines.next().is_some_and(|protocol| protocol.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"))
-        && lines.next().is_none()
+    session.is_upgrade_req() && names_websocket(&session.req_header().headers)
+}
+
+/// Whether `Upgrade` is `websocket`, alone and in one line.
+fn names_websocket(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(UPGRADE).iter();
+    lines.next().is_some_and(|protocol| protocol.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket")) && lines.next().is_none()
 }
 
 /// Reads what the peer still sends, within bounds.
@@ -474,6 +484,14 @@ impl ProxyHttp for Edge {
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         exchange.path = session.req_header().uri.path().to_owned();
+        if session.req_header().method == Method::CONNECT {
+            return Err(Error::explain(ErrorType::HTTPStatus(405), "this is no proxy to other places").into_down());
+        }
+        if session.req_header().version == Version::HTTP_10 {
+            // RFC 9110 section 10.1.1: it expects nothing, and section 15.2: it knows no interim response.
+            session.req_header_mut().remove_header(&EXPECT);
+            session.set_ignore_info_resp(true);
+        }
         session.set_write_timeout(Some(self.patience.write));
         session.set_read_timeout(Some(self.patience.piece));
         match self.decide(session, exchange).await? {
@@ -519,11 +537,16 @@ impl ProxyHttp for Edge {
         }
     }
 
-    async fn upstream_request_filter(&self, _session: &mut Session, request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
+    async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
         let onward = exchange.onward.as_ref().ok_or_else(undecided)?;
         if exchange.body_was_read {
             // `100 Continue` has been sent already.
             request.remove_header(&EXPECT);
+        }
+        if !asks_for_websocket(session) {
+            // Pingora takes two lines for one, and the filter removes one of what was two.
+            request.remove_header(&UPGRADE);
+            request.remove_header(&CONNECTION);
         }
         let connection = forwarding::Connection { client: &exchange.client, tls: self.tls, public_origin: &onward.public_origin };
         forwarding::edit_request(request, &onward.forward, connection)?;
@@ -539,8 +562,19 @@ impl ProxyHttp for Edge {
         let upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
         let is_answer = upgraded || !response.status.is_informational();
         let ends = !upgraded && has_end(session, response);
+        if upgraded && !(asks_for_websocket(session) && names_websocket(&response.headers)) {
+            // RFC 9110 sections 7.8 and 15.2.2.
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "a 101 to another protocol than was asked for").into_up());
+        }
         if !upgraded {
             forwarding::end_hop(response);
+        }
+        if session.req_header().version == Version::HTTP_10 {
+            // RFC 9112 section 6.1: it knows no `Transfer-Encoding`; its responses end with the connection.
+            response.remove_header(&TRANSFER_ENCODING);
+            if !ends {
+                session.set_keepalive(None);
+            }
         }
         if is_answer && let Some(answered) = exchange.connection.as_ref().and_then(|connection| connection.answered.as_ref()) {
             answered.store(true, Ordering::Relaxed);
@@ -548,6 +582,9 @@ impl ProxyHttp for Edge {
         if upgraded {
             // An upgraded connection may be silent for long.
             session.set_read_timeout(None);
+            if let Some(stream) = session.stream() {
+                RequestBytes::upgrade(stream);
+            }
             if let Some(visit) = &mut exchange.visit {
                 visit.begin(response);
             }
@@ -605,12 +642,12 @@ impl ProxyHttp for Edge {
                         .and_then(|mut head| forwarding::edit_response(&mut head, renewed).map(|()| head))
                     {
                         Ok(head) => send(session, head, page.body).await,
-                        Err(_) => session.respond_error(500).await,
+                        Err(_) => send_status(session, 500).await,
                     }
                 }
                 Answer::Status(status) => {
                     sent = status;
-                    session.respond_error(status).await
+                    send_status(session, status).await
                 }
                 Answer::Nothing => Ok(()),
             };

@@ -1,16 +1,20 @@
 //! The configuration, read at start and again whenever it changes or SIGHUP asks for it.
 //!
 //! 1. What is half written is never in force. A file is read when it has been replaced, or closed by whoever has written it
-//!    ([`crate::watch`]). SIGHUP says that it is whole as it is.
+//!    ([`crate::configuration_watch`]). SIGHUP says that it is whole as it is.
 //! 2. The files that the configuration names are watched like its own. All of them are read at once, and what was read is
 //!    what is loaded.
 //! 3. At the start nothing is known of what came before. If a process has a file open for writing then, the program waits
 //!    for it to be closed, and does not start if that takes too long.
 //! 4. A new configuration replaces the old one in one step, without dropping a connection; what is open is judged by it
 //!    ([`crate::judge`]). A broken one leaves the old one running, and the log says everything that is wrong with it.
-//! 5. What comes from a pipe is read once and kept.
+//! 5. A configuration that comes from a pipe is read once and kept. Where a file is to be read again, a pipe or a device is
+//!    refused, and not waited for.
+//! 6. Files that were refused for permissions, of their own or of a folder on the way, are looked at every second: nothing
+//!    tells that those of a folder have changed.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,17 +25,21 @@ use tokio::time::{sleep, timeout};
 use vestibule::identity::streamlit::resumption::stream_path;
 use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::{
-    Configuration, ConfigurationError, ConfigurationFile, Filter, FilterComponent, FilterOptions, Reference, Summary,
+    Accept, Configuration, ConfigurationError, ConfigurationFile, Filter, FilterComponent, FilterOptions, Reference, Summary, TrustedFile,
+    TrustedFileError,
 };
 
 use crate::active::{Active, Current, Service};
+use crate::configuration_watch::{Watch, is_open_for_writing};
 use crate::upstream::Upstream;
-use crate::watch::{Watch, is_open_for_writing};
 
 /// How long the start waits for files that are being written: longer than writing them takes.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks at the start, where no change is noticed.
 const START_PAUSE: Duration = Duration::from_millis(200);
+
+/// Between two looks at what was refused for its permissions.
+const MENDED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where an [`Active`] comes from.
 pub struct Source {
@@ -64,7 +72,7 @@ impl Source {
         upstream_timeout: Duration,
     ) -> Result<Self, ConfigurationError> {
         let is_pipe = tokio::fs::metadata(&path).await.is_ok_and(|metadata| !metadata.is_file());
-        let text = if is_pipe { Some(ConfigurationFile::text(&path).await?) } else { None };
+        let text = if is_pipe { Some(ConfigurationFile::text(&path, Accept::Anything).await?) } else { None };
         let watch = Watch::new().inspect_err(|error| {
             let remedy = "send SIGHUP after each change";
             tracing::warn!(code = "configuration.not_watched", "changes of the configuration are not noticed ({error}); {remedy}");
@@ -146,9 +154,9 @@ impl Source {
             }
             let toml = match &self.text {
                 Some(text) => text.clone(),
-                None => ConfigurationFile::text(&self.path).await?,
+                None => ConfigurationFile::text(&self.path, Accept::Files).await?,
             };
-            let configuration = ConfigurationFile::complete(&self.component, &self.path, toml, None).await?;
+            let configuration = ConfigurationFile::complete(&self.component, &self.path, toml, None, Accept::Files).await?;
             let files = self.files(&configuration);
             if files == self.files {
                 return Ok(Reading { configuration });
@@ -245,6 +253,7 @@ pub fn keep_current(mut source: Source, port: u16, taken: Reading, current: Curr
                 tokio::select! {
                     received = hangup.recv() => is_asked = received.is_some(),
                     () = source.changed() => {}
+                    () = mended(taken.as_ref().err()) => {}
                 }
             }
             if is_asked && source.text.is_some() {
@@ -287,9 +296,44 @@ pub fn keep_current(mut source: Source, port: u16, taken: Reading, current: Curr
 
 type Found = Result<Reading, ConfigurationError>;
 
+/// Waits until something else is to be said of the permissions for which a configuration was refused; for ever when it was
+/// not, or for something else.
+async fn mended(refused: Option<&ConfigurationError>) {
+    let Some(refused) = refused.filter(|refused| is_for_permissions(refused)) else { return std::future::pending().await };
+    loop {
+        // First, so that files which are away meanwhile are not looked at without a pause.
+        sleep(MENDED_PAUSE).await;
+        if !is_still_refused(refused) {
+            return;
+        }
+    }
+}
+
+fn is_for_permissions(refused: &ConfigurationError) -> bool {
+    match refused {
+        ConfigurationError::ChangeableByOthers(_) => true,
+        ConfigurationError::Unreadable { source, .. } => source.kind() == ErrorKind::PermissionDenied,
+        _ => false,
+    }
+}
+
+/// Whether the same is to be said of permissions; nothing is read.
+fn is_still_refused(refused: &ConfigurationError) -> bool {
+    match refused {
+        ConfigurationError::ChangeableByOthers(before) => {
+            matches!(TrustedFile::open_plain(&before.path), Err(TrustedFileError::ChangeableByOthers(now)) if now == *before)
+        }
+        ConfigurationError::Unreadable { path, .. } => {
+            let opened = TrustedFile::open_plain(path);
+            matches!(opened, Err(TrustedFileError::Unreadable { source, .. }) if source.kind() == ErrorKind::PermissionDenied)
+        }
+        _ => true,
+    }
+}
+
 /// Whether the configuration is not there: it is being replaced, and the new one will be noticed.
 fn is_away(found: &Found) -> bool {
-    matches!(found, Err(ConfigurationError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound)
+    matches!(found, Err(ConfigurationError::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound)
 }
 
 fn is_same(found: &Found, taken: &Found) -> bool {

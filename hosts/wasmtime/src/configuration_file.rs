@@ -22,6 +22,15 @@ const PIPE_PATIENCE: Duration = Duration::from_secs(10);
 /// Reads configuration files.
 pub struct ConfigurationFile;
 
+/// What a configuration, or a file that it names, may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accept {
+    /// A pipe or a device as well, which can be read once, and is waited for.
+    Anything,
+    /// Only a file, which can be read again.
+    Files,
+}
+
 /// The configuration cannot be read. What is wrong *in* it is told by [`crate::Filter::load`].
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
@@ -72,18 +81,18 @@ impl ConfigurationFile {
     /// When a file is there but cannot be read, can be changed by others (see [`TrustedFile`]), is too long or not text, or
     /// the component fails.
     pub async fn read(component: &FilterComponent, path: &Path, port: Option<u16>) -> Result<Configuration, ConfigurationError> {
-        Self::complete(component, path, Self::text(path).await?, port).await
+        Self::complete(component, path, Self::text(path, Accept::Anything).await?, port, Accept::Anything).await
     }
 
     /// Only the text. A pipe is read to its end, and can be read once.
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub async fn text(path: &Path) -> Result<String, ConfigurationError> {
-        read_text(path, MAX_CONFIGURATION_BYTES).await
+    pub async fn text(path: &Path, accept: Accept) -> Result<String, ConfigurationError> {
+        read_text(path, MAX_CONFIGURATION_BYTES, accept).await
     }
 
-    /// What [`Self::read`] makes of the text, which is not read again.
+    /// What [`Self::read`] makes of the text, which is not read again. `accept` is for the files that it names.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -92,9 +101,10 @@ impl ConfigurationFile {
         path: &Path,
         toml: String,
         port: Option<u16>,
+        accept: Accept,
     ) -> Result<Configuration, ConfigurationError> {
         let references = component.references(&toml).await?;
-        with_references(path, toml, references, port).await
+        with_references(path, toml, references, port, accept).await
     }
 
     /// What the paths in a configuration are relative to: the folder of its file, and the working directory for one that
@@ -113,9 +123,9 @@ impl ConfigurationFile {
         port: Option<u16>,
         references: impl FnOnce(&str) -> Vec<Reference>,
     ) -> Result<Configuration, ConfigurationError> {
-        let toml = read_text(path, MAX_CONFIGURATION_BYTES).await?;
+        let toml = read_text(path, MAX_CONFIGURATION_BYTES, Accept::Anything).await?;
         let references = references(&toml);
-        with_references(path, toml, references, port).await
+        with_references(path, toml, references, port, Accept::Anything).await
     }
 
     /// Of the file and those that it names, those that every user of this machine may read: their secrets are no secrets.
@@ -134,20 +144,21 @@ async fn with_references(
     toml: String,
     references: Vec<Reference>,
     port: Option<u16>,
+    accept: Accept,
 ) -> Result<Configuration, ConfigurationError> {
     let folder = ConfigurationFile::folder(path);
     let mut resolved = Vec::new();
     for reference in references {
-        let value = resolve(&reference, folder).await?;
+        let value = resolve(&reference, folder, accept).await?;
         resolved.push(Resolved { reference, value });
     }
     Ok(Configuration { file_name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(), toml, resolved, port })
 }
 
-async fn resolve(reference: &Reference, folder: &Path) -> Result<Option<String>, ConfigurationError> {
+async fn resolve(reference: &Reference, folder: &Path, accept: Accept) -> Result<Option<String>, ConfigurationError> {
     match reference {
         Reference::Environment(name) => environment(name),
-        Reference::File(path) => match read_text(&folder.join(path), MAX_REFERENCE_BYTES).await {
+        Reference::File(path) => match read_text(&folder.join(path), MAX_REFERENCE_BYTES, accept).await {
             Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
             Err(ConfigurationError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -164,10 +175,16 @@ fn environment(name: &str) -> Result<Option<String>, ConfigurationError> {
 }
 
 /// At most `limit` bytes. A pipe that does not end is let go of; the thread that reads it stays until it does.
-async fn read_text(path: &Path, limit: u64) -> Result<String, ConfigurationError> {
+async fn read_text(path: &Path, limit: u64, accept: Accept) -> Result<String, ConfigurationError> {
     let owned = path.to_owned();
     // Opening a file may block, a named pipe for long.
-    let reading = tokio::task::spawn_blocking(move || TrustedFile::open(&owned)?.read(limit));
+    let reading = tokio::task::spawn_blocking(move || {
+        let opened = match accept {
+            Accept::Anything => TrustedFile::open(&owned),
+            Accept::Files => TrustedFile::open_plain(&owned),
+        };
+        opened?.read(limit)
+    });
     let late = |_| ConfigurationError::Late { path: path.into(), patience: PIPE_PATIENCE };
     let read = timeout(PIPE_PATIENCE, reading).await.map_err(late)?;
     let bytes =
@@ -190,7 +207,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("secret"), "swordfish \r\n\n").unwrap();
         let reference = Reference::File("secret".into());
-        let value = resolve(&reference, folder.path()).await.unwrap();
+        let value = resolve(&reference, folder.path(), Accept::Files).await.unwrap();
         assert_eq!(value.as_deref(), Some("swordfish "));
     }
 
@@ -214,14 +231,14 @@ mod tests {
             Reference::Environment("A=B".into()),
             Reference::Environment(String::new()),
         ] {
-            assert_eq!(resolve(&reference, folder.path()).await.unwrap(), None);
+            assert_eq!(resolve(&reference, folder.path(), Accept::Files).await.unwrap(), None);
         }
     }
 
     #[tokio::test]
     async fn the_environment_is_read() {
         let reference = Reference::Environment("PATH".into());
-        let value = resolve(&reference, Path::new("")).await.unwrap();
+        let value = resolve(&reference, Path::new(""), Accept::Files).await.unwrap();
         assert!(value.is_some());
         assert_eq!(value, std::env::var("PATH").ok());
     }
@@ -233,11 +250,25 @@ mod tests {
         fs::write(folder.path().join("fits"), "x".repeat(limit)).unwrap();
         fs::write(folder.path().join("long"), "x".repeat(limit + 1)).unwrap();
         fs::write(folder.path().join("bytes"), [0xff]).unwrap();
-        let read = async |name: &str| resolve(&Reference::File(name.into()), folder.path()).await;
+        let read = async |name: &str| resolve(&Reference::File(name.into()), folder.path(), Accept::Files).await;
         assert_eq!(read("fits").await.unwrap().unwrap().len(), limit);
         assert!(matches!(read("long").await, Err(ConfigurationError::TooLong { .. })));
         assert!(matches!(read("bytes").await, Err(ConfigurationError::NotText(_))));
         assert!(matches!(read("").await, Err(ConfigurationError::Unreadable { .. })), "a folder");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_is_to_be_read_again_is_a_file_and_nothing_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        std::os::unix::fs::symlink("fifo", folder.path().join("link")).unwrap();
+        for path in [&fifo, &folder.path().join("link"), Path::new("/dev/null"), Path::new("/dev/zero")] {
+            let read = timeout(PIPE_PATIENCE / 2, ConfigurationFile::text(path, Accept::Files)).await.expect("at once");
+            let refused = read.expect_err("no file").to_string();
+            assert!(refused.contains("it is a pipe, a socket or a device") && refused.contains(&path.display().to_string()), "{refused}");
+        }
     }
 
     #[cfg(unix)]

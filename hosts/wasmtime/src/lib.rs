@@ -53,7 +53,7 @@ pub use bindings::{
     Response, Summary,
 };
 pub use component::{ComponentError, FilterComponent};
-pub use configuration_file::{ConfigurationError, ConfigurationFile};
+pub use configuration_file::{Accept, ConfigurationError, ConfigurationFile};
 pub use event_log::log;
 pub use filter::{Filter, FilterError, FilterOptions, LoadError};
 pub use instance::Instance;

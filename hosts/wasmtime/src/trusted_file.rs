@@ -38,6 +38,13 @@ pub struct TrustedFile {
     file: File,
 }
 
+/// What may be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Anything,
+    PlainFile,
+}
+
 /// There is no content to act on.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustedFileError {
@@ -102,11 +109,25 @@ impl TrustedFile {
     /// # Errors
     /// When it cannot be opened, or when others can change it.
     pub fn open(path: &Path) -> Result<TrustedFile, TrustedFileError> {
+        Self::open_as(path, Wanted::Anything)
+    }
+
+    /// The same, but only for what lies on a disk. A pipe or device is not opened, or at least not waited for.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; when it is another kind of file.
+    pub fn open_plain(path: &Path) -> Result<TrustedFile, TrustedFileError> {
+        Self::open_as(path, Wanted::PlainFile)
+    }
+
+    fn open_as(path: &Path, wanted: Wanted) -> Result<TrustedFile, TrustedFileError> {
         let unreadable = |source| TrustedFileError::Unreadable { path: path.into(), source };
         #[cfg(unix)]
-        let (file, reasons) = way::open(path, rustix::process::geteuid().as_raw()).map_err(unreadable)?;
+        let (file, reasons) = way::open(path, rustix::process::geteuid().as_raw(), wanted).map_err(unreadable)?;
         #[cfg(not(unix))]
         let (file, reasons) = (File::open(path).map_err(unreadable)?, Vec::new());
+        #[cfg(not(unix))]
+        let _ = wanted;
         if reasons.is_empty() {
             Ok(TrustedFile { path: path.into(), file })
         } else {

@@ -30,6 +30,8 @@ pub struct Controls {
     pub started: Notify,
     /// At each change, every `/events` sends another event.
     pub ticks: watch::Sender<u64>,
+    /// What every `/endless` has sent, in bytes.
+    pub sent: AtomicUsize,
     /// `/endless` cannot send any more.
     pub cut_off: Notify,
     /// What it calls itself in `Server`; nothing at first.
@@ -171,7 +173,9 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, head: &H
         }
         "/endless" => {
             wire.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n").await.ok()?;
-            while wire.stream.write_all(&[b'x'; 64 * 1024]).await.is_ok() {}
+            while let Ok(written @ 1..) = wire.stream.write(&[b'x'; 64 * 1024]).await {
+                controls.sent.fetch_add(written, Ordering::SeqCst);
+            }
             controls.cut_off.notify_one();
             None
         }
@@ -181,6 +185,17 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, head: &H
                         X-Hop: 1\r\nUpgrade: h2c\r\n\r\nok";
             wire.stream.write_all(head.as_bytes()).await.ok()
         }
+        // As a server does that has been asked whether to send the body; early hints go with it.
+        "/invited" => {
+            wire.stream.write_all(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n").await.ok()?;
+            wire.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.ok()?;
+            wire.skip(head.content_length()).await?;
+            answer(wire, &head.text, controls).await
+        }
+        "/unasked-upgrade" => upgrade(wire, "Upgrade: websocket\r\n").await,
+        "/other-upgrade" => upgrade(wire, "Upgrade: h2c\r\n").await,
+        "/two-upgrades" => upgrade(wire, "Upgrade: websocket\r\nUpgrade: h2c\r\n").await,
+        "/nameless-upgrade" => upgrade(wire, "").await,
         "/malformed" => {
             wire.stream.write_all(b"HTTP/1.1 200 OK\r\nSet-Cookie: s=NOT-FOR-THE-LOG\r\nBad Header: x\r\n\r\n").await.ok()?;
             None
@@ -195,6 +210,14 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, head: &H
             answer(wire, &head.text, controls).await
         }
     }
+}
+
+/// Says that the connection speaks another protocol from here on, and sends some of it until it is closed.
+async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, protocol: &str) -> Option<()> {
+    let head = format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n{protocol}\r\nNOT-HTTP");
+    wire.stream.write_all(head.as_bytes()).await.ok()?;
+    wire.read_some(1).await;
+    None
 }
 
 /// One event at once, and one for each release, without an end.

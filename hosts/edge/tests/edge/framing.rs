@@ -288,9 +288,3 @@ async fn a_body_that_stalls_is_dropped_and_one_that_goes_on_is_not() {
     let head = peer.read_head().await.expect("a response");
     assert_eq!((head.status(), peer.read_body(&head).await), (200, Some("8".into())));
 }
-
-#[tokio::test]
-async fn what_follows_a_request_unasked_is_no_second_one() {
-    let (answer, requests) = last_words(&["GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\n\r\n"]).await;
-    assert_eq!((answer.matches("HTTP/1.1 200 ").count(), requests), (1, 1), "{answer}");
-}

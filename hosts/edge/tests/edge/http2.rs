@@ -1,5 +1,7 @@
 //! Limits over HTTP/2: heads, header blocks without an end, requests in flight, requests that are taken back.
 
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -258,4 +260,69 @@ async fn a_fragment_over_http_2_is_cut_off_before_the_decision() {
     timeout(HANG, arrives).await.expect("it is served");
     assert_eq!(*decided.lock().expect("no test panics here"), ["/a?b"]);
     assert_eq!((app.saw("/a?b"), app.saw("#")), (1, 0), "what is forwarded is what was decided on");
+}
+
+#[tokio::test]
+async fn an_upload_that_could_be_invited_does_not_hang_over_http_2() {
+    let (identity, app) = (Identity::new(), Application::start().await);
+    let edge = edge(&identity, &app, ConnectionLimits::default()).await;
+    let mut sender = identity.http_2(edge.address).await;
+    let mut request = get("/invited");
+    *request.method_mut() = Method::POST;
+    request.headers_mut().insert(http::header::CONTENT_LENGTH, 5.into());
+    request.headers_mut().insert(http::header::EXPECT, http::HeaderValue::from_static("100-continue"));
+    let (response, mut stream) = sender.send_request(request, false).expect("a stream");
+    sleep(SHORT).await;
+    stream.send_data(Bytes::from_static(b"abcde"), true).expect("sent");
+    assert_eq!(timeout(HANG, response).await.expect("an end").expect("a response").status(), 200);
+}
+
+/// What has left the application and was not read from the sockets in between, in bytes, by Linux's table of connections.
+#[cfg(target_os = "linux")]
+fn in_sockets(application: SocketAddr) -> usize {
+    let port = format!(":{:04X}", application.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("the system's connections");
+    let rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let bytes = |hexadecimal: &str| usize::from_str_radix(hexadecimal, 16).expect("a number");
+    rows.map(|row| {
+        let (to_send, to_read) = row[4].split_once(':').expect("two queues");
+        // The application's end, and the edge's.
+        let sending = if row[1].ends_with(&port) { bytes(to_send) } else { 0 };
+        let reading = if row[2].ends_with(&port) { bytes(to_read) } else { 0 };
+        sending + reading
+    })
+    .sum()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_responses_that_a_peer_does_not_take_so_much_is_read_and_no_more() {
+    const STREAMS: usize = 100;
+    /// What is in Pingora's hands of a response, in pieces of 64 KiB at most, and in those of `h2`.
+    const MOST_OF_EACH: usize = 512 * 1024;
+
+    let (identity, app) = (Identity::new(), Application::start().await);
+    let edge = edge(&identity, &app, ConnectionLimits::default()).await;
+    let mut sender = identity.http_2(edge.address).await;
+    let mut responses = Vec::new();
+    for _ in 0..STREAMS {
+        sender = sender.ready().await.expect("the connection lives");
+        let (response, _) = sender.send_request(get("/endless"), true).expect("a stream");
+        responses.push(timeout(HANG, response).await.expect("in time").expect("a response"));
+    }
+    // Until nothing moves any more.
+    let settled = async {
+        let mut before = 0;
+        loop {
+            sleep(SHORT * 2).await;
+            let read = app.controls.sent.load(Ordering::SeqCst).saturating_sub(in_sockets(app.address));
+            if read == before {
+                return read;
+            }
+            before = read;
+        }
+    };
+    let read = timeout(HANG, settled).await.expect("it comes to rest");
+    assert!(read > 0 && read <= STREAMS * MOST_OF_EACH, "{} of each of {STREAMS} streams", read / STREAMS);
+    drop(responses);
 }

@@ -409,6 +409,8 @@ async fn site_stream(site: &Site, browser: &Browser) -> Wire<TcpStream> {
     let url: Url = site.url("/events").parse().expect("a URL");
     let (host, cookies) = (site.address, browser.cookies(&url));
     let mut wire = Wire::connect(site.address).await;
+    // So that its end cannot be taken for that of the request.
+    wire.stream.set_zero_linger().expect("a socket");
     let request = format!("GET /events HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\nCookie: {cookies}\r\n\r\n");
     wire.stream.write_all(request.as_bytes()).await.expect("sent");
     timeout(PATIENCE, wire.read_until("tick")).await.expect("in time").expect("the first event");

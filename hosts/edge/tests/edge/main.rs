@@ -12,6 +12,7 @@ mod forwarding;
 mod framing;
 #[path = "../../../wasmtime/tests/guest/mod.rs"]
 mod guest;
+mod http1;
 mod http2;
 mod lifecycle;
 mod lifetimes;

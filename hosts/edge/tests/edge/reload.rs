@@ -1,11 +1,11 @@
 //! The configuration of the running program, replaced in every way that files are: what is half written is never in force.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use vestibule_dev_provider::{Options, Provider};
@@ -376,6 +376,57 @@ async fn files_that_the_configuration_names_are_watched_like_its_own() {
     fs::write(&secret, SECOND).expect("written");
     running.site.program.wait_for("configuration.reloaded").await;
     assert!(!is_logged_in(&browser, &running.site).await);
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
+    let mut running = Running::start().await;
+    let secret = running.path().with_file_name("secret");
+    fs::write(&secret, COOKIE_SECRET).expect("written");
+    let line = running.common.lines().find(|line| line.starts_with("cookie_secret = ")).expect("a secret").to_owned();
+    running.common = running.common.replace(&line, "cookie_secret_file = \"secret\"");
+    rename_to(&running.path(), &running.configuration(OPEN));
+    running.reloaded("with the secret in a file").await;
+    for path in [running.path(), secret] {
+        let text = fs::read_to_string(&path).expect("text");
+        let fifo = path.with_extension("fifo");
+        assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
+        let began = Instant::now();
+        fs::rename(&fifo, &path).expect("renamed");
+        let fault = running.site.program.wait_for("configuration.fault").await;
+        let message = fault["message"].as_str().expect("a message");
+        assert!(message.contains(self::text(&path)) && message.contains("it is a pipe"), "{message}");
+        running.site.program.wait_for("configuration.kept").await;
+        // A pipe that is waited for takes 10 s.
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        assert_eq!(running.probe().await, 200);
+        rename_to(&path, &text);
+        running.site.program.wait_for("configuration.reloaded").await;
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_was_refused_for_permissions_is_taken_when_they_are_mended() {
+    let mut running = Running::start().await;
+    let set_mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
+    let folder = running.path().parent().expect("a folder").to_owned();
+    let mode = fs::metadata(&folder).expect("a folder").permissions().mode() & 0o7777;
+    set_mode(&folder, 0o777);
+    rename_to(&running.path(), &running.configuration(CLOSED));
+    let fault = running.site.program.wait_for("configuration.fault").await;
+    assert!(fault["message"].as_str().is_some_and(|message| message.contains("chmod go-w")), "{fault}");
+    running.site.program.wait_for("configuration.kept").await;
+    // Half of it is another fault, which is told as well.
+    set_mode(&folder, 0o757);
+    let fault = running.site.program.wait_for("configuration.fault").await;
+    assert!(fault["message"].as_str().is_some_and(|message| message.contains("chmod o-w")), "{fault}");
+    running.site.program.wait_for("configuration.kept").await;
+    assert_eq!(running.probe().await, 200);
+    set_mode(&folder, mode);
+    running.site.program.wait_for("configuration.reloaded").await;
+    assert_eq!(running.probe().await, 401);
+    let kept = running.site.program.written.iter().filter(|line| line.contains("configuration.kept")).count();
+    assert_eq!(kept, 2, "each fault is told once");
 }
 
 /// A configuration in a folder, for a program that is not started yet.

@@ -52,6 +52,15 @@ impl Identity {
 
     /// A connection for which HTTP/2 was chosen, before its first byte.
     pub async fn tls_for_http_2(&self, address: SocketAddr) -> TlsStream<TcpStream> {
+        self.tls(address, b"h2").await
+    }
+
+    /// The same for HTTP/1.1.
+    pub async fn tls_for_http_1(&self, address: SocketAddr) -> TlsStream<TcpStream> {
+        self.tls(address, b"http/1.1").await
+    }
+
+    async fn tls(&self, address: SocketAddr, protocol: &[u8]) -> TlsStream<TcpStream> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.0.cert.der().clone()).expect("a certificate");
         let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -59,7 +68,7 @@ impl Identity {
             .expect("protocol versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         let connection = TcpStream::connect(address).await.expect("a connection");
         let name = "localhost".try_into().expect("a name");
         TlsConnector::from(Arc::new(config)).connect(name, connection).await.expect("a handshake")

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::{SinkExt as _, StreamExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use vestibule_wasmtime::{Forward, Outcome};
 
 use crate::application::Application;
-use crate::raw::Wire;
+use crate::raw::{Head, Wire};
 use crate::scripted::{Script, ScriptedEdge, alice, answer};
 
 /// More than any test may take to see a connection end.
@@ -117,4 +118,67 @@ async fn a_request_after_a_refused_upgrade_is_decided() {
         assert_eq!(head.status(), 401);
     }
     assert_eq!(app.requests(), 2, "only the upgrades have arrived");
+}
+
+const WEBSOCKET: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: a2V5\r\n";
+
+/// RFC 9110 sections 7.8 and 15.2.2.
+#[tokio::test]
+async fn another_protocol_than_the_one_that_was_asked_for_is_502() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::alice(), &app.url()).await;
+    for (path, headers) in [
+        ("/unasked-upgrade", ""),
+        ("/unasked-upgrade", "Connection: Upgrade\r\nUpgrade: h2c\r\n"),
+        ("/unasked-upgrade", "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n"),
+        ("/other-upgrade", ""),
+        ("/other-upgrade", WEBSOCKET),
+        ("/two-upgrades", WEBSOCKET),
+        ("/nameless-upgrade", WEBSOCKET),
+    ] {
+        for version in ["1.1", "1.0"] {
+            let request = format!("GET {path} HTTP/{version}\r\nHost: h\r\n{headers}\r\n");
+            let mut peer = Wire::connect(edge.address).await;
+            let (head, body) = tokio::time::timeout(PATIENCE, peer.exchange(&request)).await.expect("in time").expect("a page");
+            assert_eq!(head.status(), 502, "{request:?}: {}", head.text);
+            assert!(!body.contains("NOT-HTTP"), "{request:?}: {body}");
+            // The application's connection serves nobody else.
+            let (head, body) = Wire::connect(edge.address).await.exchange("GET /a HTTP/1.1\r\nHost: h\r\n\r\n").await.expect("a response");
+            assert_eq!((head.status(), Head::echoed(body).target()), (200, "/a"), "{request:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_single_upgrade_to_websocket_is_no_upgrade() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::alice(), &app.url()).await;
+    for headers in [
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: websocket\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n",
+        "Connection: Upgrade\r\nUpgrade: h2c\r\n",
+        "Connection: Upgrade\r\nUpgrade:\r\n",
+        "Connection: Upgrade\r\n",
+    ] {
+        let request = format!("GET /a HTTP/1.1\r\nHost: h\r\n{headers}\r\n");
+        let (head, body) = Wire::connect(edge.address).await.exchange(&request).await.expect("a response");
+        let received = Head::echoed(body);
+        assert_eq!(head.status(), 200, "{headers:?}");
+        assert!(received.values("connection").is_empty() && received.values("upgrade").is_empty(), "{headers:?}: {}", received.text);
+    }
+}
+
+#[tokio::test]
+async fn what_comes_early_on_an_upgraded_connection_is_passed_on() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::alice(), &app.url()).await;
+    let mut peer = Wire::connect(edge.address).await;
+    // A message `hi`, masked with zeros.
+    let request = [format!("GET /ws HTTP/1.1\r\nHost: h\r\n{WEBSOCKET}\r\n").as_bytes(), b"\x81\x82\0\0\0\0hi"].concat();
+    peer.stream.write_all(&request).await.expect("sent");
+    assert_eq!(tokio::time::timeout(PATIENCE, peer.read_head()).await.expect("in time").expect("an upgrade").status(), 101);
+    tokio::time::timeout(PATIENCE, peer.read_until("\u{2}hi")).await.expect("in time").expect("an echo");
+    peer.stream.write_all(b"\x81\x83\0\0\0\0you").await.expect("sent");
+    tokio::time::timeout(PATIENCE, peer.read_until("\u{3}you")).await.expect("in time").expect("an echo");
 }

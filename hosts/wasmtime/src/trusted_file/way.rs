@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, readlinkat, statat};
 
 use super::private_group::is_private;
-use super::{Reason, Weakness};
+use super::{Reason, Wanted, Weakness};
 
 /// As many as Linux follows.
 const MAX_LINKS: usize = 40;
@@ -29,9 +29,14 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLO
 
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 
+/// A pipe without a writer is not waited for.
+const PLAIN_FILE: OFlags = FILE.union(OFlags::NONBLOCK);
+
 /// The file, and why others than `user` and root can change it.
-pub(super) fn open(path: &Path, user: u32) -> io::Result<(File, Vec<Reason>)> {
-    match go(path, user)? {
+pub(super) fn open(path: &Path, user: u32, wanted: Wanted) -> io::Result<(File, Vec<Reason>)> {
+    match go(path, user, wanted)? {
+        // Another kind may have taken its place since it was looked at.
+        (Some(file), _) if wanted == Wanted::PlainFile && !file.metadata()?.is_file() => Err(no_plain_file()),
         (Some(file), reasons) => Ok((file, reasons)),
         (None, _) => Err(io::Error::from(io::ErrorKind::IsADirectory)),
     }
@@ -39,11 +44,19 @@ pub(super) fn open(path: &Path, user: u32) -> io::Result<(File, Vec<Reason>)> {
 
 /// Why others can change a file, or what is directly in a folder.
 pub(super) fn judge(path: &Path, user: u32) -> io::Result<Vec<Reason>> {
-    go(path, user).map(|(_, reasons)| reasons)
+    go(path, user, Wanted::Anything).map(|(_, reasons)| reasons)
+}
+
+fn no_plain_file() -> io::Error {
+    io::Error::other("it is a pipe, a socket or a device, and no file that can be read again")
 }
 
 /// No file when it is a folder that the way ends at.
-fn go(path: &Path, user: u32) -> io::Result<(Option<File>, Vec<Reason>)> {
+fn go(path: &Path, user: u32, wanted: Wanted) -> io::Result<(Option<File>, Vec<Reason>)> {
+    let flags = match wanted {
+        Wanted::Anything => FILE,
+        Wanted::PlainFile => PLAIN_FILE,
+    };
     let mut rest: VecDeque<OsString> = parts(&std::path::absolute(path)?).collect();
     let mut links = 0;
     let mut way = Way::from_root(user)?;
@@ -56,7 +69,7 @@ fn go(path: &Path, user: u32) -> io::Result<(Option<File>, Vec<Reason>)> {
         let found = statat(&way.folder, &*part, AtFlags::SYMLINK_NOFOLLOW)?;
         match FileType::from_raw_mode(found.st_mode) {
             FileType::Symlink if is_last && is_of_proc(&way.folder) => {
-                let file = File::from(openat(&way.folder, &*part, FILE, Mode::empty())?);
+                let file = File::from(openat(&way.folder, &*part, flags, Mode::empty())?);
                 way.judge_file(&part, &file)?;
                 return Ok((Some(file), way.reasons));
             }
@@ -73,8 +86,10 @@ fn go(path: &Path, user: u32) -> io::Result<(Option<File>, Vec<Reason>)> {
                 }
             }
             FileType::Directory => way.enter(&part)?,
+            // To open a device can have effects.
+            kind if is_last && wanted == Wanted::PlainFile && kind != FileType::RegularFile => return Err(no_plain_file()),
             _ if is_last => {
-                let file = File::from(openat(&way.folder, &*part, FILE | OFlags::NOFOLLOW, Mode::empty())?);
+                let file = File::from(openat(&way.folder, &*part, flags | OFlags::NOFOLLOW, Mode::empty())?);
                 way.judge_file(&part, &file)?;
                 return Ok((Some(file), way.reasons));
             }
@@ -231,6 +246,10 @@ mod tests {
         fs::write(&file, "content").unwrap();
         set_mode(&file, 0o644);
         (folder, file)
+    }
+
+    fn open(path: &Path, user: u32) -> io::Result<(File, Vec<Reason>)> {
+        super::open(path, user, Wanted::Anything)
     }
 
     fn reasons(path: &Path) -> Vec<Reason> {
@@ -391,6 +410,65 @@ mod tests {
         let mut content = String::new();
         io::Read::read_to_string(&mut piped, &mut content).unwrap();
         assert_eq!((content.as_str(), found), ("through a pipe", vec![]));
+    }
+
+    /// An access control list by which `OTHER` may write, in the form of Linux's `posix_acl_xattr.h`.
+    #[cfg(target_os = "linux")]
+    fn list_for_other() -> Vec<u8> {
+        const VERSION: u32 = 2;
+        const NOBODY: u32 = u32::MAX;
+        const OWNER: u16 = 0x01;
+        const USER: u16 = 0x02;
+        const GROUP: u16 = 0x04;
+        const MASK: u16 = 0x10;
+        const OTHERS: u16 = 0x20;
+        let entries = [(OWNER, 7_u16, NOBODY), (USER, 7, OTHER), (GROUP, 5, NOBODY), (MASK, 7, NOBODY), (OTHERS, 5, NOBODY)];
+        let entry =
+            |(tag, permissions, id): (u16, u16, u32)| [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat();
+        [VERSION.to_le_bytes().to_vec(), entries.into_iter().flat_map(entry).collect()].concat()
+    }
+
+    /// Where one of the file systems of this machine's has such lists, the one for temporary files or the one of the build.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_or_folder_that_an_access_control_list_lets_others_write_to_is_refused() {
+        use rustix::fs::{XattrFlags, setxattr};
+        use rustix::io::Errno;
+
+        let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
+        let mut was_tried = false;
+        for root in [std::env::temp_dir(), build.canonicalize().expect("the folder of the build")] {
+            let folder = tempfile::tempdir_in(&root).unwrap();
+            let inner = folder.path().join("inner");
+            fs::create_dir(&inner).unwrap();
+            set_mode(&inner, 0o755);
+            let file = inner.join("file");
+            fs::write(&file, "content").unwrap();
+            set_mode(&file, 0o644);
+            let of_these = || reasons(&file).into_iter().filter(|reason| reason.place.starts_with(folder.path())).collect::<Vec<_>>();
+            assert_eq!(of_these(), []);
+            for place in [&file, &inner] {
+                let usual = fs::metadata(place).unwrap().permissions();
+                match setxattr(place, "system.posix_acl_access", &list_for_other(), XattrFlags::empty()) {
+                    Err(Errno::OPNOTSUPP) => {
+                        eprintln!("the file system of {} has no access control lists", root.display());
+                        continue;
+                    }
+                    set => set.unwrap_or_else(|error| panic!("no access control list on {}: {error}", place.display())),
+                }
+                was_tried = true;
+                let found = of_these();
+                assert!(matches!(&found[..], [Reason { place: told, weakness: Weakness::Mode(_) }] if told == place), "{found:?}");
+                let opened = openat(CWD, place, if place.is_dir() { FOLDER } else { FILE }, Mode::empty()).unwrap();
+                assert!(has_access_list(&File::from(opened)), "the group's permissions are not the group's alone");
+                rustix::fs::removexattr(place, "system.posix_acl_access").unwrap();
+                fs::set_permissions(place, usual).unwrap();
+                assert_eq!(of_these(), []);
+            }
+        }
+        if !was_tried {
+            eprintln!("no file system here has access control lists: nothing was tested");
+        }
     }
 
     proptest! {

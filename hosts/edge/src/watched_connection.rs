@@ -1,4 +1,4 @@
-//! A connection whose incoming bytes are looked at on their way to Pingora, which can end it with an error.
+//! A connection whose bytes are looked at on their way to Pingora, which can end it with an error.
 
 use std::fmt::Debug;
 use std::io;
@@ -15,21 +15,16 @@ use pingora::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Looks at what arrives.
+/// Reads what arrives, and looks at it.
 pub trait Watch: Debug + Send + Sync + Unpin + 'static {
-    /// Called before each read.
+    /// As [`AsyncRead::poll_read`].
     ///
     /// # Errors
-    /// The connection has gone on for too long.
-    fn before(&mut self, _context: &mut Context<'_>) -> io::Result<()> {
-        Ok(())
-    }
+    /// The bytes are none that may arrive here, and are dropped; or the connection has gone on for too long.
+    fn poll_read(&mut self, stream: &mut Stream, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
 
-    /// Called with what was read.
-    ///
-    /// # Errors
-    /// The bytes are none that may arrive here; they are dropped.
-    fn look(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Called when something was sent.
+    fn wrote(&mut self) {}
 }
 
 /// A connection that is watched.
@@ -44,32 +39,27 @@ impl<W: Watch> Watched<W> {
         Self { stream, watch }
     }
 
-    /// The connection itself, whether it is watched or not.
-    pub fn unwatch(stream: Stream) -> Option<Stream> {
-        if !(*stream).as_any().is::<Self>() {
-            return Some(stream);
-        }
-        stream.into_any().downcast::<Self>().ok().map(|watched| watched.stream)
+    pub fn watch(&self) -> &W {
+        &self.watch
+    }
+
+    pub fn into_parts(self) -> (Stream, W) {
+        (self.stream, self.watch)
     }
 }
 
 impl<W: Watch> AsyncRead for Watched<W> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        this.watch.before(context)?;
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
-        let looked = this.watch.look(&buffer.filled()[before..]);
-        if looked.is_err() {
-            buffer.set_filled(before);
-        }
-        Poll::Ready(looked)
+        this.watch.poll_read(&mut this.stream, context, buffer)
     }
 }
 
 impl<W: Watch> AsyncWrite for Watched<W> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+        self.watch.wrote();
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -81,7 +71,9 @@ impl<W: Watch> AsyncWrite for Watched<W> {
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, parts))?;
+        self.watch.wrote();
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
