@@ -429,6 +429,24 @@ fn the_access_token_goes_to_the_application_that_may_see_it() {
 }
 
 #[test]
+fn tokens_of_another_session_are_not_passed_on() {
+    let config = CONFIG.replace("client_id", "expose_tokens = \"access\"\nclient_id");
+    let (mut rig, mut browser, mut other) = (Rig::new(&config), Browser::default(), Browser::default());
+    browser.log_in(&mut rig, "/", "alice");
+    other.log_in(&mut rig, "/", "mallory");
+    let token = |rig: &mut Rig, browser: &Browser| match rig.decide(&browser.head("/"), None).outcome {
+        Outcome::Forward(forward) => told(&forward, "x-forwarded-access-token").map(str::to_owned),
+        other => panic!("{other:?}"),
+    };
+    assert!(token(&mut rig, &browser).is_some());
+    let is_of_tokens = |name: &String| name.contains("_tokens_");
+    browser.cookies.retain(|name, _| !is_of_tokens(name));
+    browser.cookies.extend(other.cookies.into_iter().filter(|(name, _)| is_of_tokens(name)));
+    assert!(browser.cookies.keys().any(is_of_tokens));
+    assert_eq!(token(&mut rig, &browser), None);
+}
+
+#[test]
 fn what_is_logged_is_one_line_of_bounded_length() {
     let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
     let name = format!("evil\nlogin.succeeded {}", "x".repeat(1000));

@@ -566,6 +566,9 @@ mod tests {
             ("path = \"/a/**\"\nmethods = [\"GET\", \"POST\"]\nrequire = { groups = \"a\" }\n[[vestibule.rule]]\n", true),
             ("path = \"/a/**\"\nmethods = \"GET\"\naccess = \"deny\"\n[[vestibule.rule]]\npath = [\"/b\", \"/**\"]\n", true),
             ("path = \"/a/**\"\nmethods = \"GET\"\naccess = \"optional\"\n[[vestibule.rule]]\n", false),
+            ("path = [\"/a\", \"/b\"]\nmethods = \"GET\"\naccess = \"deny\"\n[[vestibule.rule]]\npath = \"/b/**\"\n", false),
+            ("methods = \"GET\"\naccess = \"deny\"\n[[vestibule.rule]]\npath = \"/b/**\"\n", false),
+            ("methods = \"GET\"\naccess = \"deny\"\n[[vestibule.rule]]\npath = \"/**\"\n", true),
             (
                 "path = \"/a\"\nmethods = \"GET\"\nrequire = { groups = \"a\" }\n[[vestibule.rule]]\npath = \"/a\"\naccess = \"deny\"\n\
                  [[vestibule.rule]]\n",

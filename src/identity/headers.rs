@@ -313,6 +313,21 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_removes_the_lists_but_for_what_is_passed_and_what_is_ours() {
+        let settings = IdentityHeaders {
+            groups_claim: "groups".into(),
+            from_claims: vec![("department".into(), "X_Webauth_User".into())],
+            refused: vec!["X-SSO-User".into()],
+            passed: vec!["X-Script-Name".into()],
+        };
+        let removed: Vec<_> = settings.removed_names().collect();
+        for not in ["x-webauth-user", "x-sso-user", "x-script-name"] {
+            assert!(!removed.contains(&not), "{not}");
+        }
+        assert_eq!(removed.len(), proxy_headers::STEERING.len() + proxy_headers::IDENTITY.len() - 3);
+    }
+
+    #[test]
     fn foldable_spellings_are_the_same_header() {
         for name in ["X-Forwarded-User", "x-forwarded-user", "X_Forwarded_User", "x-forwarded_user", "X.Forwarded.User", "X-FORWARDED-USER"]
         {

@@ -109,7 +109,9 @@ impl PathPattern {
 
     /// Whether one of `wide` is for every path of each of `narrow`; either list is for every path when it is empty.
     pub(crate) fn all_covered(narrow: &[Self], wide: &[Self]) -> bool {
-        wide.is_empty() || (!narrow.is_empty() && narrow.iter().all(|path| wide.iter().any(|other| other.covers(path))))
+        let everything = Self::at_or_below("");
+        let narrow = if narrow.is_empty() { std::slice::from_ref(&everything) } else { narrow };
+        wide.is_empty() || narrow.iter().all(|path| wide.iter().any(|other| other.covers(path)))
     }
 
     /// Whether there is a path that both are for, as some server reads it.

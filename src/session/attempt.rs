@@ -156,16 +156,8 @@ impl LoginAttempt {
         &self.code_verifier
     }
 
-    pub fn metadata(&self) -> &ProviderMetadata {
-        &self.metadata
-    }
-
     pub fn return_to(&self) -> &str {
         &self.return_to
-    }
-
-    pub fn provider(&self) -> &str {
-        &self.provider
     }
 
     fn seal(&self, settings: &SessionSettings, entropy: &mut dyn Entropy) -> String {

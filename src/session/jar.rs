@@ -403,6 +403,32 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_not_exactly_one_of_ours_opens_nothing_and_is_not_passed_on() {
+        let names = names(LOCAL);
+        let (session, attempt) = (&names.session, &names.attempt);
+        for strange in [
+            format!("{session}_0"),
+            format!("{session}_8"),
+            format!("{session}_01"),
+            format!("{session}_"),
+            format!("{session}x"),
+            attempt.clone(),
+            format!("{attempt}a.b"),
+            format!("{attempt}a/b"),
+            format!("{attempt}{}", "a".repeat(MAX_ATTEMPT_ID_BYTES + 1)),
+        ] {
+            let jar = jar(LOCAL, &format!("{strange}=1~sealed; a=1"));
+            assert_eq!((jar.session(), jar.attempts().count(), jar.ours.len()), (None, 0, 0), "{strange}");
+            assert_eq!(jar.without_ours().as_deref(), Some(&b"a=1"[..]), "{strange}");
+            let mut writer = jar.writer();
+            writer.delete_session_and_tokens();
+            assert!(writer.into_headers().is_empty(), "{strange}: nothing of ours is there");
+        }
+        let chunk = jar(LOCAL, &format!("{session}_1=x; {session}_7=x"));
+        assert_eq!(chunk.ours.len(), 2);
+    }
+
+    #[test]
     fn a_byte_that_is_no_text_hides_nothing() {
         let name = names(LOCAL).session.clone();
         let mut head = RequestHead::get("/", "localhost");
