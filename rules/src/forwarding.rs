@@ -159,6 +159,21 @@ mod tests {
         let mut request = fields(&[("cookie", "a=1"), ("Cookie", "b=2")]);
         edit_request(&mut request, &[], &[], ARRIVAL).unwrap();
         assert_eq!(request.values("cookie"), [b"a=1; b=2"]);
+        let mut request = fields(&[("cookie", "a=1"), ("Cookie", "b=2"), ("COOKIE", "c=3")]);
+        edit_request(&mut request, &[], &[], ARRIVAL).unwrap();
+        assert_eq!(request.values("cookie"), [b"a=1; b=2; c=3"]);
+    }
+
+    #[test]
+    fn fields_of_the_connection_are_known_in_any_case_and_no_others() {
+        for name in
+            ["Content-Length", "transfer-encoding", "Connection", "KEEP-ALIVE", "TE", "Upgrade", "HTTP2-Settings", "proxy-authorization"]
+        {
+            assert!(is_the_connections(name), "{name}");
+        }
+        for name in ["", "Cookie", "Set-Cookie", "X-Forwarded-User", "Content-Type", "Authorization", "Location"] {
+            assert!(!is_the_connections(name), "{name}");
+        }
     }
 
     #[test]

@@ -313,6 +313,16 @@ mod tests {
     }
 
     #[test]
+    fn an_access_token_that_is_no_header_value_is_left_out() {
+        let header = |token: &str| access_token(&Secret::new(token)).map(|(_, value)| value);
+        assert_eq!(header("eyJ.a-b_c~d"), Some(b"eyJ.a-b_c~d".to_vec()));
+        assert!(header(&"a".repeat(MAX_VALUE_BYTES)).is_some());
+        for token in [&"a".repeat(MAX_VALUE_BYTES + 1), "a\r\nX-Forwarded-User: admin", "a b", "a\0", "\u{e9}"] {
+            assert_eq!(header(token), None, "{token:?}");
+        }
+    }
+
+    #[test]
     fn a_proxy_removes_the_lists_but_for_what_is_passed_and_what_is_ours() {
         let settings = IdentityHeaders {
             groups_claim: "groups".into(),

@@ -99,6 +99,16 @@ mod tests {
     }
 
     #[test]
+    fn a_page_may_be_as_long_as_it_is_kept() {
+        let longest = format!("/{}", "a".repeat(MAX_LENGTH - 1));
+        assert_eq!(ReturnTo::parse(&longest, &public()).map(|r| r.0), Ok(longest));
+        // One that is short as it is written, and not as it is kept.
+        assert_eq!(ReturnTo::parse(&format!("/{}", "\u{e9}".repeat(MAX_LENGTH / 3)), &public()), Err(NotSameOrigin));
+        let local = Url::parse("http://localhost:8501/oauth2callback").unwrap();
+        assert_eq!(ReturnTo::parse("http://localhost:8501/x", &local).map(|r| r.0), Ok("/x".to_owned()));
+    }
+
+    #[test]
     fn refuses_everything_else() {
         let long = format!("/{}", "a".repeat(MAX_LENGTH));
         for value in [
@@ -136,6 +146,10 @@ mod tests {
             "#x",
             "https://",
             "https:///evil",
+            // The URL parser would repair these.
+            "https:app.example.com/x",
+            "https:/app.example.com/x",
+            "HTTPS:app.example.com/x",
             &long,
         ] {
             assert_eq!(ReturnTo::parse(value, &public()), Err(NotSameOrigin), "{value:?}");
