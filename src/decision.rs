@@ -1,5 +1,6 @@
 //! What the filter comes to: the outcome for the host to carry out, and what there is to say about it.
 
+use crate::code::Code;
 use crate::time::UnixTime;
 use crate::web::http::{Header, Response};
 
@@ -40,7 +41,7 @@ pub enum Level {
 pub struct Event {
     pub level: Level,
     /// Stable, for alerts and searches.
-    pub code: &'static str,
+    pub code: Code,
     pub message: String,
     /// What the user's page shows.
     pub reference: Option<String>,

@@ -3,6 +3,7 @@
 //! Errors are attributed: to the browser, to the person, to the provider or to the configuration. An error has a stable
 //! code for operators; [`Error::explanation`] is the one place where it becomes words for a person.
 
+use crate::code::Code;
 use crate::oidc::error as oidc;
 use crate::policy::Denied;
 use crate::web::http::Malformed;
@@ -65,26 +66,26 @@ pub struct Explanation {
 
 impl Error {
     /// Stable: operators search and alert on it.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            Error::Malformed(_) => "request.malformed",
-            Error::MethodNotAllowed => "request.method_not_allowed",
-            Error::NotVisited => "request.not_visited",
-            Error::ForeignOrigin => "request.foreign_origin",
-            Error::LoginRequired => "request.login_required",
-            Error::Question(_) => "authz.malformed_question",
-            Error::RouteAsked => "authz.route_asked",
-            Error::LookalikeHeader => "authz.lookalike_header",
-            Error::ForeignUpgrade => "authz.foreign_upgrade",
-            Error::EditNotCarried => "authz.edit_not_carried",
-            Error::NotARoute => "authz.not_a_route",
-            Error::Denied(_) => "policy.denied",
-            Error::UnknownProvider => "login.unknown_provider",
-            Error::UnknownState => "callback.unknown_state",
+            Error::Malformed(_) => Code::RequestMalformed,
+            Error::MethodNotAllowed => Code::RequestMethodNotAllowed,
+            Error::NotVisited => Code::RequestNotVisited,
+            Error::ForeignOrigin => Code::RequestForeignOrigin,
+            Error::LoginRequired => Code::RequestLoginRequired,
+            Error::Question(_) => Code::AuthzMalformedQuestion,
+            Error::RouteAsked => Code::AuthzRouteAsked,
+            Error::LookalikeHeader => Code::AuthzLookalikeHeader,
+            Error::ForeignUpgrade => Code::AuthzForeignUpgrade,
+            Error::EditNotCarried => Code::AuthzEditNotCarried,
+            Error::NotARoute => Code::AuthzNotARoute,
+            Error::Denied(_) => Code::PolicyDenied,
+            Error::UnknownProvider => Code::LoginUnknownProvider,
+            Error::UnknownState => Code::CallbackUnknownState,
             Error::Oidc(error) => error.code(),
-            Error::SessionTooLarge { .. } => "session.too_large",
-            Error::StreamlitTooLarge { .. } => "streamlit.too_large",
-            Error::NotLoaded => "filter.not_loaded",
+            Error::SessionTooLarge { .. } => Code::SessionTooLarge,
+            Error::StreamlitTooLarge { .. } => Code::StreamlitTooLarge,
+            Error::NotLoaded => Code::FilterNotLoaded,
         }
     }
 

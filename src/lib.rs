@@ -41,6 +41,7 @@
 
 pub mod account;
 pub mod authz;
+pub mod code;
 pub mod config;
 pub mod decision;
 pub mod entropy;

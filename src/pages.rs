@@ -87,7 +87,8 @@ pub(crate) fn error(error: &Error, config: &Config, return_to: Option<&ReturnTo>
 /// An error in JSON, for a program (RFC 9457).
 pub(crate) fn problem(error: &Error, login: Option<&str>, reference: Option<&str>) -> Response {
     let Explanation { title, happened, .. } = error.explanation();
-    let mut problem = json!({ "type": "about:blank", "title": title, "status": error.status(), "detail": happened, "code": error.code() });
+    let mut problem =
+        json!({ "type": "about:blank", "title": title, "status": error.status(), "detail": happened, "code": error.code().as_str() });
     if let (Some(login), Some(members)) = (login, problem.as_object_mut()) {
         members.insert("login".into(), login.into());
     }

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rig::{Browser, CONFIG, Rig};
 use serde_json::{Map, Value, json};
+use vestibule::code::Code;
 use vestibule::web::http::{OutboundError, RequestHead};
 
 /// A login at a provider that was changed by `arrange` ends with this event, this status, and without a session.
@@ -481,7 +482,7 @@ fn a_session_that_is_too_large_names_the_claim() {
     let location = browser.start(&mut rig, "/");
     let callback = rig.provider.authorize(&location, "alice");
     let decision = rig.decide(&browser.head(&callback), None);
-    let event = decision.events.iter().find(|event| event.code == "session.too_large").unwrap();
+    let event = decision.events.iter().find(|event| event.code == Code::SessionTooLarge).unwrap();
     assert!(event.message.starts_with("groups makes the session"), "{}", event.message);
     let vestibule::decision::Outcome::Respond(response) = decision.outcome else { panic!() };
     assert_eq!(response.status, 500);

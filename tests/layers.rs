@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Lowest first. A module may import what stands before it, and its own parts.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "secret",
     "time",
     "entropy",
     "limit",
+    "code",
     "web",
     "oidc",
     "account",

@@ -7,6 +7,7 @@ mod rig;
 use proptest::prelude::*;
 use proptest::sample::select;
 use rig::{Browser, CONFIG, Rig};
+use vestibule::code::Code;
 use vestibule::decision::{Decision, Outcome};
 use vestibule::web::http::{Header, RequestHead, Response};
 
@@ -87,7 +88,7 @@ proptest! {
         let decision = rig.decide(&head, None);
         prop_assert!(set_cookies(&decision).is_empty() && decision.ended_sessions.is_empty(), "{decision:?}");
         prop_assert_eq!(rig.sent.len(), sent, "nobody is asked");
-        prop_assert!(!decision.events.iter().any(|event| ["login.started", "login.succeeded", "logout"].contains(&event.code)), "{:?}", decision.events);
+        prop_assert!(!decision.events.iter().any(|event| [Code::LoginStarted, Code::LoginSucceeded, Code::Logout].contains(&event.code)), "{:?}", decision.events);
         if let Outcome::Respond(Response { counts_as, body, .. }) = &decision.outcome {
             prop_assert!(counts_as.is_none() && (head.method != "HEAD" || body.is_empty()));
         }

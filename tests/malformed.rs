@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rig::{Browser, CONFIG, Rig, SigningKey};
 use serde_json::{Value, json};
+use vestibule::code::Code;
 use vestibule::web::http::OutboundError;
 
 /// One of each type of JSON, and the awkward ones of each.
@@ -533,7 +534,7 @@ fn error_answers_of_the_token_endpoint_are_quoted_only_when_they_are_codes() {
         let callback = rig.provider.authorize(&location, "alice");
         let decision = rig.decide(&browser.head(&callback), None);
         let event = decision.events.last().unwrap();
-        assert_eq!(event.code, "token.refused");
+        assert_eq!(event.code, Code::TokenRefused);
         assert_eq!(event.message.contains("and the error"), quoted, "{}", event.message);
         assert!(!event.message.contains("script"), "{}", event.message);
     }

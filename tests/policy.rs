@@ -575,7 +575,7 @@ fn the_log_of_a_refusal_names_the_rule_and_nobody() {
     let (mut rig, browser) = logged_in(RULES, json!({ "groups": ["staff"] }));
     let event = |rig: &mut Rig, head: &RequestHead| {
         let event = rig.decide(head, None).events.pop().unwrap();
-        (event.code, event.message, event.reference.is_some())
+        (event.code.as_str(), event.message, event.reference.is_some())
     };
     let lines = CONFIG.lines().count();
     let line =

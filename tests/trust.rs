@@ -6,6 +6,7 @@ mod rig;
 
 use rig::{Browser, CONFIG, HOST, ISSUER, Rig};
 use serde_json::{Map, Value, json};
+use vestibule::code::Code;
 use vestibule::config::{Config, Source};
 use vestibule::decision::{Forward, Outcome};
 use vestibule::web::http::RequestHead;
@@ -455,7 +456,7 @@ fn what_is_logged_is_one_line_of_bounded_length() {
     let callback = rig.provider.authorize(&location, "alice");
     let decision = rig.decide(&browser.head(&callback), None);
     let event = decision.events.last().unwrap();
-    assert_eq!(event.code, "session.too_large");
+    assert_eq!(event.code, Code::SessionTooLarge);
     assert!(event.message.chars().count() <= 500 && !event.message.contains('\n'), "{}", event.message);
 }
 

@@ -188,7 +188,7 @@ impl From<Event> for types::Event {
             Level::Warn => types::Level::Warn,
             Level::Error => types::Level::Error,
         };
-        Self { level, code: event.code.to_owned(), message: event.message, reference: event.reference }
+        Self { level, code: event.code.to_string(), message: event.message, reference: event.reference }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A request for the application: forwarded as whoever is logged in, or sent to the login.
 
 use super::{Visit, login};
+use crate::code::Code;
 use crate::config::Config;
 use crate::decision::{Forward, Level, Outcome};
 use crate::error::Error;
@@ -91,7 +92,7 @@ fn log_in_to_streamlit(
         let server =
             request.application_server.map_or("has not said which server it is".to_owned(), |server| format!("calls itself {server:?}"));
         let message = format!("the application {server}: it is taken for Streamlit 1.57 or later; set vestibule.streamlit.cookies");
-        visit.note(Level::Warn, "streamlit.server_unknown", message);
+        visit.note(Level::Warn, Code::StreamlitServerUnknown, message);
         CookieForm::Itsdangerous
     });
     let exposed = config.sessions.expose_tokens;
@@ -99,10 +100,10 @@ fn log_in_to_streamlit(
     let user = User { session, tokens: tokens.as_ref(), exposed, form, cookie_secret: &config.cookie_secret };
     let left_out = upgrade::log_in(request, &visit.jar, &user, app, &config.public, context.now, edits)?;
     for header in left_out.headers {
-        visit.note(Level::Warn, "streamlit.header_left_out", format!("the application does not get {header}: there is no room for it"));
+        visit.note(Level::Warn, Code::StreamlitHeaderLeftOut, format!("the application does not get {header}: there is no room for it"));
     }
     for claim in left_out.claims {
-        visit.note(Level::Warn, "streamlit.claim_left_out", format!("st.user lacks the claim `{claim}`: there is no room for it"));
+        visit.note(Level::Warn, Code::StreamlitClaimLeftOut, format!("st.user lacks the claim `{claim}`: there is no room for it"));
     }
     Ok(())
 }

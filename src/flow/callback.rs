@@ -2,6 +2,7 @@
 
 use super::{Flow, Visit, looked_at, only_visited};
 use crate::account::Account;
+use crate::code::Code;
 use crate::config::Config;
 use crate::decision::{Level, Outcome};
 use crate::error::Error;
@@ -52,7 +53,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
                 return Err(error);
             }
             // The Back button onto a callback that has done its work: the user is logged in, so take them in.
-            visit.note(Level::Info, "callback.already_logged_in", "a used or foreign callback was visited by a logged-in user");
+            visit.note(Level::Info, Code::CallbackAlreadyLoggedIn, "a used or foreign callback was visited by a logged-in user");
             return Ok(Progress::Done(Outcome::Respond(Response::redirect(&config.public.home(), request.method))));
         }
     };
@@ -156,7 +157,7 @@ impl ExpectUserinfo {
 }
 
 fn note_stale_keys(visit: &mut Visit) {
-    visit.note(Level::Warn, "keys.stale", "the key set cannot be fetched; using the one known before");
+    visit.note(Level::Warn, Code::KeysStale, "the key set cannot be fetched; using the one known before");
 }
 
 /// Whether a token with an unknown `kid` is worth asking for the keys: once for a login, and not after they were asked for.
@@ -195,7 +196,7 @@ fn verify(
         Err(Rejected::UnknownKey)
             if refetch == Refetch::Once && context.cache.may_refetch_keys(&metadata.issuer, &metadata.jwks_uri, context.now) =>
         {
-            visit.note(Level::Info, "keys.refetch", "the ID token names a key that is not known yet");
+            visit.note(Level::Info, Code::KeysRefetch, "the ID token names a key that is not known yet");
             return Ok(fetch_keys(grant, tokens));
         }
         Err(reason) => return Err(oidc::Error::IdToken { provider: provider.name.clone(), reason }.into()),
@@ -245,17 +246,17 @@ fn establish(
     visit.set_cookies.append(&mut cookies.into_headers());
     visit.ended_sessions.extend(replaced);
     if let Some(error) = hint_lost {
-        visit.note(Level::Warn, "session.no_logout_hint", error.to_string());
+        visit.note(Level::Warn, Code::SessionNoLogoutHint, error.to_string());
     }
     let account = Account { provider, claims: session.claims() };
     for header in headers::left_out(&account, &config.identity) {
-        visit.note(Level::Warn, "identity.header_too_long", format!("the application does not get {header}: its value is too long"));
+        visit.note(Level::Warn, Code::IdentityHeaderTooLong, format!("the application does not get {header}: its value is too long"));
     }
     if headers::groups_are_withheld(&account, &config.identity) {
         let message = "the provider does not tell the groups of this person, there are too many; the application gets none";
-        visit.note(Level::Warn, "identity.groups_withheld", message);
+        visit.note(Level::Warn, Code::IdentityGroupsWithheld, message);
     }
-    visit.note(Level::Info, "login.succeeded", format!("login with provider `{}` succeeded", provider.name));
+    visit.note(Level::Info, Code::LoginSucceeded, format!("login with provider `{}` succeeded", provider.name));
 
     let return_to = ReturnTo::parse(&grant.return_to, config.public.redirect_uri()).ok();
     let page = super::login::destination(return_to, config);

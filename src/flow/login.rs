@@ -4,6 +4,7 @@ use jwt_simple::prelude::{Duration, HS256Key, MACLike as _, UnixTimeStamp, Verif
 use serde::{Deserialize, Serialize};
 
 use super::{Flow, Visit, looked_at, only_get, only_visited};
+use crate::code::Code;
 use crate::config::Config;
 use crate::decision::{Level, Outcome};
 use crate::error::Error;
@@ -40,7 +41,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
         Some(Ok(return_to)) => Some(return_to),
         // A `return_to` elsewhere is an attempt to lead the user there: it is dropped, and said.
         Some(Err(error)) => {
-            visit.note(Level::Warn, "login.return_to_refused", format!("return_to is {error}"));
+            visit.note(Level::Warn, Code::LoginReturnToRefused, format!("return_to is {error}"));
             None
         }
         None => page_before(request, config),
@@ -56,7 +57,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
                 None => {
                     visit.note(
                         Level::Info,
-                        "login.provider_token_invalid",
+                        Code::LoginProviderTokenInvalid,
                         "the provider token has expired or was signed with another secret",
                     );
                     Ok(Progress::Done(Outcome::Respond(Response::redirect(&config.public.home(), request.method))))
@@ -118,7 +119,7 @@ pub(super) fn receive_metadata(
             // A provider that is down may be served from memory; one that suddenly is another issuer may not.
             let stale = context.cache.metadata_failed(&provider.name, error.failure(), context.now);
             if stale.is_some() {
-                visit.note(Level::Warn, "metadata.stale", format!("{error}; using what it said earlier"));
+                visit.note(Level::Warn, Code::MetadataStale, format!("{error}; using what it said earlier"));
             }
             stale.ok_or(error)
         }
@@ -132,7 +133,7 @@ fn start(provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> R
     match context.cache.metadata(&provider.name, context.now) {
         Lookup::Fresh(metadata) => authorize(provider, metadata, visit, context),
         Lookup::Paused(Some(metadata)) => {
-            visit.note(Level::Warn, "metadata.stale", "it could not be fetched a moment ago; using what it said earlier");
+            visit.note(Level::Warn, Code::MetadataStale, "it could not be fetched a moment ago; using what it said earlier");
             authorize(provider, metadata, visit, context)
         }
         Lookup::Paused(None) => Err(oidc::Error::Unreachable {
@@ -168,7 +169,7 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
     let mut cookies = visit.jar.writer();
     attempt.write(&visit.jar, &mut cookies, &config.sessions, &config.providers, context.now, context.entropy)?;
     visit.set_cookies = cookies.into_headers();
-    visit.note(Level::Info, "login.started", format!("login with provider `{}` started", provider.name));
+    visit.note(Level::Info, Code::LoginStarted, format!("login with provider `{}` started", provider.name));
     let redirect = Response { counts_as: Some(Counted::LoginStart), ..Response::redirect(location.as_str(), &visit.method) };
     Ok(Progress::Done(Outcome::Respond(redirect)))
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Flow, Visit, callback, login, looked_at, only_get, only_visited};
+use crate::code::Code;
 use crate::decision::{Level, Outcome};
 use crate::entropy;
 use crate::error::Error;
@@ -37,7 +38,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     let Some(session) = session else { return Ok(local(visit, context)) };
     visit.ended_sessions.push(session.handle());
     let Some(provider) = config.provider(session.provider()) else { return Ok(local(visit, context)) };
-    visit.note(Level::Info, "logout", format!("logout from provider `{}`", provider.name));
+    visit.note(Level::Info, Code::Logout, format!("logout from provider `{}`", provider.name));
     // Entra shows an account picker unless it is told whose session ends (its optional claim `login_hint`).
     let logout_hint = session.claim("login_hint").and_then(Value::as_str).map(str::to_owned);
     let expect = ExpectMetadata { provider: provider.name.clone(), id_token, logout_hint };
@@ -68,7 +69,7 @@ impl ExpectMetadata {
             Ok(metadata) => Ok(self.log_out_at(provider, &metadata, visit, context)),
             Err(error) => {
                 // The user wants out, so out they get; the provider's own session is the provider's.
-                visit.note(Level::Warn, "logout.local_only", format!("{error}; logged out here only"));
+                visit.note(Level::Warn, Code::LogoutLocalOnly, format!("{error}; logged out here only"));
                 Ok(local(visit, context))
             }
         }

@@ -6,6 +6,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod user;
 
+use crate::code::Code;
 use crate::config::Config;
 use crate::decision::{Event, Level, Outcome};
 use crate::entropy::Entropy;
@@ -87,7 +88,7 @@ impl Visit {
         Self { is_head, only_looks: is_head, ..Self::new(&accept_only, config) }
     }
 
-    pub(crate) fn note(&mut self, level: Level, code: &'static str, message: impl Into<String>) {
+    pub(crate) fn note(&mut self, level: Level, code: Code, message: impl Into<String>) {
         self.events.push(Event { level, code, message: message.into(), reference: None });
     }
 }

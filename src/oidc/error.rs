@@ -1,5 +1,6 @@
 //! What goes wrong between us and a provider, with the provider's answers, or with what the browser brings back from it.
 
+use crate::code::Code;
 use crate::web::http::OutboundError;
 
 /// Why a step of the protocol failed.
@@ -90,28 +91,28 @@ pub enum Rejected {
 
 impl Rejected {
     /// Stable: operators search and alert on it.
-    pub fn code(self) -> &'static str {
+    pub fn code(self) -> Code {
         match self {
-            Rejected::Malformed => "id_token.malformed",
-            Rejected::Type => "id_token.type",
-            Rejected::Algorithm => "id_token.algorithm",
-            Rejected::Critical => "id_token.critical",
-            Rejected::UnknownKey => "id_token.unknown_key",
-            Rejected::AmbiguousKey => "id_token.ambiguous_key",
-            Rejected::Signature => "id_token.signature",
-            Rejected::Issuer => "id_token.issuer",
-            Rejected::Tenant => "id_token.tenant",
-            Rejected::Audience => "id_token.audience",
-            Rejected::AuthorizedParty => "id_token.authorized_party",
-            Rejected::Subject => "id_token.subject",
-            Rejected::Expired => "id_token.expired",
-            Rejected::IssuedAt => "id_token.issued_at",
-            Rejected::NotBefore => "id_token.not_before",
-            Rejected::Nonce => "id_token.nonce",
-            Rejected::AccessTokenHash => "id_token.access_token_hash",
-            Rejected::AuthenticationContext => "id_token.authentication_context",
-            Rejected::AuthenticationTime => "id_token.authentication_time",
-            Rejected::HostedDomain => "id_token.hosted_domain",
+            Rejected::Malformed => Code::IdTokenMalformed,
+            Rejected::Type => Code::IdTokenType,
+            Rejected::Algorithm => Code::IdTokenAlgorithm,
+            Rejected::Critical => Code::IdTokenCritical,
+            Rejected::UnknownKey => Code::IdTokenUnknownKey,
+            Rejected::AmbiguousKey => Code::IdTokenAmbiguousKey,
+            Rejected::Signature => Code::IdTokenSignature,
+            Rejected::Issuer => Code::IdTokenIssuer,
+            Rejected::Tenant => Code::IdTokenTenant,
+            Rejected::Audience => Code::IdTokenAudience,
+            Rejected::AuthorizedParty => Code::IdTokenAuthorizedParty,
+            Rejected::Subject => Code::IdTokenSubject,
+            Rejected::Expired => Code::IdTokenExpired,
+            Rejected::IssuedAt => Code::IdTokenIssuedAt,
+            Rejected::NotBefore => Code::IdTokenNotBefore,
+            Rejected::Nonce => Code::IdTokenNonce,
+            Rejected::AccessTokenHash => Code::IdTokenAccessTokenHash,
+            Rejected::AuthenticationContext => Code::IdTokenAuthenticationContext,
+            Rejected::AuthenticationTime => Code::IdTokenAuthenticationTime,
+            Rejected::HostedDomain => Code::IdTokenHostedDomain,
         }
     }
 }
@@ -127,19 +128,19 @@ pub enum Failure {
 
 impl Error {
     /// Stable: operators search and alert on it.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            Error::AuthorizationResponse(_) => "callback.malformed",
-            Error::IssuerParameter => "callback.issuer_mismatch",
-            Error::AccessDenied => "callback.access_denied",
-            Error::ProviderReported(_) => "callback.provider_error",
-            Error::Unreachable { .. } => "provider.unreachable",
-            Error::Status { what: Endpoint::Token, .. } => "token.refused",
-            Error::Status { .. } => "provider.status",
-            Error::Answer { what: Endpoint::Metadata, .. } => "metadata.invalid",
-            Error::Answer { what: Endpoint::Token, .. } => "token.invalid",
-            Error::Answer { what: Endpoint::Keys, .. } => "keys.invalid",
-            Error::Answer { what: Endpoint::Userinfo, .. } => "userinfo.invalid",
+            Error::AuthorizationResponse(_) => Code::CallbackMalformed,
+            Error::IssuerParameter => Code::CallbackIssuerMismatch,
+            Error::AccessDenied => Code::CallbackAccessDenied,
+            Error::ProviderReported(_) => Code::CallbackProviderError,
+            Error::Unreachable { .. } => Code::ProviderUnreachable,
+            Error::Status { what: Endpoint::Token, .. } => Code::TokenRefused,
+            Error::Status { .. } => Code::ProviderStatus,
+            Error::Answer { what: Endpoint::Metadata, .. } => Code::MetadataInvalid,
+            Error::Answer { what: Endpoint::Token, .. } => Code::TokenInvalid,
+            Error::Answer { what: Endpoint::Keys, .. } => Code::KeysInvalid,
+            Error::Answer { what: Endpoint::Userinfo, .. } => Code::UserinfoInvalid,
             Error::IdToken { reason, .. } => reason.code(),
         }
     }

@@ -71,7 +71,7 @@ impl Rig {
         loop {
             match step {
                 Step::Done(decision) => {
-                    self.events.extend(decision.events.iter().map(|event| event.code.to_owned()));
+                    self.events.extend(decision.events.iter().map(|event| event.code.to_string()));
                     return decision;
                 }
                 Step::Fetch(request, waiting) => {

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use vestibule::code::Code;
 use vestibule::config::Config;
 use vestibule::decision::{Event, Forward, Level, Outcome};
 use vestibule::entropy;
@@ -186,7 +187,7 @@ fn unconfigured(head: &RequestHead) -> Response {
 /// A page of ours about what is not the filter's to decide, and its line in the log.
 fn host_failure(failure: HostFailure, reason: &str) -> Response {
     let reference = entropy::reference(&mut HostEntropy);
-    log(&Event { level: Level::Warn, code: "host.failure", message: reason.to_owned(), reference: Some(reference.clone()) });
+    log(&Event { level: Level::Warn, code: Code::HostFailure, message: reason.to_owned(), reference: Some(reference.clone()) });
     pages::host_failure(failure, &reference, &entropy::token::<16>(&mut HostEntropy))
 }
 

@@ -1,0 +1,169 @@
+//! The codes of log events and of problem documents. They are stable: operators search and alert on them.
+
+macro_rules! codes {
+    ($($(#[doc = $meaning:literal])+ $code:ident = $text:literal,)+) => {
+        /// What has happened, in a word that does not change between versions.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code {
+            $($(#[doc = $meaning])+ $code,)+
+        }
+
+        impl Code {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$code,)+];
+
+            /// As it stands in the log.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$code => $text,)+
+                }
+            }
+
+            /// For the documentation.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$code => concat!($($meaning),+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request has more than one reading, or is larger than a request may be.
+    RequestMalformed = "request.malformed",
+    /// A route of Vestibule was requested with a method that it does not have.
+    RequestMethodNotAllowed = "request.method_not_allowed",
+    /// A login or logout was fetched by a page, or requested ahead, instead of visited.
+    RequestNotVisited = "request.not_visited",
+    /// A page of another origin asked for an upgrade with a session.
+    RequestForeignOrigin = "request.foreign_origin",
+    /// A request that needs a login had no session.
+    RequestLoginRequired = "request.login_required",
+    /// A proxy's question lacks a header, or has it twice: the proxy is not configured as in `examples/`.
+    AuthzMalformedQuestion = "authz.malformed_question",
+    /// A proxy asked about a route of Vestibule instead of sending it here.
+    AuthzRouteAsked = "authz.route_asked",
+    /// A request has a header that a server can take for one that clients must not send.
+    AuthzLookalikeHeader = "authz.lookalike_header",
+    /// A request asked for an upgrade to something else than `websocket`.
+    AuthzForeignUpgrade = "authz.foreign_upgrade",
+    /// The decision changes a header that no answer to this proxy can carry.
+    AuthzEditNotCarried = "authz.edit_not_carried",
+    /// A request that is for the application came to the service that other proxies ask.
+    AuthzNotARoute = "authz.not_a_route",
+    /// No rule admits the request, or the rule that decides does not admit the user.
+    PolicyDenied = "policy.denied",
+    /// A login named a provider that is not configured.
+    LoginUnknownProvider = "login.unknown_provider",
+    /// A user was sent to the provider.
+    LoginStarted = "login.started",
+    /// A user has logged in.
+    LoginSucceeded = "login.succeeded",
+    /// A login named a page to return to that is not of the public origin; it goes on without.
+    LoginReturnToRefused = "login.return_to_refused",
+    /// The provider token of `st.login` is invalid or has expired; the user chooses the provider.
+    LoginProviderTokenInvalid = "login.provider_token_invalid",
+    /// The authorization response lacks a parameter, or has one twice.
+    CallbackMalformed = "callback.malformed",
+    /// The authorization response belongs to no login that this browser has started.
+    CallbackUnknownState = "callback.unknown_state",
+    /// The authorization response names another issuer than the provider that was asked (RFC 9207).
+    CallbackIssuerMismatch = "callback.issuer_mismatch",
+    /// The provider reports that the user or the provider denied access.
+    CallbackAccessDenied = "callback.access_denied",
+    /// The provider reports another error.
+    CallbackProviderError = "callback.provider_error",
+    /// A callback was visited again by a user who is logged in.
+    CallbackAlreadyLoggedIn = "callback.already_logged_in",
+    /// A provider did not answer.
+    ProviderUnreachable = "provider.unreachable",
+    /// A provider answered with an error status.
+    ProviderStatus = "provider.status",
+    /// The provider's metadata cannot be used.
+    MetadataInvalid = "metadata.invalid",
+    /// The provider's metadata cannot be fetched; what is known of it is used.
+    MetadataStale = "metadata.stale",
+    /// The provider's key set cannot be used.
+    KeysInvalid = "keys.invalid",
+    /// The provider's key set cannot be fetched; the known one is used.
+    KeysStale = "keys.stale",
+    /// An ID token names an unknown key; the key set is fetched again.
+    KeysRefetch = "keys.refetch",
+    /// The token endpoint refused the authorization code or the client.
+    TokenRefused = "token.refused",
+    /// The token response cannot be used.
+    TokenInvalid = "token.invalid",
+    /// The userinfo response cannot be used, or is for another subject.
+    UserinfoInvalid = "userinfo.invalid",
+    /// The ID token is not a signed JWT.
+    IdTokenMalformed = "id_token.malformed",
+    /// The ID token's type is that of another token.
+    IdTokenType = "id_token.type",
+    /// The ID token's signature algorithm is not accepted.
+    IdTokenAlgorithm = "id_token.algorithm",
+    /// The ID token names a critical extension.
+    IdTokenCritical = "id_token.critical",
+    /// The provider has no key with the ID token's `kid`.
+    IdTokenUnknownKey = "id_token.unknown_key",
+    /// Several keys fit the ID token, and it names none.
+    IdTokenAmbiguousKey = "id_token.ambiguous_key",
+    /// The ID token's signature is wrong.
+    IdTokenSignature = "id_token.signature",
+    /// The ID token is from another issuer.
+    IdTokenIssuer = "id_token.issuer",
+    /// The ID token is from a tenant that is not configured.
+    IdTokenTenant = "id_token.tenant",
+    /// The ID token is for another client.
+    IdTokenAudience = "id_token.audience",
+    /// The ID token was issued to another client (`azp`).
+    IdTokenAuthorizedParty = "id_token.authorized_party",
+    /// The ID token has no subject.
+    IdTokenSubject = "id_token.subject",
+    /// The ID token has expired, or does not say when it does.
+    IdTokenExpired = "id_token.expired",
+    /// The ID token was issued too long ago, in the future, or at no stated time: compare the clocks.
+    IdTokenIssuedAt = "id_token.issued_at",
+    /// The ID token is not valid yet: compare the clocks.
+    IdTokenNotBefore = "id_token.not_before",
+    /// The ID token belongs to another login.
+    IdTokenNonce = "id_token.nonce",
+    /// The ID token belongs to another access token.
+    IdTokenAccessTokenHash = "id_token.access_token_hash",
+    /// The ID token's `acr` is none of `acr_values`.
+    IdTokenAuthenticationContext = "id_token.authentication_context",
+    /// The user authenticated longer ago than `max_age` allows.
+    IdTokenAuthenticationTime = "id_token.authentication_time",
+    /// The account is not of the domain that `hd` names.
+    IdTokenHostedDomain = "id_token.hosted_domain",
+    /// The claims do not fit into cookies; the message names the largest claim.
+    SessionTooLarge = "session.too_large",
+    /// The ID token does not fit into cookies: the provider's logout page will ask the user.
+    SessionNoLogoutHint = "session.no_logout_hint",
+    /// A claim is too long for a header; the application does not get it.
+    IdentityHeaderTooLong = "identity.header_too_long",
+    /// The provider does not list the user's groups because there are too many.
+    IdentityGroupsWithheld = "identity.groups_withheld",
+    /// The claims do not fit into a request to Streamlit; the message names the largest claim.
+    StreamlitTooLarge = "streamlit.too_large",
+    /// The application does not say which server it is; Streamlit's newer cookies are used.
+    StreamlitServerUnknown = "streamlit.server_unknown",
+    /// An identity header was left out because there is no room for it beside Streamlit's cookies.
+    StreamlitHeaderLeftOut = "streamlit.header_left_out",
+    /// A claim of `drop_claims` was left out because there is no room for it.
+    StreamlitClaimLeftOut = "streamlit.claim_left_out",
+    /// A user has logged out.
+    Logout = "logout",
+    /// A user has logged out here, and not at the provider, which could not be asked.
+    LogoutLocalOnly = "logout.local_only",
+    /// A request was decided on before a configuration was loaded.
+    FilterNotLoaded = "filter.not_loaded",
+    /// The host could not decide on a request, or not reach the application.
+    HostFailure = "host.failure",
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
