@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rig::{Browser, CONFIG, Rig};
 use serde_json::json;
 use vestibule::decision::Outcome;
-use vestibule::filter::Step;
+use vestibule::filter::{Step, Surroundings};
 use vestibule::time::UnixTime;
 use vestibule::web::http::RequestHead;
 use vestibule_wasmtime as host;
@@ -119,7 +119,7 @@ fn native_round(rig: &Rig, head: &RequestHead) -> f64 {
         // The shells read the clock and copy the head for each request, so this does too.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let head = head.clone();
-        match rig.filter.begin(&head, None, &mut cache, UnixTime::from_secs(now), &mut entropy as &mut vestibule::entropy::Fixed) {
+        match rig.filter.begin(&head, None, &mut Surroundings { cache: &mut cache, now: UnixTime::from_secs(now), entropy: &mut entropy }) {
             Step::Done(decision) => assert!(matches!(decision.outcome, Outcome::Forward(forward) if forward.expires_at.is_some())),
             Step::Fetch(..) => panic!("not logged in"),
         }

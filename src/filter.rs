@@ -3,12 +3,11 @@
 use crate::authz::{Answer, Asked, Authz};
 use crate::config::Config;
 use crate::decision::{Decision, Event, Level, Outcome};
-use crate::entropy::{self, Entropy};
+use crate::entropy;
 use crate::error::Error;
+pub use crate::flow::Surroundings;
 use crate::flow::{self, Context, Flow, Progress, Visit};
-use crate::oidc::cache::ProviderCache;
 use crate::pages;
-use crate::time::UnixTime;
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse, Request, RequestHead, Response};
 use crate::web::route::{self, Route};
 
@@ -44,15 +43,8 @@ impl Filter {
     }
 
     /// Begins to decide on a request. `body` is given after [`Outcome::NeedBody`] only.
-    pub fn begin(
-        &self,
-        head: &RequestHead,
-        body: Option<&[u8]>,
-        cache: &mut ProviderCache,
-        now: UnixTime,
-        entropy: &mut dyn Entropy,
-    ) -> Step {
-        let mut context = Context { config: &self.config, cache, now, entropy };
+    pub fn begin(&self, head: &RequestHead, body: Option<&[u8]>, surroundings: &mut Surroundings<'_>) -> Step {
+        let mut context = Context::new(&self.config, surroundings);
         match &self.config.authz {
             None => self.decide(head, body, &mut context),
             Some(authz) => self.serve_proxy(authz, head, body, &mut context),
@@ -124,16 +116,9 @@ impl Filter {
 
 impl Waiting {
     /// Goes on with the answer to the request that was asked for.
-    pub fn resume(
-        self,
-        answer: Result<OutboundResponse, OutboundError>,
-        filter: &Filter,
-        cache: &mut ProviderCache,
-        now: UnixTime,
-        entropy: &mut dyn Entropy,
-    ) -> Step {
+    pub fn resume(self, answer: Result<OutboundResponse, OutboundError>, filter: &Filter, surroundings: &mut Surroundings<'_>) -> Step {
         let Self { mut visit, flow } = self;
-        let mut context = Context { config: &filter.config, cache, now, entropy };
+        let mut context = Context::new(&filter.config, surroundings);
         let progress = flow.resume(answer, &mut visit, &mut context);
         conclude(progress, visit, &mut context)
     }

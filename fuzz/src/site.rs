@@ -3,7 +3,7 @@
 use vestibule::config::{Config, Source};
 use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
-use vestibule::filter::{Filter, Step};
+use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{Header, RequestHead, Response};
@@ -43,7 +43,11 @@ pub fn configured(more: &str) -> Option<Filter> {
 
 /// The first step on an instance that has seen nothing yet.
 pub fn begin(filter: &Filter, head: &RequestHead, body: Option<&[u8]>) -> Step {
-    filter.begin(head, body, &mut ProviderCache::default(), UnixTime::from_secs(NOW), &mut Fixed::default())
+    filter.begin(
+        head,
+        body,
+        &mut Surroundings { cache: &mut ProviderCache::default(), now: UnixTime::from_secs(NOW), entropy: &mut Fixed::default() },
+    )
 }
 
 /// The response of a step that needs no provider and no application.

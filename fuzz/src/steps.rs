@@ -26,7 +26,7 @@ use url::{Url, form_urlencoded};
 use vestibule::config::{Config, Source};
 use vestibule::decision::{Decision, Forward, Outcome};
 use vestibule::entropy::Fixed;
-use vestibule::filter::{Filter, Step};
+use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::policy::Login as Access;
 use vestibule::time::UnixTime;
@@ -225,14 +225,22 @@ impl Stage {
 
     /// One decision with all its fetches, and everything that must hold of it.
     fn decide(&mut self, head: &RequestHead, body: Option<&[u8]>) {
-        let mut step = self.filter.begin(head, body, &mut self.cache, UnixTime::from_secs(self.now), &mut self.entropy);
+        let mut step = self.filter.begin(
+            head,
+            body,
+            &mut Surroundings { cache: &mut self.cache, now: UnixTime::from_secs(self.now), entropy: &mut self.entropy },
+        );
         for _ in 0..=MAX_FETCHES {
             let (request, waiting) = match step {
                 Step::Done(decision) => return self.judge(head, decision),
                 Step::Fetch(request, waiting) => (request, waiting),
             };
             let answer = self.answer(&request);
-            step = waiting.resume(answer, self.filter, &mut self.cache, UnixTime::from_secs(self.now), &mut self.entropy);
+            step = waiting.resume(
+                answer,
+                self.filter,
+                &mut Surroundings { cache: &mut self.cache, now: UnixTime::from_secs(self.now), entropy: &mut self.entropy },
+            );
         }
         panic!("the filter asks for ever");
     }

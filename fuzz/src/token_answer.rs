@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
-use vestibule::filter::{Filter, Step};
+use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::oidc::token::TokenResponse;
 use vestibule::time::UnixTime;
@@ -60,11 +60,19 @@ pub fn run(data: &[u8]) {
 
     let (mut cache, mut entropy, now) = (ProviderCache::default(), Fixed::default(), UnixTime::from_secs(NOW));
     let callback = visitor::head(&visitor::callback(&SITE.started.state), &SITE.started.cookies);
-    let Step::Fetch(_, waiting) = SITE.filter.begin(&callback, None, &mut cache, now, &mut entropy) else { panic!("it redeems the code") };
-    let mut step = waiting.resume(Ok(answer), &SITE.filter, &mut cache, now, &mut entropy);
+    let Step::Fetch(_, waiting) =
+        SITE.filter.begin(&callback, None, &mut Surroundings { cache: &mut cache, now: now, entropy: &mut entropy })
+    else {
+        panic!("it redeems the code")
+    };
+    let mut step = waiting.resume(Ok(answer), &SITE.filter, &mut Surroundings { cache: &mut cache, now: now, entropy: &mut entropy });
     if let Step::Fetch(request, waiting) = step {
         assert!(parsed.is_ok() && request.url.path() == "/jwks");
-        step = waiting.resume(Ok(visitor::json(&SITE.provider.jwks())), &SITE.filter, &mut cache, now, &mut entropy);
+        step = waiting.resume(
+            Ok(visitor::json(&SITE.provider.jwks())),
+            &SITE.filter,
+            &mut Surroundings { cache: &mut cache, now: now, entropy: &mut entropy },
+        );
     }
     let Step::Done(Decision { outcome: Outcome::Respond(response), .. }) = step else { panic!("a redirect, or an error") };
     let is_logged_in = site::cookies_set(&response.headers).any(|(name, _)| is_session(&name));

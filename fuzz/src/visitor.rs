@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::Url;
 use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
-use vestibule::filter::{Filter, Step};
+use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundRequest, OutboundResponse, RequestHead, Response};
@@ -77,11 +77,15 @@ pub fn callback(state: &str) -> String {
 fn visit(filter: &Filter, target: &str, nonce: &str, cookies: &mut Cookies) -> Response {
     let (provider, now) = (Provider::default(), UnixTime::from_secs(NOW));
     let (mut cache, mut entropy) = (ProviderCache::default(), Fixed::default());
-    let mut step = filter.begin(&head(target, cookies), None, &mut cache, now, &mut entropy);
+    let mut step = filter.begin(&head(target, cookies), None, &mut Surroundings { cache: &mut cache, now: now, entropy: &mut entropy });
     loop {
         match step {
             Step::Fetch(request, waiting) => {
-                step = waiting.resume(Ok(answer(&provider, &request, nonce)), filter, &mut cache, now, &mut entropy);
+                step = waiting.resume(
+                    Ok(answer(&provider, &request, nonce)),
+                    filter,
+                    &mut Surroundings { cache: &mut cache, now: now, entropy: &mut entropy },
+                );
             }
             Step::Done(Decision { outcome: Outcome::Respond(response), .. }) => {
                 cookies.retain(|name, _| !response.headers.iter().any(|(_, value)| value.starts_with(format!("{name}=;").as_bytes())));

@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use vestibule_preview1 as _;
 
-use crate::config::{Config, Fault, Reference, Source, references};
+use crate::config::{Authorization, Config, Fault, Reference, Source, Summary, references};
 use crate::decision::{Decision, Event, Level, Outcome};
 use crate::entropy::Entropy;
-use crate::filter::{Filter, Step};
+use crate::filter::{Filter, Step, Surroundings};
 use crate::limit::{Counted, Limit};
 use crate::oidc::cache::ProviderCache;
 use crate::secret::Secret;
@@ -51,7 +51,7 @@ impl Guest for Component {
             port: configuration.port,
         };
         let loaded = Config::parse(&source).map(|config| {
-            let summary = summary(&config);
+            let summary = config.summary().into();
             let loaded = Loaded { filter: Filter::new(config), cache: RefCell::default() };
             LOADED.set(Some(Rc::new(loaded)));
             summary
@@ -71,13 +71,21 @@ impl Guest for Component {
             headers: request.headers,
             application_server: request.application_server,
         };
-        let mut step = loaded.filter.begin(&head, body.as_deref(), &mut loaded.cache.borrow_mut(), now(), &mut HostEntropy);
+        let mut step = loaded.filter.begin(
+            &head,
+            body.as_deref(),
+            &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy },
+        );
         loop {
             match step {
                 Step::Done(decision) => return decision.into(),
                 Step::Fetch(request, waiting) => {
                     let answer = send(request).await;
-                    step = waiting.resume(answer, &loaded.filter, &mut loaded.cache.borrow_mut(), now(), &mut HostEntropy);
+                    step = waiting.resume(
+                        answer,
+                        &loaded.filter,
+                        &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy },
+                    );
                 }
             }
         }
@@ -116,27 +124,6 @@ async fn send(request: OutboundRequest) -> Result<OutboundResponse, OutboundErro
     }
 }
 
-fn summary(config: &Config) -> types::Summary {
-    types::Summary {
-        metadata_urls: config.providers.iter().map(|provider| provider.metadata_url.to_string()).collect(),
-        internal_hosts: config.internal_hosts.clone(),
-        public_origin: config.public.origin(),
-        base_path: config.public.base_path().to_owned(),
-        upstream: config.upstream.clone(),
-        listen: config.listen.clone(),
-        application_probe: config.application_probe(),
-        warnings: config.warnings.iter().cloned().map(types::Fault::from).collect(),
-        limits: config.limits().into_iter().map(types::Limit::from).collect(),
-        trusted_proxies: config.trusted_proxies.iter().collect(),
-        authorization: config.authz.as_ref().map(|_| types::Authorization {
-            identity_headers: config.identity.names().into_iter().map(str::to_owned).collect(),
-            removed_headers: config.identity.removed_names().map(str::to_owned).collect(),
-            session_cookies: config.sessions.cookie_names.of_session().collect(),
-        }),
-        streamlit: config.streamlit.is_some(),
-    }
-}
-
 fn not_loaded() -> types::Decision {
     let error = crate::error::Error::NotLoaded;
     let response = crate::pages::problem(&error, None, None);
@@ -161,6 +148,32 @@ impl From<Decision> for types::Decision {
         };
         let events = decision.events.into_iter().map(types::Event::from).collect();
         types::Decision { outcome, events, ended_sessions: decision.ended_sessions }
+    }
+}
+
+impl From<Summary> for types::Summary {
+    fn from(summary: Summary) -> Self {
+        Self {
+            metadata_urls: summary.metadata_urls,
+            internal_hosts: summary.internal_hosts,
+            public_origin: summary.public_origin,
+            base_path: summary.base_path,
+            upstream: summary.upstream,
+            listen: summary.listen,
+            application_probe: summary.application_probe,
+            warnings: summary.warnings.into_iter().map(types::Fault::from).collect(),
+            limits: summary.limits.into_iter().map(types::Limit::from).collect(),
+            trusted_proxies: summary.trusted_proxies,
+            authorization: summary.authorization.map(types::Authorization::from),
+            streamlit: summary.streamlit,
+        }
+    }
+}
+
+impl From<Authorization> for types::Authorization {
+    fn from(authorization: Authorization) -> Self {
+        let Authorization { identity_headers, removed_headers, session_cookies } = authorization;
+        Self { identity_headers, removed_headers, session_cookies }
     }
 }
 

@@ -14,6 +14,7 @@ mod secret_strength;
 mod section;
 mod streamlit;
 mod streamlit_pages;
+mod summary;
 mod trusted_proxies;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 pub use fault::Fault;
+pub use summary::{Authorization, Summary};
 
 use crate::authz::Authz;
 use crate::identity::headers::IdentityHeaders;

@@ -19,6 +19,13 @@ use crate::web::http::OutboundRequest;
 use crate::web::http::{Header, OutboundError, OutboundResponse, Request, RequestHead, Response};
 use crate::web::return_to::ReturnTo;
 
+/// What is around a decision: what the host remembers for it, the time, and randomness.
+pub struct Surroundings<'a> {
+    pub cache: &'a mut ProviderCache,
+    pub now: UnixTime,
+    pub entropy: &'a mut dyn Entropy,
+}
+
 /// What a step may use beside its own state.
 pub(crate) struct Context<'a> {
     pub(crate) config: &'a Config,
@@ -93,7 +100,11 @@ impl Visit {
     }
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    pub(crate) fn new(config: &'a Config, surroundings: &'a mut Surroundings<'_>) -> Self {
+        Self { config, cache: surroundings.cache, now: surroundings.now, entropy: surroundings.entropy }
+    }
+
     /// The session of this visit, when there is one in force.
     pub(crate) fn session(&self, visit: &Visit) -> Option<Session> {
         Session::open(&visit.jar, &self.config.sessions, &self.config.providers, self.now)

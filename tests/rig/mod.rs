@@ -12,7 +12,7 @@ use url::Url;
 use vestibule::config::{Config, Source};
 use vestibule::decision::{Decision, Forward, Outcome};
 use vestibule::entropy::Fixed;
-use vestibule::filter::{Filter, Step};
+use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
@@ -67,7 +67,11 @@ impl Rig {
     }
 
     pub(crate) fn decide(&mut self, head: &RequestHead, body: Option<&[u8]>) -> Decision {
-        let mut step = self.filter.begin(head, body, &mut self.cache, UnixTime::from_secs(self.now), &mut self.entropy);
+        let mut step = self.filter.begin(
+            head,
+            body,
+            &mut Surroundings { cache: &mut self.cache, now: UnixTime::from_secs(self.now), entropy: &mut self.entropy },
+        );
         loop {
             match step {
                 Step::Done(decision) => {
@@ -80,7 +84,11 @@ impl Rig {
                     self.sent.push(request);
                     self.now += self.provider.seconds_to_answer;
                     let now = UnixTime::from_secs(self.now);
-                    step = waiting.resume(answer, &self.filter, &mut self.cache, now, &mut self.entropy);
+                    step = waiting.resume(
+                        answer,
+                        &self.filter,
+                        &mut Surroundings { cache: &mut self.cache, now: now, entropy: &mut self.entropy },
+                    );
                 }
             }
         }

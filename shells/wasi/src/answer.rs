@@ -6,7 +6,7 @@ use vestibule::code::Code;
 use vestibule::config::Config;
 use vestibule::decision::{Event, Forward, Level, Outcome};
 use vestibule::entropy;
-use vestibule::filter::Step;
+use vestibule::filter::{Step, Surroundings};
 use vestibule::pages::{self, HostFailure};
 use vestibule::web::http::{RequestHead, Response};
 use vestibule_rules::fields::{Field, Fields as _, NotAField};
@@ -153,7 +153,8 @@ fn name_host(head: &mut RequestHead, config: &Config) {
 
 /// The loop around the core: its steps, and the requests between them.
 async fn decide(loaded: &Rc<Loaded>, client: &impl Client, head: &RequestHead, body: Option<&[u8]>) -> Outcome {
-    let mut step = loaded.filter.begin(head, body, &mut loaded.cache.borrow_mut(), now(), &mut HostEntropy);
+    let mut step =
+        loaded.filter.begin(head, body, &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy });
     loop {
         match step {
             Step::Done(decision) => {
@@ -162,7 +163,11 @@ async fn decide(loaded: &Rc<Loaded>, client: &impl Client, head: &RequestHead, b
             }
             Step::Fetch(request, waiting) => {
                 let answer = providers::send(loaded, client, request).await;
-                step = waiting.resume(answer, &loaded.filter, &mut loaded.cache.borrow_mut(), now(), &mut HostEntropy);
+                step = waiting.resume(
+                    answer,
+                    &loaded.filter,
+                    &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy },
+                );
             }
         }
     }
