@@ -8,8 +8,8 @@ use wasmtime::{AsContextMut, StoreLimits, StoreLimitsBuilder};
 
 use crate::bindings::vestibule::filter::{outbound_http, types};
 use crate::bindings::wasi::{clocks::wall_clock, random::insecure_seed, random::random};
+use crate::epoch::{EpochClock, TICK};
 use crate::outbound::Outbound;
-use crate::runtime::EPOCH_TICK;
 
 /// More than the component ever asks for in one call; a request beyond it traps.
 const MAX_RANDOM_BYTES: u64 = 4096;
@@ -21,10 +21,11 @@ pub(crate) struct HostState {
     pub outbound: Option<Arc<Outbound>>,
     /// How many ticks of the epoch guest code may run from one entry to the next.
     pub cpu_ticks: u64,
+    clock: EpochClock,
 }
 
 impl HostState {
-    pub(crate) fn new(memory_limit: usize, cpu_budget: Duration) -> HostState {
+    pub(crate) fn new(memory_limit: usize, cpu_budget: Duration, clock: EpochClock) -> HostState {
         HostState {
             limits: StoreLimitsBuilder::new()
                 .memory_size(memory_limit)
@@ -33,6 +34,7 @@ impl HostState {
                 .build(),
             outbound: None,
             cpu_ticks: cpu_ticks(cpu_budget),
+            clock,
         }
     }
 
@@ -41,9 +43,17 @@ impl HostState {
     }
 }
 
+/// Guest code is about to be entered: its time begins now.
+pub(crate) fn enter(mut store: impl AsContextMut<Data = HostState>) {
+    let mut store = store.as_context_mut();
+    let ticks = store.data().cpu_ticks;
+    store.set_epoch_deadline(ticks);
+    store.data().clock.enter(ticks);
+}
+
 /// One tick more than the budget has: the first one is already under way.
 fn cpu_ticks(budget: Duration) -> u64 {
-    let ticks = budget.as_nanos().div_ceil(EPOCH_TICK.as_nanos());
+    let ticks = budget.as_nanos().div_ceil(TICK.as_nanos());
     u64::try_from(ticks).unwrap_or(u64::MAX / 2).saturating_add(1)
 }
 
@@ -69,10 +79,7 @@ impl outbound_http::HostWithStore<HostState> for Imports {
             None => Err(outbound_http::Error::NotAllowed),
         };
         // The guest is entered with this answer. Its time begins now: the wait was not its own.
-        accessor.with(|mut access| {
-            let ticks = access.get().cpu_ticks;
-            access.as_context_mut().set_epoch_deadline(ticks);
-        });
+        accessor.with(|access| enter(access));
         answer
     }
 }
@@ -123,9 +130,13 @@ fn no_randomness(error: getrandom::Error) -> wasmtime::Error {
 mod tests {
     use super::*;
 
+    fn state() -> HostState {
+        HostState::new(1 << 20, Duration::from_secs(1), EpochClock::start(&wasmtime::Engine::default()).unwrap())
+    }
+
     #[test]
     fn random_bytes_have_the_asked_length_and_differ() {
-        let mut state = HostState::new(1 << 20, Duration::from_secs(1));
+        let mut state = state();
         let first = random::Host::get_random_bytes(&mut state, 32).unwrap();
         let second = random::Host::get_random_bytes(&mut state, 32).unwrap();
         assert_eq!((first.len(), second.len()), (32, 32));
@@ -138,7 +149,7 @@ mod tests {
 
     #[test]
     fn too_many_random_bytes_trap() {
-        let mut state = HostState::new(1 << 20, Duration::from_secs(1));
+        let mut state = state();
         assert!(random::Host::get_random_bytes(&mut state, MAX_RANDOM_BYTES + 1).is_err());
     }
 

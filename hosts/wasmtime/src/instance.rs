@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmtime::Store;
 use wasmtime::component::Accessor;
-use wasmtime::{AsContextMut, Store};
 
 use crate::bindings::exports::vestibule::filter::request_filter::Guest;
 use crate::bindings::{self, Configuration, Decision, Reference, RequestHead, Summary};
 use crate::component::{ComponentError, FilterComponent};
 use crate::filter::{FilterError, LoadError};
-use crate::host_state::HostState;
+use crate::host_state::{HostState, enter};
 use crate::outbound::Outbound;
 
 /// Guest code's time to parse a configuration, far beyond what it needs.
@@ -68,11 +68,10 @@ impl Instance {
     /// Without configuration, with time enough to load one.
     async fn new(component: &FilterComponent, cpu_budget: Duration) -> Result<Instance, ComponentError> {
         let runtime = component.runtime();
-        let state = HostState::new(runtime.memory_limit(), LOAD_CPU_BUDGET);
-        let ticks = state.cpu_ticks;
+        let state = HostState::new(runtime.memory_limit(), LOAD_CPU_BUDGET, runtime.clock().clone());
         let mut store = Store::new(runtime.engine(), state);
         store.limiter(|state| &mut state.limits);
-        store.set_epoch_deadline(ticks);
+        enter(&mut store);
         let bindings = component.linked().instantiate_async(&mut store).await.map_err(failed)?;
         store.data_mut().set_cpu_budget(cpu_budget);
         Ok(Instance { store, bindings })
@@ -86,10 +85,7 @@ pub(crate) async fn decide(
     head: RequestHead,
     body: Option<Vec<u8>>,
 ) -> wasmtime::Result<Decision> {
-    accessor.with(|mut access| {
-        let ticks = access.get().cpu_ticks;
-        access.as_context_mut().set_epoch_deadline(ticks);
-    });
+    accessor.with(|access| enter(access));
     guest.call_decide(accessor, head, body).await
 }
 

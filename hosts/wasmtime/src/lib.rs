@@ -36,6 +36,7 @@
 mod bindings;
 mod component;
 mod configuration_file;
+mod epoch;
 mod event_log;
 mod fault;
 mod filter;

@@ -1,15 +1,11 @@
-//! The engine that all components and filters of a process share, and its clock.
+//! The engine that all components and filters of a process share.
 
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::epoch::EpochClock;
 use crate::filter::FilterOptions;
-
-/// How often the engine's epoch advances: the resolution of every CPU budget.
-pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(10);
 
 /// Core instances and tables that one component instance may consist of: the module itself and the few
 /// shims that component tooling generates around it.
@@ -53,13 +49,14 @@ pub struct Runtime {
 
 struct Shared {
     engine: Engine,
+    clock: EpochClock,
     config: Config,
     memory_limit: usize,
 }
 
 impl Runtime {
-    /// Sets the engine up and starts the thread that advances its epoch every 10 ms; the thread ends with
-    /// the last clone. Where the address space for a pool is not to be had, instances are allocated on
+    /// Sets the engine up and starts the thread that advances its epoch every 10 ms while guest code can be running; the
+    /// thread ends within some seconds of the last clone. Where the address space for a pool is not to be had, instances are allocated on
     /// demand, which is slower but works.
     ///
     /// # Errors
@@ -78,12 +75,16 @@ impl Runtime {
                 (Engine::new(&unpooled).map_err(|error| RuntimeError(format!("{error:#}")))?, unpooled)
             }
         };
-        advance_epoch(&engine)?;
-        Ok(Runtime { shared: Arc::new(Shared { engine, config, memory_limit: options.memory_limit }) })
+        let clock = EpochClock::start(&engine).map_err(|error| RuntimeError(format!("no thread for the epoch clock: {error}")))?;
+        Ok(Runtime { shared: Arc::new(Shared { engine, clock, config, memory_limit: options.memory_limit }) })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.shared.engine
+    }
+
+    pub(crate) fn clock(&self) -> &EpochClock {
+        &self.shared.clock
     }
 
     /// Compiles for [`Runtime::engine`], in an engine of its own: Wasmtime 48 keeps what it needed to compile, with
@@ -142,24 +143,6 @@ fn engine_config(pool: Option<&RuntimeOptions>) -> Config {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }
     config
-}
-
-/// The thread holds the engine weakly, so that it ends when nobody else uses the engine.
-fn advance_epoch(engine: &Engine) -> Result<(), RuntimeError> {
-    let weak = engine.weak();
-    thread::Builder::new()
-        .name("vestibule-epoch".into())
-        .spawn(move || {
-            loop {
-                thread::sleep(EPOCH_TICK);
-                match weak.upgrade() {
-                    Some(engine) => engine.increment_epoch(),
-                    None => break,
-                }
-            }
-        })
-        .map(drop)
-        .map_err(|error| RuntimeError(format!("no thread for the epoch clock: {error}")))
 }
 
 #[cfg(test)]
