@@ -15,7 +15,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rig::{Browser, CONFIG, Rig};
 use serde_json::json;
 use vestibule::decision::Outcome;
+use vestibule::entropy::Fixed;
 use vestibule::filter::{Step, Surroundings};
+use vestibule::oidc::cache::ProviderCache;
 use vestibule::time::UnixTime;
 use vestibule::web::http::RequestHead;
 use vestibule_wasmtime as host;
@@ -113,7 +115,7 @@ async fn measure(rig: &Rig, head: &RequestHead, component: &Path) -> Measured {
 }
 
 fn native_round(rig: &Rig, head: &RequestHead) -> f64 {
-    let (mut cache, mut entropy) = Default::default();
+    let (mut cache, mut entropy) = (ProviderCache::default(), Fixed::default());
     let start = Instant::now();
     for _ in 0..DECISIONS {
         // The shells read the clock and copy the head for each request, so this does too.
