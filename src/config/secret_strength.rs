@@ -88,6 +88,7 @@ const SHORT_WORD: f32 = 6.5;
 /// On top of a word: digits and signs in place of letters.
 const DISGUISE: f32 = 1.5;
 const YEAR: f32 = 6.0;
+const DATE: f32 = 15.0;
 const NUMBER: f32 = 9.0;
 const RUN: f32 = 8.0;
 const COUNTED: f32 = 6.5;
@@ -261,6 +262,9 @@ impl<'a> Text<'a> {
             if is_year(&small[at..]) {
                 found(4, YEAR + extra);
             }
+            if let Some(length) = date_at(&small[at..]) {
+                found(length, DATE + extra);
+            }
             words_at(&self.undisguised[at..length], |word| {
                 let bits = if small[at..].starts_with(word) { WORD } else { WORD + DISGUISE };
                 if word.len() >= 4 || (bits == WORD && !self.is_number) {
@@ -347,6 +351,21 @@ fn words_at(text: &[u8], found: impl FnMut(&[u8])) {
 
 fn is_year(text: &[u8]) -> bool {
     matches!(text, [b'1', b'9', a, b, ..] | [b'2', b'0', a, b, ..] if a.is_ascii_digit() && b.is_ascii_digit())
+}
+
+/// The length of a date that stands here: year, month and day, with the same sign between them or none.
+fn date_at(text: &[u8]) -> Option<usize> {
+    let rest = text.get(4..).filter(|_| is_year(text))?;
+    let sign = rest.first().filter(|sign| matches!(sign, b'-' | b'.' | b'/' | b'_' | b' '));
+    let number = |digits: &[u8]| match digits {
+        [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => Some((tens - b'0') * 10 + (ones - b'0')),
+        _ => None,
+    };
+    let (month_at, day_at) = if sign.is_some() { (1, 4) } else { (0, 2) };
+    let month = number(rest.get(month_at..month_at + 2)?)?;
+    let day = number(rest.get(day_at..day_at + 2)?)?;
+    let is_date = (1..=12).contains(&month) && (1..=31).contains(&day) && sign.is_none_or(|sign| rest.get(3) == Some(sign));
+    is_date.then_some(4 + day_at + 2)
 }
 
 /// How many digits of a number stand here, from wherever in it.
