@@ -2,7 +2,8 @@
 
 use super::{Authz, Proxy};
 use crate::error::Error;
-use crate::web::http::{Header, RequestHead};
+use crate::session::is_joined_by_commas;
+use crate::web::http::{Header, Malformed, RequestHead};
 use crate::web::origin::PublicOrigin;
 use crate::web::route;
 
@@ -62,6 +63,10 @@ impl Authz {
 /// Envoy's way: the request itself, with a prefix before its path.
 fn behind_prefix(head: &RequestHead, rest: &str) -> Result<Asked, Error> {
     match rest.bytes().next() {
+        // Envoy joins several lines of HTTP/1.1 by commas.
+        Some(b'/') if head.headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("cookie") && is_joined_by_commas(value)) => {
+            Err(Malformed::Header.into())
+        }
         Some(b'/') => {
             let original = RequestHead { path_with_query: rest.to_owned(), ..head.clone() };
             Ok(Asked::About(RequestHead { headers: upgrade_restored(original.headers.clone()), ..original }))
@@ -168,6 +173,17 @@ mod tests {
         let envoy = RequestHead { path_with_query: "/base/auth/check/reports".into(), ..both };
         let request = about(Proxy::Envoy, &envoy);
         assert_eq!((request.method.as_str(), request.path_with_query.as_str()), ("GET", "/reports"));
+    }
+
+    #[test]
+    fn cookie_lines_that_a_proxy_has_joined_are_refused_where_one_of_ours_is_behind_a_comma() {
+        let envoy = |cookie: &str| RequestHead::get("/base/auth/check/reports", "app.example").with("cookie", cookie);
+        for cookie in ["a=1,__Host-vestibule_session_abcdef=1~x", "a=1; b=2, vestibule_tokens_abcdef=1~x", "a=1,b=2,vestibule_x"] {
+            assert_eq!(read(Proxy::Envoy, &envoy(cookie)).err(), Some(Error::Malformed(Malformed::Header)), "{cookie}");
+        }
+        for cookie in ["a=1,2,3; b=vestibule", "__Host-vestibule_session_abcdef=1~x; a=1", "a=1; __Host-vestibule_session_abcdef=1~x"] {
+            assert_eq!(values(&about(Proxy::Envoy, &envoy(cookie)), "cookie"), [cookie], "{cookie}");
+        }
     }
 
     #[test]

@@ -48,7 +48,9 @@ const OPEN_HOSTS: [&str; 22] = [
 ];
 
 /// Domains below which customers have hosts of their own, most of them open to sign-up unless it is switched off.
-const SIGN_UP_DOMAINS: [&str; 10] = [
+const SIGN_UP_DOMAINS: [&str; 12] = [
+    "kinde.com",
+    "workos.com",
     "auth0.com",
     "okta.com",
     "oktapreview.com",
@@ -94,6 +96,9 @@ const PUBLIC_MAIL: [&str; 30] = [
     "naver.com",
     "t-online.de",
 ];
+
+/// The first labels of such domains in many countries: `outlook.de`.
+const PUBLIC_MAIL_OF_EVERY_COUNTRY: [&str; 8] = ["gmail", "googlemail", "hotmail", "outlook", "live", "yahoo", "gmx", "yandex"];
 
 /// Who of a provider's accounts can meet a condition.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,7 +172,7 @@ impl<'a> Accounts<'a> {
             Condition::All(conditions) => parts(conditions).into_iter().min().unwrap_or(Reach::Everybody),
             Condition::Any(conditions) => parts(conditions).into_iter().max().unwrap_or(Reach::Chosen),
             Condition::Provider(names) if names.contains(&self.provider.name) => Reach::Everybody,
-            Condition::EmailDomain(domains) if domains.iter().any(|domain| is_one_of(domain, &PUBLIC_MAIL)) => Reach::Everybody,
+            Condition::EmailDomain(domains) if domains.iter().any(|domain| is_public_mail(domain)) => Reach::Everybody,
             // An address counts only where Entra itself has looked at it (`Provider::proven_email`).
             Condition::Provider(_) | Condition::Email(_) | Condition::EmailDomain(_) => Reach::Chosen,
             Condition::Claim { name, values } => {
@@ -234,6 +239,11 @@ fn remedy(provider: &Provider) -> String {
         "{own}say who may come in, under [[vestibule.rule]]: require = {{ email_domain = \"example.com\" }}, or email = \"…\", \
          email_file = \"people.txt\", groups = \"…\""
     )
+}
+
+fn is_public_mail(domain: &str) -> bool {
+    let name = domain.split('.').next().unwrap_or_default();
+    is_one_of(domain, &PUBLIC_MAIL) || is_one_of(name, &PUBLIC_MAIL_OF_EVERY_COUNTRY)
 }
 
 fn is_one_of(text: &str, known: &[&str]) -> bool {

@@ -234,9 +234,13 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let cookie_secret = read_cookie_secret(&auth, &outside);
     let expose_tokens = read_expose_tokens(&auth);
     let providers = provider::read_all(&auth, &extras, &outside);
-    if let Some(text) = &cookie_secret {
-        refuse_client_secret(findings, text, &providers);
+    let known = known_texts(&providers);
+    if let Some(text) = cookie_secret.as_ref().filter(|text| text.at.is_some()) {
+        check_cookie_secret(findings, text, &known, MAKE_SECRET);
     }
+    // They open sessions as the secret in use does: whoever guesses one can log in as anybody.
+    let remedy = "remove it; the sessions that it has sealed end, and their users log in again";
+    previous.iter().for_each(|secret| check_cookie_secret(findings, secret, &known, remedy));
     auth.finish_lenient();
     let policy = rules.read(&identity.groups_claim, &providers, &outside);
     admission::refuse_claims_of_any_tenant(rules.sections(), policy.as_ref(), &providers);
@@ -248,6 +252,15 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let public = public?;
     if let Some(policy) = policy.as_ref().filter(|_| preset.app.is_some()) {
         streamlit_pages::check(rules.sections(), policy, public.base_path());
+    }
+    if authz.is_none() && !identity.passed.is_empty() && in_front.as_ref().is_none_or(|in_front| *in_front == TrustedProxies::default()) {
+        let problem = "lets every client write these headers: no proxy in front is named that would write them itself";
+        findings.warning(
+            vestibule.at(),
+            &vestibule.key("identity.pass"),
+            problem,
+            "name the proxy in vestibule.trusted_proxies, or remove `pass`",
+        );
     }
     if authz.is_none() {
         trusted_proxies::warn_of_silence(&vestibule, listen.as_deref(), &public);
@@ -354,18 +367,20 @@ fn read_cookie_secret(auth: &Section<'_>, outside: &Outside<'_>) -> Option<Place
         auth.findings.fatal(auth.at(), &auth.key("cookie_secret"), "is missing", MAKE_SECRET);
         return None;
     };
-    if text.at.is_some() {
-        check_cookie_secret(auth.findings, &text, MAKE_SECRET);
-    }
     Some(text)
 }
 
-/// The provider knows that one, and so does everybody who may look at its configuration.
-fn refuse_client_secret(findings: &Findings<'_>, text: &Placed<String>, providers: &[Provider]) {
-    let shared = providers.iter().find(|provider| provider.client_secret.as_ref().is_some_and(|secret| secret.expose() == text.value));
-    if let Some(provider) = shared.filter(|_| text.at.is_some() && !is_sample(&text.value)) {
-        findings.fatal(text.at, &text.key, format!("is the client secret of `{}`, which the provider knows", provider.name), MAKE_SECRET);
+/// What others than the operator know: the providers' names, addresses, clients and the secrets of these.
+fn known_texts(providers: &[Provider]) -> Vec<&str> {
+    let mut known = vec![];
+    for provider in providers {
+        known.extend([provider.name.as_str(), provider.client_id.as_str()]);
+        known.extend(provider.client_secret.as_ref().map(Secret::expose));
+        known.extend(provider.metadata_url.host_str());
+        known.extend(provider.metadata_url.path_segments().into_iter().flatten());
     }
+    known.retain(|text| text.len() >= secret_strength::MIN_KNOWN);
+    known
 }
 
 /// A string or a list; from outside, one secret a line.
@@ -376,14 +391,10 @@ fn read_previous_secrets(section: &Section<'_>, outside: &Outside<'_>) -> Vec<Pl
         let lines = text.value.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect::<Vec<_>>();
         lines.into_iter().map(move |value| Placed { value, at: text.at, key: text.key.clone() })
     });
-    let secrets: Vec<_> = written.into_iter().chain(lines).collect();
-    // They open sessions as the secret in use does: whoever guesses one can log in as anybody.
-    let remedy = "remove it; the sessions that it has sealed end, and their users log in again";
-    secrets.iter().for_each(|secret| check_cookie_secret(section.findings, secret, remedy));
-    secrets
+    written.into_iter().chain(lines).collect()
 }
 
-fn check_cookie_secret(findings: &Findings<'_>, text: &Placed<String>, remedy: &str) {
+fn check_cookie_secret(findings: &Findings<'_>, text: &Placed<String>, known: &[&str], remedy: &str) {
     let secret = &text.value;
     let problem = if secret.trim().is_empty() {
         "is empty".to_owned()
@@ -391,8 +402,10 @@ fn check_cookie_secret(findings: &Findings<'_>, text: &Placed<String>, remedy: &
         "is the sample of the documentation, known to everybody".to_owned()
     } else if secret.len() < MIN_COOKIE_SECRET {
         format!("has {} bytes; whoever guesses it can log in as anybody, so at least {MIN_COOKIE_SECRET} are needed", secret.len())
-    } else if secret_strength::is_guessable(secret) {
+    } else if secret_strength::is_guessable(secret, &[]) {
         "can be guessed: it is made of words, dates, sequences or repetitions, or it is published".to_owned()
+    } else if secret_strength::is_guessable(secret, known) {
+        "is made of what others know: a client id, a client secret or the address of a provider".to_owned()
     } else {
         return;
     };
@@ -403,22 +416,8 @@ fn check_cookie_secret(findings: &Findings<'_>, text: &Placed<String>, remedy: &
 /// texts of nothing but the words of a placeholder (`your-client-id.apps.googleusercontent.com`, `<client secret>`).
 fn is_sample(value: &str) -> bool {
     /// What such a text asks for.
-    const REQUESTS: [&str; 14] = [
-        "your",
-        "replace",
-        "insert",
-        "enter",
-        "paste",
-        "put",
-        "here",
-        "change",
-        "changeme",
-        "changeit",
-        "todo",
-        "tbd",
-        "fixme",
-        "placeholder",
-    ];
+    const REQUESTS: [&str; 13] =
+        ["your", "replace", "insert", "enter", "paste", "put", "here", "change", "changeme", "changeit", "tbd", "fixme", "placeholder"];
     /// What stands around that.
     const REST: [&str; 46] = [
         "a",
@@ -485,7 +484,7 @@ fn is_sample(value: &str) -> bool {
     text.is_empty()
         || repeated
         || bracketed
-        || ["secret", "client-secret", "client_secret", "client-id", "client_id", "..."].contains(&text.as_str())
+        || ["todo", "secret", "client-secret", "client_secret", "client-id", "client_id", "..."].contains(&text.as_str())
         || text.starts_with("your-")
         || text.starts_with("your_")
         || (asks && says_nothing)

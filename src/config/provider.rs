@@ -197,6 +197,7 @@ impl ClientOptions {
                     }
                     Err(_) => refuse("is not a number of seconds", "write max_age = 3600 for example"),
                 },
+                "acr_values" if text.trim().is_empty() => refuse("is empty", "name the authentication that must be shown, or remove it"),
                 "acr_values" => {
                     options.requirements.acr_values = text.split(' ').filter(|value| !value.is_empty()).map(str::to_owned).collect();
                     options.authorize_params.push((name.clone(), text));

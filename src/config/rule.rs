@@ -314,18 +314,11 @@ fn warn_of_dangers(sections: &[Section<'_>], rules: &[Rule]) {
     for (section, rule) in sections.iter().zip(rules) {
         let warn = |problem: &str, remedy: &str| section.findings.warning(section.at(), &section.path(), problem, remedy);
         let is_for_all = rule.methods.is_empty() && rule.hosts.is_empty();
-        let is_everything = rule.paths.is_empty() || rule.paths.iter().any(PathPattern::is_everything);
+        let is_everything = rule.paths.is_empty() || rule.paths.iter().any(PathPattern::is_nearly_everything);
         if rule.access == Access::Public && is_for_all && is_everything {
             warn("opens every page to everybody", "name the paths that are public: path = \"/public/**\"");
         } else if rule.access == Access::Public && !rule.methods.is_empty() && is_everything {
             warn("opens every page to everybody, for these methods", "name the paths that are public: path = \"/public/**\"");
-        }
-        let is_of_other_methods = |later: &&Rule| later.methods.is_empty() && PathPattern::all_covered(&rule.paths, &later.paths);
-        let rest = (!rule.methods.is_empty()).then(|| rules[rule.id.number..].iter().find(is_of_other_methods)).flatten();
-        if let Some(rest) = rest.filter(|rest| rest.hosts.is_empty() && !rest.access.is_within(&rule.access)) {
-            let problem =
-                format!("is for {} only: {} decides on the other methods, and admits more users", rule.methods.join(", "), rest.id);
-            warn(&problem, "remove `methods`, or add a rule with the same `path` and access = \"deny\" after it");
         }
         if let Access::Required(Some(condition)) = &rule.access {
             let mut names = BTreeSet::new();
@@ -553,6 +546,9 @@ mod tests {
             ("path = \"/**\"\naccess = \"public\"\n", true),
             ("access = \"public\"\n", true),
             ("access = \"public\"\nmethods = \"OPTIONS\"\n", true),
+            ("path = [\"/\", \"/*/**\"]\naccess = \"public\"\n", true),
+            ("path = \"/**/*\"\naccess = \"public\"\n", true),
+            ("path = [\"/\", \"/*\"]\naccess = \"public\"\n", false),
             ("path = \"/public/**\"\naccess = \"public\"\n", false),
             ("path = \"/public/**\"\naccess = \"public\"\nmethods = \"GET\"\n", false),
             ("require = { claim = { preferred_username = \"alice\" } }\n", true),
@@ -563,17 +559,6 @@ mod tests {
             ("require = { claim = { app_metadata = \"admin\" } }\n", false),
             ("require = { claim = { sub = \"1\" } }\n", false),
             ("require = { groups = \"team-*\" }\n", true),
-            ("path = \"/a/**\"\nmethods = [\"GET\", \"POST\"]\nrequire = { groups = \"a\" }\n[[vestibule.rule]]\n", true),
-            ("path = \"/a/**\"\nmethods = \"GET\"\naccess = \"deny\"\n[[vestibule.rule]]\npath = [\"/b\", \"/**\"]\n", true),
-            ("path = \"/a/**\"\nmethods = \"GET\"\naccess = \"optional\"\n[[vestibule.rule]]\n", false),
-            ("path = [\"/a\", \"/b\"]\nmethods = \"GET\"\naccess = \"deny\"\n[[vestibule.rule]]\npath = \"/b/**\"\n", false),
-            ("methods = \"GET\"\naccess = \"deny\"\n[[vestibule.rule]]\npath = \"/b/**\"\n", false),
-            ("methods = \"GET\"\naccess = \"deny\"\n[[vestibule.rule]]\npath = \"/**\"\n", true),
-            (
-                "path = \"/a\"\nmethods = \"GET\"\nrequire = { groups = \"a\" }\n[[vestibule.rule]]\npath = \"/a\"\naccess = \"deny\"\n\
-                 [[vestibule.rule]]\n",
-                false,
-            ),
         ] {
             assert_eq!(!warnings(&format!("[[vestibule.rule]]\n{rule}")).is_empty(), warned, "{rule}");
         }

@@ -47,7 +47,9 @@ const MIN_NUMBER: usize = 6;
 /// How published values begin: secrets in the documentation of Flask, FastAPI, oauth2-proxy, AWS, Stripe, jwt.io and
 /// RFC 7515 (A.1), and the digests (MD5, SHA-1, SHA-256) of the texts that come to mind: none, `test`, `password`, `secret`,
 /// `admin`, `123456`, `hello`.
-const PUBLISHED: [&str; 30] = [
+const PUBLISHED: [&str; 31] = [
+    // Supabase's.
+    "super-secret-jwt-token-with",
     // What Django's generator says of its own.
     "django-insecure-",
     "wJalrXUtnFEMI/K7",
@@ -87,6 +89,7 @@ const WORD: f32 = 9.0;
 const SHORT_WORD: f32 = 6.5;
 /// On top of a word: digits and signs in place of letters.
 const DISGUISE: f32 = 1.5;
+const KNOWN: f32 = 6.0;
 const YEAR: f32 = 6.0;
 const DATE: f32 = 15.0;
 const NUMBER: f32 = 9.0;
@@ -112,34 +115,40 @@ const LENIENT: GeneralPurposeConfig =
 const BASE64: [GeneralPurpose; 2] = [GeneralPurpose::new(&alphabet::STANDARD, LENIENT), GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT)];
 
 /// What people write before a value, to say how it is written.
-const WRAPPERS: [&str; 6] = ["0x", "base64:", "hex:", "sha256:", "sha256-", "base64,"];
+const WRAPPERS: [&str; 11] =
+    ["0x", "base64:", "base64url:", "b64:", "{base64}", "hex:", "sha256:", "sha256-", "base64,", "bearer ", "secret="];
+
+/// Shorter ones are no better known than other text.
+pub(super) const MIN_KNOWN: usize = 6;
 
 /// Forms within each other that are read: the base64 of hexadecimal digits, for example.
 const MAX_FORMS: usize = 3;
 
-/// Whether somebody who tries what people write would find it.
-pub(super) fn is_guessable(secret: &str) -> bool {
+/// Whether somebody who tries what people write, and knows the texts `known`, would find it.
+pub(super) fn is_guessable(secret: &str, known: &[&str]) -> bool {
     let lower = secret.to_ascii_lowercase();
     let wrapper = WRAPPERS.iter().find(|wrapper| lower.starts_with(**wrapper));
     let bare = wrapper.map_or(secret, |wrapper| &secret[wrapper.len()..]);
     // Fingerprints are written in pairs of digits.
     let joined: String = bare.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
+    let known: Vec<_> = known.iter().map(|text| text.to_ascii_lowercase()).collect();
     is_old_uuid(&lower)
-        || is_guessable_text(secret.as_bytes(), MAX_FORMS)
-        || (joined != secret && is_guessable_text(joined.as_bytes(), MAX_FORMS))
+        || is_guessable_text(secret.as_bytes(), &known, MAX_FORMS)
+        || (joined != secret && is_guessable_text(joined.as_bytes(), &known, MAX_FORMS))
 }
 
-fn is_guessable_text(text: &[u8], forms: usize) -> bool {
+fn is_guessable_text(text: &[u8], known: &[String], forms: usize) -> bool {
     is_published(text)
-        || is_too_cheap(text, Form::Typed)
-        || (forms > 0 && base16ct::mixed::decode_vec(text).is_ok_and(|bytes| is_guessable_form(&bytes, forms)))
-        || (forms > 0 && BASE64.iter().any(|base64| base64.decode(text).is_ok_and(|bytes| is_guessable_form(&bytes, forms))))
+        || is_too_cheap(text, Form::Typed, known)
+        || (forms > 0 && base16ct::mixed::decode_vec(text).is_ok_and(|bytes| is_guessable_form(&bytes, known, forms)))
+        || (forms > 0 && BASE64.iter().any(|base64| base64.decode(text).is_ok_and(|bytes| is_guessable_form(&bytes, known, forms))))
 }
 
-fn is_guessable_form(bytes: &[u8], forms: usize) -> bool {
+fn is_guessable_form(bytes: &[u8], known: &[String], forms: usize) -> bool {
     match bytes.iter().all(|&b| is_typed(b)) {
-        true => is_guessable_text(bytes.trim_ascii(), forms - 1),
-        false => is_too_cheap(bytes, Form::Bytes),
+        true => is_guessable_text(bytes.trim_ascii(), known, forms - 1),
+        // The lists are of texts: digests stand there in hexadecimal.
+        false => is_too_cheap(bytes, Form::Bytes, known) || is_published(base16ct::lower::encode_string(bytes).as_bytes()),
     }
 }
 
@@ -149,12 +158,13 @@ fn is_published(text: &[u8]) -> bool {
 
 /// A UUID of a version that is not random (RFC 9562 section 5): a clock and a network address, or a name.
 fn is_old_uuid(lower: &str) -> bool {
-    let parts: Vec<_> = lower.split('-').map(str::len).collect();
-    parts == [8, 4, 4, 4, 12] && lower.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit()) && !lower[14..].starts_with('4')
+    let bare = lower.strip_prefix("urn:uuid:").unwrap_or(lower).trim_matches(['{', '}']);
+    let parts: Vec<_> = bare.split('-').map(str::len).collect();
+    parts == [8, 4, 4, 4, 12] && bare.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit()) && !bare[14..].starts_with('4')
 }
 
-fn is_too_cheap(text: &[u8], form: Form) -> bool {
-    different(text) < MIN_DIFFERENT || estimate(text, form) < ENOUGH
+fn is_too_cheap(text: &[u8], form: Form, known: &[String]) -> bool {
+    different(text) < MIN_DIFFERENT || estimate(text, form, known) < ENOUGH
 }
 
 /// What a secret is read as.
@@ -172,8 +182,8 @@ fn is_typed(byte: u8) -> bool {
 }
 
 /// Bits of the cheapest way to put the text together; some number from [`ENOUGH`] on for every text that has as many.
-fn estimate(text: &[u8], form: Form) -> f32 {
-    let text = Text::read(&text[..text.len().min(MAX_BYTES)], form);
+fn estimate(text: &[u8], form: Form, known: &[String]) -> f32 {
+    let text = Text::read(&text[..text.len().min(MAX_BYTES)], form, known);
     let length = text.bytes.len();
     let mut prices = [f32::INFINITY; MAX_BYTES + 1];
     prices[0] = 0.0;
@@ -207,6 +217,7 @@ fn different(text: &[u8]) -> usize {
 struct Text<'a> {
     bytes: &'a [u8],
     form: Form,
+    known: &'a [String],
     small: [u8; MAX_BYTES],
     /// Digits and signs as the letters that they stand for.
     undisguised: [u8; MAX_BYTES],
@@ -224,7 +235,7 @@ enum Price {
 }
 
 impl<'a> Text<'a> {
-    fn read(bytes: &'a [u8], form: Form) -> Self {
+    fn read(bytes: &'a [u8], form: Form, known: &'a [String]) -> Self {
         let is_decimal = bytes.iter().all(u8::is_ascii_digit);
         let is_number = bytes.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
             || bytes.iter().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(b));
@@ -249,7 +260,7 @@ impl<'a> Text<'a> {
                 (places[0][at], places[1][at]) = (ordinal(byte), key(byte));
             }
         }
-        Self { bytes, form, small, undisguised, places, price, is_number: is_number || form == Form::Bytes }
+        Self { bytes, form, known, small, undisguised, places, price, is_number: is_number || form == Form::Bytes }
     }
 
     /// Tells the length and the price of every piece that begins here.
@@ -258,6 +269,12 @@ impl<'a> Text<'a> {
         let extra = if self.is_number { OF_DIGITS } else { 0.0 };
         let small = &self.small[..length];
         found(1, self.character(at));
+        for text in self.known {
+            let length = text.len().min(length - at);
+            if length >= MIN_KNOWN && small[at..].starts_with(&text.as_bytes()[..length]) {
+                found(length, KNOWN + extra);
+            }
+        }
         if self.form == Form::Typed {
             if is_year(&small[at..]) {
                 found(4, YEAR + extra);

@@ -81,6 +81,14 @@ pub(super) struct Placed<T> {
 /// A key and what is written behind it, a list in any case.
 pub(super) type NamedValues = (String, Vec<Value>);
 
+/// Whether somebody else's section has tables that say who may pass.
+fn looks_like_rules(value: &DeValue<'_>) -> bool {
+    let is_rule = |table: &DeTable<'_>| {
+        (table.contains_key("path") || table.contains_key("host")) && table.contains_key("access") || table.contains_key("require")
+    };
+    value.as_array().is_some_and(|items| items.iter().filter_map(|item| item.get_ref().as_table()).any(is_rule))
+}
+
 impl<'a> Section<'a> {
     pub(super) fn root(findings: &'a Findings<'a>, table: &'a DeTable<'a>) -> Self {
         Self { findings, path: String::new(), table: Some(table), at: None, asked: RefCell::default() }
@@ -298,6 +306,10 @@ impl<'a> Section<'a> {
     pub(super) fn finish_foreign(&self) {
         let asked = self.asked.borrow();
         for (name, at) in self.unasked() {
+            if self.table.and_then(|table| table.get(name.as_str())).is_some_and(|value| looks_like_rules(value.get_ref())) {
+                self.findings.fatal(Some(at), &self.key(&name), "is not read: nobody is kept out by it", "write [[vestibule.rule]]");
+                continue;
+            }
             let meant = asked.iter().find(|known| strsim::damerau_levenshtein(&name.to_ascii_lowercase(), known) <= 2);
             let is_table = self.table.and_then(|table| table.get(name.as_str())).is_some_and(|value| value.get_ref().is_table());
             if let Some(meant) = meant.filter(|_| is_table) {

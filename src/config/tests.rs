@@ -121,7 +121,13 @@ fn weak_secrets_are_refused() {
     assert_eq!(said(&filled(EXAMPLES[0]).replace("\"value\"", "\"\"")).problem, "is empty");
     let shared = with("").replace("client_secret = \"value\"", &format!("client_secret = \"{SECRET}\""));
     assert_eq!((said(&shared).line, said(&shared).key.as_str()), (3, "auth.cookie_secret"));
-    assert!(said(&shared).problem.contains("client secret of `default`") && !said(&shared).to_string().contains(SECRET));
+    assert!(said(&shared).problem.contains("a client secret") && !said(&shared).to_string().contains(SECRET));
+    let shared = with("").replace("client_id = \"value\"", &format!("client_id = \"{SECRET}\""));
+    assert_eq!((said(&shared).line, said(&shared).key.as_str()), (3, "auth.cookie_secret"));
+    let other = "q7Rz8fKw2mQLbXeR4tY9uVn3JcH6aPd5";
+    let before = with(&format!("[vestibule.session]\nprevious_cookie_secrets = [\"{other}\"]\n"))
+        .replace("client_secret = \"value\"", &format!("client_secret = \"{other}\""));
+    assert_eq!(said(&before).key, "vestibule.session.previous_cookie_secrets");
     // Brackets may stand at both ends of what was made at random.
     for random in ["<q7Rz:8fKw2mQ-Lb!XeR4tY9uVn3JcH6>", "[q7Rz:8fKw2mQ-Lb!XeR4tY9uVn3JcH6]"] {
         assert!(parse(&filled(EXAMPLES[0]).replace(SECRET, random)).is_ok(), "{random}");
@@ -252,6 +258,9 @@ fn every_setting_is_checked() {
         ("[vestibule.identity]\nheaders = { a = [\"X\"] }\n", "vestibule.identity.headers.a"),
         ("[vestibule.identity]\nheaders = { a = \"X-Original-URL\" }\n", "vestibule.identity.headers.a"),
         ("[vestibule.identity]\nheaders = { a = \"Proxy\" }\n", "vestibule.identity.headers.a"),
+        ("[[rule]]\npath = \"/admin/**\"\naccess = \"deny\"\n", "rule"),
+        ("[[rules]]\nrequire = { groups = \"admins\" }\n", "rules"),
+        ("[[vestibule-rule]]\nhost = \"a\"\naccess = \"deny\"\n", "vestibule-rule"),
         ("[vestibule.identity]\nheaders = { \"\" = \"X-A\" }\n", "vestibule.identity.headers."),
         ("[vestibule.identity]\nheaders = { \"/a~2\" = \"X-A\" }\n", "vestibule.identity.headers./a~2"),
         ("[vestibule.identity]\nheaders = { \"/\" = \"X-A\" }\n", "vestibule.identity.headers./"),
@@ -276,6 +285,10 @@ fn every_setting_is_checked() {
         ("client_kwargs = { code_challenge_method = \"plain\" }\n", "auth.client_kwargs.code_challenge_method"),
         ("client_kwargs = { token_endpoint_auth_method = \"private_key_jwt\" }\n", "auth.client_kwargs.token_endpoint_auth_method"),
         ("client_kwargs = { verify = false }\n", "auth.client_kwargs.verify"),
+        ("client_kwargs = { acr_values = \"\" }\n", "auth.client_kwargs.acr_values"),
+        ("[vestibule.identity]\nheaders = { a = \"Set-Cookie\" }\n", "vestibule.identity.headers.a"),
+        ("[vestibule.identity]\nheaders = { a = \"Range\" }\n", "vestibule.identity.headers.a"),
+        ("[vestibule.identity]\nheaders = { a = \"X-Envoy-Auth-Headers-To-Remove\" }\n", "vestibule.identity.headers.a"),
         ("client_kwargs = { hd = \"\" }\n", "auth.client_kwargs.hd"),
         ("client_kwargs = { hd = true }\n", "auth.client_kwargs.hd"),
         ("client_kwargs = { hd = \"Gmail.com\" }\n", "auth.client_kwargs.hd"),
@@ -494,6 +507,14 @@ fn an_address_of_this_network_behind_https_asks_who_is_in_front() {
             assert_eq!(warned(&format!("{toml}{answered}\n")), [""; 0], "{uri} {listen} {answered}");
         }
     }
+}
+
+#[test]
+fn headers_that_are_passed_are_somebodys() {
+    let pass = "[vestibule.identity]\npass = \"Remote-User\"\n";
+    assert_eq!(warned(&with(pass)), ["vestibule.identity.pass"]);
+    assert!(warned(&with(&format!("[vestibule]\ntrusted_proxies = \"192.0.2.7\"\n{pass}"))).is_empty());
+    assert_eq!(warned(&with(&format!("[vestibule]\ntrusted_proxies = []\n{pass}"))), ["vestibule.identity.pass"]);
 }
 
 #[test]

@@ -116,7 +116,7 @@ pub fn edits(request: &Request<'_>, jar: &CookieJar, account: Option<&Account<'_
 
 /// Names that a claim must not be written into: they steer the connection or our own work.
 pub(crate) fn is_reserved(name: &str) -> bool {
-    const RESERVED: [&str; 13] = [
+    const RESERVED: [&str; 25] = [
         "authorization",
         "host",
         "cookie",
@@ -130,10 +130,24 @@ pub(crate) fn is_reserved(name: &str) -> bool {
         "keep-alive",
         "expect",
         "origin",
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "cache-control",
+        "date",
+        "location",
+        "range",
+        "referer",
+        "set-cookie",
+        "user-agent",
+        "vary",
+        "via",
     ];
     RESERVED.iter().any(|reserved| folds_to(name, reserved))
         || proxy_headers::steers(name)
-        || ["sec-", "proxy-"].iter().any(|prefix| name.to_ascii_lowercase().starts_with(prefix))
+        || ["sec-", "proxy-", "if-", "access-control-", "x-envoy-auth-headers-"]
+            .iter()
+            .any(|prefix| name.to_ascii_lowercase().starts_with(prefix))
 }
 
 /// The same of a configuration that is being read: `configured` are its names.

@@ -88,6 +88,11 @@ impl PathPattern {
         !self.segments.is_empty() && self.segments.iter().all(|segment| *segment == Segment::Any)
     }
 
+    /// The same, or for every path but a few short ones: `/*/**`.
+    pub fn is_nearly_everything(&self) -> bool {
+        self.segments.contains(&Segment::Any) && self.segments.iter().all(|segment| !matches!(segment, Segment::Literal(_)))
+    }
+
     /// Whether it is the same pattern when it is read liberally.
     pub(super) fn is_plain(&self) -> bool {
         self.segments == self.liberal
@@ -105,13 +110,6 @@ impl PathPattern {
     /// Whether it is for every path that `other` is for; sometimes `false` where that is so.
     pub(super) fn covers(&self, other: &Self) -> bool {
         covers(&self.segments, &other.segments)
-    }
-
-    /// Whether one of `wide` is for every path of each of `narrow`; either list is for every path when it is empty.
-    pub(crate) fn all_covered(narrow: &[Self], wide: &[Self]) -> bool {
-        let everything = Self::at_or_below("");
-        let narrow = if narrow.is_empty() { std::slice::from_ref(&everything) } else { narrow };
-        wide.is_empty() || narrow.iter().all(|path| wide.iter().any(|other| other.covers(path)))
     }
 
     /// Whether there is a path that both are for, as some server reads it.

@@ -190,6 +190,12 @@ fn is_family(name: &[u8]) -> bool {
     name.strip_prefix(SECURE_PREFIX).unwrap_or(name).starts_with(FAMILY)
 }
 
+/// Whether a `Cookie` line is several that a proxy has joined by commas, with a cookie of ours behind one: neither we nor the
+/// application would find it. RFC 6265 section 5.4 allows one line.
+pub(crate) fn is_joined_by_commas(line: &[u8]) -> bool {
+    line.split(|&byte| byte == b',').skip(1).any(|rest| is_family(trim(rest)))
+}
+
 /// What stands between semicolons in a `Cookie` line, trimmed. The lines are the longest part of a request, so the search
 /// is not made byte by byte.
 pub(crate) fn cookie_pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {

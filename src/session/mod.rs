@@ -45,6 +45,6 @@ pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 
 pub use attempt::{LoginAttempt, MAX_PENDING_ATTEMPTS};
 pub use envelope::{KeyRing, Purpose};
-pub(crate) use jar::cookie_pairs;
 pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
+pub(crate) use jar::{cookie_pairs, is_joined_by_commas};
 pub use login_session::{Sealed, Session, Tokens};

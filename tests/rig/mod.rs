@@ -84,11 +84,8 @@ impl Rig {
                     self.sent.push(request);
                     self.now += self.provider.seconds_to_answer;
                     let now = UnixTime::from_secs(self.now);
-                    step = waiting.resume(
-                        answer,
-                        &self.filter,
-                        &mut Surroundings { cache: &mut self.cache, now: now, entropy: &mut self.entropy },
-                    );
+                    step =
+                        waiting.resume(answer, &self.filter, &mut Surroundings { cache: &mut self.cache, now, entropy: &mut self.entropy });
                 }
             }
         }

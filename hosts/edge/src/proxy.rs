@@ -510,6 +510,10 @@ impl ProxyHttp for Edge {
                 let head = forwarding::own_response(response.status, &response.headers, response.body.len())?;
                 exchange.outcome = log::Outcome::Answered;
                 send(session, head, response.body).await?;
+                // Clients and proxies that are still sending may drop the response when the connection, or the stream, ends.
+                if !session.is_body_done() && !session.req_header().headers.contains_key(EXPECT) {
+                    linger(session).await;
+                }
                 Ok(true)
             }
         }

@@ -5,10 +5,10 @@
 //!
 //! 1. The body ends where [`crate::framing`] ends it. What was read behind it is kept for [`crate::http1`], which reads the
 //!    next head from it: no byte of it becomes part of this body, or reaches the application undecided.
-//! 2. Behind the body one byte is read at most: whoever sends more has to wait.
+//! 2. Behind the body [`MOST_BEHIND`] bytes are read at most: whoever sends more has to wait.
 //! 3. A peer that has nothing more to send gets its answer: RFC 9112 section 9.6 tells servers to do the same. It cannot be
 //!    told from one that has gone before something is sent to it; so it is taken to be gone when for [`LAST_WAIT`] nothing
-//!    was.
+//!    was. The same holds for one that has sent more than is read: that it has gone would not be noticed.
 //! 4. A connection that was upgraded is read as it is.
 
 use std::io;
@@ -28,13 +28,16 @@ use crate::watched_connection::{Watch, Watched};
 /// How long a peer that sends nothing more waits for its answer, or for the next piece of it.
 pub const LAST_WAIT: Duration = Duration::from_secs(10);
 
+/// What is read of later requests while an earlier one is served, in bytes: several of a browser's.
+const MOST_BEHIND: usize = 16 * 1024;
+
 /// The rest of a request, while it is served.
 #[derive(Debug)]
 pub struct RequestBytes {
     body: Rest,
     /// What was read behind the body.
     behind: BytesMut,
-    /// The peer sends nothing more.
+    /// The peer sends nothing more, or nothing more is read.
     ended: Option<Pin<Box<Sleep>>>,
     is_upgraded: AtomicBool,
 }
@@ -94,18 +97,17 @@ impl RequestBytes {
 
     /// Ready when the peer is gone.
     fn poll_behind(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.behind.is_empty() && self.ended.is_none() {
-            let mut byte = [0];
-            let mut byte = ReadBuf::new(&mut byte);
-            ready!(Pin::new(stream).poll_read(context, &mut byte))?;
-            self.behind.extend_from_slice(byte.filled());
-            self.ended = self.behind.is_empty().then(|| Box::pin(sleep(LAST_WAIT)));
+        while self.ended.is_none() && self.behind.len() < MOST_BEHIND {
+            let mut piece = [0; 1024];
+            let mut piece = ReadBuf::new(&mut piece);
+            ready!(Pin::new(&mut *stream).poll_read(context, &mut piece))?;
+            self.behind.extend_from_slice(piece.filled());
+            if piece.filled().is_empty() {
+                break;
+            }
         }
-        match &mut self.ended {
-            Some(ended) => ended.as_mut().poll(context).map(Ok),
-            // Nothing wakes the task for more: the answer does.
-            None => Poll::Pending,
-        }
+        let ended = self.ended.get_or_insert_with(|| Box::pin(sleep(LAST_WAIT)));
+        ended.as_mut().poll(context).map(Ok)
     }
 }
 

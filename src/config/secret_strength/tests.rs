@@ -59,7 +59,7 @@ fn nothing_that_is_made_at_random_is_refused() {
     for (way, bytes, make) in ways {
         for _ in 0..SAMPLES {
             let secret = make(&random(bytes));
-            assert!(!is_guessable(&secret), "{way}: {secret}");
+            assert!(!is_guessable(&secret, &[]), "{way}: {secret}");
         }
     }
 }
@@ -131,6 +131,12 @@ fn what_people_write_is_refused() {
         "MDAwMTAyMDMwNDA1MDYwNzA4MDkwYTBiMGMwZDBlMGYxMDExMTIxMzE0MTUxNg==",
         "ZEdocGN5QnBjeUJoSUhabGNua2djMlZqY21WMElHTnZiMnRwWlNCelpXTnlaWFE9",
         "sha256:5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8",
+        "XohImNooBHFR0OVvjcYpJ3NgPQ1qq73WKhHvch0VQtg=",
+        "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        "super-secret-jwt-token-with-at-least-32-characters-long",
+        "urn:uuid:6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+        "{6ba7b810-9dad-11d1-80b4-00c04fd430c8}",
+        "b64:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
         "django-insecure-#8kz!m2v@q0w7x_r$3t5y^u9i&o1p*a4s6d",
         // Versions 1 and 3 of a UUID, and 7.
         "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
@@ -142,7 +148,7 @@ fn what_people_write_is_refused() {
         "SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c",
         "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
     ] {
-        assert!(is_guessable(secret), "{secret}: {} bits", estimate(secret.as_bytes(), Form::Typed));
+        assert!(is_guessable(secret, &[]), "{secret}: {} bits", estimate(secret.as_bytes(), Form::Typed, &[]));
     }
 }
 
@@ -150,12 +156,35 @@ fn what_people_write_is_refused() {
 fn digests_of_what_comes_to_mind_are_refused() {
     for word in ["", "test", "password", "secret", "admin", "123456", "hello"] {
         for digest in [hex(&Sha1::digest(word)), hex(&Sha256::digest(word)), hex(&Sha256::digest(word)).to_uppercase()] {
-            assert!(is_guessable(&digest), "{word}: {digest}");
+            assert!(is_guessable(&digest, &[]), "{word}: {digest}");
         }
     }
     for md5 in ["5f4dcc3b5aa765d61d8327deb882cf99", "d41d8cd98f00b204e9800998ecf8427e"] {
-        assert!(is_guessable(md5), "{md5}");
+        assert!(is_guessable(md5, &[]), "{md5}");
     }
+}
+
+#[test]
+fn what_others_know_makes_no_secret() {
+    let id = "9e107d9d-372b-4b68-a1d8-1d3542a419d6";
+    let client_secret = "q7Rz8fKw2mQLbXeR4tY9uVn3JcH6aPd5";
+    let known = [id, client_secret, "op.example"];
+    for secret in [
+        id.to_owned(),
+        id.to_uppercase(),
+        client_secret.to_owned(),
+        format!("{client_secret}1"),
+        format!(" {client_secret} "),
+        format!("{id}{client_secret}"),
+        format!("{client_secret}-2024-op.example"),
+        STANDARD.encode(client_secret),
+        hex(client_secret.as_bytes()),
+        client_secret.repeat(5),
+    ] {
+        assert!(is_guessable(&secret, &known), "{secret}");
+    }
+    let random = "x3Vq9LkT0bZpW7sYfGhD2nRjE5uMcA8i";
+    assert!(!is_guessable(&format!("{id}-{random}"), &known) && !is_guessable(random, &known));
 }
 
 #[test]
@@ -165,16 +194,16 @@ fn few_different_bytes_are_refused_however_many_there_are() {
         let mut bytes = [0; 400];
         entropy.fill(&mut bytes);
         let secret: String = bytes.iter().map(|byte| char::from(b"q8Zk3mV"[usize::from(*byte) % different])).collect();
-        assert!(is_guessable(&secret), "{secret}");
+        assert!(is_guessable(&secret, &[]), "{secret}");
     }
 }
 
 #[test]
 fn a_long_secret_is_looked_at_to_its_limit_and_no_further() {
     for secret in ["a".repeat(100_000), "secret-".repeat(50_000), "0123456789".repeat(50_000)] {
-        assert!(is_guessable(&secret));
+        assert!(is_guessable(&secret, &[]));
     }
-    assert!(!is_guessable(&format!("{}8f0Kw2mQz7LbXe4RtY9uVn3JcH6s", "password".repeat(4))), "what stands behind a word counts");
+    assert!(!is_guessable(&format!("{}8f0Kw2mQz7LbXe4RtY9uVn3JcH6s", "password".repeat(4)), &[]), "what stands behind a word counts");
 }
 
 #[test]
@@ -220,8 +249,8 @@ proptest! {
     #[test]
     fn few_chunks_in_any_order_are_refused(chunks in vec(chunk(), 1..5), separator in select(vec!["", "-", "_", " ", "."])) {
         let secret = chunks.join(separator);
-        prop_assert!(is_guessable(&secret), "{secret}: {}", estimate(secret.as_bytes(), Form::Typed));
-        prop_assert!(is_guessable(&STANDARD.encode(&secret)) && is_guessable(&URL_SAFE_NO_PAD.encode(&secret)) && is_guessable(&hex(secret.as_bytes())));
+        prop_assert!(is_guessable(&secret, &[]), "{secret}: {}", estimate(secret.as_bytes(), Form::Typed, &[]));
+        prop_assert!(is_guessable(&STANDARD.encode(&secret), &[]) && is_guessable(&URL_SAFE_NO_PAD.encode(&secret), &[]) && is_guessable(&hex(secret.as_bytes()), &[]));
     }
 
     #[test]
@@ -232,7 +261,7 @@ proptest! {
             1 => mirrored.repeat(times),
             _ => (0..times).map(|number| format!("{}{number}", &seed[..seed.len().min(5)])).collect(),
         };
-        prop_assert!(is_guessable(&secret), "{secret}: {}", estimate(secret.as_bytes(), Form::Typed));
+        prop_assert!(is_guessable(&secret, &[]), "{secret}: {}", estimate(secret.as_bytes(), Form::Typed, &[]));
     }
 
     #[test]
@@ -242,11 +271,11 @@ proptest! {
         let known = chunks.join("-");
         let secret = if first { format!("{random}-{known}") } else { format!("{known}-{random}") };
         prop_assume!(secret.len() <= MAX_BYTES);
-        prop_assert!(!is_guessable(&secret), "{secret}: {}", estimate(secret.as_bytes(), Form::Typed));
+        prop_assert!(!is_guessable(&secret, &[]), "{secret}: {}", estimate(secret.as_bytes(), Form::Typed, &[]));
     }
 
     #[test]
     fn any_text_is_judged(text in any::<String>()) {
-        is_guessable(&text);
+        is_guessable(&text, &[]);
     }
 }
