@@ -253,7 +253,11 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     if let Some(policy) = policy.as_ref().filter(|_| preset.app.is_some()) {
         streamlit_pages::check(rules.sections(), policy, public.base_path());
     }
-    if authz.is_none() && !identity.passed.is_empty() && in_front.as_ref().is_none_or(|in_front| *in_front == TrustedProxies::default()) {
+    if authz.is_none()
+        && !findings.has_fatal()
+        && !identity.passed.is_empty()
+        && in_front.as_ref().is_none_or(|in_front| *in_front == TrustedProxies::default())
+    {
         let problem = "lets every client write these headers: no proxy in front is named that would write them itself";
         findings.warning(
             vestibule.at(),

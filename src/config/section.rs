@@ -83,9 +83,8 @@ pub(super) type NamedValues = (String, Vec<Value>);
 
 /// Whether somebody else's section has tables that say who may pass.
 fn looks_like_rules(value: &DeValue<'_>) -> bool {
-    let is_rule = |table: &DeTable<'_>| {
-        (table.contains_key("path") || table.contains_key("host")) && table.contains_key("access") || table.contains_key("require")
-    };
+    let has = |table: &DeTable<'_>, key: &str| table.contains_key(key);
+    let is_rule = |table: &DeTable<'_>| has(table, "require") || (has(table, "access") && (has(table, "path") || has(table, "host")));
     value.as_array().is_some_and(|items| items.iter().filter_map(|item| item.get_ref().as_table()).any(is_rule))
 }
 
