@@ -226,6 +226,59 @@ async fn who_has_gone_is_noticed_when_something_is_sent_or_nothing_for_long() {
     assert!((LAST_WAIT..HANG).contains(&began.elapsed()), "{:?}", began.elapsed());
 }
 
+/// What has come early must not hide it.
+#[tokio::test]
+async fn who_has_gone_is_noticed_whatever_it_has_sent_before() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::alice(), &app.url()).await;
+    let long = format!("GET /x HTTP/1.1\r\nX: {}", "a".repeat(20_000));
+    let mut waiting = vec![];
+    for (early, is_closed) in [("G", true), ("\r\n", true), ("GET /x HTTP/1.1\r\nHost: h\r\n\r\n", true), (long.as_str(), false)] {
+        let mut peer = Wire::connect(edge.address).await;
+        let request = format!("GET /hang HTTP/1.1\r\nHost: h\r\n\r\n{early}");
+        peer.stream.write_all(request.as_bytes()).await.expect("sent");
+        timeout(HANG, app.controls.started.notified()).await.expect("it arrives");
+        if is_closed {
+            peer.stream.shutdown().await.expect("sent");
+        }
+        let (began, early) = (Instant::now(), early.len());
+        waiting.push(async move {
+            // Nothing, or a reset of what has not been read.
+            let _ = timeout(HANG, peer.read_head()).await.expect("it ends");
+            assert!((LAST_WAIT - Duration::from_secs(1)..HANG).contains(&began.elapsed()), "{early} bytes: {:?}", began.elapsed());
+        });
+    }
+    futures::future::join_all(waiting).await;
+}
+
+/// A client, or a proxy, that is still sending would lose it when the connection is closed at once.
+#[tokio::test]
+async fn our_own_answer_arrives_while_the_body_is_still_being_sent() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::new(|_, _| Ok(answer(401, "log in first"))), &app.url()).await;
+    for framing in ["Content-Length: 400000", "Transfer-Encoding: chunked"] {
+        let peer = Wire::connect(edge.address).await;
+        let (mut reading, mut sending) = tokio::io::split(peer.stream);
+        let head = format!("POST /upload HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n");
+        sending.write_all(head.as_bytes()).await.expect("sent");
+        let sent = tokio::spawn(async move {
+            let piece = format!("2710\r\n{}\r\n", "a".repeat(10_000));
+            for _ in 0..30 {
+                if sending.write_all(piece.as_bytes()).await.is_err() {
+                    break;
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+        });
+        let mut answered = vec![];
+        let _ = timeout(HANG, reading.read_to_end(&mut answered)).await.expect("it ends");
+        let answered = String::from_utf8_lossy(&answered);
+        assert!(answered.starts_with("HTTP/1.1 401 ") && answered.ends_with("log in first"), "{framing}: {answered:?}");
+        sent.await.expect("it ends");
+    }
+    assert_eq!(app.requests(), 0);
+}
+
 /// What Pingora would write of itself has its name.
 #[tokio::test]
 async fn no_answer_says_which_server_this_is() {
