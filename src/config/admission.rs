@@ -206,6 +206,9 @@ fn everybody_of(provider: &Provider) -> Option<String> {
     if provider.tenants.iter().any(|tenant| is_of_consumers(tenant)) || (host == "login.microsoftonline.com" && is_of_consumers(first)) {
         return Some("whoever has a personal account at Microsoft".to_owned());
     }
+    if host == "login.microsoftonline.com" && is_public_mail(first) {
+        return Some(format!("whoever has an account at {first}, which everybody can have"));
+    }
     // With `*` any organisation will do, and everybody can have one.
     let is_chosen = provider.requirements.hosted_domain.as_ref().is_some_and(|domain| domain != "*") || !provider.tenants.is_empty();
     if is_chosen {

@@ -51,7 +51,14 @@ fn network(text: &str) -> Result<IpNet, NotANetwork> {
         return Ok(IpNet::from(address.to_canonical()));
     }
     // `10.1.2.3/8` is a slip: of an address, or of a length.
-    text.parse::<IpNet>().ok().filter(|network| network.trunc() == *network).ok_or(NotANetwork)
+    let network = text.parse::<IpNet>().ok().filter(|network| network.trunc() == *network).ok_or(NotANetwork)?;
+    // Peers are compared in their canonical form, so a network of IPv4 in IPv6's must be as well.
+    match (network.addr().to_canonical(), network.prefix_len().checked_sub(96)) {
+        (IpAddr::V4(address), Some(prefix)) if matches!(network, IpNet::V6(_)) => {
+            IpNet::new(IpAddr::V4(address), prefix).map_err(|_| NotANetwork)
+        }
+        _ => Ok(network),
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +73,7 @@ mod tests {
     fn a_peer_is_trusted_by_address_or_network() {
         assert!(contains(&["192.0.2.7"], "192.0.2.7") && !contains(&["192.0.2.7"], "192.0.2.8"));
         assert!(contains(&["192.0.2.7"], "::ffff:192.0.2.7") && contains(&["::ffff:192.0.2.7"], "192.0.2.7"));
+        assert!(contains(&["::ffff:10.0.0.0/104"], "10.1.2.3") && !contains(&["::ffff:10.0.0.0/104"], "11.1.2.3"));
         assert!(contains(&["10.0.0.0/8", "2001:db8::/32"], "2001:db8::1") && !contains(&["10.0.0.0/8"], "11.0.0.1"));
         assert!(!contains(&[], "127.0.0.1") && !TrustedProxies::default().contains(IpAddr::from([127, 0, 0, 1])));
         for (peer, trusted) in [("127.0.0.1", true), ("127.9.9.9", true), ("::1", true), ("192.0.2.7", false), ("::2", false)] {
@@ -82,9 +90,13 @@ mod tests {
 
     #[test]
     fn everybody_is_a_network_without_a_prefix() {
-        for (items, everybody) in
-            [(&["0.0.0.0/0"][..], true), (&["10.0.0.0/8", "::/0"], true), (&["10.0.0.0/8", "::1"], false), (&[], false)]
-        {
+        for (items, everybody) in [
+            (&["0.0.0.0/0"][..], true),
+            (&["10.0.0.0/8", "::/0"], true),
+            (&["::ffff:0:0/96"], true),
+            (&["10.0.0.0/8", "::1"], false),
+            (&[], false),
+        ] {
             assert_eq!(TrustedProxies::parse(items.iter().copied()).unwrap().has_everybody(), everybody, "{items:?}");
         }
     }

@@ -573,6 +573,11 @@ impl ProxyHttp for Edge {
         if !upgraded {
             forwarding::end_hop(response);
         }
+        if response.status == StatusCode::NO_CONTENT || (response.status.is_informational() && !upgraded) {
+            // RFC 9110 section 8.6, RFC 9112 section 6.1: they have no body, and say nothing of one.
+            response.remove_header(&CONTENT_LENGTH);
+            response.remove_header(&TRANSFER_ENCODING);
+        }
         if session.req_header().version == Version::HTTP_10 {
             // RFC 9112 section 6.1: it knows no `Transfer-Encoding`; its responses end with the connection.
             response.remove_header(&TRANSFER_ENCODING);

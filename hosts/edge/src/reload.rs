@@ -231,9 +231,9 @@ fn is_open(file: &Path) -> bool {
     is_file && File::open(file).is_ok_and(|file| is_open_for_writing(&file) == Some(true))
 }
 
-/// What there is to say of a file whose secrets are everybody's on this machine.
+/// What there is to say of a file that is everybody's on this machine.
 pub fn everybody_reads(path: &Path) -> String {
-    format!("{} can be read by every user of this machine, and so can its secrets; run `chmod o-r` on it", path.display())
+    format!("{} can be read by every user of this machine, with the secrets or addresses in it; run `chmod o-r` on it", path.display())
 }
 
 /// Replaces `current` whenever the configuration changes from `taken`, which was loaded, and on SIGHUP; never returns.

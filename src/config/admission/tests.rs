@@ -139,6 +139,7 @@ fn a_provider_with_which_everybody_can_have_an_account_is_told() {
         "https://login.microsoftonline.com/organizations/v2.0",
         "https://login.microsoftonline.com/consumers/v2.0",
         "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
+        "https://login.microsoftonline.com/live.com/v2.0",
     ] {
         let key = "auth.server_metadata_url";
         assert_eq!(warned(&config(issuer, "")), [key], "{issuer}");
