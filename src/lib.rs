@@ -17,7 +17,8 @@
 //! perform the IO. They take no decision.
 //!
 //! ```
-//! use vestibule::{config::{Config, Source}, entropy::Fixed, filter::{Filter, Step, Surroundings}, //!                 oidc::cache::ProviderCache, time::UnixTime, web::http::RequestHead};
+//! use vestibule::{config::{Config, Source}, entropy::Fixed, filter::{Filter, Step, Surroundings},
+//!                 oidc::cache::ProviderCache, time::UnixTime, web::http::RequestHead};
 //!
 //! let toml = r#"
 //! [auth]
