@@ -395,7 +395,7 @@ proptest! {
             prop_assert_eq!(explain(&head, account.as_ref(), &config.admission, &config.public).answer, expected, "{} under\n{}", head.path_with_query, rules);
         }
         let (mut cache, now) = (ProviderCache::default(), UnixTime::from_secs(1_700_000_000));
-        let becomes = match filter.begin(&head, None, &mut Surroundings { cache: &mut cache, now: now, entropy: &mut Fixed::default() }) {
+        let becomes = match filter.begin(&head, None, &mut Surroundings { cache: &mut cache, now, entropy: &mut Fixed::default() }) {
             Step::Done(Decision { outcome: Outcome::Forward(_), .. }) => Answer::Passes,
             Step::Done(Decision { outcome: Outcome::Respond(response), .. }) => match response.status {
                 400 => Answer::Malformed,

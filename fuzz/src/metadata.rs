@@ -51,11 +51,10 @@ fn read(filter: &Filter, data: &[u8]) {
 
     let (mut cache, mut entropy, now) = (ProviderCache::default(), Fixed::default(), UnixTime::from_secs(NOW));
     let login = RequestHead::get("/auth/login", HOST);
-    let Step::Fetch(_, waiting) = filter.begin(&login, None, &mut Surroundings { cache: &mut cache, now: now, entropy: &mut entropy })
-    else {
+    let Step::Fetch(_, waiting) = filter.begin(&login, None, &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy }) else {
         panic!("it asks for metadata")
     };
-    let step = waiting.resume(answer(), filter, &mut Surroundings { cache: &mut cache, now: now, entropy: &mut entropy });
+    let step = waiting.resume(answer(), filter, &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy });
     let Step::Done(Decision { outcome: Outcome::Respond(response), .. }) = step else { panic!("a redirect, or an error") };
     match (response.status, parsed) {
         (302, Ok(metadata)) => {

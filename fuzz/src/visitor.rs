@@ -77,14 +77,14 @@ pub fn callback(state: &str) -> String {
 fn visit(filter: &Filter, target: &str, nonce: &str, cookies: &mut Cookies) -> Response {
     let (provider, now) = (Provider::default(), UnixTime::from_secs(NOW));
     let (mut cache, mut entropy) = (ProviderCache::default(), Fixed::default());
-    let mut step = filter.begin(&head(target, cookies), None, &mut Surroundings { cache: &mut cache, now: now, entropy: &mut entropy });
+    let mut step = filter.begin(&head(target, cookies), None, &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy });
     loop {
         match step {
             Step::Fetch(request, waiting) => {
                 step = waiting.resume(
                     Ok(answer(&provider, &request, nonce)),
                     filter,
-                    &mut Surroundings { cache: &mut cache, now: now, entropy: &mut entropy },
+                    &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy },
                 );
             }
             Step::Done(Decision { outcome: Outcome::Respond(response), .. }) => {
