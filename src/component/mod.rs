@@ -74,7 +74,7 @@ impl Guest for Component {
         let mut step = loaded.filter.begin(
             &head,
             body.as_deref(),
-            &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now(), entropy: &mut HostEntropy },
+            &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy },
         );
         loop {
             match step {
@@ -84,7 +84,7 @@ impl Guest for Component {
                     step = waiting.resume(
                         answer,
                         &loaded.filter,
-                        &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now(), entropy: &mut HostEntropy },
+                        &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy },
                     );
                 }
             }

@@ -154,7 +154,7 @@ fn name_host(head: &mut RequestHead, config: &Config) {
 /// The loop around the core: its steps, and the requests between them.
 async fn decide(loaded: &Rc<Loaded>, client: &impl Client, head: &RequestHead, body: Option<&[u8]>) -> Outcome {
     let mut step =
-        loaded.filter.begin(head, body, &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now(), entropy: &mut HostEntropy });
+        loaded.filter.begin(head, body, &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy });
     loop {
         match step {
             Step::Done(decision) => {
@@ -166,7 +166,7 @@ async fn decide(loaded: &Rc<Loaded>, client: &impl Client, head: &RequestHead, b
                 step = waiting.resume(
                     answer,
                     &loaded.filter,
-                    &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now(), entropy: &mut HostEntropy },
+                    &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy },
                 );
             }
         }
