@@ -5,7 +5,7 @@
 //!
 //! 1. The body ends where [`crate::framing`] ends it. What was read behind it is kept for [`crate::http1`], which reads the
 //!    next head from it: no byte of it becomes part of this body, or reaches the application undecided.
-//! 2. Behind the body [`MOST_BEHIND`] bytes are read at most: whoever sends more has to wait.
+//! 2. Behind the body 16 KiB are read at most (`MOST_BEHIND`): whoever sends more has to wait.
 //! 3. A peer that has nothing more to send gets its answer: RFC 9112 section 9.6 tells servers to do the same. It cannot be
 //!    told from one that has gone before something is sent to it; so it is taken to be gone when for [`LAST_WAIT`] nothing
 //!    was. The same holds for one that has sent more than is read: that it has gone would not be noticed.
