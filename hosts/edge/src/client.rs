@@ -19,7 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 use vestibule::web::trusted_proxies::TrustedProxies;
-use vestibule_rules::forwarded::is_plain_authority;
+use vestibule_enforcement::forwarded::is_plain_authority;
 
 /// More than stand in a row anywhere.
 pub const MAX_PROXIES: usize = 16;

@@ -1,14 +1,14 @@
 //! The filter's edits on their way to the application and back, in Pingora's types. The rules are
-//! [`vestibule_rules::forwarding`]'s; of the request, Pingora itself has removed the hop-by-hop fields and what the peer's
+//! [`vestibule_enforcement::edits`]'s; of the request, Pingora itself has removed the hop-by-hop fields and what the peer's
 //! `Connection` names before.
 
 use http::header::HOST;
 use http::{HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
-use vestibule_rules::fields::{Field, Fields, NotAField};
-use vestibule_rules::forwarded::{Arrival, Told};
-use vestibule_rules::forwarding;
+use vestibule_enforcement::edits;
+use vestibule_enforcement::forwarded::{Arrival, Told};
+use vestibule_enforcement::headers::{Field, Fields, NotAField};
 use vestibule_wasmtime::Forward;
 
 use crate::client::Client;
@@ -33,13 +33,13 @@ pub fn edit_request(request: &mut RequestHeader, forward: &Forward, connection: 
     let Connection { client, tls, public_origin } = connection;
     let told = Told { https: client.https, host: client.host.as_deref() };
     let arrival = Arrival { route: &client.route, told, tls, host: host.as_deref(), public_origin };
-    forwarding::edit_request(&mut Request(request), &forward.remove_headers, &forward.set_headers, arrival).map_err(not_a_field)
+    edits::edit_request(&mut Request(request), &forward.remove_headers, &forward.set_headers, arrival).map_err(not_a_field)
 }
 
 /// Removes the hop-by-hop fields of the application's response, and what its `Connection` names. Not for a `101`, which
 /// is about the connection.
 pub fn end_hop(response: &mut ResponseHeader) {
-    forwarding::end_hop(&mut Response(response));
+    edits::end_hop(&mut Response(response));
 }
 
 /// Adds the decision's headers to the application's response, or to our own page in its place. With a cookie among
@@ -48,7 +48,7 @@ pub fn end_hop(response: &mut ResponseHeader) {
 /// # Errors
 /// Status 500 for an edit that is not a header, or that is not the filter's to make.
 pub fn edit_response(response: &mut ResponseHeader, headers: &[Field]) -> Result<()> {
-    forwarding::edit_response(&mut Response(response), headers).map_err(not_a_field)
+    edits::edit_response(&mut Response(response), headers).map_err(not_a_field)
 }
 
 /// A filter's response, complete but for its length. Hop-by-hop fields and `Content-Length` are this host's to set.
@@ -60,7 +60,7 @@ pub fn own_response(status: u16, headers: &[Field], body_bytes: usize) -> Result
         return Error::e_explain(ErrorType::HTTPStatus(500), format!("the filter answers with status {status}"));
     }
     let mut response = ResponseHeader::build(status, Some(headers.len() + 1))?;
-    for (name, value) in forwarding::own_response(status, headers, body_bytes, false) {
+    for (name, value) in edits::own_response(status, headers, body_bytes, false) {
         Response(&mut response).append(&name, &value).map_err(not_a_field)?;
     }
     Ok(response)
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_is_written_here_is_what_the_core_leaves_to_hosts() {
-        assert_eq!(vestibule_rules::forwarded::WRITTEN, vestibule::web::proxy_headers::ARRIVAL);
+        assert_eq!(vestibule_enforcement::forwarded::WRITTEN, vestibule::web::proxy_headers::ARRIVAL);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::timeout;
 use vestibule::pages::{self, HostFailure};
 use vestibule::web::trusted_proxies::TrustedProxies;
-use vestibule_rules::forwarding::NOT_FOR_CACHES;
+use vestibule_enforcement::edits::NOT_FOR_CACHES;
 use vestibule_wasmtime::{Counted, Decision, Forward, Outcome, RequestHead, Response};
 
 use crate::active::{Active, Current, Generation, Service};

@@ -1,8 +1,8 @@
 //! Conversions between the component's types and those of the `http` crate, for hosts that use the latter.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use vestibule_rules::fields::{Fields, NotAField};
-use vestibule_rules::forwarding;
+use vestibule_enforcement::edits;
+use vestibule_enforcement::headers::{Fields, NotAField};
 
 use crate::bindings::{Forward, RequestHead, Response};
 
@@ -62,7 +62,7 @@ pub fn edit_response(forward: &Forward, headers: &mut HeaderMap) -> Result<(), I
         return Ok(());
     }
     let mut edited = Lines(headers.clone());
-    forwarding::edit_response(&mut edited, &forward.response_headers).map_err(|NotAField(name)| InvalidDecision::Header(name))?;
+    edits::edit_response(&mut edited, &forward.response_headers).map_err(|NotAField(name)| InvalidDecision::Header(name))?;
     *headers = edited.0;
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! 1. https only, or http on a loopback host; no user name or password in the URL.
 //! 2. Only origins that the configuration names (metadata documents), or that a metadata document names.
 //! 3. Only addresses on the internet, or on the network that the metadata document came from; hosts that the configuration
-//!    names may be anywhere. These three rules are [`vestibule_rules`]'s. An address is judged when its name is resolved,
+//!    names may be anywhere. These three rules are [`vestibule_enforcement`]'s. An address is judged when its name is resolved,
 //!    for each connection, and the connection is made to that address.
 //! 4. No redirect is followed, no cookie stored, nothing decompressed, no proxy used unless an option says so.
 //! 5. Time and size are bounded by the smaller of what the component asks for and what the host allows.
@@ -19,9 +19,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 use url::Url;
-use vestibule_rules::addresses::permitted_url;
-use vestibule_rules::metadata::MetadataDocuments;
-use vestibule_rules::network::{Networks, Refused};
+use vestibule_enforcement::outbound::documents::MetadataDocuments;
+use vestibule_enforcement::outbound::networks::{Networks, Refused};
+use vestibule_enforcement::outbound::urls::permitted_url;
 
 use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response};
 use crate::trusted_file::ChangeableByOthers;

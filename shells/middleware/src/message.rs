@@ -1,7 +1,7 @@
 //! Requests and responses of `wasi:http` 0.3, made anew around the bodies that they came with.
 
-use vestibule_rules::fields::Field;
-use vestibule_rules::forwarding::is_the_connections;
+use vestibule_enforcement::edits::is_the_connections;
+use vestibule_enforcement::headers::Field;
 use vestibule_wasi::{Body, Onward, Unread};
 use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult};
 

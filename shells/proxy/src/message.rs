@@ -1,8 +1,8 @@
 //! Heads of requests and responses of `wasi:http` 0.2.
 
 use vestibule::web::http::Response;
-use vestibule_rules::fields::Field;
-use vestibule_rules::forwarding::is_the_connections;
+use vestibule_enforcement::edits::is_the_connections;
+use vestibule_enforcement::headers::Field;
 use vestibule_wasi::spelling;
 
 use crate::bindings::wasi::http::types::{ErrorCode, Fields, HeaderError, Method, OutgoingBody, OutgoingResponse, ResponseOutparam};

@@ -6,7 +6,7 @@ use std::pin::pin;
 use futures::future::{Either, select};
 use url::Url;
 use vestibule::pages::HostFailure;
-use vestibule_rules::fields::Fields as _;
+use vestibule_enforcement::headers::Fields as _;
 use vestibule_wasi::Onward;
 
 use crate::bindings::wasi::http::outgoing_handler;

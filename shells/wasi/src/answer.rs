@@ -9,9 +9,9 @@ use vestibule::entropy;
 use vestibule::filter::{Step, Surroundings};
 use vestibule::pages::{self, HostFailure};
 use vestibule::web::http::{RequestHead, Response};
-use vestibule_rules::fields::{Field, Fields as _, NotAField};
-use vestibule_rules::forwarded::{Arrival, Told};
-use vestibule_rules::forwarding;
+use vestibule_enforcement::edits;
+use vestibule_enforcement::forwarded::{Arrival, Told};
+use vestibule_enforcement::headers::{Field, Fields as _, NotAField};
 
 use crate::configuration::{Loaded, loaded};
 use crate::log::{line, log};
@@ -109,13 +109,13 @@ impl Onward {
     /// When the filter sets what cannot be sent: the response must not go on without it.
     pub fn edit_response(&self, fields: &mut Vec<Field>) -> Result<(), NotAField> {
         end_response_hop(fields);
-        forwarding::edit_response(fields, &self.response_headers)
+        edits::edit_response(fields, &self.response_headers)
     }
 
     /// The answer in place of the application's, complete. A session that was renewed on the way is not lost with it.
     pub fn failure(&self, failure: HostFailure, reason: &str, is_head: bool) -> Response {
         let mut response = host_failure(failure, reason);
-        if forwarding::edit_response(&mut response.headers, &self.response_headers).is_err() {
+        if edits::edit_response(&mut response.headers, &self.response_headers).is_err() {
             response.headers.clear();
         }
         sendable(response, is_head)
@@ -126,14 +126,14 @@ impl Onward {
 /// none otherwise. Its own do not (`wit/filter.wit`): some servers take them for headers, and nobody has decided on them.
 fn end_request_hop(fields: &mut Vec<Field>) {
     let wanted = fields.values("te").iter().any(|line| line.split(|&byte| byte == b',').any(|one| one.trim_ascii() == b"trailers"));
-    forwarding::end_hop(fields);
+    edits::end_hop(fields);
     fields.extend(wanted.then(|| ("te".to_owned(), b"trailers".to_vec())));
 }
 
 /// As on every host, but the application's trailers pass, and their announcement goes with them (RFC 9110 section 6.6.2).
 fn end_response_hop(fields: &mut Vec<Field>) {
     let announced = fields.values("trailer");
-    forwarding::end_hop(fields);
+    edits::end_hop(fields);
     fields.extend(announced.into_iter().map(|names| ("trailer".to_owned(), names)));
 }
 
@@ -180,7 +180,7 @@ fn onward(loaded: &Loaded, head: &RequestHead, tls: bool, forward: Forward, body
     let host = head.authority.as_deref().or_else(|| std::str::from_utf8(&in_fields?.1).ok());
     let arrival = Arrival { route: &[], told: Told::default(), tls, host, public_origin: &config.public.origin() };
     let mut fields = head.headers.clone();
-    forwarding::edit_request(&mut fields, &remove_headers, &set_headers, arrival)?;
+    edits::edit_request(&mut fields, &remove_headers, &set_headers, arrival)?;
     Ok(Onward { fields, upstream: config.upstream.clone(), body, response_headers })
 }
 
@@ -201,7 +201,7 @@ fn complete(response: Response, head: &RequestHead) -> Response {
 }
 
 fn sendable(mut response: Response, is_head: bool) -> Response {
-    response.headers = forwarding::own_response(response.status, &response.headers, response.body.len(), is_head);
+    response.headers = edits::own_response(response.status, &response.headers, response.body.len(), is_head);
     if is_head {
         response.body.clear();
     }

@@ -8,8 +8,8 @@ use vestibule::config::{self, Config, Fault, Reference, Source, references};
 use vestibule::filter::Filter;
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::secret::Secret;
-use vestibule_rules::addresses::permitted_url;
-use vestibule_rules::metadata::MetadataDocuments;
+use vestibule_enforcement::outbound::documents::MetadataDocuments;
+use vestibule_enforcement::outbound::urls::permitted_url;
 
 use crate::bindings::wasi::cli::environment::get_environment;
 use crate::place::{self, Found, Host};

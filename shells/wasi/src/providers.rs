@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use url::Url;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse};
-use vestibule_rules::addresses::permitted_url;
-use vestibule_rules::network::{Networks, Refused};
+use vestibule_enforcement::outbound::networks::{Networks, Refused};
+use vestibule_enforcement::outbound::urls::permitted_url;
 
 use crate::configuration::Loaded;
 use crate::{log, system};

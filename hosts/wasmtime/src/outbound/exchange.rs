@@ -11,7 +11,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCOD
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
 use url::Url;
-use vestibule_rules::network::{Network, Networks, Refused};
+use vestibule_enforcement::outbound::networks::{Network, Networks, Refused};
 
 use super::names::{Lookup, Names};
 use super::{OutboundError, OutboundOptions};

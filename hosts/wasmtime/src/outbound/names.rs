@@ -13,8 +13,8 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use vestibule_rules::addresses::is_loopback_name;
-use vestibule_rules::network::{Network, Networks, Refused, without_root};
+use vestibule_enforcement::outbound::networks::{Network, Networks, Refused, without_root};
+use vestibule_enforcement::outbound::urls::is_loopback_name;
 
 /// Asks for the addresses of a name.
 pub(super) type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;

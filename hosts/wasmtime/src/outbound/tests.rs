@@ -13,7 +13,7 @@ use futures::future::{join, pending};
 use futures::stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use vestibule_rules::network::Network;
+use vestibule_enforcement::outbound::networks::Network;
 
 use super::*;
 

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 use url::Url;
 
-use crate::fields::{Fields, NotAField};
+use crate::headers::{Fields, NotAField};
 
 /// What is written here and by nobody else, in the spelling of `folded`.
 pub const WRITTEN: [&str; 6] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip"];
@@ -110,7 +110,7 @@ fn port(host: &str, secure: bool) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fields::Field;
+    use crate::headers::Field;
 
     const PEER: Arrival<'_> = Arrival {
         route: &[IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))],

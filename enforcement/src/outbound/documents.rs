@@ -17,8 +17,8 @@ use serde_json::{Map, Value};
 use tokio::sync::Notify;
 use url::{Origin, Url};
 
-use crate::addresses::permitted_url;
-use crate::network::{Network, Networks, without_root};
+use crate::outbound::networks::{Network, Networks, without_root};
+use crate::outbound::urls::permitted_url;
 
 /// A provider that is down is asked no more often than this.
 const RETRY_AFTER: Duration = Duration::from_secs(30);

@@ -7,9 +7,7 @@
 //!
 //! This crate performs no IO and knows neither the core nor WIT.
 
-pub mod addresses;
-pub mod fields;
+pub mod edits;
 pub mod forwarded;
-pub mod forwarding;
-pub mod metadata;
-pub mod network;
+pub mod headers;
+pub mod outbound;

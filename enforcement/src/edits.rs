@@ -9,8 +9,8 @@
 //!
 //! The response's hop-by-hop fields end here as well, before the filter's headers are added.
 
-use crate::fields::{Field, Fields, NotAField};
 use crate::forwarded::{self, Arrival};
+use crate::headers::{Field, Fields, NotAField};
 
 /// `Cache-Control` of a response that the filter adds a cookie to: a cache that stored it would hand out the session.
 /// `Set-Cookie` alone does not keep a cache from storing (RFC 9111 section 7.3).
