@@ -52,7 +52,7 @@ TOML
   mv "$folder/next.toml" "$folder/secrets.toml"
 }
 configure first
-VESTIBULE_LOG=error,vestibule_edge::serve=info dist/vestibule serve --config "$folder/secrets.toml" --upstream "$application" \
+VESTIBULE_LOG=error,vestibule_edge::cli::serve=info dist/vestibule serve --config "$folder/secrets.toml" --upstream "$application" \
   --listen 127.0.0.1:0 --cache target/component-cache >"$folder/edge" 2>&1 &
 edge=$!
 url=$(wait_for "$folder/edge" 'http://127[0-9.:]*')

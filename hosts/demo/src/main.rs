@@ -13,9 +13,11 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use vestibule_dev_provider::{Options, Provider};
-use vestibule_edge::arguments::{Common, Serve};
-use vestibule_edge::listener::Listener;
-use vestibule_edge::{log, random, serve};
+use vestibule_edge::cli::arguments::{Common, Serve};
+use vestibule_edge::cli::serve;
+use vestibule_edge::listen::listener::Listener;
+use vestibule_edge::observe::log;
+use vestibule_edge::random;
 
 /// What the demo registers itself as at its provider.
 const CLIENT_ID: &str = "vestibule-demo";

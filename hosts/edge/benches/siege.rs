@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
-use vestibule_edge::limits::ConnectionLimits;
+use vestibule_edge::listen::limits::ConnectionLimits;
 
 use crate::raw::Wire;
 
@@ -61,7 +61,7 @@ struct Site {
 
 #[tokio::main]
 async fn main() {
-    vestibule_edge::limits::raise_descriptors();
+    vestibule_edge::listen::limits::raise_descriptors();
     let site = Site::start(false).await;
     let settled = site.settle().await;
     println!(
@@ -341,7 +341,7 @@ impl Site {
     /// When connections end on which nothing comes to an end.
     async fn times(&self) {
         let limits = ConnectionLimits::default();
-        let body = vestibule_edge::proxy::Patience::default().piece;
+        let body = vestibule_edge::exchange::proxy::Patience::default().piece;
         let drip = async |beginning: &str, dripped: &[u8]| {
             let mut connection = self.connect(30).await;
             connection.write_all(beginning.as_bytes()).await.expect("sent");

@@ -12,40 +12,12 @@
 //!
 //! Whatever fails on the way is answered with a page; nothing that fails lets a request through.
 
-pub mod active;
-pub mod admin;
-pub mod application_server;
-pub mod arguments;
-pub mod budgets;
-pub mod check;
+pub mod cli;
 pub mod client;
-pub mod component;
-pub mod configuration_watch;
-pub mod connection;
-pub mod decider;
-pub mod explain;
-pub mod failure;
-pub mod forwarding;
-pub mod framing;
-pub mod http1;
-pub mod http2_watch;
-pub mod judge;
-pub mod limits;
-pub mod listener;
-pub mod log;
-mod log_queue;
-pub mod memory;
-pub mod new_session;
-pub mod open_exchanges;
-pub mod proxy;
+pub mod configuration;
+pub mod exchange;
+pub mod listen;
+pub mod observe;
 pub mod random;
-pub mod reload;
-pub mod request_bytes;
-pub mod request_head;
-pub mod resumption;
-pub mod serve;
-pub mod shares;
-pub mod tls;
-mod upgrade_socket;
+pub mod upgrade;
 pub mod upstream;
-pub mod watched_connection;

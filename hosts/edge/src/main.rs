@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use vestibule_edge::arguments::{Arguments, Command};
-use vestibule_edge::{check, explain, log, random, serve};
+use vestibule_edge::cli::arguments::{Arguments, Command};
+use vestibule_edge::cli::{check, explain, serve};
+use vestibule_edge::observe::log;
+use vestibule_edge::random;
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use vestibule_edge::limits::ConnectionLimits;
+use vestibule_edge::listen::limits::ConnectionLimits;
 
 use crate::application::Application;
 use crate::login::Site;

@@ -1,6 +1,6 @@
 //! What of a request reaches the application, and what does not.
 
-use vestibule_edge::decider::Undecided;
+use vestibule_edge::configuration::decider::Undecided;
 use vestibule_wasmtime::{Forward, Outcome};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
-use vestibule_edge::limits::ConnectionLimits;
-use vestibule_edge::proxy::Patience;
+use vestibule_edge::exchange::proxy::Patience;
+use vestibule_edge::listen::limits::ConnectionLimits;
 
 use crate::application::Application;
 use crate::raw::{Head, Wire};

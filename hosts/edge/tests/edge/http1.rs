@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use vestibule_edge::request_bytes::LAST_WAIT;
+use vestibule_edge::listen::request_bytes::LAST_WAIT;
 use vestibule_wasmtime::Outcome;
 
 use crate::application::Application;

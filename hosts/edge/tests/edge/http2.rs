@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::{Method, Request};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
-use vestibule_edge::limits::ConnectionLimits;
-use vestibule_edge::proxy::Patience;
+use vestibule_edge::exchange::proxy::Patience;
+use vestibule_edge::listen::limits::ConnectionLimits;
 use vestibule_wasmtime::Outcome;
 
 use crate::application::Application;

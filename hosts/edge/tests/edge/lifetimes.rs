@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
-use vestibule_edge::decider::{Decider, Undecided};
-use vestibule_edge::tls;
+use vestibule_edge::configuration::decider::{Decider, Undecided};
+use vestibule_edge::listen::tls;
 use vestibule_wasmtime::{Decision, Forward, Outcome, RequestHead};
 
 use crate::application::Application;

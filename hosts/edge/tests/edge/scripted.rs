@@ -9,12 +9,12 @@ use pingora::listeners::tls::Acceptor;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use vestibule::web::trusted_proxies::TrustedProxies;
-use vestibule_edge::active::{Active, Current, Service};
-use vestibule_edge::decider::{Decider, Undecided};
-use vestibule_edge::limits::ConnectionLimits;
-use vestibule_edge::listener::Listener;
-use vestibule_edge::proxy::{Edge, Patience};
-use vestibule_edge::upstream::Upstream;
+use vestibule_edge::configuration::active::{Active, Current, Service};
+use vestibule_edge::configuration::decider::{Decider, Undecided};
+use vestibule_edge::exchange::proxy::{Edge, Patience};
+use vestibule_edge::listen::limits::ConnectionLimits;
+use vestibule_edge::listen::listener::Listener;
+use vestibule_edge::upstream::application::Upstream;
 use vestibule_wasmtime::{Decision, Forward, Outcome, RequestHead, Response};
 
 /// The grace of edges in tests: long enough for what must finish, short enough to wait for.

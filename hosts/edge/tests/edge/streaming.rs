@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
-use vestibule_edge::proxy::Patience;
+use vestibule_edge::exchange::proxy::Patience;
 use vestibule_wasmtime::Outcome;
 
 use crate::application::Application;

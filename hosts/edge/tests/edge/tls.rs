@@ -11,7 +11,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use vestibule_edge::tls;
+use vestibule_edge::listen::tls;
 
 use crate::application::Application;
 use crate::raw::Head;

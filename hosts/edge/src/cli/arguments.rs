@@ -1,0 +1,159 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::observe::log;
+
+/// Login at the edge: puts the login that `[auth]` in secrets.toml describes in front of any application.
+#[derive(Debug, Parser)]
+#[command(name = "vestibule", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve an application behind the login
+    Serve(Serve),
+    /// Check a configuration file: print everything that is wrong with it
+    Check(Check),
+    /// Say which rule decides on a request, and why
+    Explain(Explain),
+    /// Print a fresh secret for `cookie_secret`
+    CookieSecret,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// The configuration: Streamlit's secrets.toml, with [vestibule] for what Streamlit has no word for
+    #[arg(long, value_name = "FILE", default_value = ".streamlit/secrets.toml")]
+    pub config: PathBuf,
+    /// Address and port to listen on [default: vestibule.listen, else 127.0.0.1:8501]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    /// The application's address [default: vestibule.upstream]
+    #[arg(long, value_name = "URL")]
+    pub upstream: Option<String>,
+    /// The longest silence of the application in an exchange, in seconds; WebSockets may be silent for ever
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = patience)]
+    pub upstream_timeout: Duration,
+    /// Address and port for /healthz
+    #[arg(long, value_name = "HOST:PORT")]
+    pub admin: Option<String>,
+    /// Certificate chain, PEM: listen with TLS and HTTP/2
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// How long requests in flight may take after SIGTERM, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub grace: Duration,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Check {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = ".streamlit/secrets.toml")]
+    pub config: PathBuf,
+    /// Fail on warnings as well
+    #[arg(long)]
+    pub strict: bool,
+    /// Certificate chain for `vestibule serve`, to be checked as well
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Explain {
+    /// The request's method
+    #[arg(value_name = "METHOD")]
+    pub method: String,
+    /// The request's path as it is sent, with its query if it has one
+    #[arg(value_name = "PATH")]
+    pub path: String,
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = ".streamlit/secrets.toml")]
+    pub config: PathBuf,
+    /// Claims of who is logged in, a JSON object: what /auth/user answers [default: nobody is]
+    #[arg(long = "as", value_name = "FILE")]
+    pub account: Option<PathBuf>,
+    /// The provider of that account [default: `provider` in the file, else the only one there is]
+    #[arg(long, value_name = "NAME", requires = "account")]
+    pub provider: Option<String>,
+    /// The request's Host [default: that of redirect_uri]
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The component [default: vestibule.wasm beside this program]
+    #[arg(long, value_name = "FILE")]
+    pub component: Option<PathBuf>,
+    /// Folder for the compiled component, so that the next start is faster
+    #[arg(long, value_name = "FOLDER")]
+    pub cache: Option<PathBuf>,
+    /// How the log is written to stderr; VESTIBULE_LOG=debug writes more
+    #[arg(long, value_enum, default_value = "human")]
+    pub log: log::Format,
+}
+
+/// More than anybody waits, and not beyond what timers take.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Less than this is a slip: no application answers in no time.
+const SHORTEST_PATIENCE: Duration = Duration::from_millis(100);
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "a number of seconds, 10 for example".to_owned())?;
+    let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| *duration <= DAY);
+    duration.ok_or_else(|| format!("a number of seconds from 0 to {}", DAY.as_secs()))
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    let patience = seconds(text)?;
+    if patience < SHORTEST_PATIENCE { Err("0.1 seconds or more".to_owned()) } else { Ok(patience) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_bounds() {
+        let parse = |option: &str, value: &str| Arguments::try_parse_from(["vestibule", "serve", option, value]).is_ok();
+        for value in ["0.2", "120", "86400"] {
+            assert!(parse("--upstream-timeout", value), "{value}");
+        }
+        for value in ["0", "0.05", "86401", "1e18", "-1", "inf", "NaN", "ten"] {
+            assert!(!parse("--upstream-timeout", value), "{value}");
+        }
+        assert!(parse("--grace", "0") && !parse("--grace", "1e18"));
+    }
+
+    #[test]
+    fn tls_needs_both_files() {
+        for command in ["serve", "check"] {
+            let error = Arguments::try_parse_from(["vestibule", command, "--tls-cert", "a.pem"]).expect_err("half of it");
+            assert!(error.to_string().contains("--tls-key"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `vestibule check`: everything that is wrong with a configuration file, before anything runs on it.
+
+use std::process::ExitCode;
+
+use vestibule_wasmtime::{ConfigurationFile, Filter, FilterComponent, FilterOptions};
+
+use crate::cli::arguments::Check;
+use crate::cli::serve::{self, DEFAULT_PORT};
+use crate::configuration::reload::everybody_reads;
+use crate::listen::tls;
+
+/// Prints every fault to stderr and fails with exit code 1, or prints the warnings and what the file configures: exit code
+/// 0, with `--strict` 1 when there are warnings.
+///
+/// # Errors
+/// There is no component.
+#[expect(clippy::print_stdout, reason = "the verdict is what was asked for; faults go to stderr")]
+pub async fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
+    let component = serve::compile(&arguments.common)?;
+    let mut warnings = Vec::new();
+    let filter = load(&component, arguments, &mut warnings).await;
+    let tls = check_tls(arguments, &mut warnings);
+    let (filter, ()) = match (filter, tls) {
+        (Ok(filter), Ok(tls)) => (filter, tls),
+        (filter, tls) => {
+            let faults = [filter.err(), tls.err()];
+            faults.into_iter().flatten().for_each(|fault| eprintln!("{fault:#}"));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    warnings.iter().for_each(|warning| eprintln!("{warning}"));
+    if arguments.strict && !warnings.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let summary = filter.summary();
+    println!("{}: in order, for {}", arguments.config.display(), summary.public_origin);
+    if let Some(authorization) = &summary.authorization {
+        println!("request headers that the proxy takes from an answer: Cookie, {}", authorization.identity_headers.join(", "));
+        println!("request headers that the proxy removes: {}", authorization.removed_headers.join(", "));
+        println!("cookies that an answer may set: {}", authorization.session_cookies.join(", "));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn load(component: &FilterComponent, arguments: &Check, warnings: &mut Vec<String>) -> anyhow::Result<Filter> {
+    let path = &arguments.config;
+    let configuration = ConfigurationFile::read(component, path, Some(DEFAULT_PORT)).await?;
+    let readable = ConfigurationFile::readable_by_everybody(path, &configuration);
+    let filter = Filter::load(component, configuration, FilterOptions::default()).await?;
+    warnings.extend(filter.summary().warnings.iter().map(ToString::to_string));
+    warnings.extend(readable.iter().map(|file| format!("{}: warning: {}", path.display(), everybody_reads(file))));
+    Ok(filter)
+}
+
+fn check_tls(arguments: &Check, warnings: &mut Vec<String>) -> anyhow::Result<()> {
+    if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
+        warnings.extend(tls::load(certificate, key)?.warning);
+    }
+    Ok(())
+}

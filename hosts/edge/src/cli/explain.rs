@@ -1,0 +1,87 @@
+//! `vestibule explain`: which rule decides on a request, and why. By the same core as the component, here natively.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Map, Value};
+use vestibule::account::Account;
+use vestibule::config::{self, Config};
+use vestibule::oidc::provider::Provider;
+use vestibule::policy::{Answer, explain};
+use vestibule::secret::Secret;
+use vestibule::web::http::RequestHead;
+use vestibule_wasmtime::{ConfigurationFile, Reference};
+
+use crate::cli::arguments::Explain;
+use crate::cli::serve::DEFAULT_PORT;
+
+/// Exit codes: 0 the request passes, 3 it gets the login, 4 it is denied, 5 it is malformed. 1: that cannot be told.
+const LOGIN: u8 = 3;
+const DENIED: u8 = 4;
+const MALFORMED: u8 = 5;
+
+/// Prints the way to the answer, and returns the exit code that tells it.
+///
+/// # Errors
+/// A file cannot be read, or is not what it should be; every fault of the configuration, one per line.
+#[expect(clippy::print_stdout, reason = "the explanation is what was asked for")]
+pub async fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
+    let config = load(&arguments.config).await?;
+    let claims = arguments.account.as_deref().map(read_claims).transpose()?;
+    let account = match &claims {
+        Some(claims) => Some(Account { provider: provider(&config, arguments.provider.as_deref(), claims)?, claims }),
+        None => None,
+    };
+    let public = config.public.redirect_uri();
+    let host = arguments.host.as_deref().unwrap_or(&public[url::Position::BeforeHost..url::Position::AfterPort]);
+    let head = RequestHead { method: arguments.method.clone(), ..RequestHead::get(&arguments.path, host) };
+    let explained = explain(&head, account.as_ref(), &config.admission, &config.public);
+    print!("{}", explained.text);
+    Ok(match explained.answer {
+        Answer::Passes => ExitCode::SUCCESS,
+        Answer::LoginRequired => LOGIN.into(),
+        Answer::Denied => DENIED.into(),
+        Answer::Malformed => MALFORMED.into(),
+    })
+}
+
+async fn load(path: &Path) -> anyhow::Result<Config> {
+    let references = |toml: &str| config::references(toml).into_iter().map(to_host).collect();
+    let file = ConfigurationFile::read_with(path, Some(DEFAULT_PORT), references).await?;
+    let resolved = file.resolved.into_iter().map(|item| (to_core(item.reference), item.value.map(Secret::new)));
+    let source = config::Source { file_name: file.file_name, toml: file.toml, resolved: resolved.collect(), port: file.port };
+    Config::parse(&source).map_err(|faults| {
+        let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("the configuration has faults\n{}", lines.join("\n"))
+    })
+}
+
+/// What `/auth/user` answers, or the payload of an ID token.
+fn read_claims(path: &Path) -> anyhow::Result<Map<String, Value>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{}: write claims as a JSON object, as /auth/user shows them", path.display()))
+}
+
+/// The one that is named, on the command line or in the claims; else the only one.
+fn provider<'a>(config: &'a Config, named: Option<&str>, claims: &Map<String, Value>) -> anyhow::Result<&'a Provider> {
+    match (named.or_else(|| claims.get("provider").and_then(Value::as_str)), config.providers.as_slice()) {
+        (Some(name), _) => config.provider(name).with_context(|| format!("there is no provider `{name}` in [auth]")),
+        (None, [only]) => Ok(only),
+        (None, _) => bail!("there are several providers; name the account's with --provider"),
+    }
+}
+
+fn to_host(reference: config::Reference) -> Reference {
+    match reference {
+        config::Reference::Environment(name) => Reference::Environment(name),
+        config::Reference::File(path) => Reference::File(path),
+    }
+}
+
+fn to_core(reference: Reference) -> config::Reference {
+    match reference {
+        Reference::Environment(name) => config::Reference::Environment(name),
+        Reference::File(path) => config::Reference::File(path),
+    }
+}

@@ -1,0 +1,7 @@
+//! The commands: what can be asked for on the command line, and one file for each command.
+
+pub mod arguments;
+pub mod check;
+pub mod component;
+pub mod explain;
+pub mod serve;

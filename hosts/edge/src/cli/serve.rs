@@ -1,0 +1,99 @@
+//! `vestibule serve`: reads the configuration, listens, and keeps going until told to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use vestibule_wasmtime::{FilterComponent, Runtime, RuntimeOptions};
+
+use crate::cli::arguments::{Common, Serve};
+use crate::cli::component;
+use crate::configuration::active::Current;
+use crate::configuration::reload::{self, Source};
+use crate::exchange::proxy::Edge;
+use crate::listen::limits::{self, ConnectionLimits};
+use crate::listen::listener::Listener;
+use crate::listen::tls;
+use crate::observe::admin;
+
+/// The port of Streamlit, and of the six-line example.
+pub const DEFAULT_PORT: u16 = 8501;
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Whatever keeps it from starting; the message names the remedy.
+pub async fn run(arguments: &Serve) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    until(arguments, None, stop).await
+}
+
+/// Serves until `stop` resolves, on `listener` if there is one already.
+///
+/// # Errors
+/// As [`run`].
+pub async fn until(arguments: &Serve, listener: Option<Listener>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let acceptor = match (&arguments.tls_cert, &arguments.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let tls = tls::load(certificate, key)?;
+            if let Some(warning) = &tls.warning {
+                tracing::warn!(code = "tls.key_readable", "{warning}");
+            }
+            Some(tls.acceptor)
+        }
+        _ => None,
+    };
+    let limits = ConnectionLimits::with_descriptors(limits::raise_descriptors());
+    let component = compile(&arguments.common)?;
+    let mut source = Source::new(component, arguments.config.clone(), arguments.upstream.clone(), arguments.upstream_timeout).await?;
+    let reading = source.first().await?;
+
+    let listener = match (listener, &arguments.listen) {
+        (Some(listener), _) => listener,
+        (None, Some(address)) => Listener::bind(address).await?,
+        (None, None) => Listener::bind(&source.listen_address(&reading, DEFAULT_PORT).await?).await?,
+    };
+    let listener = listener.with_limits(limits);
+    let port = listener.address().port();
+    let current = Current::new(source.load(&reading, port).await?);
+    let stopping = Arc::new(AtomicBool::new(false));
+    let admin = match &arguments.admin {
+        Some(address) => Some(tokio::spawn(admin::serve(address, stopping.clone()).await?)),
+        None => None,
+    };
+    let reloading = tokio::spawn(reload::keep_current(source, port, reading, current.clone())?);
+
+    let (scheme, address) = (if acceptor.is_some() { "https" } else { "http" }, listener.address());
+    tracing::info!(code = "listener.listening", address = %address, "listening on {scheme}://{address}");
+    let edge = Edge::new(current, acceptor.is_some());
+    let stop = async {
+        stop.await;
+        stopping.store(true, Ordering::Relaxed);
+    };
+    listener.serve(edge, acceptor, stop, arguments.grace).await;
+
+    reloading.abort();
+    if let Some(admin) = admin {
+        admin.abort();
+    }
+    tracing::info!(code = "listener.stopped", "stopped");
+    Ok(())
+}
+
+/// Finds and compiles the component.
+///
+/// # Errors
+/// There is none, or it is not a component that this program understands.
+pub fn compile(common: &Common) -> anyhow::Result<FilterComponent> {
+    let path = component::find(common.component.as_deref())?;
+    let runtime = Runtime::new(&RuntimeOptions::default()).context("no WebAssembly runtime")?;
+    FilterComponent::from_file(&runtime, &path, common.cache.as_deref())
+        .with_context(|| format!("{}: the component cannot be used; run `make build`", path.display()))
+}

@@ -1,0 +1,6 @@
+//! What requests are served with: who decides, what is in force, and how a changed configuration comes into force.
+
+pub mod active;
+pub mod decider;
+pub mod reload;
+pub mod watch;

@@ -1,0 +1,345 @@
+//! The configuration, read at start and again whenever it changes or SIGHUP asks for it.
+//!
+//! 1. What is half written is never in force. A file is read when it has been replaced, or closed by whoever has written it
+//!    ([`crate::configuration::watch`]). SIGHUP says that it is whole as it is.
+//! 2. The files that the configuration names are watched like its own. All of them are read at once, and what was read is
+//!    what is loaded.
+//! 3. At the start nothing is known of what came before. If a process has a file open for writing then, the program waits
+//!    for it to be closed, and does not start if that takes too long.
+//! 4. A new configuration replaces the old one in one step, without dropping a connection; what is open is judged by it
+//!    ([`crate::exchange::judge`]). A broken one leaves the old one running, and the log says everything that is wrong with it.
+//! 5. A configuration that comes from a pipe is read once and kept. Where a file is to be read again, a pipe or a device is
+//!    refused, and not waited for.
+//! 6. Files that were refused for permissions, of their own or of a folder on the way, are looked at every second: nothing
+//!    tells that those of a folder have changed.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{sleep, timeout};
+use vestibule::identity::streamlit::resumption::stream_path;
+use vestibule::web::trusted_proxies::TrustedProxies;
+use vestibule_wasmtime::{
+    Accept, Configuration, ConfigurationError, ConfigurationFile, Filter, FilterComponent, FilterOptions, Reference, Summary, TrustedFile,
+    TrustedFileError,
+};
+
+use crate::configuration::active::{Active, Current, Service};
+use crate::configuration::watch::{Watch, is_open_for_writing};
+use crate::upstream::application::Upstream;
+
+/// How long the start waits for files that are being written: longer than writing them takes.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks at the start, where no change is noticed.
+const START_PAUSE: Duration = Duration::from_millis(200);
+
+/// Between two looks at what was refused for its permissions.
+const MENDED_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where an [`Active`] comes from.
+pub struct Source {
+    component: FilterComponent,
+    path: PathBuf,
+    /// The text, of what can be read once only.
+    text: Option<String>,
+    /// Replaces `vestibule.upstream`.
+    upstream: Option<String>,
+    upstream_timeout: Duration,
+    /// What is followed: the file, unless it can be read once only, and those that it named when it was read last.
+    files: Vec<PathBuf>,
+    watch: Option<Watch>,
+}
+
+/// Everything that was read, and nothing of it half.
+pub struct Reading {
+    configuration: Configuration,
+}
+
+impl Source {
+    /// Makes ready to read `path`; what can be read once only is read. `upstream` replaces `vestibule.upstream`.
+    ///
+    /// # Errors
+    /// What can be read once only cannot be read.
+    pub async fn new(
+        component: FilterComponent,
+        path: PathBuf,
+        upstream: Option<String>,
+        upstream_timeout: Duration,
+    ) -> Result<Self, ConfigurationError> {
+        let is_pipe = tokio::fs::metadata(&path).await.is_ok_and(|metadata| !metadata.is_file());
+        let text = if is_pipe { Some(ConfigurationFile::text(&path, Accept::Anything).await?) } else { None };
+        let watch = Watch::new().inspect_err(|error| {
+            let remedy = "send SIGHUP after each change";
+            tracing::warn!(code = "configuration.not_watched", "changes of the configuration are not noticed ({error}); {remedy}");
+        });
+        let files = if is_pipe { Vec::new() } else { vec![path.clone()] };
+        Ok(Self { component, path, text, upstream, upstream_timeout, files, watch: watch.ok() })
+    }
+
+    /// Reads everything for the first time.
+    ///
+    /// # Errors
+    /// Something cannot be read, or is being written for too long.
+    pub async fn first(&mut self) -> anyhow::Result<Reading> {
+        let reading = timeout(START_PATIENCE, async {
+            let mut is_told = false;
+            loop {
+                let reading = self.read().await?;
+                let being_written = self.being_written().map(Path::to_owned);
+                match being_written {
+                    None if !self.has_changed() => return anyhow::Ok(reading),
+                    Some(file) if !is_told => {
+                        let file = file.display();
+                        tracing::info!(code = "configuration.being_written", "{file} is open for writing: waiting until it is closed");
+                        is_told = true;
+                    }
+                    _ => {}
+                }
+                sleep(START_PAUSE).await;
+            }
+        });
+        match reading.await {
+            Ok(reading) => reading,
+            Err(_) => bail!(
+                "{} or a file that it names is open for writing, so that it may be half written; close it, or replace it by renaming",
+                self.path.display()
+            ),
+        }
+    }
+
+    /// The address that the file says to listen on, else the default port on loopback.
+    ///
+    /// # Errors
+    /// Every fault of the file, one per line.
+    pub async fn listen_address(&self, reading: &Reading, default_port: u16) -> anyhow::Result<String> {
+        let filter = self.filter(reading, default_port).await?;
+        Ok(filter.summary().listen.clone().unwrap_or_else(|| format!("127.0.0.1:{default_port}")))
+    }
+
+    /// Loads what was read, for a host that listens on `port`.
+    ///
+    /// # Errors
+    /// Every fault of the file, one per line, or that there is no upstream.
+    pub async fn load(&self, reading: &Reading, port: u16) -> anyhow::Result<Active> {
+        let filter = self.filter(reading, port).await?;
+        let summary = filter.summary();
+        for path in ConfigurationFile::readable_by_everybody(&self.path, &reading.configuration) {
+            tracing::warn!(code = "configuration.readable", "{}", everybody_reads(&path));
+        }
+        for warning in &summary.warnings {
+            tracing::warn!(code = "configuration.warning", "{warning}");
+        }
+        Ok(Active {
+            service: self.service(summary)?,
+            trusted_proxies: TrustedProxies::parse(summary.trusted_proxies.iter().map(String::as_str))
+                .context("host and component are not of one release")?,
+            limits: summary.limits.clone(),
+            public_origin: summary.public_origin.as_str().into(),
+            application_probe: summary.application_probe.as_deref().map(Arc::from),
+            streamlit: summary.streamlit.then(|| stream_path(&summary.base_path).into()),
+            decider: Box::new(filter),
+        })
+    }
+
+    /// Reads everything as it is, and follows it from before the reading on.
+    async fn read(&mut self) -> Result<Reading, ConfigurationError> {
+        loop {
+            if let Some(watch) = &mut self.watch {
+                watch.follow(&self.files);
+            }
+            let toml = match &self.text {
+                Some(text) => text.clone(),
+                None => ConfigurationFile::text(&self.path, Accept::Files).await?,
+            };
+            let configuration = ConfigurationFile::complete(&self.component, &self.path, toml, None, Accept::Files).await?;
+            let files = self.files(&configuration);
+            if files == self.files {
+                return Ok(Reading { configuration });
+            }
+            // Those that are named only now were not followed when they were read.
+            self.files = files;
+        }
+    }
+
+    fn files(&self, configuration: &Configuration) -> Vec<PathBuf> {
+        let folder = ConfigurationFile::folder(&self.path);
+        let named = configuration.resolved.iter().filter_map(|resolved| match &resolved.reference {
+            Reference::File(path) => Some(folder.join(path)),
+            Reference::Environment(_) => None,
+        });
+        let own = self.text.is_none().then(|| self.path.clone());
+        own.into_iter().chain(named).collect()
+    }
+
+    /// The first of the files that is being written.
+    fn being_written(&self) -> Option<&Path> {
+        let is_noticed = |file: &Path| self.watch.as_ref().is_some_and(|watch| watch.is_being_written(file));
+        self.files.iter().map(PathBuf::as_path).find(|file| is_noticed(file) || is_open(file))
+    }
+
+    /// Waits until something may have changed.
+    async fn changed(&mut self) {
+        match &mut self.watch {
+            Some(watch) => watch.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether something may have changed since it was read.
+    fn has_changed(&mut self) -> bool {
+        self.watch.as_mut().is_some_and(Watch::news)
+    }
+
+    fn service(&self, summary: &Summary) -> anyhow::Result<Service> {
+        if summary.authorization.is_some() {
+            ensure!(self.upstream.is_none(), "--upstream has no effect with mode = \"authz\": name the application in the proxy that asks");
+            return Ok(Service::Authz);
+        }
+        let upstream = self
+            .upstream
+            .as_deref()
+            .or(summary.upstream.as_deref())
+            .context("no application is named; give --upstream http://127.0.0.1:8080, or write `upstream` under [vestibule]")?;
+        Ok(Service::Proxy(Arc::new(Upstream::parse(upstream, self.upstream_timeout)?)))
+    }
+
+    async fn filter(&self, reading: &Reading, port: u16) -> anyhow::Result<Filter> {
+        let configuration = Configuration { port: Some(port), ..reading.configuration.clone() };
+        Ok(Filter::load(&self.component, configuration, FilterOptions::default()).await?)
+    }
+}
+
+impl Reading {
+    /// Whether the other one says the same.
+    fn is(&self, other: &Self) -> bool {
+        fn values(reading: &Reading) -> impl Iterator<Item = Option<&str>> {
+            reading.configuration.resolved.iter().map(|resolved| resolved.value.as_deref())
+        }
+        // The text says what is resolved.
+        self.configuration.toml == other.configuration.toml && values(self).eq(values(other))
+    }
+}
+
+/// Whether a process is known to have it open for writing. A pipe is not written in place, and what is not there neither.
+fn is_open(file: &Path) -> bool {
+    let is_file = std::fs::metadata(file).is_ok_and(|metadata| metadata.is_file());
+    is_file && File::open(file).is_ok_and(|file| is_open_for_writing(&file) == Some(true))
+}
+
+/// What there is to say of a file that is everybody's on this machine.
+pub fn everybody_reads(path: &Path) -> String {
+    format!("{} can be read by every user of this machine, with the secrets or addresses in it; run `chmod o-r` on it", path.display())
+}
+
+/// Replaces `current` whenever the configuration changes from `taken`, which was loaded, and on SIGHUP; never returns.
+///
+/// # Errors
+/// The system gives no signals.
+pub fn keep_current(mut source: Source, port: u16, taken: Reading, current: Current) -> std::io::Result<impl Future<Output = ()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    // What is in use, or was refused.
+    let mut taken = Ok(taken);
+    Ok(async move {
+        // It may have changed while it was loaded.
+        let mut is_due = source.has_changed();
+        loop {
+            let mut is_asked = false;
+            if !is_due {
+                tokio::select! {
+                    received = hangup.recv() => is_asked = received.is_some(),
+                    () = source.changed() => {}
+                    () = mended(taken.as_ref().err()) => {}
+                }
+            }
+            if is_asked && source.text.is_some() {
+                let path = source.path.display();
+                tracing::warn!(code = "configuration.read_once", "{path} cannot be read again; what was read of it stays in use");
+            }
+            let found = source.read().await;
+            let being_written = source.being_written().map(Path::to_owned);
+            // In this order: whoever has written, and is no writer any more, was noticed.
+            is_due = source.has_changed();
+            if !is_asked {
+                if let Some(file) = being_written {
+                    tracing::debug!(code = "configuration.being_written", "{} is open for writing", file.display());
+                    continue;
+                }
+                if is_due || is_away(&found) || is_same(&found, &taken) {
+                    continue;
+                }
+            }
+            let loaded = match &found {
+                Ok(reading) => source.load(reading, port).await,
+                Err(error) => Err(anyhow::anyhow!("{error}")),
+            };
+            taken = found;
+            match loaded {
+                Ok(active) => {
+                    current.replace(active);
+                    tracing::info!(code = "configuration.reloaded", "the new configuration is in use");
+                }
+                Err(error) => {
+                    for line in format!("{error:#}").lines() {
+                        tracing::error!(code = "configuration.fault", "{line}");
+                    }
+                    tracing::error!(code = "configuration.kept", "the new configuration is broken; the old one stays in use");
+                }
+            }
+        }
+    })
+}
+
+type Found = Result<Reading, ConfigurationError>;
+
+/// Waits until something else is to be said of the permissions for which a configuration was refused; for ever when it was
+/// not, or for something else.
+async fn mended(refused: Option<&ConfigurationError>) {
+    let Some(refused) = refused.filter(|refused| is_for_permissions(refused)) else { return std::future::pending().await };
+    loop {
+        // First, so that files which are away meanwhile are not looked at without a pause.
+        sleep(MENDED_PAUSE).await;
+        if !is_still_refused(refused) {
+            return;
+        }
+    }
+}
+
+fn is_for_permissions(refused: &ConfigurationError) -> bool {
+    match refused {
+        ConfigurationError::ChangeableByOthers(_) => true,
+        ConfigurationError::Unreadable { source, .. } => source.kind() == ErrorKind::PermissionDenied,
+        _ => false,
+    }
+}
+
+/// Whether the same is to be said of permissions; nothing is read.
+fn is_still_refused(refused: &ConfigurationError) -> bool {
+    match refused {
+        ConfigurationError::ChangeableByOthers(before) => {
+            matches!(TrustedFile::open_plain(&before.path), Err(TrustedFileError::ChangeableByOthers(now)) if now == *before)
+        }
+        ConfigurationError::Unreadable { path, .. } => {
+            let opened = TrustedFile::open_plain(path);
+            matches!(opened, Err(TrustedFileError::Unreadable { source, .. }) if source.kind() == ErrorKind::PermissionDenied)
+        }
+        _ => true,
+    }
+}
+
+/// Whether the configuration is not there: it is being replaced, and the new one will be noticed.
+fn is_away(found: &Found) -> bool {
+    matches!(found, Err(ConfigurationError::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound)
+}
+
+fn is_same(found: &Found, taken: &Found) -> bool {
+    match (found, taken) {
+        (Ok(found), Ok(taken)) => found.is(taken),
+        (Err(found), Err(taken)) => found.to_string() == taken.to_string(),
+        _ => false,
+    }
+}

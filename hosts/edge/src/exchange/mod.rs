@@ -1,0 +1,8 @@
+//! One exchange between a peer and the application: from the head of the request to the end of what it has opened.
+
+pub mod ending;
+pub mod failure;
+pub mod judge;
+pub mod open_exchanges;
+pub mod proxy;
+pub mod request_head;

@@ -1,0 +1,695 @@
+//! The proxy: what happens to one request between the peer and the application.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, Method, StatusCode, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+use tokio::time::timeout;
+use vestibule::pages::{self, HostFailure};
+use vestibule::web::trusted_proxies::TrustedProxies;
+use vestibule_enforcement::edits::NOT_FOR_CACHES;
+use vestibule_wasmtime::{Counted, Decision, Forward, Outcome, RequestHead, Response};
+
+use crate::client::address::Client;
+use crate::client::budgets::{Attempt, Budgets, Spent};
+use crate::client::shares::{Busy, Full, Place, Shares, Turn, Turns};
+use crate::configuration::active::{Active, Current, Generation, Service};
+use crate::configuration::decider::Undecided;
+use crate::exchange::ending;
+use crate::exchange::failure::{self, Answer};
+use crate::exchange::judge;
+use crate::exchange::open_exchanges::{Ending, OpenExchange, OpenExchanges, Question};
+use crate::exchange::request_head::{check_length, into_origin_form, request_head};
+use crate::listen::limits::ConnectionLimits;
+use crate::listen::request_bytes::RequestBytes;
+use crate::observe::log;
+use crate::random;
+use crate::upgrade::resumption::{Openers, Visit};
+use crate::upstream::application::{Candidate, Upstream};
+use crate::upstream::forwarding;
+
+/// The largest body that can be read for the decision and then still be forwarded: what Pingora keeps for retries.
+const REPLAYED_BODY_BYTES: usize = 64 * 1024;
+
+/// What is read of a body for nothing, so that the page that answers it arrives: closing on unread bytes resets the
+/// connection, and browsers then show that instead.
+const LINGER_BYTES: usize = 1024 * 1024;
+const LINGER_TIME: Duration = Duration::from_secs(1);
+
+/// Of the 32 exchanges that may wait for one provider (`OutboundOptions`), one client's callbacks and logins take an eighth.
+const TURNS: usize = 4;
+/// A class that logs in at once.
+const WAITING_TURNS: usize = 64;
+/// As long as a provider may take for one answer.
+const TURN_PATIENCE: Duration = Duration::from_secs(10);
+/// When it may look better.
+const TURN_RETRY: Duration = Duration::from_secs(5);
+
+/// The edge, as Pingora calls it.
+pub struct Edge {
+    current: Current,
+    tls: bool,
+    patience: Patience,
+    open: Arc<OpenExchanges>,
+    openers: Arc<Openers>,
+    budgets: Budgets,
+    /// Requests in flight.
+    requests: Arc<Shares>,
+    /// Decisions on the routes that have limits: those may wait for a provider.
+    turns: Turns,
+}
+
+/// How long a peer may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// To send a whole body that the decision waits for.
+    pub body: Duration,
+    /// To send the next piece of a body that is forwarded, over HTTP/1.1.
+    pub piece: Duration,
+    /// The same over HTTP/2, where a piece that the application is slow to take looks like one that does not come.
+    pub piece_of_stream: Duration,
+    /// To take the next piece of a response.
+    pub write: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let (short, long) = (Duration::from_secs(30), Duration::from_secs(120));
+        Self { body: short, piece: short, piece_of_stream: long, write: long }
+    }
+}
+
+/// One request's state.
+pub struct Exchange {
+    started: Instant,
+    /// The path, kept for the log: without the query, which can hold a code.
+    path: String,
+    client: Client,
+    /// Held until the request is over.
+    place: Option<Place>,
+    /// Set exactly when the decision was to forward.
+    onward: Option<Onward>,
+    /// The number of connections to the application that could not be made.
+    failed_connections: usize,
+    connection: Option<Connection>,
+    outcome: log::Outcome,
+    /// The body was read for the decision.
+    body_was_read: bool,
+    /// Held from the decision to forward until the end of the response is in sight, or of the connection that it became.
+    open: Option<OpenExchange>,
+    /// An upgrade of a Streamlit page, whose session is still to be learnt.
+    visit: Option<Visit>,
+    /// Takes effect when the response has been sent: a browser that is told first connects again with the old cookies.
+    ending: Option<Ending>,
+}
+
+/// A decision to forward, with what it takes. The decider is not kept: its instances would stay as long as an upgraded
+/// connection, and there is room for so many only.
+struct Onward {
+    forward: Forward,
+    /// Of the configuration that has decided.
+    generation: Generation,
+    authority: Option<String>,
+    /// What the application calls itself, as the filter was told.
+    server: Option<String>,
+    upstream: Arc<Upstream>,
+    public_origin: Arc<str>,
+    /// The filter goes by what the application says in `Server`.
+    notes_server: bool,
+    /// The path of Streamlit's WebSocket.
+    streamlit: Option<Arc<str>>,
+}
+
+/// The connection to the application that was tried last.
+struct Connection {
+    address: usize,
+    has_more_addresses: bool,
+    answered: Option<Arc<AtomicBool>>,
+}
+
+impl Edge {
+    /// An edge that listens with TLS or without.
+    pub fn new(current: Current, tls: bool) -> Self {
+        let (patience, open, openers) = (Patience::default(), Arc::default(), Arc::default());
+        let ConnectionLimits { all, each, .. } = ConnectionLimits::default();
+        let turns = Turns::new(TURNS, WAITING_TURNS, TURN_PATIENCE);
+        Self { current, tls, patience, open, openers, budgets: Budgets::new(), requests: Shares::new(all, each), turns }
+    }
+
+    /// The same with other places for requests in flight.
+    #[must_use]
+    pub fn with_requests(self, requests: Arc<Shares>) -> Self {
+        Self { requests, ..self }
+    }
+
+    /// What is in force at any moment.
+    pub fn current(&self) -> Current {
+        self.current.clone()
+    }
+
+    /// Judges what is open whenever the configuration changes; to be driven as long as the edge serves.
+    pub fn judge(&self) -> impl Future<Output = ()> + Send + use<> {
+        judge::judge(self.open.clone(), self.current.clone())
+    }
+
+    /// The same with other patience with its peers.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Asks for the decision, unless the client has no more of what it costs.
+    async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Decided> {
+        let (generation, active) = self.current.load();
+        exchange.client = client(session, &active)?;
+        exchange.place = Some(self.place(&exchange.client, &active)?);
+        check_length(session.req_header())?;
+        let authority = into_origin_form(session.req_header_mut())?;
+        let path = path_of(session).to_vec();
+        let attempt = Attempt { limits: &active.limits, client: exchange.client.address(), path: &path };
+        let _turn = match self.admit(attempt).await {
+            Ok(turn) => turn,
+            Err(spent) => return Ok(Decided::Respond(too_many(spent, attempt))),
+        };
+        let decided = self.decide_admitted(session, (generation, &active), authority, exchange).await?;
+        if let Decided::Respond(Response { counts_as: Some(counted), .. }) = &decided
+            && let Err(spent) = self.budgets.count(attempt, *counted)
+        {
+            return Ok(Decided::Respond(too_many(spent, attempt)));
+        }
+        Ok(decided)
+    }
+
+    /// A place among the requests in flight. A trusted proxy that does not tell its client has no share: it is everybody.
+    fn place(&self, client: &Client, active: &Active) -> Result<Place> {
+        let counted = client.address().filter(|address| !active.trusted_proxies.contains(*address));
+        self.requests.take(counted).map_err(|full| match full {
+            Full::Client => Error::explain(ErrorType::HTTPStatus(429), "this client has too many requests in flight").into_down(),
+            Full::All => failure::error(HostFailure::Overloaded, "too many requests are in flight"),
+        })
+    }
+
+    /// Waits for the client's turn on a route that has limits.
+    async fn admit<'a>(&'a self, attempt: Attempt<'_>) -> Result<Option<Turn<'a>>, Spent> {
+        self.budgets.admit(attempt)?;
+        let Some(counted) = attempt.counted() else { return Ok(None) };
+        let turn = self.turns.wait(attempt.client).await.map_err(|Busy| Spent { counted, wait: TURN_RETRY })?;
+        // Those before it may have used up what there was.
+        self.budgets.admit(attempt)?;
+        Ok(Some(turn))
+    }
+
+    /// Asks for the decision, with the body where the filter needs it.
+    async fn decide_admitted(
+        &self,
+        session: &mut Session,
+        (generation, active): (Generation, &Active),
+        authority: Option<String>,
+        exchange: &mut Exchange,
+    ) -> Result<Decided> {
+        let onward = |forward, authority, server| match &active.service {
+            Service::Proxy(upstream) => {
+                let (upstream, public_origin) = (upstream.clone(), active.public_origin.clone());
+                let (notes_server, streamlit) = (active.application_probe.is_some(), active.streamlit.clone());
+                Ok(Decided::Forward(Onward { forward, generation, authority, server, upstream, public_origin, notes_server, streamlit }))
+            }
+            Service::Authz => Err(failure::error(HostFailure::Filter, "the filter forwards, and there is no application")),
+        };
+        let server = application_server(active, session.req_header()).await;
+        let head = request_head(session.req_header(), authority.clone(), server.clone())?;
+        let limit = match self.ask(active, head, None, exchange).await? {
+            Outcome::Forward(forward) => return onward(forward, authority, server),
+            Outcome::Respond(response) => return Ok(Decided::Respond(response)),
+            Outcome::NeedBody(limit) => limit as usize,
+        };
+        let Ok(body) = timeout(self.patience.body, read_body(session, limit)).await else {
+            return Err(Error::explain(ErrorType::ReadTimedout, "the body takes too long").into_down());
+        };
+        let body = body?;
+        exchange.body_was_read = true;
+        let body_bytes = body.len();
+        let head = request_head(session.req_header(), authority.clone(), server.clone())?;
+        match self.ask(active, head, Some(body), exchange).await? {
+            Outcome::Forward(_) if body_bytes > REPLAYED_BODY_BYTES => {
+                Err(failure::error(HostFailure::BodyTooLarge, "a body this long cannot be forwarded after the decision"))
+            }
+            Outcome::Forward(forward) => onward(forward, authority, server),
+            Outcome::Respond(response) => Ok(Decided::Respond(response)),
+            Outcome::NeedBody(_) => Err(failure::error(HostFailure::Filter, "the filter asks for the body that it has")),
+        }
+    }
+
+    async fn ask(&self, active: &Active, head: RequestHead, body: Option<Vec<u8>>, exchange: &mut Exchange) -> Result<Outcome> {
+        let Decision { outcome, events, ended_sessions } = active.decider.decide(head, body).await.map_err(|undecided| {
+            let failure = match undecided {
+                Undecided::Overloaded(_) => HostFailure::Overloaded,
+                Undecided::Failed(_) => HostFailure::Filter,
+            };
+            failure::error(failure, &undecided.to_string())
+        })?;
+        events.iter().for_each(vestibule_wasmtime::log);
+        if !ended_sessions.is_empty() {
+            exchange.ending = Some(Ending { all: self.open.clone(), sessions: ended_sessions });
+        }
+        Ok(outcome)
+    }
+
+    /// Ties the exchange with the application to its session and to the configuration.
+    fn begin(&self, session: &Session, onward: &Onward) -> Result<OpenExchange> {
+        let closer = ending::closer().ok_or_else(undecided)?;
+        let asks_for_upgrade = session.req_header().headers.contains_key(UPGRADE);
+        if asks_for_upgrade {
+            closer.mark_upgrade();
+        }
+        let Onward { forward, generation, authority, server, upstream, .. } = onward;
+        let question = Question {
+            head: session.req_header().clone(),
+            authority: authority.clone(),
+            server: server.clone(),
+            peer: peer(session),
+            session: forward.session.as_deref().map(Arc::from),
+            upstream: upstream.clone(),
+        };
+        let open = self.open.begin(question, *generation, forward.expires_at, closer);
+        self.current.note_admission(*generation);
+        if asks_for_upgrade && open.session_has_ended { Err(session_ended()) } else { Ok(open) }
+    }
+}
+
+impl Edge {
+    /// Over HTTP/2, which Pingora reads without an end of its patience.
+    fn expect_body(&self, session: &Session, is_whole: bool) {
+        if session.is_http2()
+            && let Some(closer) = ending::closer()
+        {
+            closer.expect_body((!is_whole).then(|| tokio::time::Instant::now() + self.patience.piece_of_stream));
+        }
+    }
+}
+
+/// A decision without its question for the body.
+enum Decided {
+    Forward(Onward),
+    Respond(Response),
+}
+
+/// What the application says that it is, for a request to upgrade and a filter that goes by it.
+async fn application_server(active: &Active, request: &RequestHeader) -> Option<String> {
+    let Service::Proxy(upstream) = &active.service else { return None };
+    let path = active.application_probe.as_deref().filter(|_| request.headers.contains_key(UPGRADE))?;
+    upstream.server.find_out(upstream, path, request.headers.get(HOST)).await
+}
+
+/// Who has sent a request.
+fn client(session: &Session, active: &Active) -> Result<Client> {
+    let peer = peer(session);
+    let told = Client::of(&session.req_header().headers, peer, &active.trusted_proxies);
+    match (&active.service, told) {
+        (Service::Proxy(_), Ok(client)) => Ok(client),
+        (Service::Proxy(_), Err(unclear)) => {
+            tracing::info!(
+                code = "forwarded.unclear",
+                peer = peer.map(tracing::field::display),
+                "{unclear}; a proxy in vestibule.trusted_proxies must write X-Forwarded-* and Forwarded alike, or remove what it does not write"
+            );
+            Err(Error::explain(ErrorType::HTTPStatus(400), "what a trusted proxy says of the client is unclear").into_down())
+        }
+        // Questions hold whatever clients send, and nothing but the client's budget goes by this.
+        (Service::Authz, told) => {
+            check_peer(peer, &active.trusted_proxies)?;
+            Ok(told.unwrap_or_else(|_| Client::from_peer(peer)))
+        }
+    }
+}
+
+/// Who is at the other end of the connection.
+fn peer(session: &Session) -> Option<IpAddr> {
+    session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip())
+}
+
+/// What a client gets that has nothing left.
+fn too_many(spent: Spent, attempt: Attempt<'_>) -> Response {
+    let retry_after = spent.retry_after();
+    let code = match spent.counted {
+        Counted::LoginStart => "login.limited",
+        Counted::BadCallback => "callback.limited",
+    };
+    let reference = random::reference();
+    let client = attempt.client.map(tracing::field::display);
+    tracing::info!(code, client, retry_after, reference, "this client has reached its limit of [vestibule.limits]");
+    let page = pages::host_failure(HostFailure::TooManyLogins { retry_after }, &reference, &random::nonce());
+    Response { status: page.status, headers: page.headers, body: page.body, counts_as: None }
+}
+
+/// Questions of strangers are not even read. A peer that cannot be told is one.
+fn check_peer(peer: Option<IpAddr>, trusted: &TrustedProxies) -> Result<()> {
+    if peer.is_some_and(|peer| trusted.contains(peer)) {
+        return Ok(());
+    }
+    let address = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
+    tracing::warn!(
+        code = "authz.peer_refused",
+        peer = address,
+        "a peer that may not ask; if it is the proxy, add its address to vestibule.authz.trusted_proxies"
+    );
+    Err(Error::explain(ErrorType::HTTPStatus(403), "the peer is none of the trusted proxies").into_down())
+}
+
+/// The whole body, of at most `limit` bytes.
+async fn read_body(session: &mut Session, limit: usize) -> Result<Vec<u8>> {
+    let too_large = || failure::error(HostFailure::BodyTooLarge, "the body is longer than the filter takes");
+    let announced = session.get_header(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    // The decision may be to forward after all.
+    session.enable_retry_buffering();
+    if session.req_header().headers.contains_key(EXPECT) {
+        session.write_continue_response().await?;
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = session.downstream_session.read_request_body().await? {
+        if body.len() + chunk.len() > limit {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn undecided() -> Box<Error> {
+    failure::error(HostFailure::Filter, "a request without a decision to forward it")
+}
+
+/// The next request comes without the session's cookies.
+fn session_ended() -> Box<Error> {
+    Error::explain(ErrorType::HTTPStatus(403), "a connection or response without an end, for a session that has just ended").into_down()
+}
+
+/// Whether the end of a response is in sight: it has a length, or no body. `response` as it came from the application.
+fn has_end(session: &Session, response: &ResponseHeader) -> bool {
+    let length = || response.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    session.req_header().method == Method::HEAD
+        || matches!(response.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        // RFC 9112 section 6.3: with `Transfer-Encoding` the length means nothing.
+        || (!response.headers.contains_key(TRANSFER_ENCODING) && length().is_some())
+}
+
+/// Sends a response that does not come from the application.
+async fn send(session: &mut Session, mut head: ResponseHeader, body: Vec<u8>) -> Result<()> {
+    let is_head = session.req_header().method == Method::HEAD;
+    if is_head {
+        // RFC 9110 section 8.6: the length would have to be that of the answer to GET, which nobody has made.
+        head.remove_header(&CONTENT_LENGTH);
+    }
+    let empty = is_head || body.is_empty();
+    session.write_response_header(Box::new(head), empty).await?;
+    if !empty {
+        session.write_response_body(Some(Bytes::from(body)), true).await?;
+    }
+    Ok(())
+}
+
+/// A status without a page. Pingora's own would say which server this is.
+async fn send_status(session: &mut Session, status: u16) -> Result<()> {
+    let headers = [("Cache-Control".to_owned(), NOT_FOR_CACHES.as_bytes().to_vec())];
+    send(session, forwarding::own_response(status, &headers, 0)?, Vec::new()).await
+}
+
+/// As it is decided on, without the query.
+fn path_of(session: &Session) -> &[u8] {
+    let target = session.req_header().raw_path();
+    target.split(|&byte| byte == b'?').next().unwrap_or(target)
+}
+
+/// Whether a request asks for what is passed on: `websocket`, alone and in one line.
+fn asks_for_websocket(session: &Session) -> bool {
+    session.is_upgrade_req() && names_websocket(&session.req_header().headers)
+}
+
+/// Whether `Upgrade` is `websocket`, alone and in one line.
+fn names_websocket(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(UPGRADE).iter();
+    lines.next().is_some_and(|protocol| protocol.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket")) && lines.next().is_none()
+}
+
+/// Reads what the peer still sends, within bounds.
+async fn linger(session: &mut Session) {
+    let reading = async {
+        let mut left = LINGER_BYTES;
+        while let Ok(Some(chunk)) = session.downstream_session.read_request_body().await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Who has more to send than fits has to do without the page.
+    let _ = timeout(LINGER_TIME, reading).await;
+}
+
+#[async_trait]
+impl ProxyHttp for Edge {
+    type CTX = Exchange;
+
+    fn new_ctx(&self) -> Exchange {
+        Exchange {
+            started: Instant::now(),
+            path: String::new(),
+            client: Client::default(),
+            place: None,
+            onward: None,
+            failed_connections: 0,
+            connection: None,
+            outcome: log::Outcome::Failed,
+            body_was_read: false,
+            open: None,
+            visit: None,
+            ending: None,
+        }
+    }
+
+    /// No module: responses pass as they are.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        exchange.path = session.req_header().uri.path().to_owned();
+        if session.req_header().method == Method::CONNECT {
+            return Err(Error::explain(ErrorType::HTTPStatus(405), "this is no proxy to other places").into_down());
+        }
+        if session.req_header().version == Version::HTTP_10 {
+            // RFC 9110 section 10.1.1: it expects nothing, and section 15.2: it knows no interim response.
+            session.req_header_mut().remove_header(&EXPECT);
+            session.set_ignore_info_resp(true);
+        }
+        session.set_write_timeout(Some(self.patience.write));
+        session.set_read_timeout(Some(self.patience.piece));
+        match self.decide(session, exchange).await? {
+            Decided::Forward(onward) => {
+                exchange.open = Some(self.begin(session, &onward)?);
+                if onward.streamlit.as_deref().is_some_and(|stream| asks_for_websocket(session) && path_of(session) == stream.as_bytes()) {
+                    exchange.visit = self.openers.visit(session.req_header(), onward.forward.session.as_deref());
+                }
+                exchange.onward = Some(onward);
+                exchange.outcome = log::Outcome::Forwarded;
+                let is_whole = session.is_body_done();
+                self.expect_body(session, is_whole);
+                Ok(false)
+            }
+            Decided::Respond(response) => {
+                let head = forwarding::own_response(response.status, &response.headers, response.body.len())?;
+                exchange.outcome = log::Outcome::Answered;
+                send(session, head, response.body).await?;
+                // Clients and proxies that are still sending may drop the response when the connection, or the stream, ends.
+                if !session.is_body_done() && !session.req_header().headers.contains_key(EXPECT) {
+                    linger(session).await;
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        _exchange: &mut Exchange,
+    ) -> Result<()> {
+        self.expect_body(session, end_of_stream);
+        Ok(())
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+        let onward = exchange.onward.as_ref().ok_or_else(undecided)?;
+        match onward.upstream.peer(exchange.failed_connections, asks_for_websocket(session)).await {
+            Ok(Candidate { peer, index, is_last, answered }) => {
+                exchange.connection = Some(Connection { address: index, has_more_addresses: !is_last, answered });
+                Ok(Box::new(peer))
+            }
+            Err(error) => Err(failure::error(HostFailure::UpstreamUnreachable, &error.to_string())),
+        }
+    }
+
+    async fn upstream_request_filter(&self, session: &mut Session, request: &mut RequestHeader, exchange: &mut Exchange) -> Result<()> {
+        let onward = exchange.onward.as_ref().ok_or_else(undecided)?;
+        if exchange.body_was_read {
+            // `100 Continue` has been sent already.
+            request.remove_header(&EXPECT);
+        }
+        if !asks_for_websocket(session) {
+            // Pingora takes two lines for one, and the filter removes one of what was two.
+            request.remove_header(&UPGRADE);
+            request.remove_header(&CONNECTION);
+        }
+        let connection = forwarding::Connection { client: &exchange.client, tls: self.tls, public_origin: &onward.public_origin };
+        forwarding::edit_request(request, &onward.forward, connection)?;
+        exchange.visit.as_ref().map_or(Ok(()), |visit| visit.edit(request))
+    }
+
+    async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
+        let onward = exchange.onward.as_ref().ok_or_else(undecided)?;
+        let forward = &onward.forward;
+        if onward.notes_server {
+            onward.upstream.server.note(response);
+        }
+        let upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
+        let is_answer = upgraded || !response.status.is_informational();
+        let ends = !upgraded && has_end(session, response);
+        if upgraded && !(asks_for_websocket(session) && names_websocket(&response.headers)) {
+            // RFC 9110 sections 7.8 and 15.2.2.
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, "a 101 to another protocol than was asked for").into_up());
+        }
+        if !upgraded {
+            forwarding::end_hop(response);
+        }
+        if response.status == StatusCode::NO_CONTENT || (response.status.is_informational() && !upgraded) {
+            // RFC 9110 section 8.6, RFC 9112 section 6.1: they have no body, and say nothing of one.
+            response.remove_header(&CONTENT_LENGTH);
+            response.remove_header(&TRANSFER_ENCODING);
+        }
+        if session.req_header().version == Version::HTTP_10 {
+            // RFC 9112 section 6.1: it knows no `Transfer-Encoding`; its responses end with the connection.
+            response.remove_header(&TRANSFER_ENCODING);
+            if !ends {
+                session.set_keepalive(None);
+            }
+        }
+        if is_answer && let Some(answered) = exchange.connection.as_ref().and_then(|connection| connection.answered.as_ref()) {
+            answered.store(true, Ordering::Relaxed);
+        }
+        if upgraded {
+            // An upgraded connection may be silent for long.
+            session.set_read_timeout(None);
+            if let Some(stream) = session.stream() {
+                RequestBytes::upgrade(stream);
+            }
+            if let Some(visit) = &mut exchange.visit {
+                visit.begin(response);
+            }
+        }
+        if is_answer {
+            match &exchange.open {
+                _ if ends => exchange.open = None,
+                Some(open) if open.session_has_ended => return Err(session_ended()),
+                Some(open) => open.has_begun(),
+                None => {}
+            }
+            forwarding::edit_response(response, &forward.response_headers)?;
+        }
+        Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Duration>> {
+        if let Some(visit) = &mut exchange.visit {
+            visit.look(body.as_ref());
+        }
+        Ok(None)
+    }
+
+    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
+        exchange.failed_connections += 1;
+        if let (Some(connection), Some(onward)) = (&exchange.connection, &exchange.onward) {
+            onward.upstream.avoid(connection.address);
+            // Nothing was sent yet: another address of the same name may do, `127.0.0.1` after `::1` for example.
+            error.set_retry(connection.has_more_addresses);
+        }
+        error
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+        let reference = random::reference();
+        log::failure(error, &exchange.path, &reference);
+        exchange.outcome = log::Outcome::Failed;
+        let mut sent = 0;
+        if session.response_written().is_none() {
+            // The connection is closed after this, and its peer is to know.
+            session.set_keepalive(None);
+            let result = match failure::answer(error) {
+                Answer::Page(failure) => {
+                    let page = pages::host_failure(failure, &reference, &random::nonce());
+                    sent = page.status;
+                    // A session that was renewed on the way is not lost with the application's answer.
+                    let renewed = exchange.onward.as_ref().map_or(&[][..], |onward| &onward.forward.response_headers);
+                    match forwarding::own_response(page.status, &page.headers, page.body.len())
+                        .and_then(|mut head| forwarding::edit_response(&mut head, renewed).map(|()| head))
+                    {
+                        Ok(head) => send(session, head, page.body).await,
+                        Err(_) => send_status(session, 500).await,
+                    }
+                }
+                Answer::Status(status) => {
+                    sent = status;
+                    send_status(session, status).await
+                }
+                Answer::Nothing => Ok(()),
+            };
+            if result.is_err() {
+                sent = 0;
+            } else if *error.esource() != ErrorSource::Downstream {
+                linger(session).await;
+            }
+        }
+        FailToProxy { error_code: sent, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _error: Option<&Error>, exchange: &mut Exchange) {
+        log::access(&log::Access {
+            method: session.req_header().method.as_str(),
+            path: &exchange.path,
+            status: session.response_written().map_or(0, |response| response.status.as_u16()),
+            duration: exchange.started.elapsed(),
+            outcome: exchange.outcome,
+        });
+    }
+
+    /// Pingora's own summary holds the query, and a query can hold a code.
+    fn request_summary(&self, session: &Session, exchange: &Exchange) -> String {
+        format!("{} {}", session.req_header().method, exchange.path)
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _exchange: &Exchange, _error: &Error) -> bool {
+        // `fail_to_proxy` has written it, with its reference number.
+        true
+    }
+
+    fn suppress_proxy_warn_log(&self, _session: &Session, _exchange: &Exchange, _error: &Error, _context: ProxyWarnLogContext) -> bool {
+        true
+    }
+}
