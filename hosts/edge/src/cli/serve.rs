@@ -77,7 +77,7 @@ pub async fn until(arguments: &Serve, listener: Option<Listener>, stop: impl Fut
         stop.await;
         stopping.store(true, Ordering::Relaxed);
     };
-    listener.serve(edge, acceptor, stop, arguments.grace).await;
+    edge.serve(listener, acceptor, stop, arguments.grace).await;
 
     reloading.abort();
     if let Some(admin) = admin {

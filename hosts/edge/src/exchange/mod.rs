@@ -6,3 +6,4 @@ pub mod judge;
 pub mod open_exchanges;
 pub mod proxy;
 pub mod request_head;
+mod serving;

@@ -9,22 +9,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pingora::apps::{HttpServerApp, HttpServerOptions, ServerApp};
+use pingora::apps::{HttpServerApp, ServerApp};
 use pingora::listeners::tls::Acceptor;
-use pingora::protocols::http::v2::server::default_h2_options;
 use pingora::protocols::l4::listener::Listener as Accepting;
 use pingora::protocols::l4::stream::Stream as Connection;
 use pingora::protocols::{ALPN, GetSocketDigest as _, IO, Stream, TcpKeepalive};
-use pingora::proxy::http_proxy;
-use pingora::server::configuration::ServerConf;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::client::shares::{Full, Place, Shares};
-use crate::exchange::ending::EndableExchanges;
-use crate::exchange::proxy::Edge;
 use crate::listen::http1::{self, LARGE_HEADS};
 use crate::listen::http2_watch::Http2Watch;
 use crate::listen::limits::{ConnectionLimits, SHARES};
@@ -33,8 +28,6 @@ use crate::listen::watched_connection::Watched;
 
 /// Refused connections are told once in this time, with their number: anybody can make any number of them.
 const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(10);
-/// Of a response over HTTP/2 that the peer does not take: a stream holds so much, and a connection has 100 of them.
-const H2_SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// Pause after a failed `accept`: when file descriptors run out, it would fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -89,30 +82,13 @@ impl Listener {
         self.address
     }
 
-    /// Serves until `stop` resolves, then takes no more connections and no more requests on those it has, and returns
-    /// when all have ended or after `grace`.
-    pub async fn serve(self, edge: Edge, tls: Option<Acceptor>, stop: impl Future<Output = ()>, grace: Duration) {
-        // Dropped with this future, and the task with it.
-        let mut judging = JoinSet::new();
-        judging.spawn(edge.judge());
-        let requests = Shares::new(self.limits.all, self.limits.each);
-        let edge = edge.with_requests(Arc::clone(&requests));
-        let current = edge.current();
-        let mut proxy = http_proxy(&Arc::new(ServerConf::default()), edge);
-        let mut options = HttpServerOptions::default();
-        options.h2_idle_timeout = Some(self.limits.idle);
-        // Refused in `proxy.rs`: Pingora's own answer would say which server this is.
-        options.allow_connect_method_proxying = true;
-        proxy.server_options = Some(options);
-        // Of one header list 64 KiB, 100 requests at a time.
-        let mut h2 = default_h2_options();
-        h2.max_send_buffer_size(H2_SEND_BUFFER_BYTES);
-        proxy.h2_options = Some(h2);
-        let trusts = move |peer| current.load().1.trusted_proxies.contains(peer);
-        self.serve_app(Arc::new(EndableExchanges(Arc::new(proxy))), tls, Arc::new(trusts), requests, stop, grace).await;
+    /// What its connections may take.
+    pub(crate) fn limits(&self) -> &ConnectionLimits {
+        &self.limits
     }
 
-    /// The same for any application of Pingora's, for peers of which `trusts` are proxies, and with the `requests` in flight.
+    /// Serves until `stop` resolves, then takes no more connections and no more requests on those it has, and returns
+    /// when all have ended or after `grace`. Of peers, `trusts` tells the proxies; `requests` are those in flight.
     pub(crate) async fn serve_app<A: HttpServerApp + Send + Sync + 'static>(
         self,
         app: Arc<A>,

@@ -154,7 +154,7 @@ impl ScriptedEdge {
                 std::future::pending::<()>().await;
             }
         };
-        let served = tokio::spawn(listener.serve(edge, tls, stopped, GRACE));
+        let served = tokio::spawn(edge.serve(listener, tls, stopped, GRACE));
         Self { address, current, stop: Some(stop), served }
     }
 
