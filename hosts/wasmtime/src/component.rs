@@ -1,16 +1,16 @@
 //! The compiled component, linked to what it imports.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
-use crate::bindings::{self, Reference};
+use crate::bindings;
+use crate::error::ComponentError;
 use crate::host_state::{HostState, Imports};
-use crate::instance::Instance;
 use crate::precompiled::{self, PrecompiledCache};
 use crate::runtime::Runtime;
-use crate::trusted_file::{ChangeableByOthers, TrustedFile, TrustedFileError};
+use crate::trusted_file::{TrustedFile, TrustedFileError};
 
 /// Ours has a few MiB.
 const MAX_COMPONENT_BYTES: u64 = 64 << 20;
@@ -20,39 +20,6 @@ const MAX_COMPONENT_BYTES: u64 = 64 << 20;
 pub struct FilterComponent {
     runtime: Runtime,
     linked: bindings::FilterPre<HostState>,
-}
-
-/// The component cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ComponentError {
-    /// The file cannot be read.
-    #[error("cannot read the component {}: {source}; build it with `make build`, or name the right file", path.display())]
-    Unreadable {
-        /// As given.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// Longer than any component is.
-    #[error("{} is longer than {limit} bytes, so it is no component of ours; name the right file", path.display())]
-    TooLong {
-        /// As given.
-        path: PathBuf,
-        /// In bytes.
-        limit: u64,
-    },
-    /// Others can change the file.
-    #[error(transparent)]
-    ChangeableByOthers(#[from] ChangeableByOthers),
-    /// Not a WebAssembly component.
-    #[error("this is not a WebAssembly component: {0}; take the `vestibule.wasm` of a release, or build it with `make build`")]
-    Invalid(String),
-    /// The component imports something that this host does not give, or lacks an export.
-    #[error("the component does not fit this host: {0}; take host and component from the same release")]
-    Unlinkable(String),
-    /// The component trapped or no instance could be made.
-    #[error("the component failed: {0}; take host and component from the same release")]
-    Failed(String),
 }
 
 impl FilterComponent {
@@ -85,14 +52,6 @@ impl FilterComponent {
         .map_err(|error| ComponentError::Invalid(format!("{error:#}")))?;
         let linked = link(runtime.engine(), &component).map_err(|error| ComponentError::Unlinkable(format!("{error:#}")))?;
         Ok(FilterComponent { runtime: runtime.clone(), linked })
-    }
-
-    /// What a configuration text refers to outside itself; see [`crate::ConfigurationFile`].
-    ///
-    /// # Errors
-    /// When no instance can be made, or the component traps.
-    pub async fn references(&self, toml: &str) -> Result<Vec<Reference>, ComponentError> {
-        Instance::references(self, toml).await
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::bindings::{Configuration, Reference, Resolved};
-use crate::component::{ComponentError, FilterComponent};
+use crate::component::FilterComponent;
+use crate::error::ComponentError;
 use crate::trusted_file::{ChangeableByOthers, TrustedFile, TrustedFileError, is_readable_by_everybody};
 
 /// The component's own limit for the text.

@@ -8,8 +8,8 @@ use wasmtime::component::Accessor;
 
 use crate::bindings::exports::vestibule::filter::request_filter::Guest;
 use crate::bindings::{self, Configuration, Decision, Reference, RequestHead, Summary};
-use crate::component::{ComponentError, FilterComponent};
-use crate::filter::{FilterError, LoadError};
+use crate::component::FilterComponent;
+use crate::error::{ComponentError, FilterError, LoadError};
 use crate::host_state::{HostState, enter};
 use crate::outbound::Outbound;
 
@@ -55,11 +55,6 @@ impl Instance {
         })
     }
 
-    pub(crate) async fn references(component: &FilterComponent, toml: &str) -> Result<Vec<Reference>, ComponentError> {
-        let mut instance = Instance::new(component, LOAD_CPU_BUDGET).await?;
-        instance.bindings.vestibule_filter_request_filter().call_references(&mut instance.store, toml).await.map_err(failed)
-    }
-
     /// From now on the guest may reach what `outbound` allows.
     pub(crate) fn connect(&mut self, outbound: Arc<Outbound>) {
         self.store.data_mut().outbound = Some(outbound);
@@ -75,6 +70,17 @@ impl Instance {
         let bindings = component.linked().instantiate_async(&mut store).await.map_err(failed)?;
         store.data_mut().set_cpu_budget(cpu_budget);
         Ok(Instance { store, bindings })
+    }
+}
+
+impl FilterComponent {
+    /// What a configuration text refers to outside itself; see [`crate::ConfigurationFile`].
+    ///
+    /// # Errors
+    /// When no instance can be made, or the component traps.
+    pub async fn references(&self, toml: &str) -> Result<Vec<Reference>, ComponentError> {
+        let mut instance = Instance::new(self, LOAD_CPU_BUDGET).await?;
+        instance.bindings.vestibule_filter_request_filter().call_references(&mut instance.store, toml).await.map_err(failed)
     }
 }
 

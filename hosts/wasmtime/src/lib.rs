@@ -37,12 +37,14 @@ mod bindings;
 mod component;
 mod configuration_file;
 mod epoch;
+mod error;
 mod event_log;
 mod fault;
 mod filter;
 mod host_state;
 pub mod http_types;
 mod instance;
+mod options;
 mod outbound;
 mod pool;
 mod precompiled;
@@ -53,11 +55,13 @@ pub use bindings::{
     Authorization, Configuration, Counted, Decision, Event, Fault, Forward, Level, Limit, Outcome, Reference, RequestHead, Resolved,
     Response, Summary,
 };
-pub use component::{ComponentError, FilterComponent};
+pub use component::FilterComponent;
 pub use configuration_file::{Accept, ConfigurationError, ConfigurationFile};
+pub use error::{ComponentError, FilterError, LoadError};
 pub use event_log::log;
-pub use filter::{Filter, FilterError, FilterOptions, LoadError};
+pub use filter::Filter;
 pub use instance::Instance;
+pub use options::FilterOptions;
 pub use outbound::{OutboundError, OutboundOptions};
 pub use runtime::{Runtime, RuntimeError, RuntimeOptions, give_back_memory};
 pub use trusted_file::{ChangeableByOthers, Reason, TrustedFile, TrustedFileError, Weakness};

@@ -31,9 +31,10 @@ use wasmtime::component::Accessor;
 use crate::bindings::exports::vestibule::filter::request_filter::Guest;
 use crate::bindings::{Configuration, Decision, RequestHead};
 use crate::component::FilterComponent;
-use crate::filter::{FilterError, FilterOptions, LoadError};
+use crate::error::{FilterError, LoadError};
 use crate::host_state::HostState;
 use crate::instance::{self, Instance};
+use crate::options::FilterOptions;
 use crate::outbound::Outbound;
 
 pub(crate) struct Pool {

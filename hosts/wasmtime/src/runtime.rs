@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::epoch::EpochClock;
-use crate::filter::FilterOptions;
+use crate::options::FilterOptions;
 
 /// Core instances and tables that one component instance may consist of: the module itself and the few
 /// shims that component tooling generates around it.

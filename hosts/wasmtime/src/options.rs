@@ -1,0 +1,41 @@
+//! What an embedder sets of a filter.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::outbound::OutboundOptions;
+
+/// Limits of one [`crate::Filter`].
+#[derive(Clone, Debug)]
+pub struct FilterOptions {
+    /// Instances at most; they are made when first needed. Default: two per processor.
+    pub instances: usize,
+    /// Decisions in flight on one instance at most. Half of those of all instances may wait for a provider at the same
+    /// time: the others are for decisions that need none. Default: 64.
+    pub in_flight_per_instance: usize,
+    /// Requests that may wait for an instance; one more is [`crate::FilterError::Overloaded`]. Default: 1024.
+    pub queue: usize,
+    /// From asking for a decision to having it, waiting for providers included. Default: 30 s, room for three
+    /// exchanges of a login with a slow provider.
+    pub decision_timeout: Duration,
+    /// How long guest code may run from one entry to the next before it traps; a whole decision takes
+    /// microseconds. Counted in ticks of 10 ms of wall-clock time. Until it traps, guest code that does not end
+    /// holds the thread that it runs on. Default: 500 ms.
+    pub cpu_budget: Duration,
+    /// How providers are reached.
+    pub outbound: OutboundOptions,
+}
+
+impl Default for FilterOptions {
+    fn default() -> Self {
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        FilterOptions {
+            instances: 2 * processors,
+            in_flight_per_instance: 64,
+            queue: 1024,
+            decision_timeout: Duration::from_secs(30),
+            cpu_budget: Duration::from_millis(500),
+            outbound: OutboundOptions::default(),
+        }
+    }
+}
