@@ -7,16 +7,16 @@
 #![cfg(target_family = "wasm")]
 
 mod bindings;
-mod client;
 mod message;
+mod provider_client;
 
 use bindings::exports::wasi::http::handler::Guest;
 use bindings::wasi::http::handler;
 use bindings::wasi::http::types::{ErrorCode, Request, Response, Scheme};
-use client::HttpClient;
 use message::RequestBody;
+use provider_client::HttpClient;
 use vestibule::web::http::RequestHead;
-use vestibule_wasi::{Answer, answer};
+use vestibule_wasi::{Instruction, answer};
 
 struct Middleware;
 
@@ -24,12 +24,12 @@ impl Guest for Middleware {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         let head = head(&request);
         let is_https = matches!(request.get_scheme(), Some(Scheme::Https));
-        let target = message::Target::of(&request);
+        let line = message::RequestLine::of(&request);
         let mut body = RequestBody::of(request);
         match answer(&HttpClient, head, is_https, &mut body).await {
-            Answer::Respond(response) => message::own_response(response),
-            Answer::Forward(onward) => {
-                let request = message::onward_request(target, &onward, body)?;
+            Instruction::Respond(response) => message::own_response(response),
+            Instruction::Forward(onward) => {
+                let request = message::onward_request(line, &onward, body)?;
                 let response = handler::handle(request).await?;
                 if onward.leaves_response_alone() { Ok(response) } else { message::edited_response(response, &onward) }
             }

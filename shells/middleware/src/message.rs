@@ -20,7 +20,7 @@ pub(crate) type Trailers = FutureReader<Result<Option<Fields>, ErrorCode>>;
 type Sent = Result<(), ErrorCode>;
 
 /// Where a request goes, and how: all of it that is neither a field nor the body.
-pub(crate) struct Target {
+pub(crate) struct RequestLine {
     method: Method,
     path_with_query: Option<String>,
     scheme: Option<Scheme>,
@@ -28,9 +28,9 @@ pub(crate) struct Target {
     options: Option<RequestOptions>,
 }
 
-impl Target {
-    pub(crate) fn of(request: &Request) -> Target {
-        Target {
+impl RequestLine {
+    pub(crate) fn of(request: &Request) -> RequestLine {
+        RequestLine {
             method: request.get_method(),
             path_with_query: request.get_path_with_query(),
             scheme: request.get_scheme(),
@@ -90,19 +90,19 @@ pub(crate) async fn read(mut stream: StreamReader<u8>, trailers: Trailers, max_b
 }
 
 /// The request as the application gets it.
-pub(crate) fn onward_request(target: Target, onward: &Onward, body: RequestBody) -> Result<Request, ErrorCode> {
+pub(crate) fn onward_request(line: RequestLine, onward: &Onward, body: RequestBody) -> Result<Request, ErrorCode> {
     let fields = fields(&onward.fields)?;
     let (stream, trailers) = match (body.stream, body.trailers, &onward.body) {
         (Some(stream), Some(trailers), _) => (stream, without_trailers(trailers)),
         (_, _, read) => whole(read.clone().unwrap_or_default()),
     };
-    let (request, sent) = Request::new(fields, Some(stream), trailers, target.options);
+    let (request, sent) = Request::new(fields, Some(stream), trailers, line.options);
     relay(sent, body.outcome);
     let refused = |()| ErrorCode::InternalError(Some("the request cannot be made anew".to_owned()));
-    request.set_method(&target.method).map_err(refused)?;
-    request.set_path_with_query(target.path_with_query.as_deref()).map_err(refused)?;
-    request.set_scheme(target.scheme.as_ref()).map_err(refused)?;
-    request.set_authority(target.authority.as_deref()).map_err(refused)?;
+    request.set_method(&line.method).map_err(refused)?;
+    request.set_path_with_query(line.path_with_query.as_deref()).map_err(refused)?;
+    request.set_scheme(line.scheme.as_ref()).map_err(refused)?;
+    request.set_authority(line.authority.as_deref()).map_err(refused)?;
     Ok(request)
 }
 

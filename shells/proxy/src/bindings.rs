@@ -28,5 +28,5 @@ wit_bindgen::generate!({
     generate_all,
 });
 
-use super::Proxy;
-export!(Proxy);
+use super::IncomingHandler;
+export!(IncomingHandler);

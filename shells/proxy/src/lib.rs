@@ -8,22 +8,22 @@
 
 mod bindings;
 mod body;
-mod client;
 mod jco;
 mod message;
+mod provider_client;
 mod reactor;
 mod upstream;
 
 use bindings::exports::wasi::http::incoming_handler::Guest;
 use bindings::wasi::http::types::{IncomingRequest, ResponseOutparam, Scheme};
 use body::RequestBody;
-use client::HttpClient;
+use provider_client::HttpClient;
 use vestibule::web::http::RequestHead;
-use vestibule_wasi::{Answer, answer};
+use vestibule_wasi::{Instruction, answer};
 
-struct Proxy;
+struct IncomingHandler;
 
-impl Guest for Proxy {
+impl Guest for IncomingHandler {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         reactor::block_on(serve(request, out));
     }
@@ -33,11 +33,11 @@ async fn serve(request: IncomingRequest, out: ResponseOutparam) {
     let head = head(&request);
     let is_head = head.method == "HEAD";
     let is_https = matches!(request.scheme(), Some(Scheme::Https));
-    let target = upstream::Target { method: request.method(), path_with_query: head.path_with_query.clone() };
+    let line = upstream::RequestLine { method: request.method(), path_with_query: head.path_with_query.clone() };
     let mut body = RequestBody::of(request);
     match answer(&HttpClient, head, is_https, &mut body).await {
-        Answer::Respond(response) => message::respond(out, response).await,
-        Answer::Forward(onward) => upstream::forward(target, &onward, is_head, body, out).await,
+        Instruction::Respond(response) => message::respond(out, response).await,
+        Instruction::Forward(onward) => upstream::forward(line, &onward, is_head, body, out).await,
     }
 }
 

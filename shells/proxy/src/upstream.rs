@@ -14,25 +14,25 @@ use crate::bindings::wasi::http::types::{
     ErrorCode, FutureIncomingResponse, IncomingResponse, Method, OutgoingRequest, ResponseOutparam, Scheme,
 };
 use crate::body::{self, Begun, BodyError, RequestBody, Unfinished};
-use crate::client;
 use crate::message;
+use crate::provider_client;
 
 /// What was asked for: the same that was decided on.
-pub(crate) struct Target {
+pub(crate) struct RequestLine {
     pub(crate) method: Method,
     pub(crate) path_with_query: String,
 }
 
 /// Sends the request to the application, and its response to the peer. Both bodies are under way at the same time.
-pub(crate) async fn forward(target: Target, onward: &Onward, is_head: bool, body: RequestBody, out: ResponseOutparam) {
-    let body = match outgoing(&target, onward, body).await {
+pub(crate) async fn forward(line: RequestLine, onward: &Onward, is_head: bool, body: RequestBody, out: ResponseOutparam) {
+    let body = match outgoing(&line, onward, body).await {
         Ok(body) => body,
         // The peer is gone, and nobody sees the answer.
         Err(BodyError::Broken | BodyError::Refused | BodyError::TooLarge) => {
             return fail(onward, &ErrorCode::ConnectionTerminated, is_head, out).await;
         }
     };
-    let (response, up) = match send(target, onward, body) {
+    let (response, up) = match send(line, onward, body) {
         Ok(sent) => sent,
         Err(code) => return fail(onward, &code, is_head, out).await,
     };
@@ -40,7 +40,7 @@ pub(crate) async fn forward(target: Target, onward: &Onward, is_head: bool, body
     let up = pin!(async { up.await.is_err_and(|unfinished| unfinished.is_broken) });
     let has_begun = Cell::new(false);
     let down = pin!(async {
-        match client::response(response).await {
+        match provider_client::response(response).await {
             Ok(response) => {
                 has_begun.set(true);
                 deliver(&response, onward, out).await;
@@ -68,11 +68,11 @@ enum Outgoing {
 /// Requests of these methods mostly have no body, and servers are used to that: they get one only if there is one. A
 /// length says so; without one, the beginning of the body does. Others are not held up by a beginning that is long in
 /// coming.
-async fn outgoing(target: &Target, onward: &Onward, body: RequestBody) -> Result<Outgoing, BodyError> {
+async fn outgoing(line: &RequestLine, onward: &Onward, body: RequestBody) -> Result<Outgoing, BodyError> {
     if let Some(read) = &onward.body {
         return Ok(Outgoing::Whole(read.clone()));
     }
-    if !matches!(target.method, Method::Get | Method::Head | Method::Options | Method::Delete) || onward.fields.contain("content-length") {
+    if !matches!(line.method, Method::Get | Method::Head | Method::Options | Method::Delete) || onward.fields.contain("content-length") {
         return Ok(Outgoing::Unread(body));
     }
     let begun = body.begin().await?;
@@ -81,15 +81,15 @@ async fn outgoing(target: &Target, onward: &Onward, body: RequestBody) -> Result
 
 /// Begins the exchange: what waits for the response, and what copies the body.
 fn send(
-    target: Target,
+    line: RequestLine,
     onward: &Onward,
     body: Outgoing,
 ) -> Result<(FutureIncomingResponse, impl Future<Output = Result<(), Unfinished>>), ErrorCode> {
     let refused = |()| ErrorCode::HttpRequestUriInvalid;
     let upstream = onward.upstream.as_deref().and_then(|url| Url::parse(url).ok()).ok_or(ErrorCode::ConfigurationError)?;
     let request = OutgoingRequest::new(message::fields(&onward.fields)?);
-    request.set_method(&target.method).map_err(|()| ErrorCode::HttpRequestMethodInvalid)?;
-    request.set_path_with_query(Some(&target.path_with_query)).map_err(refused)?;
+    request.set_method(&line.method).map_err(|()| ErrorCode::HttpRequestMethodInvalid)?;
+    request.set_path_with_query(Some(&line.path_with_query)).map_err(refused)?;
     request.set_scheme(Some(&scheme(&upstream))).map_err(refused)?;
     request.set_authority(Some(upstream.authority())).map_err(refused)?;
     let to = match body {

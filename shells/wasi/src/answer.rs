@@ -15,7 +15,7 @@ use vestibule_enforcement::headers::{Field, Fields as _, NotAField};
 
 use crate::configuration::{Loaded, loaded};
 use crate::log::{line, log};
-use crate::providers::{self, Client};
+use crate::providers::{self, ProviderClient};
 use crate::spin;
 use crate::system::{HostEntropy, now};
 
@@ -23,7 +23,7 @@ use crate::system::{HostEntropy, now};
 const UNCONFIGURED: &str = "The login in front of this application is not configured. Its operator finds the reason in the log.\n";
 
 /// What to do with a request.
-pub enum Answer {
+pub enum Instruction {
     /// Send this to the application.
     Forward(Onward),
     /// Send this to the peer.
@@ -60,8 +60,8 @@ pub enum Unread {
 }
 
 /// Decides about one request. `tls`: whether the host says that it came by https.
-pub async fn answer<C: Client>(client: &C, mut head: RequestHead, tls: bool, body: &mut impl Body) -> Answer {
-    let Some(loaded) = loaded(C::NEEDS_UPSTREAM) else { return Answer::Respond(unconfigured(&head)) };
+pub async fn answer<C: ProviderClient>(client: &C, mut head: RequestHead, tls: bool, body: &mut impl Body) -> Instruction {
+    let Some(loaded) = loaded(C::NEEDS_UPSTREAM) else { return Instruction::Respond(unconfigured(&head)) };
     // Before the decision: what `Connection` names is not for the application, and not for the filter.
     end_request_hop(&mut head.headers);
     let of_spin = spin::take(&mut head.headers);
@@ -82,17 +82,17 @@ pub async fn answer<C: Client>(client: &C, mut head: RequestHead, tls: bool, bod
     match outcome {
         Outcome::Forward(forward) => match onward(&loaded, &head, tls, forward, read) {
             // Over the network, the application has a Spin of its own, or none.
-            Ok(onward) if C::NEEDS_UPSTREAM => Answer::Forward(onward),
+            Ok(onward) if C::NEEDS_UPSTREAM => Instruction::Forward(onward),
             Ok(Onward { mut fields, upstream, body, response_headers }) => {
                 fields.extend(of_spin);
-                Answer::Forward(Onward { fields, upstream, body, response_headers })
+                Instruction::Forward(Onward { fields, upstream, body, response_headers })
             }
-            Err(refused) => Answer::Respond(complete(host_failure(HostFailure::Filter, &refused.to_string()), &head)),
+            Err(refused) => Instruction::Respond(complete(host_failure(HostFailure::Filter, &refused.to_string()), &head)),
         },
-        Outcome::Respond(response) => Answer::Respond(complete(response, &head)),
+        Outcome::Respond(response) => Instruction::Respond(complete(response, &head)),
         Outcome::NeedBody(_) => {
             let twice = host_failure(HostFailure::Filter, "the filter asks for the body that it has");
-            Answer::Respond(complete(twice, &head))
+            Instruction::Respond(complete(twice, &head))
         }
     }
 }
@@ -152,7 +152,7 @@ fn name_host(head: &mut RequestHead, config: &Config) {
 }
 
 /// The loop around the core: its steps, and the requests between them.
-async fn decide(loaded: &Rc<Loaded>, client: &impl Client, head: &RequestHead, body: Option<&[u8]>) -> Outcome {
+async fn decide(loaded: &Rc<Loaded>, client: &impl ProviderClient, head: &RequestHead, body: Option<&[u8]>) -> Outcome {
     let mut step =
         loaded.filter.begin(head, body, &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy });
     loop {

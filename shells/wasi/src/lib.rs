@@ -1,7 +1,7 @@
 //! What the shells for `wasi:http` have in common: they read their configuration, the clock and randomness from the
 //! host, write the log to its standard error, ask providers, and go through the core's steps. They decide nothing.
 //!
-//! The two worlds differ in HTTP only: a shell implements `Client` with its own, and does to requests and responses
+//! The two worlds differ in HTTP only: a shell implements `ProviderClient` with its own, and does to requests and responses
 //! what `answer` says. Everything else comes from WASI 0.2, which hosts of 0.3 have as well.
 
 pub mod each_version;
@@ -28,6 +28,6 @@ mod system;
 use vestibule_preview1 as _;
 
 #[cfg(target_family = "wasm")]
-pub use answer::{Answer, Body, Onward, Unread, answer};
+pub use answer::{Body, Instruction, Onward, Unread, answer};
 #[cfg(target_family = "wasm")]
-pub use providers::Client;
+pub use providers::ProviderClient;

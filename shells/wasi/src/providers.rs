@@ -22,7 +22,7 @@ const METADATA_MILLISECONDS: u32 = 10_000;
 
 /// A shell's own HTTP.
 #[expect(async_fn_in_trait, reason = "guests have one thread: no future need be Send")]
-pub trait Client: Clone + 'static {
+pub trait ProviderClient: Clone + 'static {
     /// Whether the shell sends requests to the application at `vestibule.upstream`.
     const NEEDS_UPSTREAM: bool;
 
@@ -35,7 +35,11 @@ pub trait Client: Clone + 'static {
 }
 
 /// Sends a request of the core's, if its address is one that may be asked.
-pub(crate) async fn send(loaded: &Rc<Loaded>, client: &impl Client, request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {
+pub(crate) async fn send(
+    loaded: &Rc<Loaded>,
+    client: &impl ProviderClient,
+    request: OutboundRequest,
+) -> Result<OutboundResponse, OutboundError> {
     let url = permitted_url(request.url.as_str()).ok_or(OutboundError::NotAllowed)?;
     let since_epoch = || Duration::from_secs(system::now().as_secs());
     let read = |url: Url| client.spawn(read_document(Rc::clone(loaded), client.clone(), url));
@@ -57,7 +61,7 @@ fn admit(url: &Url, networks: Networks) -> Result<(), OutboundError> {
     })
 }
 
-async fn read_document(loaded: Rc<Loaded>, client: impl Client, url: Url) {
+async fn read_document(loaded: Rc<Loaded>, client: impl ProviderClient, url: Url) {
     // A host may end this task with the request that it came from.
     let _done = Done { loaded: Rc::clone(&loaded), url: url.clone() };
     let request = OutboundRequest {

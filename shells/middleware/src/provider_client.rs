@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse};
-use vestibule_wasi::Client;
+use vestibule_wasi::ProviderClient;
 use vestibule_wasi::each_version::{CONNECT_TIMEOUT, nanoseconds};
 
 use crate::bindings::wasi::clocks::monotonic_clock;
@@ -17,7 +17,7 @@ use crate::message::{self, ReadError};
 #[derive(Clone)]
 pub(crate) struct HttpClient;
 
-impl Client for HttpClient {
+impl ProviderClient for HttpClient {
     // The application is composed with this component.
     const NEEDS_UPSTREAM: bool = false;
 
