@@ -28,14 +28,14 @@ const ENDPOINTS: [&str; 4] = ["token_endpoint", "jwks_uri", "userinfo_endpoint",
 
 /// What this host knows of the documents. Shared by everything that asks providers.
 pub struct MetadataDocuments {
-    documents: Mutex<Vec<Document>>,
+    documents: Mutex<Vec<MetadataDocument>>,
     /// Names and addresses in the spelling of URLs; names without the root's dot.
     internal_hosts: HashSet<String>,
     /// A document was read, or could not be.
     changed: Notify,
 }
 
-struct Document {
+struct MetadataDocument {
     url: Url,
     /// That it came from: of a name, those of the addresses that have answered.
     networks: Networks,
@@ -53,7 +53,7 @@ impl MetadataDocuments {
     /// caller says so in its log.
     pub fn new(urls: impl Iterator<Item = Url>, internal_hosts: impl IntoIterator<Item = String>) -> Self {
         let internal_hosts = internal_hosts.into_iter().map(|host| without_root(&host).to_owned()).collect();
-        MetadataDocuments { documents: Mutex::new(urls.map(Document::new).collect()), internal_hosts, changed: Notify::new() }
+        MetadataDocuments { documents: Mutex::new(urls.map(MetadataDocument::new).collect()), internal_hosts, changed: Notify::new() }
     }
 
     /// Waits until it is known whether this URL's origin may be asked: reads the documents that have not been read, where
@@ -154,17 +154,17 @@ impl MetadataDocuments {
         self.changed.notify_waiters();
     }
 
-    fn documents(&self) -> MutexGuard<'_, Vec<Document>> {
+    fn documents(&self) -> MutexGuard<'_, Vec<MetadataDocument>> {
         // No code panics while it holds the lock; if it did, each document would still be whole.
         self.documents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Document {
+impl MetadataDocument {
     fn new(url: Url) -> Self {
         let written = url.host().and_then(|host| Network::of_host(&host));
         let networks = written.map_or_else(Networks::default, |network| Networks::default().with(network));
-        Document { url, networks, origins: None, former_origins: HashSet::new(), asked_at: None, being_read: false }
+        MetadataDocument { url, networks, origins: None, former_origins: HashSet::new(), asked_at: None, being_read: false }
     }
 
     fn names(&self, origin: &Origin) -> bool {

@@ -9,9 +9,9 @@
 //! 5. Time and size are bounded by the smaller of what the component asks for and what the host allows.
 //! 6. Exchanges at once are bounded, in all and per origin; one more fails at once.
 
-mod exchange;
 mod names;
 mod places;
+mod provider_client;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,9 +25,9 @@ use vestibule_enforcement::outbound::urls::permitted_url;
 
 use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response};
 use crate::trusted_file::ChangeableByOthers;
-use exchange::{Answer, Exchange, Failure};
 use names::Lookup;
 use places::Places;
+use provider_client::{Failure, ProviderClient, ProviderResponse};
 
 /// Limits and trust of the outbound client.
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ pub enum OutboundError {
 
 /// One client with its connections, and what it may reach. Shared by the instances of a filter.
 pub(crate) struct Outbound {
-    exchange: Arc<Exchange>,
+    client: Arc<ProviderClient>,
     documents: Arc<MetadataDocuments>,
     /// The beginning of the documents' time.
     started: Instant,
@@ -118,14 +118,14 @@ impl Outbound {
         });
         Ok(Outbound {
             documents: Arc::new(MetadataDocuments::new(urls, internal_hosts.iter().cloned())),
-            exchange: Arc::new(Exchange::new(options, lookup)?),
+            client: Arc::new(ProviderClient::new(options, lookup)?),
             started: Instant::now(),
             places: Places::new(max_exchanges, options.max_exchanges_per_origin),
         })
     }
 
     pub(crate) async fn send(&self, request: Request) -> Result<Response, Error> {
-        let limit = Duration::from_millis(request.timeout_ms.into()).min(self.exchange.total_timeout());
+        let limit = Duration::from_millis(request.timeout_ms.into()).min(self.client.total_timeout());
         timeout(limit, self.send_within_limit(request)).await.unwrap_or(Err(Error::TimedOut))
     }
 
@@ -136,19 +136,19 @@ impl Outbound {
             return Err(Error::Unreachable("too many exchanges are waiting for providers".into()));
         };
         let now = || self.started.elapsed();
-        let read = |url| drop(tokio::spawn(read_document(Arc::clone(&self.exchange), Arc::clone(&self.documents), url)));
+        let read = |url| drop(tokio::spawn(read_document(Arc::clone(&self.client), Arc::clone(&self.documents), url)));
         let Some(networks) = self.documents.permit(&url, now, read).await else {
             return Err(Error::NotAllowed);
         };
         let is_get = request.method == "GET";
-        let mut answer = self.exchange.perform(url.clone(), request.clone(), networks).await;
+        let mut answer = self.client.perform(url.clone(), request.clone(), networks).await;
         // Nothing was sent of a request that was refused.
         if matches!(answer, Err(Failure::Refused(_)))
             && let Some(networks) = self.documents.permit_more(&url, networks, now, read).await
         {
-            answer = self.exchange.perform(url.clone(), request, networks).await;
+            answer = self.client.perform(url.clone(), request, networks).await;
         }
-        let Answer { response, network } = answer.map_err(|failure| match failure {
+        let ProviderResponse { response, network } = answer.map_err(|failure| match failure {
             Failure::Refused(refused) => {
                 log_refused(&refused);
                 Error::NotAllowed
@@ -163,7 +163,7 @@ impl Outbound {
 }
 
 /// In a task of its own: a caller that gives up must not stop what others wait for.
-async fn read_document(exchange: Arc<Exchange>, documents: Arc<MetadataDocuments>, url: Url) {
+async fn read_document(client: Arc<ProviderClient>, documents: Arc<MetadataDocuments>, url: Url) {
     let request = Request {
         method: "GET".into(),
         url: url.to_string(),
@@ -172,10 +172,10 @@ async fn read_document(exchange: Arc<Exchange>, documents: Arc<MetadataDocuments
         max_response_bytes: u32::MAX,
         timeout_ms: u32::MAX,
     };
-    let answer = timeout(exchange.total_timeout(), exchange.perform(url.clone(), request, Networks::ALL)).await;
+    let answer = timeout(client.total_timeout(), client.perform(url.clone(), request, Networks::ALL)).await;
     match answer {
-        Ok(Ok(Answer { response, network })) if response.status == 200 => documents.learn(&url, &response.body, network),
-        Ok(Ok(Answer { response, .. })) => log_unread(&url, &format!("status {}", response.status)),
+        Ok(Ok(ProviderResponse { response, network })) if response.status == 200 => documents.learn(&url, &response.body, network),
+        Ok(Ok(ProviderResponse { response, .. })) => log_unread(&url, &format!("status {}", response.status)),
         Ok(Err(failure)) => log_unread(&url, &format!("{failure:?}")),
         Err(_) => log_unread(&url, "no answer in time"),
     }

@@ -62,11 +62,11 @@ enum Slot {
 struct Job {
     head: RequestHead,
     body: Option<Vec<u8>>,
-    answer: Answer,
+    answer: DecisionSender,
 }
 
 /// Dropped without an answer when the instance traps.
-type Answer = oneshot::Sender<Result<Decision, FilterError>>;
+type DecisionSender = oneshot::Sender<Result<Decision, FilterError>>;
 
 #[expect(clippy::large_enum_variant, reason = "made and matched at once, never kept")]
 enum Dispatched {

@@ -27,7 +27,7 @@ const REFUSED_HEADERS: [HeaderName; 7] = [CONNECTION, CONTENT_LENGTH, HOST, TE, 
 /// More than all authorities of a system take.
 const MAX_ROOTS_BYTES: u64 = 4 << 20;
 
-pub(super) struct Exchange {
+pub(super) struct ProviderClient {
     options: OutboundOptions,
     extra_roots: Vec<Certificate>,
     lookup: Lookup,
@@ -38,7 +38,7 @@ pub(super) struct Exchange {
 
 /// What came of a request.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct ProviderResponse {
     pub(super) response: Response,
     /// That the answer came from. None behind a proxy, whose own address tells nothing.
     pub(super) network: Option<Network>,
@@ -57,18 +57,18 @@ impl From<Error> for Failure {
     }
 }
 
-impl Exchange {
-    pub(super) fn new(options: &OutboundOptions, lookup: Lookup) -> Result<Exchange, OutboundError> {
+impl ProviderClient {
+    pub(super) fn new(options: &OutboundOptions, lookup: Lookup) -> Result<ProviderClient, OutboundError> {
         // The process may have chosen a provider already: then that one is used, and this returns it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let extra_roots = match &options.extra_roots {
             Some(path) => certificates(path)?,
             None => Vec::new(),
         };
-        let exchange = Exchange { options: options.clone(), extra_roots, lookup, clients: Mutex::default() };
+        let made = ProviderClient { options: options.clone(), extra_roots, lookup, clients: Mutex::default() };
         // What is wrong with the settings is told now, not at the first login.
-        exchange.client(Networks::ALL)?;
-        Ok(exchange)
+        made.client(Networks::ALL)?;
+        Ok(made)
     }
 
     pub(super) fn total_timeout(&self) -> Duration {
@@ -77,7 +77,7 @@ impl Exchange {
 
     /// Sends to `url`, which the caller has found permitted on these networks; `request.url` and `request.timeout_ms` are
     /// the caller's.
-    pub(super) async fn perform(&self, url: Url, request: Request, networks: Networks) -> Result<Answer, Failure> {
+    pub(super) async fn perform(&self, url: Url, request: Request, networks: Networks) -> Result<ProviderResponse, Failure> {
         Refused::judge(&url, networks).map_err(Failure::Refused)?;
         let method = match request.method.as_str() {
             "GET" => Method::GET,
@@ -91,7 +91,7 @@ impl Exchange {
         let network = response.remote_addr().filter(|_| !self.options.proxy_from_environment).map(|peer| Network::of(peer.ip()));
         let status = response.status().as_u16();
         let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
-        Ok(Answer { response: Response { status, headers, body: read_body(response, limit).await? }, network })
+        Ok(ProviderResponse { response: Response { status, headers, body: read_body(response, limit).await? }, network })
     }
 
     fn client(&self, networks: Networks) -> Result<Client, OutboundError> {
