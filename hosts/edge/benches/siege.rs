@@ -167,7 +167,7 @@ impl Site {
     }
 
     /// The same with TLS where the program has it; none when the connection is refused.
-    async fn open(&self, client: usize) -> std::io::Result<Box<dyn Connection>> {
+    async fn open(&self, client: usize) -> std::io::Result<Box<dyn Duplex>> {
         let connection = self.connect(client).await;
         Ok(match &self.tls {
             None => Box::new(connection),
@@ -379,8 +379,8 @@ impl Site {
 }
 
 /// Plain or with TLS.
-trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
 /// A client that trusts `certificate`.
 fn connector(certificate: &rcgen::Certificate) -> TlsConnector {

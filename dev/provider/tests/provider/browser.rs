@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 use vestibule_dev_provider::{AllowedUris, Options, SigningAlgorithm};
 
-pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+pub(crate) type TestResult<T = ()> = Result<T, Box<dyn Error>>;
 
 /// RFC 7636 appendix B.
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -48,7 +48,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    pub(crate) fn json(&self) -> Outcome<Map<String, Value>> {
+    pub(crate) fn json(&self) -> TestResult<Map<String, Value>> {
         Ok(serde_json::from_str(&self.body)?)
     }
 
@@ -57,7 +57,7 @@ impl Reply {
     }
 
     /// Where a redirect leads; an error when it is none.
-    pub(crate) fn location(&self) -> Outcome<Url> {
+    pub(crate) fn location(&self) -> TestResult<Url> {
         if self.status != 303 {
             return Err(format!("no redirect: {self:?}").into());
         }
@@ -65,12 +65,12 @@ impl Reply {
     }
 
     /// The parameters of an authorization response.
-    pub(crate) fn response(&self) -> Outcome<BTreeMap<String, String>> {
+    pub(crate) fn response(&self) -> TestResult<BTreeMap<String, String>> {
         Ok(self.location()?.query_pairs().into_owned().collect())
     }
 
     /// The error code of a token response.
-    pub(crate) fn error(&self) -> Outcome<String> {
+    pub(crate) fn error(&self) -> TestResult<String> {
         Ok(self.json()?["error"].as_str().unwrap_or_default().to_owned())
     }
 }
@@ -87,25 +87,25 @@ impl Browser {
         Self { client, issuer, cookies: BTreeMap::new() }
     }
 
-    pub(crate) async fn get(&mut self, path: &str) -> Outcome<Reply> {
+    pub(crate) async fn get(&mut self, path: &str) -> TestResult<Reply> {
         self.send("GET", path, &[], String::new()).await
     }
 
-    pub(crate) async fn get_as_bearer(&mut self, path: &str, token: &str) -> Outcome<Reply> {
+    pub(crate) async fn get_as_bearer(&mut self, path: &str, token: &str) -> TestResult<Reply> {
         let bearer = format!("Bearer {token}");
         self.send("GET", path, &[("authorization", &bearer)], String::new()).await
     }
 
-    pub(crate) async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Outcome<Reply> {
+    pub(crate) async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> TestResult<Reply> {
         self.send("POST", path, &[("content-type", FORM)], encoded(form)).await
     }
 
-    pub(crate) async fn post_as(&mut self, path: &str, client: (&str, &str), form: &[(&str, &str)]) -> Outcome<Reply> {
+    pub(crate) async fn post_as(&mut self, path: &str, client: (&str, &str), form: &[(&str, &str)]) -> TestResult<Reply> {
         let basic = format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded_value(client.0), encoded_value(client.1))));
         self.send("POST", path, &[("content-type", FORM), ("authorization", &basic)], encoded(form)).await
     }
 
-    async fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> Outcome<Reply> {
+    async fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: String) -> TestResult<Reply> {
         let mut request = axum::http::Request::builder().method(method).uri(format!("{}{path}", self.issuer));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -129,18 +129,18 @@ impl Browser {
     }
 
     /// Chooses a person on the consent page.
-    pub(crate) async fn consent(&mut self, client_id: &str, person: &str) -> Outcome<Reply> {
+    pub(crate) async fn consent(&mut self, client_id: &str, person: &str) -> TestResult<Reply> {
         self.post(&format!("/consent?{}", authorization_query(client_id, &[])), &[("person", person)]).await
     }
 
     /// The code after `person` agreed.
-    pub(crate) async fn code(&mut self, client_id: &str, person: &str) -> Outcome<String> {
+    pub(crate) async fn code(&mut self, client_id: &str, person: &str) -> TestResult<String> {
         let mut response = self.consent(client_id, person).await?.response()?;
         response.remove("code").ok_or_else(|| format!("no code: {response:?}").into())
     }
 
     /// The token response of the confidential client for `person`.
-    pub(crate) async fn tokens(&mut self, person: &str) -> Outcome<Map<String, Value>> {
+    pub(crate) async fn tokens(&mut self, person: &str) -> TestResult<Map<String, Value>> {
         let code = self.code(CONFIDENTIAL.0, person).await?;
         let reply = self.post_as("/token", CONFIDENTIAL, &token_form(&code)).await?;
         if reply.status != 200 {
@@ -150,7 +150,7 @@ impl Browser {
     }
 
     /// Header and claims of the ID token for `person`.
-    pub(crate) async fn id_token(&mut self, person: &str) -> Outcome<(Map<String, Value>, Map<String, Value>)> {
+    pub(crate) async fn id_token(&mut self, person: &str) -> TestResult<(Map<String, Value>, Map<String, Value>)> {
         let tokens = self.tokens(person).await?;
         decoded(tokens["id_token"].as_str().unwrap_or_default())
     }
@@ -178,9 +178,9 @@ pub(crate) fn token_form(code: &str) -> Vec<(&str, &str)> {
 }
 
 /// Header and claims, unverified.
-pub(crate) fn decoded(token: &str) -> Outcome<(Map<String, Value>, Map<String, Value>)> {
+pub(crate) fn decoded(token: &str) -> TestResult<(Map<String, Value>, Map<String, Value>)> {
     let mut parts = token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part));
-    let mut object = || -> Outcome<Map<String, Value>> { Ok(serde_json::from_slice(&parts.next().ok_or("too few parts")??)?) };
+    let mut object = || -> TestResult<Map<String, Value>> { Ok(serde_json::from_slice(&parts.next().ok_or("too few parts")??)?) };
     Ok((object()?, object()?))
 }
 

@@ -1,12 +1,12 @@
 //! The authorization code flow over real HTTP.
 
-use crate::browser::{Browser, CALLBACK, CONFIDENTIAL, Outcome, PUBLIC, VERIFIER, authorization_query, decoded, options, token_form};
+use crate::browser::{Browser, CALLBACK, CONFIDENTIAL, PUBLIC, TestResult, VERIFIER, authorization_query, decoded, options, token_form};
 use jwt_simple::prelude::*;
 use serde_json::{Map, Value, json};
 use vestibule_dev_provider::{Options, Provider, SigningAlgorithm, StartError};
 
 #[tokio::test]
-async fn a_login_from_discovery_to_userinfo() -> Outcome {
+async fn a_login_from_discovery_to_userinfo() -> TestResult {
     let provider = Provider::start(options()).await?;
     let mut browser = Browser::new(provider.issuer());
 
@@ -55,7 +55,7 @@ async fn a_login_from_discovery_to_userinfo() -> Outcome {
 }
 
 #[tokio::test]
-async fn every_algorithm_verifies_with_the_published_key() -> Outcome {
+async fn every_algorithm_verifies_with_the_published_key() -> TestResult {
     for algorithm in SigningAlgorithm::ALL {
         let provider = Provider::start(Options { signing_algorithm: algorithm, ..options() }).await?;
         let mut browser = Browser::new(provider.issuer());
@@ -89,7 +89,7 @@ fn verify(algorithm: SigningAlgorithm, jwk: &str, token: &str) -> Result<(), jwt
 }
 
 #[tokio::test]
-async fn the_token_request_is_checked_and_every_try_spends_the_code() -> Outcome {
+async fn the_token_request_is_checked_and_every_try_spends_the_code() -> TestResult {
     let provider = Provider::start(options()).await?;
     let mut browser = Browser::new(provider.issuer());
     let other_verifier = VERIFIER.replace('d', "e");
@@ -118,7 +118,7 @@ async fn the_token_request_is_checked_and_every_try_spends_the_code() -> Outcome
 }
 
 #[tokio::test]
-async fn a_code_used_twice_is_refused_and_takes_its_access_token_with_it() -> Outcome {
+async fn a_code_used_twice_is_refused_and_takes_its_access_token_with_it() -> TestResult {
     let provider = Provider::start(options()).await?;
     let mut browser = Browser::new(provider.issuer());
     let code = browser.code(CONFIDENTIAL.0, "alice").await?;
@@ -133,7 +133,7 @@ async fn a_code_used_twice_is_refused_and_takes_its_access_token_with_it() -> Ou
 }
 
 #[tokio::test]
-async fn each_client_authentication_and_its_failures() -> Outcome {
+async fn each_client_authentication_and_its_failures() -> TestResult {
     let provider = Provider::start(options()).await?;
     let mut browser = Browser::new(provider.issuer());
     let (id, secret) = CONFIDENTIAL;
@@ -167,7 +167,7 @@ async fn each_client_authentication_and_its_failures() -> Outcome {
 }
 
 #[tokio::test]
-async fn an_unregistered_address_gets_a_page_and_a_bad_request_a_redirect() -> Outcome {
+async fn an_unregistered_address_gets_a_page_and_a_bad_request_a_redirect() -> TestResult {
     let provider = Provider::start(options()).await?;
     let mut browser = Browser::new(provider.issuer());
 
@@ -196,7 +196,7 @@ async fn an_unregistered_address_gets_a_page_and_a_bad_request_a_redirect() -> O
 }
 
 #[tokio::test]
-async fn a_sign_on_is_remembered_unless_the_request_says_otherwise() -> Outcome {
+async fn a_sign_on_is_remembered_unless_the_request_says_otherwise() -> TestResult {
     let provider = Provider::start(options()).await?;
     let mut browser = Browser::new(provider.issuer());
     let request = |extra: &[(&str, &str)]| format!("/authorize?{}", authorization_query(PUBLIC, extra));
@@ -219,7 +219,7 @@ async fn a_sign_on_is_remembered_unless_the_request_says_otherwise() -> Outcome 
 }
 
 #[tokio::test]
-async fn what_a_request_says_is_escaped_on_pages() -> Outcome {
+async fn what_a_request_says_is_escaped_on_pages() -> TestResult {
     let provider = Provider::start(options()).await?;
     let mut browser = Browser::new(provider.issuer());
     let hostile = "/authorize?client_id=%3Cscript%3Ealert(1)%3C/script%3E&redirect_uri=x";
@@ -231,7 +231,7 @@ async fn what_a_request_says_is_escaped_on_pages() -> Outcome {
 }
 
 #[tokio::test]
-async fn only_loopback_and_only_once_per_port() -> Outcome {
+async fn only_loopback_and_only_once_per_port() -> TestResult {
     let everywhere = Options { listen: ([0, 0, 0, 0], 0).into(), ..options() };
     assert!(matches!(Provider::start(everywhere).await, Err(StartError::NotLoopback(_))));
 

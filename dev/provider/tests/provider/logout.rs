@@ -1,6 +1,6 @@
 //! RP-initiated logout.
 
-use crate::browser::{Browser, CONFIDENTIAL, Outcome, PUBLIC, SIGNED_OUT, authorization_query, options};
+use crate::browser::{Browser, CONFIDENTIAL, PUBLIC, SIGNED_OUT, TestResult, authorization_query, options};
 use url::form_urlencoded;
 use vestibule_dev_provider::Provider;
 
@@ -9,17 +9,17 @@ fn logout(parameters: &[(&str, &str)]) -> String {
     format!("/end_session?{query}")
 }
 
-async fn is_signed_on(browser: &mut Browser) -> Outcome<bool> {
+async fn is_signed_on(browser: &mut Browser) -> TestResult<bool> {
     let query = authorization_query(PUBLIC, &[("prompt", "none")]);
     Ok(browser.get(&format!("/authorize?{query}")).await?.response()?.contains_key("code"))
 }
 
-async fn id_token(browser: &mut Browser, person: &str) -> Outcome<String> {
+async fn id_token(browser: &mut Browser, person: &str) -> TestResult<String> {
     Ok(browser.tokens(person).await?["id_token"].as_str().unwrap_or_default().to_owned())
 }
 
 #[tokio::test]
-async fn with_a_hint_the_browser_goes_straight_back() -> Outcome {
+async fn with_a_hint_the_browser_goes_straight_back() -> TestResult {
     let provider = Provider::start(options()).await?;
     let mut browser = Browser::new(provider.issuer());
     let hint = id_token(&mut browser, "alice").await?;
@@ -35,7 +35,7 @@ async fn with_a_hint_the_browser_goes_straight_back() -> Outcome {
 }
 
 #[tokio::test]
-async fn an_expired_hint_still_counts() -> Outcome {
+async fn an_expired_hint_still_counts() -> TestResult {
     let provider = Provider::start(options()).await?;
     provider.faults().script(|it| {
         it.edit_id_token = Some(Box::new(|claims| {
@@ -51,7 +51,7 @@ async fn an_expired_hint_still_counts() -> Outcome {
 }
 
 #[tokio::test]
-async fn without_proof_the_person_is_asked() -> Outcome {
+async fn without_proof_the_person_is_asked() -> TestResult {
     let provider = Provider::start(options()).await?;
     let mut browser = Browser::new(provider.issuer());
     let bobs = id_token(&mut browser, "bob").await?;
@@ -74,7 +74,7 @@ async fn without_proof_the_person_is_asked() -> Outcome {
 }
 
 #[tokio::test]
-async fn nobody_is_sent_to_an_unregistered_address() -> Outcome {
+async fn nobody_is_sent_to_an_unregistered_address() -> TestResult {
     let provider = Provider::start(options()).await?;
     let mut browser = Browser::new(provider.issuer());
     let hint = id_token(&mut browser, "alice").await?;

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::browser::{Browser, CONFIDENTIAL, Outcome, options, token_form};
+use crate::browser::{Browser, CONFIDENTIAL, TestResult, options, token_form};
 use jwt_simple::prelude::*;
 use serde_json::{Map, Value, json};
 use vestibule_dev_provider::{Provider, ResponseIssuer};
 
-async fn verifies(browser: &mut Browser) -> Outcome<bool> {
+async fn verifies(browser: &mut Browser) -> TestResult<bool> {
     let token = browser.tokens("alice").await?["id_token"].as_str().unwrap_or_default().to_owned();
     let keys = browser.get("/jwks").await?.json()?;
     let key = ES256PublicKey::from_jwk(&keys["keys"][0].to_string())?;
@@ -15,7 +15,7 @@ async fn verifies(browser: &mut Browser) -> Outcome<bool> {
 }
 
 #[tokio::test]
-async fn the_id_token() -> Outcome {
+async fn the_id_token() -> TestResult {
     let provider = Provider::start(options()).await?;
     let faults = provider.faults();
     let mut browser = Browser::new(provider.issuer());
@@ -53,7 +53,7 @@ async fn the_id_token() -> Outcome {
 }
 
 #[tokio::test]
-async fn the_at_hash() -> Outcome {
+async fn the_at_hash() -> TestResult {
     let provider = Provider::start(options()).await?;
     let mut browser = Browser::new(provider.issuer());
     provider.faults().script(|it| it.wrong_at_hash = true);
@@ -67,7 +67,7 @@ async fn the_at_hash() -> Outcome {
 }
 
 #[tokio::test]
-async fn metadata_and_keys() -> Outcome {
+async fn metadata_and_keys() -> TestResult {
     let provider = Provider::start(options()).await?;
     let mut browser = Browser::new(provider.issuer());
     provider.faults().script(|it| {
@@ -85,7 +85,7 @@ async fn metadata_and_keys() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_rotated_key_signs_and_the_one_before_stays_published() -> Outcome {
+async fn a_rotated_key_signs_and_the_one_before_stays_published() -> TestResult {
     let provider = Provider::start(options()).await?;
     let mut browser = Browser::new(provider.issuer());
     let (before, _) = browser.id_token("alice").await?;
@@ -102,7 +102,7 @@ async fn a_rotated_key_signs_and_the_one_before_stays_published() -> Outcome {
 }
 
 #[tokio::test]
-async fn responses() -> Outcome {
+async fn responses() -> TestResult {
     let provider = Provider::start(options()).await?;
     let faults = provider.faults();
     let mut browser = Browser::new(provider.issuer());
@@ -133,7 +133,7 @@ async fn responses() -> Outcome {
 }
 
 #[tokio::test]
-async fn offline_and_slow() -> Outcome {
+async fn offline_and_slow() -> TestResult {
     let provider = Provider::start(options()).await?;
     let mut browser = Browser::new(provider.issuer());
     provider.faults().script(|it| it.offline = true);

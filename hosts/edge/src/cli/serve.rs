@@ -10,7 +10,7 @@ use vestibule_wasmtime::{FilterComponent, Runtime, RuntimeOptions};
 use crate::cli::arguments::{Common, Serve};
 use crate::cli::component;
 use crate::configuration::active::Current;
-use crate::configuration::reload::{self, Source};
+use crate::configuration::reload::{self, ActiveSource};
 use crate::exchange::proxy::Edge;
 use crate::listen::limits::{self, ConnectionLimits};
 use crate::listen::listener::Listener;
@@ -52,7 +52,7 @@ pub async fn until(arguments: &Serve, listener: Option<Listener>, stop: impl Fut
     };
     let limits = ConnectionLimits::with_descriptors(limits::raise_descriptors());
     let component = compile(&arguments.common)?;
-    let mut source = Source::new(component, arguments.config.clone(), arguments.upstream.clone(), arguments.upstream_timeout).await?;
+    let mut source = ActiveSource::new(component, arguments.config.clone(), arguments.upstream.clone(), arguments.upstream_timeout).await?;
     let reading = source.first().await?;
 
     let listener = match (listener, &arguments.listen) {

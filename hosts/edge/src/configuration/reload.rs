@@ -42,7 +42,7 @@ const START_PAUSE: Duration = Duration::from_millis(200);
 const MENDED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where an [`Active`] comes from.
-pub struct Source {
+pub struct ActiveSource {
     component: FilterComponent,
     path: PathBuf,
     /// The text, of what can be read once only.
@@ -60,7 +60,7 @@ pub struct Reading {
     configuration: Configuration,
 }
 
-impl Source {
+impl ActiveSource {
     /// Makes ready to read `path`; what can be read once only is read. `upstream` replaces `vestibule.upstream`.
     ///
     /// # Errors
@@ -240,7 +240,7 @@ pub fn everybody_reads(path: &Path) -> String {
 ///
 /// # Errors
 /// The system gives no signals.
-pub fn keep_current(mut source: Source, port: u16, taken: Reading, current: Current) -> std::io::Result<impl Future<Output = ()>> {
+pub fn keep_current(mut source: ActiveSource, port: u16, taken: Reading, current: Current) -> std::io::Result<impl Future<Output = ()>> {
     let mut hangup = signal(SignalKind::hangup())?;
     // What is in use, or was refused.
     let mut taken = Ok(taken);

@@ -7,9 +7,9 @@ use vestibule::pages::HostFailure;
 
 use crate::listen::framing::Malformed;
 
-/// What is answered to a request that failed.
+/// What the peer sees of a request that failed.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Shown {
     /// A page for a person, with a reference number.
     Page(HostFailure),
     /// The peer broke the protocol: a bare status.
@@ -23,21 +23,21 @@ pub fn error(failure: HostFailure, cause: &str) -> Box<Error> {
     Error::explain(ErrorType::CustomCode(MARK, failure.status()), cause.to_owned())
 }
 
-/// What is answered to `error`.
-pub fn answer(error: &Error) -> Answer {
+/// What the peer sees of `error`.
+pub fn shown(error: &Error) -> Shown {
     use ErrorType::*;
     match (error.etype(), error.esource()) {
-        (CustomCode(mark, code), _) if *mark == MARK => Answer::Page(failure(*code)),
-        (HTTPStatus(code @ 400..=499), _) => Answer::Status(*code),
+        (CustomCode(mark, code), _) if *mark == MARK => Shown::Page(failure(*code)),
+        (HTTPStatus(code @ 400..=499), _) => Shown::Status(*code),
         (ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout, ErrorSource::Upstream) => {
-            Answer::Page(HostFailure::UpstreamTimedOut)
+            Shown::Page(HostFailure::UpstreamTimedOut)
         }
-        (_, ErrorSource::Upstream) => Answer::Page(HostFailure::UpstreamUnreachable),
-        (ReadError, ErrorSource::Downstream) if is_malformed(error) => Answer::Status(400),
-        (ReadError | WriteError | ConnectionClosed, ErrorSource::Downstream) => Answer::Nothing,
-        (ReadTimedout | WriteTimedout, ErrorSource::Downstream) => Answer::Status(408),
-        (_, ErrorSource::Downstream) => Answer::Status(400),
-        (_, ErrorSource::Internal | ErrorSource::Unset) => Answer::Page(HostFailure::Filter),
+        (_, ErrorSource::Upstream) => Shown::Page(HostFailure::UpstreamUnreachable),
+        (ReadError, ErrorSource::Downstream) if is_malformed(error) => Shown::Status(400),
+        (ReadError | WriteError | ConnectionClosed, ErrorSource::Downstream) => Shown::Nothing,
+        (ReadTimedout | WriteTimedout, ErrorSource::Downstream) => Shown::Status(408),
+        (_, ErrorSource::Downstream) => Shown::Status(400),
+        (_, ErrorSource::Internal | ErrorSource::Unset) => Shown::Page(HostFailure::Filter),
     }
 }
 
@@ -64,34 +64,34 @@ fn failure(status: u16) -> HostFailure {
 mod tests {
     use super::*;
 
-    fn check(etype: ErrorType, source: ErrorSource, expected: &Answer) {
+    fn check(etype: ErrorType, source: ErrorSource, expected: &Shown) {
         let error = Error::create(etype, source, None, None);
-        assert_eq!(&answer(&error), expected, "{error}");
+        assert_eq!(&shown(&error), expected, "{error}");
     }
 
     #[test]
     fn each_error_has_its_answer() {
         use ErrorSource::*;
         use ErrorType::*;
-        check(ConnectRefused, Upstream, &Answer::Page(HostFailure::UpstreamUnreachable));
-        check(InvalidCert, Upstream, &Answer::Page(HostFailure::UpstreamUnreachable));
-        check(ConnectTimedout, Upstream, &Answer::Page(HostFailure::UpstreamTimedOut));
-        check(ReadTimedout, Upstream, &Answer::Page(HostFailure::UpstreamTimedOut));
-        check(ConnectionClosed, Downstream, &Answer::Nothing);
-        check(InvalidHTTPHeader, Downstream, &Answer::Status(400));
-        check(ReadTimedout, Downstream, &Answer::Status(408));
-        check(HTTPStatus(400), Unset, &Answer::Status(400));
-        check(HTTPStatus(500), Unset, &Answer::Page(HostFailure::Filter));
-        check(InternalError, Internal, &Answer::Page(HostFailure::Filter));
+        check(ConnectRefused, Upstream, &Shown::Page(HostFailure::UpstreamUnreachable));
+        check(InvalidCert, Upstream, &Shown::Page(HostFailure::UpstreamUnreachable));
+        check(ConnectTimedout, Upstream, &Shown::Page(HostFailure::UpstreamTimedOut));
+        check(ReadTimedout, Upstream, &Shown::Page(HostFailure::UpstreamTimedOut));
+        check(ConnectionClosed, Downstream, &Shown::Nothing);
+        check(InvalidHTTPHeader, Downstream, &Shown::Status(400));
+        check(ReadTimedout, Downstream, &Shown::Status(408));
+        check(HTTPStatus(400), Unset, &Shown::Status(400));
+        check(HTTPStatus(500), Unset, &Shown::Page(HostFailure::Filter));
+        check(InternalError, Internal, &Shown::Page(HostFailure::Filter));
     }
 
     #[test]
     fn a_malformed_body_is_not_a_peer_that_is_gone() {
         let malformed = io::Error::new(io::ErrorKind::InvalidData, Malformed::Chunk);
         let error = Error::because(ErrorType::ReadError, "when reading body", malformed).into_down();
-        assert_eq!(answer(&error), Answer::Status(400));
+        assert_eq!(shown(&error), Shown::Status(400));
         let gone = Error::because(ErrorType::ReadError, "when reading body", io::Error::from(io::ErrorKind::ConnectionReset)).into_down();
-        assert_eq!(answer(&gone), Answer::Nothing);
+        assert_eq!(shown(&gone), Shown::Nothing);
     }
 
     #[test]
@@ -103,7 +103,7 @@ mod tests {
             HostFailure::Overloaded,
             HostFailure::BodyTooLarge,
         ] {
-            assert_eq!(answer(&error(failure, "why")), Answer::Page(failure));
+            assert_eq!(shown(&error(failure, "why")), Shown::Page(failure));
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::client::shares::{Busy, Full, Place, Shares, Turn, Turns};
 use crate::configuration::active::{Active, Current, Generation, Service};
 use crate::configuration::decider::Undecided;
 use crate::exchange::ending;
-use crate::exchange::failure::{self, Answer};
+use crate::exchange::failure::{self, Shown};
 use crate::exchange::judge;
 use crate::exchange::open_exchanges::{Ending, OpenExchange, OpenExchanges, Question};
 use crate::exchange::request_head::{check_length, into_origin_form, request_head};
@@ -34,7 +34,7 @@ use crate::listen::limits::ConnectionLimits;
 use crate::listen::request_bytes::RequestBytes;
 use crate::observe::log;
 use crate::random;
-use crate::upgrade::resumption::{Openers, Visit};
+use crate::upgrade::resumption::{Openers, Opening};
 use crate::upstream::application::{Candidate, Upstream};
 use crate::upstream::forwarding;
 
@@ -101,14 +101,14 @@ pub struct Exchange {
     onward: Option<Onward>,
     /// The number of connections to the application that could not be made.
     failed_connections: usize,
-    connection: Option<Connection>,
-    outcome: log::Outcome,
+    attempt: Option<UpstreamAttempt>,
+    disposition: log::Disposition,
     /// The body was read for the decision.
     body_was_read: bool,
     /// Held from the decision to forward until the end of the response is in sight, or of the connection that it became.
     open: Option<OpenExchange>,
     /// An upgrade of a Streamlit page, whose session is still to be learnt.
-    visit: Option<Visit>,
+    opening: Option<Opening>,
     /// Takes effect when the response has been sent: a browser that is told first connects again with the old cookies.
     ending: Option<Ending>,
 }
@@ -131,7 +131,7 @@ struct Onward {
 }
 
 /// The connection to the application that was tried last.
-struct Connection {
+struct UpstreamAttempt {
     address: usize,
     has_more_addresses: bool,
     answered: Option<Arc<AtomicBool>>,
@@ -470,11 +470,11 @@ impl ProxyHttp for Edge {
             place: None,
             onward: None,
             failed_connections: 0,
-            connection: None,
-            outcome: log::Outcome::Failed,
+            attempt: None,
+            disposition: log::Disposition::Failed,
             body_was_read: false,
             open: None,
-            visit: None,
+            opening: None,
             ending: None,
         }
     }
@@ -498,17 +498,17 @@ impl ProxyHttp for Edge {
             Decided::Forward(onward) => {
                 exchange.open = Some(self.begin(session, &onward)?);
                 if onward.streamlit.as_deref().is_some_and(|stream| asks_for_websocket(session) && path_of(session) == stream.as_bytes()) {
-                    exchange.visit = self.openers.visit(session.req_header(), onward.forward.session.as_deref());
+                    exchange.opening = self.openers.opening(session.req_header(), onward.forward.session.as_deref());
                 }
                 exchange.onward = Some(onward);
-                exchange.outcome = log::Outcome::Forwarded;
+                exchange.disposition = log::Disposition::Forwarded;
                 let is_whole = session.is_body_done();
                 self.expect_body(session, is_whole);
                 Ok(false)
             }
             Decided::Respond(response) => {
                 let head = forwarding::own_response(response.status, &response.headers, response.body.len())?;
-                exchange.outcome = log::Outcome::Answered;
+                exchange.disposition = log::Disposition::Answered;
                 send(session, head, response.body).await?;
                 // Clients and proxies that are still sending may drop the response when the connection, or the stream, ends.
                 if !session.is_body_done() && !session.req_header().headers.contains_key(EXPECT) {
@@ -534,7 +534,7 @@ impl ProxyHttp for Edge {
         let onward = exchange.onward.as_ref().ok_or_else(undecided)?;
         match onward.upstream.peer(exchange.failed_connections, asks_for_websocket(session)).await {
             Ok(Candidate { peer, index, is_last, answered }) => {
-                exchange.connection = Some(Connection { address: index, has_more_addresses: !is_last, answered });
+                exchange.attempt = Some(UpstreamAttempt { address: index, has_more_addresses: !is_last, answered });
                 Ok(Box::new(peer))
             }
             Err(error) => Err(failure::error(HostFailure::UpstreamUnreachable, &error.to_string())),
@@ -552,9 +552,9 @@ impl ProxyHttp for Edge {
             request.remove_header(&UPGRADE);
             request.remove_header(&CONNECTION);
         }
-        let connection = forwarding::Connection { client: &exchange.client, tls: self.tls, public_origin: &onward.public_origin };
-        forwarding::edit_request(request, &onward.forward, connection)?;
-        exchange.visit.as_ref().map_or(Ok(()), |visit| visit.edit(request))
+        let received = forwarding::Received { client: &exchange.client, tls: self.tls, public_origin: &onward.public_origin };
+        forwarding::edit_request(request, &onward.forward, received)?;
+        exchange.opening.as_ref().map_or(Ok(()), |opening| opening.edit(request))
     }
 
     async fn response_filter(&self, session: &mut Session, response: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
@@ -585,7 +585,7 @@ impl ProxyHttp for Edge {
                 session.set_keepalive(None);
             }
         }
-        if is_answer && let Some(answered) = exchange.connection.as_ref().and_then(|connection| connection.answered.as_ref()) {
+        if is_answer && let Some(answered) = exchange.attempt.as_ref().and_then(|attempt| attempt.answered.as_ref()) {
             answered.store(true, Ordering::Relaxed);
         }
         if upgraded {
@@ -594,8 +594,8 @@ impl ProxyHttp for Edge {
             if let Some(stream) = session.stream() {
                 RequestBytes::upgrade(stream);
             }
-            if let Some(visit) = &mut exchange.visit {
-                visit.begin(response);
+            if let Some(opening) = &mut exchange.opening {
+                opening.begin(response);
             }
         }
         if is_answer {
@@ -617,18 +617,18 @@ impl ProxyHttp for Edge {
         _end_of_stream: bool,
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
-        if let Some(visit) = &mut exchange.visit {
-            visit.look(body.as_ref());
+        if let Some(opening) = &mut exchange.opening {
+            opening.look(body.as_ref());
         }
         Ok(None)
     }
 
     fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
         exchange.failed_connections += 1;
-        if let (Some(connection), Some(onward)) = (&exchange.connection, &exchange.onward) {
-            onward.upstream.avoid(connection.address);
+        if let (Some(attempt), Some(onward)) = (&exchange.attempt, &exchange.onward) {
+            onward.upstream.avoid(attempt.address);
             // Nothing was sent yet: another address of the same name may do, `127.0.0.1` after `::1` for example.
-            error.set_retry(connection.has_more_addresses);
+            error.set_retry(attempt.has_more_addresses);
         }
         error
     }
@@ -636,13 +636,13 @@ impl ProxyHttp for Edge {
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
         let reference = random::reference();
         log::failure(error, &exchange.path, &reference);
-        exchange.outcome = log::Outcome::Failed;
+        exchange.disposition = log::Disposition::Failed;
         let mut sent = 0;
         if session.response_written().is_none() {
             // The connection is closed after this, and its peer is to know.
             session.set_keepalive(None);
-            let result = match failure::answer(error) {
-                Answer::Page(failure) => {
+            let result = match failure::shown(error) {
+                Shown::Page(failure) => {
                     let page = pages::host_failure(failure, &reference, &random::nonce());
                     sent = page.status;
                     // A session that was renewed on the way is not lost with the application's answer.
@@ -654,11 +654,11 @@ impl ProxyHttp for Edge {
                         Err(_) => send_status(session, 500).await,
                     }
                 }
-                Answer::Status(status) => {
+                Shown::Status(status) => {
                     sent = status;
                     send_status(session, status).await
                 }
-                Answer::Nothing => Ok(()),
+                Shown::Nothing => Ok(()),
             };
             if result.is_err() {
                 sent = 0;
@@ -670,12 +670,12 @@ impl ProxyHttp for Edge {
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, exchange: &mut Exchange) {
-        log::access(&log::Access {
+        log::request(&log::RequestRecord {
             method: session.req_header().method.as_str(),
             path: &exchange.path,
             status: session.response_written().map_or(0, |response| response.status.as_u16()),
             duration: exchange.started.elapsed(),
-            outcome: exchange.outcome,
+            disposition: exchange.disposition,
         });
     }
 

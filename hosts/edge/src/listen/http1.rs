@@ -51,7 +51,7 @@ const LINGER_BYTES: usize = 1024 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(1);
 
 /// Where a connection comes from, and what it may take.
-pub struct Connection<'a> {
+pub struct Http1Connection<'a> {
     pub limits: &'a ConnectionLimits,
     /// Places for large heads.
     pub heads: &'a Arc<Shares>,
@@ -83,7 +83,7 @@ enum Arrived {
     Refused(Refused),
 }
 
-impl Connection<'_> {
+impl Http1Connection<'_> {
     /// Serves requests until the connection ends.
     pub async fn serve<A: HttpServerApp>(self, app: &Arc<A>, mut stream: Stream) {
         let mut settings: Option<HttpPersistentSettings> = None;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use pingora::apps::{HttpServerApp, ServerApp};
 use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::listener::Listener as Accepting;
-use pingora::protocols::l4::stream::Stream as Connection;
+use pingora::protocols::l4::stream::Stream as Socket;
 use pingora::protocols::{ALPN, GetSocketDigest as _, IO, Stream, TcpKeepalive};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -20,7 +20,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::client::shares::{Full, Place, Shares};
-use crate::listen::http1::{self, LARGE_HEADS};
+use crate::listen::http1::{Http1Connection, LARGE_HEADS};
 use crate::listen::http2_watch::Http2Watch;
 use crate::listen::limits::{ConnectionLimits, SHARES};
 use crate::listen::memory;
@@ -165,7 +165,7 @@ fn log_panic(ended: Result<(), JoinError>) {
 }
 
 /// The peer's address.
-fn peer(connection: &Connection) -> Option<IpAddr> {
+fn peer(connection: &Socket) -> Option<IpAddr> {
     let digest = connection.get_socket_digest()?;
     Some(digest.peer_addr()?.as_inet()?.ip().to_canonical())
 }
@@ -180,8 +180,8 @@ struct Serving<A> {
 }
 
 impl<A: HttpServerApp + Send + Sync + 'static> Serving<A> {
-    /// One connection, to its end; `client` as in [`http1::Connection`].
-    async fn serve(self: Arc<Self>, mut connection: Connection, client: Option<IpAddr>, _place: Place) {
+    /// One connection, to its end; `client` as in [`Http1Connection`].
+    async fn serve(self: Arc<Self>, mut connection: Socket, client: Option<IpAddr>, _place: Place) {
         // Answers are written at once; a socket that is gone already says so later.
         let _ = connection.set_nodelay();
         let _ = connection.set_keepalive(&KEEPALIVE);
@@ -191,11 +191,11 @@ impl<A: HttpServerApp + Send + Sync + 'static> Serving<A> {
             self.app.process_new(stream, &self.shutdown).await;
         } else {
             let (limits, heads, shutdown) = (&self.limits, &self.heads, &self.shutdown);
-            http1::Connection { limits, heads, client, shutdown }.serve(&self.app, stream).await;
+            Http1Connection { limits, heads, client, shutdown }.serve(&self.app, stream).await;
         }
     }
 
-    async fn establish(&self, connection: Connection) -> Option<Stream> {
+    async fn establish(&self, connection: Socket) -> Option<Stream> {
         let Some(tls) = &self.tls else { return Some(Box::new(connection)) };
         match tokio::time::timeout(self.limits.handshake, tls.tls_handshake(connection)).await {
             Ok(Ok(stream)) => Some(Box::new(stream) as Box<dyn IO>),

@@ -130,34 +130,34 @@ fn may_be_written(target: &str, level: tracing::Level) -> bool {
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Disposition {
     Forwarded,
     Answered,
     Failed,
 }
 
 /// One request's line.
-pub struct Access<'a> {
+pub struct RequestRecord<'a> {
     pub method: &'a str,
     pub path: &'a str,
     /// 0: the peer was gone before it was answered.
     pub status: u16,
     pub duration: Duration,
-    pub outcome: Outcome,
+    pub disposition: Disposition,
 }
 
 /// Writes one request's line: at level debug for what was forwarded, since the application logs that itself.
-pub fn access(access: &Access<'_>) {
-    let Access { method, path, status, duration, outcome } = access;
+pub fn request(record: &RequestRecord<'_>) {
+    let RequestRecord { method, path, status, duration, disposition } = record;
     let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    match outcome {
-        Outcome::Forwarded => {
+    match disposition {
+        Disposition::Forwarded => {
             tracing::debug!(code = "request", outcome = "forwarded", method, path, status, milliseconds);
         }
-        Outcome::Answered => {
+        Disposition::Answered => {
             tracing::info!(code = "request", outcome = "answered", method, path, status, milliseconds);
         }
-        Outcome::Failed => tracing::info!(code = "request", outcome = "failed", method, path, status, milliseconds),
+        Disposition::Failed => tracing::info!(code = "request", outcome = "failed", method, path, status, milliseconds),
     }
 }
 

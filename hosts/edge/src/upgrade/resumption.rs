@@ -29,7 +29,7 @@ impl Default for Openers {
 }
 
 /// One upgrade, from the decision until Streamlit has said which session it is.
-pub struct Visit {
+pub struct Opening {
     all: Arc<Openers>,
     opener: Opener,
     /// What the request would resume, when it was the same who opened that.
@@ -38,13 +38,13 @@ pub struct Visit {
 }
 
 impl Openers {
-    /// The visit of a request for an upgrade, as the browser sent it; `session` is the handle of the decision. `None` for
+    /// What a request for an upgrade opens, as the browser sent it; `session` is the handle of the decision. `None` for
     /// somebody who could not be told from others when asking again.
-    pub fn visit(self: &Arc<Self>, request: &RequestHeader, session: Option<&str>) -> Option<Visit> {
+    pub fn opening(self: &Arc<Self>, request: &RequestHeader, session: Option<&str>) -> Option<Opening> {
         let lines = |name| request.headers.get_all(name).iter().map(HeaderValue::as_bytes);
         let opener = Opener::of(session, lines(COOKIE))?;
         let resumes = resumption::resumed(lines(SEC_WEBSOCKET_PROTOCOL)).filter(|id| self.opened(id, &opener));
-        Some(Visit { all: self.clone(), opener, resumes, reader: None })
+        Some(Opening { all: self.clone(), opener, resumes, reader: None })
     }
 
     fn opened(&self, id: &str, opener: &Opener) -> bool {
@@ -62,7 +62,7 @@ impl Openers {
     }
 }
 
-impl Visit {
+impl Opening {
     /// Puts back what the filter took out, for the one who may resume.
     ///
     /// # Errors

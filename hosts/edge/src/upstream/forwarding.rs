@@ -15,7 +15,7 @@ use crate::client::address::Client;
 
 /// How a request arrived, but for what the request itself says of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Connection<'a> {
+pub struct Received<'a> {
     /// Who has sent it, and through which proxies.
     pub client: &'a Client,
     /// The connection is TLS.
@@ -28,9 +28,9 @@ pub struct Connection<'a> {
 ///
 /// # Errors
 /// Status 500 for an edit that is not a header: the request must not go on without it.
-pub fn edit_request(request: &mut RequestHeader, forward: &Forward, connection: Connection<'_>) -> Result<()> {
+pub fn edit_request(request: &mut RequestHeader, forward: &Forward, received: Received<'_>) -> Result<()> {
     let host = request.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
-    let Connection { client, tls, public_origin } = connection;
+    let Received { client, tls, public_origin } = received;
     let told = Told { https: client.https, host: client.host.as_deref() };
     let arrival = Arrival { route: &client.route, told, tls, host: host.as_deref(), public_origin };
     edits::edit_request(&mut Request(request), &forward.remove_headers, &forward.set_headers, arrival).map_err(not_a_field)
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     const NOBODY: Client = Client { route: Vec::new(), https: None, host: None };
-    const CONNECTION: Connection<'_> = Connection { client: &NOBODY, tls: false, public_origin: "http://localhost:8501" };
+    const RECEIVED: Received<'_> = Received { client: &NOBODY, tls: false, public_origin: "http://localhost:8501" };
 
     fn forward(remove: &[&str], set: &[(&str, &[u8])]) -> Forward {
         Forward {
@@ -132,7 +132,7 @@ mod tests {
     fn removal_takes_every_line_and_comes_before_addition() {
         let mut request = request(&[("X-User", "mallory"), ("x-user", "eve"), ("x-keep", "1")]);
         let edits = forward(&["X-USER"], &[("X-User", "zoë".as_bytes())]);
-        edit_request(&mut request, &edits, CONNECTION).expect("edits");
+        edit_request(&mut request, &edits, RECEIVED).expect("edits");
         assert_eq!(values(&request, "x-user"), ["zoë".as_bytes()]);
         assert_eq!(values(&request, "x-keep"), [b"1"]);
     }
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn an_edit_that_cannot_be_sent_stops_the_request() {
         for (name, value) in [("x user", &b"a"[..]), ("x-user", b"a\r\nb"), ("connection", b"x-user"), ("Content-Length", b"0")] {
-            let error = edit_request(&mut request(&[]), &forward(&[], &[(name, value)]), CONNECTION).expect_err(name);
+            let error = edit_request(&mut request(&[]), &forward(&[], &[(name, value)]), RECEIVED).expect_err(name);
             assert_eq!(error.etype(), &ErrorType::HTTPStatus(500), "{name}");
         }
     }
@@ -149,8 +149,8 @@ mod tests {
     fn the_application_is_told_how_the_request_arrived() {
         let mut request = request(&[("host", "app.example:8443"), ("x-forwarded-for", "10.0.0.1")]);
         let client = Client { route: vec!["192.0.2.7".parse().expect("an address")], ..NOBODY };
-        let connection = Connection { client: &client, tls: true, ..CONNECTION };
-        edit_request(&mut request, &forward(&[], &[]), connection).expect("edits");
+        let received = Received { client: &client, tls: true, ..RECEIVED };
+        edit_request(&mut request, &forward(&[], &[]), received).expect("edits");
         assert_eq!(values(&request, "x-forwarded-for"), [b"192.0.2.7"]);
         assert_eq!(values(&request, "x-forwarded-host"), [b"app.example:8443"]);
         assert_eq!(values(&request, "x-forwarded-proto"), [b"https"]);
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn cookies_become_one_line() {
         let mut request = request(&[("cookie", "a=1"), ("cookie", "b=2")]);
-        edit_request(&mut request, &forward(&[], &[]), CONNECTION).expect("edits");
+        edit_request(&mut request, &forward(&[], &[]), RECEIVED).expect("edits");
         assert_eq!(values(&request, "cookie"), [b"a=1; b=2"]);
     }
 
