@@ -44,6 +44,7 @@
 
 pub mod account;
 pub mod authz;
+pub mod claims;
 pub mod code;
 pub mod config;
 pub mod decision;

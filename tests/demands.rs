@@ -167,17 +167,15 @@ fn a_session_without_what_it_takes_to_judge_it_has_ended() {
     let name = browser.cookies.keys().find(|name| name.contains("session")).unwrap().clone();
     let keys = KeyRing::derive(&[Secret::new("8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5")], "https://app.example/oauth2callback");
     let sealed = browser.cookies[&name].strip_prefix("1~").unwrap().to_owned();
-    let whole: Value = serde_json::from_slice(&keys.open(Purpose::Session, &sealed).unwrap()).unwrap();
-    let mut opens = |content: &Value| {
-        let sealed = keys.seal(Purpose::Session, content.to_string().as_bytes(), &mut Fixed::default());
+    let whole = keys.open(Purpose::Session, &sealed).unwrap().plaintext;
+    let mut opens = |content: &[u8]| {
+        let sealed = keys.seal(Purpose::Session, content, &mut Fixed::default());
         browser.cookies.insert(name.clone(), format!("1~{sealed}"));
         is_logged_in(&mut rig, &browser)
     };
     assert!(opens(&whole));
-    for field in whole.as_object().unwrap().keys() {
-        let mut without = whole.clone();
-        without.as_object_mut().unwrap().remove(field);
-        assert!(!opens(&without), "{field}");
+    for length in 0..whole.len() {
+        assert!(!opens(&whole[..length]), "{length}");
     }
 }
 

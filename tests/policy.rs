@@ -13,6 +13,7 @@ use rig::{Browser, CONFIG, HOST, Rig, Seen, query};
 use serde_json::{Value, json};
 use url::Url;
 use vestibule::account::Account;
+use vestibule::claims::Claims;
 use vestibule::config::{Config, Source};
 use vestibule::decision::{Decision, Forward, Outcome};
 use vestibule::entropy::Fixed;
@@ -380,7 +381,7 @@ proptest! {
         let filter = Filter::new(config(&rules, ""));
         let head = spelled(&page, &choices);
         let (config, request) = (filter.config(), Request::parse(&head));
-        let claims = GROUPS.map(|group| json!({ "sub": "1", "groups": [group] }).as_object().unwrap().clone());
+        let claims = GROUPS.map(|group| Claims::from(json!({ "sub": "1", "groups": [group] }).as_object().unwrap().clone()));
         for claims in [None, Some(&claims[0]), Some(&claims[1])] {
             let account = claims.map(|claims| Account { provider: &config.providers[0], claims });
             let verdict = request.as_ref().map_err(|&error| error).and_then(|request| {

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 use vestibule::account::Account;
+use vestibule::claims::Claims;
 use vestibule::config::{Config, Source};
 use vestibule::decision::{Decision, Forward, Outcome};
 use vestibule::policy::Verdict;
@@ -633,8 +634,8 @@ proptest! {
         let toml = preset(&rules).replace("example/oauth2callback", "example/base/oauth2callback");
         let Ok(config) = Config::parse(&Source::new("secrets.toml", &toml)) else { return Ok(()) };
         let claims = [json!({}), json!({ "groups": ["a"] }), json!({ "groups": ["b"] }), json!({ "roles": ["r"] }),
-            json!({ "groups": ["a"], "roles": ["r"] })].map(|claims| claims.as_object().unwrap().clone());
-        let passes = |path: &str, host: &str, claims: Option<&Map<String, Value>>| {
+            json!({ "groups": ["a"], "roles": ["r"] })].map(|claims| Claims::from(claims.as_object().unwrap().clone()));
+        let passes = |path: &str, host: &str, claims: Option<&Claims<'_>>| {
             let account = claims.map(|claims| Account { provider: &config.providers[0], claims });
             let head = RequestHead::get(path, host);
             let request = Request::parse(&head).unwrap();

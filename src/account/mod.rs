@@ -1,9 +1,6 @@
 //! The account that a request is made with: a provider's word on somebody.
 
-pub(crate) mod claims;
-
-use serde_json::{Map, Value};
-
+use crate::claims::{self, Claim, Claims};
 use crate::oidc::provider::Provider;
 
 /// What of an account's name fits on a page.
@@ -13,7 +10,7 @@ const MAX_LABEL: usize = 100;
 #[derive(Clone, Copy, Debug)]
 pub struct Account<'a> {
     pub provider: &'a Provider,
-    pub claims: &'a Map<String, Value>,
+    pub claims: &'a Claims<'a>,
 }
 
 impl<'a> Account<'a> {
@@ -23,14 +20,14 @@ impl<'a> Account<'a> {
     }
 
     /// A claim by its name or JSON pointer. `email` is one only when it is proven to be this person's.
-    pub(crate) fn claim(&self, name_or_pointer: &str) -> Option<&'a Value> {
-        let found = claims::find(self.claims, name_or_pointer);
+    pub(crate) fn claim(&self, name_or_pointer: &str) -> Option<Claim<'a>> {
+        let found = self.claims.find(name_or_pointer);
         if claims::is_email(name_or_pointer) { found.filter(|_| self.email().is_some()) } else { found }
     }
 
     /// The name by which its owner knows it, for a page that only he sees; printable, of at most 100 characters.
     pub fn label(&self) -> String {
-        let text = |name: &str| self.claims.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+        let text = |name: &str| self.claims.text(name).filter(|text| !text.trim().is_empty());
         let name = ["email", "preferred_username", "name", "sub"].into_iter().find_map(text).unwrap_or("an account without a name");
         name.chars().take(MAX_LABEL).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
     }

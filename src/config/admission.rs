@@ -7,7 +7,7 @@
 
 use super::provider::sections;
 use super::section::Section;
-use crate::account::claims;
+use crate::claims;
 use crate::oidc::issuer::ExpectedIssuer;
 use crate::oidc::provider::Provider;
 use crate::policy::{Access, Condition, Policy, Rule};

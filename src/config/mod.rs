@@ -31,7 +31,7 @@ use crate::identity::headers::IdentityHeaders;
 use crate::identity::streamlit::{self as streamlit_app, StreamlitApp};
 use crate::limit::{Counted, Limit, PerMinute};
 use crate::oidc::provider::Provider;
-use crate::policy::{Admission, Login};
+use crate::policy::{Admission, Login, Policy};
 use crate::secret::Secret;
 use crate::session::{CookieNames, ExposeTokens, KeyRing, Lifetime, SessionSettings};
 use crate::web::origin::PublicOrigin;
@@ -281,6 +281,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let secrets: Vec<_> = std::iter::once(cookie_secret.clone()).chain(previous).collect();
     admission::warn_of_everybody(&auth, rules.sections(), policy.as_ref(), &providers, login == Some(Login::Optional));
     let keys = KeyRing::derive(&secrets, public.redirect_uri().as_str());
+    let near_claims = near_claims(&identity, policy.as_ref());
     Some(Config {
         providers,
         // A Streamlit app asks for the login itself, by `st.login()`.
@@ -288,6 +289,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         sessions: SessionSettings {
             lifetime,
             expose_tokens,
+            near_claims,
             keys,
             cookie_names: Arc::new(CookieNames::new(&public, preset.app.is_some().then_some(streamlit_app::is_login_cookie))),
         },
@@ -514,7 +516,7 @@ const NO_CLAIM: &str = "is neither a claim's name nor a JSON pointer";
 
 fn read_identity(section: &Section<'_>, refused: Vec<String>) -> IdentityHeaders {
     let groups_claim = section.string("groups_claim");
-    if let Some(text) = groups_claim.as_ref().filter(|text| !crate::account::claims::is_name_or_pointer(&text.value)) {
+    if let Some(text) = groups_claim.as_ref().filter(|text| !crate::claims::is_name_or_pointer(&text.value)) {
         section.findings.fatal(text.at, &text.key, NO_CLAIM, "write groups_claim = \"roles\" or \"/realm_access/roles\" for example");
     }
     let groups_claim = groups_claim.map_or_else(|| "groups".to_owned(), |text| text.value);
@@ -524,7 +526,7 @@ fn read_identity(section: &Section<'_>, refused: Vec<String>) -> IdentityHeaders
         let (claim, header) = &entry.value;
         let name = header.as_str().unwrap_or_default();
         let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        if !crate::account::claims::is_name_or_pointer(claim) {
+        if !crate::claims::is_name_or_pointer(claim) {
             section.findings.fatal(entry.at, &entry.key, NO_CLAIM, "write department or \"/address/country\" for example");
         } else if !valid {
             let remedy = "write a header name of letters, digits and hyphens: { department = \"X-Department\" }";
@@ -542,6 +544,16 @@ fn read_identity(section: &Section<'_>, refused: Vec<String>) -> IdentityHeaders
     let passed = read_passed(section, &from_claims, &refused);
     section.finish_strict();
     IdentityHeaders { groups_claim, from_claims, refused, passed }
+}
+
+/// The claims that decisions ask for: headers are made of them, and rules look at them.
+fn near_claims(identity: &IdentityHeaders, policy: Option<&Policy>) -> Vec<String> {
+    let of_headers = identity.from_claims.iter().map(|(claim, _)| claim).chain([&identity.groups_claim]);
+    let of_rules = policy.into_iter().flat_map(Policy::claims);
+    let mut names: Vec<String> = of_headers.map(String::as_str).chain(of_rules).map(str::to_owned).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Headers of [`crate::web::proxy_headers`] that a client's own proxy writes, and that the application is to get.

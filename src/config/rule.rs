@@ -6,7 +6,7 @@ use toml::de::DeTable;
 
 use super::Outside;
 use super::section::{Placed, Section};
-use crate::account::claims;
+use crate::claims;
 use crate::oidc::provider::Provider;
 use crate::policy::{Access, Condition, NotAPattern, PathPattern, Policy, Rule, RuleId};
 

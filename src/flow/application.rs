@@ -18,10 +18,11 @@ use crate::web::return_to::ReturnTo;
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     let config = context.config;
     let ruling = config.admission.ruling(request)?;
-    let session = match ruling.access {
+    let sealed = match ruling.access {
         Access::Public => None,
-        _ => context.session(visit),
+        _ => context.sealed(visit),
     };
+    let session = context.session(sealed.as_ref());
     let account = session.as_ref().and_then(|session| session.account(&config.providers));
     match ruling.verdict(account.as_ref()) {
         Verdict::Pass => {}
@@ -80,7 +81,7 @@ fn is_upgrade(request: &Request<'_>) -> bool {
 
 fn log_in_to_streamlit(
     request: &Request<'_>,
-    session: &Session,
+    session: &Session<'_>,
     app: &StreamlitApp,
     visit: &mut Visit,
     context: &Context<'_>,

@@ -49,7 +49,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     let attempt = match LoginAttempt::find(&visit.jar, response.state(), &config.sessions, &config.providers, context.now) {
         Ok(attempt) => attempt,
         Err(error) => {
-            if context.session(visit).is_none() {
+            if context.session(context.sealed(visit).as_ref()).is_none() {
                 return Err(error);
             }
             // The Back button onto a callback that has done its work: the user is logged in, so take them in.
@@ -222,7 +222,7 @@ fn establish(
 ) -> Result<Progress, Error> {
     let config = context.config;
     let session = Session::establish(identity, provider, &config.sessions, context.now, context.entropy);
-    let replaced = context.session(visit).map(|replaced| replaced.handle());
+    let replaced = context.session(context.sealed(visit).as_ref()).map(|replaced| replaced.handle());
     let mut cookies = visit.jar.writer();
     session.write(&mut cookies, &config.sessions, context.now, context.entropy)?;
 
@@ -266,7 +266,7 @@ fn establish(
 /// The callback without a response: where providers send the browser after a logout, and nothing else.
 fn landing(visit: &mut Visit, context: &mut Context<'_>) -> Response {
     let config = context.config;
-    let is_logged_in = context.session(visit).is_some();
+    let is_logged_in = context.session(context.sealed(visit).as_ref()).is_some();
     if is_logged_in { Response::redirect(&config.public.home(), &visit.method) } else { after_logout(visit, context) }
 }
 

@@ -1,7 +1,5 @@
 //! The way out: here at once, and at the provider when it can be asked.
 
-use serde_json::Value;
-
 use super::{Flow, Visit, callback, login, looked_at, only_get, only_visited};
 use crate::code::Code;
 use crate::decision::{Level, Outcome};
@@ -29,7 +27,8 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     let wanted = wanted.and_then(|value| ReturnTo::parse(&value, config.public.redirect_uri()).ok());
     visit.return_to = wanted.map(|page| login::destination(Some(page), config));
 
-    let session = context.session(visit);
+    let sealed = context.sealed(visit);
+    let session = context.session(sealed.as_ref());
     let id_token = session.as_ref().and_then(|session| context.tokens(visit, session)).and_then(|tokens| tokens.id_token);
     let mut cookies = visit.jar.writer();
     cookies.delete_session_and_tokens();
@@ -40,7 +39,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     let Some(provider) = config.provider(session.provider()) else { return Ok(local(visit, context)) };
     visit.note(Level::Info, Code::Logout, format!("logout from provider `{}`", provider.name));
     // Entra shows an account picker unless it is told whose session ends (its optional claim `login_hint`).
-    let logout_hint = session.claim("login_hint").and_then(Value::as_str).map(str::to_owned);
+    let logout_hint = session.claims().text("login_hint").map(str::to_owned);
     let expect = ExpectMetadata { provider: provider.name.clone(), id_token, logout_hint };
     match context.cache.metadata(&provider.name, context.now) {
         Lookup::Fresh(metadata) | Lookup::Paused(Some(metadata)) => Ok(expect.log_out_at(provider, &metadata, visit, context)),

@@ -13,7 +13,7 @@ use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::limit::Counted;
 use crate::oidc::cache::ProviderCache;
-use crate::session::{CookieJar, Session, Tokens};
+use crate::session::{CookieJar, Sealed, Session, Tokens};
 use crate::time::UnixTime;
 use crate::web::http::OutboundRequest;
 use crate::web::http::{Header, OutboundError, OutboundResponse, Request, RequestHead, Response};
@@ -105,13 +105,18 @@ impl<'a> Context<'a> {
         Self { config, cache: surroundings.cache, now: surroundings.now, entropy: surroundings.entropy }
     }
 
-    /// The session of this visit, when there is one in force.
-    pub(crate) fn session(&self, visit: &Visit) -> Option<Session> {
-        Session::open(&visit.jar, &self.config.sessions, &self.config.providers, self.now)
+    /// What the cookies of this visit hold, for [`Context::session`].
+    pub(crate) fn sealed(&self, visit: &Visit) -> Option<Sealed> {
+        Sealed::open(&visit.jar, &self.config.sessions)
+    }
+
+    /// The session, when there is one in force.
+    pub(crate) fn session<'s>(&self, sealed: Option<&'s Sealed>) -> Option<Session<'s>> {
+        sealed?.confirm(&self.config.sessions, &self.config.providers, self.now)
     }
 
     /// The tokens of a session of this visit.
-    pub(crate) fn tokens(&self, visit: &Visit, session: &Session) -> Option<Tokens> {
+    pub(crate) fn tokens(&self, visit: &Visit, session: &Session<'_>) -> Option<Tokens> {
         Tokens::open(&visit.jar, session, &self.config.sessions)
     }
 }

@@ -11,10 +11,11 @@ use crate::web::http::{Request, Response};
 /// `GET /auth/user`. An answer for everybody: nobody is `{"is_logged_in": false}`.
 pub(crate) fn answer(request: &Request<'_>, visit: &Visit, context: &Context<'_>) -> Result<Progress, Error> {
     only_get(request)?;
-    let body = match context.session(visit) {
+    let sealed = context.sealed(visit);
+    let body = match context.session(sealed.as_ref()) {
         None => json!({ "is_logged_in": false }),
         Some(session) => {
-            let mut user = session.claims().clone();
+            let mut user = session.claims().whole().clone();
             user.insert("is_logged_in".into(), Value::Bool(true));
             user.insert("provider".into(), session.provider().into());
             Value::Object(user)

@@ -20,7 +20,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::account::Account;
-use crate::account::claims;
+use crate::claims::{self, Claim};
 use crate::secret::Secret;
 use crate::session::CookieJar;
 use crate::web::http::{Header, Request};
@@ -162,16 +162,17 @@ pub(crate) fn folds_to(name: &str, header: &str) -> bool {
 }
 
 fn set_identity(headers: &mut Vec<Header>, account: &Account<'_>, settings: &IdentityHeaders) {
-    for (name, value) in values(account, settings) {
-        if !value.is_empty() && value.len() <= MAX_VALUE_BYTES {
-            headers.push((name.to_owned(), value.into_bytes()));
+    for (name, claim) in told(account, settings) {
+        if let Some(value) = header_value(claim).filter(|value| !value.is_empty() && value.len() <= MAX_VALUE_BYTES) {
+            headers.push((name.to_owned(), value));
         }
     }
 }
 
 /// Headers that this user's requests lack because their values are too long for an application's server.
 pub(crate) fn left_out<'a>(account: &Account<'_>, settings: &'a IdentityHeaders) -> Vec<&'a str> {
-    values(account, settings).into_iter().filter(|(_, value)| value.len() > MAX_VALUE_BYTES).map(|(name, _)| name).collect()
+    let is_too_long = |claim| header_value(claim).is_some_and(|value| value.len() > MAX_VALUE_BYTES);
+    told(account, settings).filter(|(_, claim)| is_too_long(*claim)).map(|(name, _)| name).collect()
 }
 
 /// Whether the provider has the person's groups and does not tell them: Entra's overage, when there are more than 200
@@ -179,9 +180,10 @@ pub(crate) fn left_out<'a>(account: &Account<'_>, settings: &'a IdentityHeaders)
 /// be had from Microsoft Graph, with a permission that this login does not ask for.
 pub(crate) fn groups_are_withheld(account: &Account<'_>, settings: &IdentityHeaders) -> bool {
     let groups = settings.groups_claim.as_str();
-    let elsewhere = account.claims.get("_claim_names").is_some_and(|names| names.get(groups).is_some());
-    let too_many = account.claims.get("hasgroups").is_some_and(|claim| *claim == true || *claim == "true");
-    claims::find(account.claims, groups).is_none() && (elsewhere || too_many)
+    let whole = account.claims.whole();
+    let elsewhere = whole.get("_claim_names").is_some_and(|names| names.get(groups).is_some());
+    let too_many = whole.get("hasgroups").is_some_and(|claim| *claim == true || *claim == "true");
+    account.claims.find(groups).is_none() && (elsewhere || too_many)
 }
 
 /// The header with the access token, for an application that may see it.
@@ -191,50 +193,69 @@ pub(crate) fn access_token(token: &Secret) -> Option<Header> {
     fits.then(|| (ACCESS_TOKEN.to_owned(), token.as_bytes().to_vec()))
 }
 
-/// What every header says of this user. A header that the configuration fills is not filled a second time.
-fn values<'a>(account: &Account<'_>, settings: &'a IdentityHeaders) -> Vec<(&'a str, String)> {
+/// What each header says of this user. A header that the configuration fills is not filled a second time.
+fn told<'a, 's>(account: &'a Account<'_>, settings: &'s IdentityHeaders) -> impl Iterator<Item = (&'s str, Claim<'a>)> {
     let is_proven = || account.provider.proven_email(account.claims).is_some();
-    let claim = |name: &str| claims::find(account.claims, name).filter(|_| !claims::is_email(name) || is_proven());
+    let claim = move |name: &str| account.claims.find(name).filter(|_| !claims::is_email(name) || is_proven());
     let from_claims = &settings.from_claims;
-    let own = [
-        (USER, claim("sub").and_then(header_value)),
-        (PROVIDER, scalar(&account.provider.name.as_str().into())),
-        (EMAIL, claim("email").and_then(header_value)),
-        (PREFERRED_USERNAME, claim("preferred_username").and_then(header_value)),
-        (GROUPS, claim(&settings.groups_claim).and_then(header_value)),
-    ];
+    let own = [(USER, "sub"), (PROVIDER, ""), (EMAIL, "email"), (PREFERRED_USERNAME, "preferred_username"), (GROUPS, &settings.groups_claim)];
     let own = own.into_iter().filter(|(name, _)| !from_claims.iter().any(|(_, header)| folds_to(header, name)));
-    let configured = from_claims.iter().map(|(name, header)| (header.as_str(), claim(name).and_then(header_value)));
-    own.chain(configured).filter_map(|(name, value)| Some((name, value?))).collect()
+    let own = own.map(move |(header, name)| match header {
+        PROVIDER => (header, Some(Claim::Text(&account.provider.name))),
+        _ => (header, claim(name)),
+    });
+    let configured = from_claims.iter().map(move |(name, header)| (header.as_str(), claim(name)));
+    own.chain(configured).filter_map(|(header, claim)| Some((header, claim?)))
 }
 
 /// A claim as a header's value, by the rule of this module.
-fn header_value(claim: &Value) -> Option<String> {
+fn header_value(claim: Claim<'_>) -> Option<Vec<u8>> {
+    let mut value = vec![];
     match claim {
-        Value::Array(items) => {
-            let items: Option<Vec<String>> = items.iter().map(scalar).collect();
-            items.map(|items| items.join(","))
+        Claim::Value(Value::Array(items)) => {
+            for (index, item) in items.iter().enumerate() {
+                separate(&mut value, index);
+                write_scalar(&mut value, item)?;
+            }
         }
-        single => scalar(single),
+        Claim::Value(single) => write_scalar(&mut value, single)?,
+        Claim::Texts(items) => {
+            for (index, item) in items.iter().enumerate() {
+                separate(&mut value, index);
+                item.with_text(|text| write_text(&mut value, text));
+            }
+        }
+        Claim::Text(text) => write_text(&mut value, text),
+        Claim::Truth(truth) => write_scalar(&mut value, &truth.into())?,
+        Claim::Integer(number) => write_scalar(&mut value, &number.into())?,
+    }
+    Some(value)
+}
+
+fn separate(value: &mut Vec<u8>, index: usize) {
+    if index > 0 {
+        value.push(b',');
     }
 }
 
-fn scalar(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::String(text) => text.as_str(),
-        Value::Number(number) => return Some(number.to_string()),
-        Value::Bool(truth) => return Some(truth.to_string()),
-        _ => return None,
-    };
+/// `None` of what is neither text, number nor boolean.
+fn write_scalar(value: &mut Vec<u8>, scalar: &Value) -> Option<()> {
+    match scalar {
+        Value::String(text) => write_text(value, text),
+        Value::Number(number) => value.extend_from_slice(number.to_string().as_bytes()),
+        Value::Bool(truth) => value.extend_from_slice(truth.to_string().as_bytes()),
+        Value::Null | Value::Array(_) | Value::Object(_) => return None,
+    }
+    Some(())
+}
+
+fn write_text(value: &mut Vec<u8>, text: &str) {
     let trimmed = text.trim_matches(' ');
     let start = text.len() - text.trim_start_matches(' ').len();
-    let end = text.len() - start - trimmed.len();
-    Some(format!(
-        "{}{}{}",
-        "%20".repeat(start),
-        utf8_percent_encode(trimmed, ENCODED),
-        "%20".repeat(if trimmed.is_empty() { 0 } else { end })
-    ))
+    let end = if trimmed.is_empty() { 0 } else { text.len() - start - trimmed.len() };
+    value.extend(b"%20".repeat(start));
+    utf8_percent_encode(trimmed, ENCODED).for_each(|part| value.extend_from_slice(part.as_bytes()));
+    value.extend(b"%20".repeat(end));
 }
 
 #[cfg(test)]
@@ -247,23 +268,23 @@ mod tests {
 
     /// A claim that is a text, or a list of texts.
     #[derive(Clone, Debug, PartialEq)]
-    enum Claim {
+    enum Told {
         Text(String),
         List(Vec<String>),
     }
 
-    fn claim() -> impl Strategy<Value = Claim> {
+    fn claim() -> impl Strategy<Value = Told> {
         let piece = prop_oneof!["[ab, %2C]{0,4}", Just(" ".to_owned()), Just("%2C".to_owned()), any::<String>()];
-        prop_oneof![piece.clone().prop_map(Claim::Text), vec(piece, 0..4).prop_map(Claim::List)]
+        prop_oneof![piece.clone().prop_map(Told::Text), vec(piece, 0..4).prop_map(Told::List)]
     }
 
-    impl Claim {
+    impl Told {
         fn header(&self) -> Option<String> {
             let json = match self {
                 Self::Text(text) => json!(text),
                 Self::List(items) => json!(items),
             };
-            header_value(&json).filter(|value| !value.is_empty())
+            header_value(Claim::Value(&json)).filter(|value| !value.is_empty()).map(|value| String::from_utf8(value).unwrap())
         }
 
         /// A list of one is its item, and an empty one is an empty text.
@@ -322,7 +343,7 @@ mod tests {
             (json!({"a": 1}), None),
             (json!([["a"]]), None),
         ] {
-            assert_eq!(header_value(&claim).as_deref(), value, "{claim}");
+            assert_eq!(header_value(Claim::Value(&claim)).as_deref(), value.map(str::as_bytes), "{claim}");
         }
     }
 

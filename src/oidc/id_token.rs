@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq as _;
 use super::error::Rejected;
 use super::jwks::{Algorithm, KeySelection, KeySet, VerificationKey};
 use super::outbound::is_object;
+use crate::claims::Claims;
 use crate::oidc::issuer::{is_issuer_of_token, may_sign_for};
 use crate::oidc::provider::{ProvenLogin, Provider, Unmet};
 use crate::secret::Secret;
@@ -33,7 +34,7 @@ pub struct VerifiedIdToken(Identity);
 /// response for the same subject; there is no other way.
 #[derive(Debug)]
 pub struct Identity {
-    pub(super) claims: Map<String, Value>,
+    pub(super) claims: Claims<'static>,
     subject: String,
     requested_at: UnixTime,
 }
@@ -44,14 +45,14 @@ impl Identity {
         self.requested_at
     }
 
-    pub fn into_claims(self) -> Map<String, Value> {
+    pub fn into_claims(self) -> Claims<'static> {
         self.claims
     }
 }
 
 impl VerifiedIdToken {
     pub fn claims(&self) -> &Map<String, Value> {
-        &self.0.claims
+        self.0.claims.whole()
     }
 
     /// `sub`: who this is, at this issuer, for ever.
@@ -188,7 +189,7 @@ impl IdTokenVerifier<'_> {
             return Err(Rejected::AccessTokenHash);
         }
         // 12. and 13. What the authorization request asked for has been done, and nothing else that the section demands lacks.
-        let metadata_tag = self.provider.metadata_tag();
+        let (claims, metadata_tag) = (Claims::from(claims), self.provider.metadata_tag());
         self.provider.admits(&ProvenLogin { claims: &claims, requested_at: self.requested_at, metadata_tag: &metadata_tag })?;
         Ok(VerifiedIdToken(Identity { claims, subject, requested_at: self.requested_at }))
     }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::issuer::ExpectedIssuer;
+use crate::claims::{Claim, Claims};
 use crate::secret::Secret;
 use crate::time::{CLOCK_SKEW, UnixTime};
 
@@ -79,7 +79,7 @@ pub enum Unmet {
 #[derive(Clone, Copy, Debug)]
 pub struct ProvenLogin<'a> {
     /// Of the ID token. Those that are looked at here are never another source's (`oidc::userinfo`).
-    pub claims: &'a Map<String, Value>,
+    pub claims: &'a Claims<'a>,
     /// When the authorization request was made.
     pub requested_at: UnixTime,
     /// [`Provider::metadata_tag`] of the section that the login was made under.
@@ -101,7 +101,7 @@ impl Provider {
     /// # Errors
     /// [`Unmet`], with the first demand that is not met; one that nothing is known about is not.
     pub fn admits(&self, login: &ProvenLogin<'_>) -> Result<(), Unmet> {
-        let text = |name: &str| login.claims.get(name).and_then(Value::as_str);
+        let text = |name: &str| login.claims.text(name);
         let is_issuer = text("iss").is_some_and(|iss| self.expected_issuer.admits_token(iss, text("tid")));
         // A domain's metadata names the issuer, and nothing else does.
         let is_same_metadata = self.expected_issuer != ExpectedIssuer::EntraDomain || login.metadata_tag == self.metadata_tag();
@@ -116,7 +116,7 @@ impl Provider {
             return Err(Unmet::AuthenticationContext);
         }
         if let Some(max_age) = max_age {
-            let at = login.claims.get("auth_time").and_then(UnixTime::from_numeric_date).ok_or(Unmet::AuthenticationTime)?;
+            let at = login.claims.get("auth_time").and_then(Claim::as_numeric_date).ok_or(Unmet::AuthenticationTime)?;
             if login.requested_at.since(at) > max_age.saturating_add(CLOCK_SKEW) {
                 return Err(Unmet::AuthenticationTime);
             }
@@ -143,23 +143,18 @@ impl Provider {
     ///
     /// An address that the provider calls unverified proves nothing, and neither does any address of a tenant that
     /// nobody here chose: its administrator may have written what he liked (`xms_edov` says that Entra checked it).
-    pub fn proven_email<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
-        let verified = claims.get("email_verified").is_none_or(is_true);
+    pub fn proven_email<'a>(&self, claims: &'a Claims<'_>) -> Option<&'a str> {
+        let verified = claims.get("email_verified").is_none_or(Claim::is_true);
         let any_tenant = self.expected_issuer == ExpectedIssuer::EntraAnyTenant && self.tenants.is_empty();
-        let trusted = !any_tenant || claims.get("xms_edov").is_some_and(is_true);
+        let trusted = !any_tenant || claims.get("xms_edov").is_some_and(Claim::is_true);
         // A verdict is about one address: of several, or of what is no text, it says nothing.
-        claims.get("email").filter(|email| email.is_string() && verified && trusted)
+        claims.text("email").filter(|_| verified && trusted)
     }
 
     /// The e-mail address of the claims, when it is good enough to let somebody in by it: proven, and verified in so
     /// many words, unless the provider is trusted to have no others.
-    pub fn verified_email<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a str> {
-        let verified = self.trust_email || ["email_verified", "xms_edov"].into_iter().any(|name| claims.get(name).is_some_and(is_true));
-        self.proven_email(claims).and_then(Value::as_str).filter(|_| verified)
+    pub fn verified_email<'a>(&self, claims: &'a Claims<'_>) -> Option<&'a str> {
+        let verified = self.trust_email || ["email_verified", "xms_edov"].into_iter().any(|name| claims.get(name).is_some_and(Claim::is_true));
+        self.proven_email(claims).filter(|_| verified)
     }
-}
-
-/// In the ways that providers write it.
-fn is_true(claim: &Value) -> bool {
-    *claim == true || *claim == 1 || *claim == "true" || *claim == "1"
 }

@@ -39,7 +39,7 @@ pub fn complete(token: VerifiedIdToken, answer: Result<OutboundResponse, Outboun
         return Err(fault("its sub is not the ID token's"));
     }
     let mut identity = token.into_identity();
-    identity.claims = joined(&identity.claims, claims);
+    identity.claims = joined(identity.claims.whole(), claims).into();
     Ok(identity)
 }
 

@@ -35,15 +35,21 @@ impl Condition {
             Self::Provider(names) => names.contains(&account.provider.name),
             Self::Email(addresses) => account.email().is_some_and(|email| is_one_of(email, addresses)),
             Self::EmailDomain(domains) => account.email().and_then(domain).is_some_and(|domain| is_one_of(domain, domains)),
-            Self::Claim { name, values } => account.claim(name).is_some_and(|claim| match claim {
-                Value::Array(items) => items.iter().any(|item| values.contains(item)),
-                single => values.contains(single),
-            }),
+            Self::Claim { name, values } => account.claim(name).is_some_and(|claim| claim.is_or_holds_one_of(values)),
         }
     }
 }
 
 impl Condition {
+    /// Names of the claims, and JSON pointers to them, that it looks at.
+    pub(super) fn claims(&self) -> Vec<&str> {
+        match self {
+            Self::All(conditions) | Self::Any(conditions) => conditions.iter().flat_map(Self::claims).collect(),
+            Self::Claim { name, .. } => vec![name],
+            Self::Provider(_) | Self::Email(_) | Self::EmailDomain(_) => vec![],
+        }
+    }
+
     /// Whether every account that meets this meets `other` as well; sometimes `false` where that is so.
     pub(super) fn implies(&self, other: &Self) -> bool {
         match (self, other) {

@@ -117,9 +117,10 @@ fn say(text: &mut String, line: &str) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, Value, json};
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::claims::Claims;
     use crate::config::{Config, Source};
 
     const CONFIG: &str = r#"
@@ -142,7 +143,7 @@ path = "/app"
 
     fn explained(method: &str, path: &str, claims: Option<Value>) -> Explained {
         let config = Config::parse(&Source::new("f", CONFIG)).unwrap();
-        let claims: Option<Map<String, Value>> = claims.map(|claims| claims.as_object().unwrap().clone());
+        let claims = claims.map(|claims| Claims::from(claims.as_object().unwrap().clone()));
         let account = claims.as_ref().map(|claims| Account { provider: &config.providers[0], claims });
         let head = RequestHead { method: method.into(), ..RequestHead::get(path, "app.example") };
         explain(&head, account.as_ref(), &config.admission, &config.public)

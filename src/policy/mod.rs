@@ -146,6 +146,14 @@ impl Policy {
         &self.rules
     }
 
+    /// Names of the claims, and JSON pointers to them, that rules look at.
+    pub fn claims(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().flat_map(|rule| match &rule.access {
+            Access::Required(Some(condition)) => condition.claims(),
+            Access::Public | Access::Optional | Access::Required(None) | Access::Denied => vec![],
+        })
+    }
+
     /// The ruling on a request.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::envelope::Purpose;
+use super::envelope::{Opened, Purpose};
 use super::jar::{CookieJar, CookieWriter, MAX_ATTEMPT_BYTES};
 use super::{CLOCK_DIFFERENCE, SessionSettings};
 use crate::entropy::{self, Entropy};
@@ -166,7 +166,7 @@ impl LoginAttempt {
     }
 
     fn open(id: &str, sealed: &str, settings: &SessionSettings, providers: &[Provider], now: UnixTime) -> Option<Self> {
-        let plaintext = settings.keys.open(Purpose::LoginAttempt, sealed)?;
+        let Opened { plaintext, .. } = settings.keys.open(Purpose::LoginAttempt, sealed)?;
         let attempt = Self { id: id.to_owned(), ..serde_json::from_slice(&plaintext).ok()? };
         let provider = Provider::find(providers, &attempt.provider).filter(|provider| provider.client_id == attempt.client_id)?;
         // The provider of that name may have become another one since.

@@ -1,22 +1,25 @@
 //! Sealing: bytes that travel through the browser and come back unread and unchanged.
 //!
-//! An envelope is `1.<key id>.<base64url(nonce, ciphertext, tag)>`: version, which secret, XChaCha20-Poly1305
+//! An envelope is `2.<key id>.<base64url(nonce, ciphertext, tag)>`: version, which secret, XChaCha20-Poly1305
 //! (draft-irtf-cfrg-xchacha-03) under a key that HKDF-SHA256 (RFC 5869) derives for one purpose and one `redirect_uri`.
 //! The cipher was chosen by measurement inside WebAssembly, where AES has no hardware (ARCHITECTURE.md, "Speed"); its
 //! nonce is long enough to be drawn at random.
+//!
+//! The version says how the plaintext is written. It is authenticated, so that no envelope is read as one of the other
+//! version. Envelopes of version 1 are opened, and sealed no more: sessions of thirty days may be in them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use chacha20poly1305::aead::{AeadInOut as _, KeyInit as _};
+use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
 use sha2::Sha256;
 
 use crate::entropy::Entropy;
 use crate::secret::Secret;
 
-const VERSION: &str = "1";
 const NONCE_BYTES: usize = 24;
+const TAG_BYTES: usize = 16;
 
 /// Longest accepted envelope: beyond it nothing of ours was sealed, so nothing is decoded.
 const MAX_ENVELOPE_BYTES: usize = 48 * 1024;
@@ -41,6 +44,47 @@ impl Purpose {
     }
 }
 
+/// How the plaintext of an envelope is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// JSON, whatever the purpose.
+    One,
+    /// As the part that seals it writes it.
+    Two,
+}
+
+impl Version {
+    fn label(self) -> &'static str {
+        match self {
+            Self::One => "1",
+            Self::Two => "2",
+        }
+    }
+
+    /// The version of an envelope, and what stands behind it.
+    fn of(envelope: &str) -> Option<(Self, &str)> {
+        let (label, rest) = envelope.split_once('.')?;
+        [Self::One, Self::Two].into_iter().find(|version| version.label() == label).map(|version| (version, rest))
+    }
+
+    /// The associated data: none but of version 1 was without the version.
+    fn associated(self, purpose: Purpose) -> &'static [u8] {
+        match (self, purpose) {
+            (Self::One, _) => purpose.label().as_bytes(),
+            (Self::Two, Purpose::Session) => b"2/session",
+            (Self::Two, Purpose::Tokens) => b"2/tokens",
+            (Self::Two, Purpose::LoginAttempt) => b"2/login-attempt",
+        }
+    }
+}
+
+/// What an envelope held.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Opened {
+    pub version: Version,
+    pub plaintext: Vec<u8>,
+}
+
 /// The keys of every configured secret. Seals with the first, opens with any, so that changing the secret logs nobody out.
 pub struct KeyRing(Vec<PurposeKeys>);
 
@@ -56,29 +100,48 @@ impl KeyRing {
         Self(secrets.iter().map(|secret| PurposeKeys::derive(secret, redirect_uri)).collect())
     }
 
-    /// Seals with the first secret. Two calls with the same bytes give different envelopes.
+    /// Seals with the first secret, as version 2. Two calls with the same bytes give different envelopes.
     pub fn seal(&self, purpose: Purpose, plaintext: &[u8], entropy: &mut dyn Entropy) -> String {
+        self.seal_as(Version::Two, purpose, plaintext, entropy)
+    }
+
+    fn seal_as(&self, version: Version, purpose: Purpose, plaintext: &[u8], entropy: &mut dyn Entropy) -> String {
         let Some(keys) = self.0.first() else { return String::new() };
         let mut nonce = [0; NONCE_BYTES];
         entropy.fill(&mut nonce);
-        let payload = Payload { msg: plaintext, aad: purpose.label().as_bytes() };
+        let mut sealed = Vec::with_capacity(NONCE_BYTES + plaintext.len() + TAG_BYTES);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(plaintext);
+        let cipher = &keys.ciphers[purpose as usize];
+        let associated = version.associated(purpose);
         // Fails only for plaintexts of 256 GiB; an empty envelope opens nowhere.
-        let Ok(ciphertext) = keys.ciphers[purpose as usize].encrypt(&XNonce::from(nonce), payload) else { return String::new() };
-        let sealed = [nonce.as_slice(), &ciphertext].concat();
-        format!("{VERSION}.{}.{}", keys.id, URL_SAFE_NO_PAD.encode(sealed))
+        let Ok(tag) = cipher.encrypt_inout_detached(&XNonce::from(nonce), associated, (&mut sealed[NONCE_BYTES..]).into()) else {
+            return String::new();
+        };
+        sealed.extend_from_slice(&tag);
+        format!("{}.{}.{}", version.label(), keys.id, URL_SAFE_NO_PAD.encode(sealed))
     }
 
     /// Opens an envelope, or does not: there is no finer answer for anybody to learn from.
-    pub fn open(&self, purpose: Purpose, envelope: &str) -> Option<Vec<u8>> {
+    pub fn open(&self, purpose: Purpose, envelope: &str) -> Option<Opened> {
         if envelope.len() > MAX_ENVELOPE_BYTES {
             return None;
         }
-        let (key_id, sealed) = envelope.strip_prefix(VERSION)?.strip_prefix('.')?.split_once('.')?;
+        let (version, rest) = Version::of(envelope)?;
+        let (key_id, sealed) = rest.split_once('.')?;
         let keys = self.0.iter().find(|keys| keys.id == key_id)?;
-        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>()?;
-        let payload = Payload { msg: ciphertext, aad: purpose.label().as_bytes() };
-        keys.ciphers[purpose as usize].decrypt(&XNonce::from(*nonce), payload).ok()
+        let mut sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        // Opened where it lies: a session is the longest thing that a request brings.
+        let (tag_at, nonce) = (sealed.len().checked_sub(TAG_BYTES)?, *sealed.first_chunk::<NONCE_BYTES>()?);
+        let (rest, tag) = sealed.split_at_mut_checked(tag_at)?;
+        let tag = Tag::from(*tag.first_chunk::<TAG_BYTES>()?);
+        let ciphertext = rest.get_mut(NONCE_BYTES..)?;
+        keys.ciphers[purpose as usize]
+            .decrypt_inout_detached(&XNonce::from(nonce), version.associated(purpose), ciphertext.into(), &tag)
+            .ok()?;
+        sealed.truncate(tag_at);
+        sealed.drain(..NONCE_BYTES);
+        Some(Opened { version, plaintext: sealed })
     }
 }
 
@@ -122,8 +185,23 @@ mod tests {
         let first = ring.seal(Purpose::Session, b"hello", &mut entropy);
         let second = ring.seal(Purpose::Session, b"hello", &mut entropy);
         assert_ne!(first, second);
-        assert_eq!(ring.open(Purpose::Session, &first).as_deref(), Some(b"hello".as_slice()));
-        assert_eq!(ring.open(Purpose::Session, &second).as_deref(), Some(b"hello".as_slice()));
+        for envelope in [first, second] {
+            let opened = ring.open(Purpose::Session, &envelope);
+            assert_eq!(opened, Some(Opened { version: Version::Two, plaintext: b"hello".to_vec() }));
+        }
+    }
+
+    #[test]
+    fn an_envelope_of_version_one_is_opened_and_is_none_of_version_two() {
+        let ring = ring(&["one"]);
+        for purpose in Purpose::ALL {
+            let old = ring.seal_as(Version::One, purpose, b"{}", &mut Fixed::default());
+            assert_eq!(ring.open(purpose, &old), Some(Opened { version: Version::One, plaintext: b"{}".to_vec() }));
+            assert_eq!(ring.open(purpose, &format!("2{}", &old[1..])), None);
+            let new = ring.seal(purpose, b"{}", &mut Fixed::default());
+            assert!(new.starts_with("2."));
+            assert_eq!(ring.open(purpose, &format!("1{}", &new[1..])), None);
+        }
     }
 
     #[test]
@@ -173,10 +251,16 @@ mod tests {
             "1",
             "1.",
             "1..",
+            "2",
             "2.a.b",
-            &format!("1.{id}."),
-            &format!("1.{id}.AAAA"),
-            &format!("1.{id}.%%%"),
+            "3.a.b",
+            &format!("2.{id}."),
+            &format!("2.{id}.AAAA"),
+            &format!("2.{id}.%%%"),
+            &format!("2.{id}.{}", "A".repeat(32)),
+            &format!("2.{id}.{}", "A".repeat(52)),
+            &format!("2.{id}.{}", "A".repeat(56)),
+            &format!("02.{id}.AAAA"),
             &format!("{sealed}="),
             &sealed[1..],
         ] {

@@ -1,16 +1,18 @@
 //! The session: who logged in, with which provider, until when.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::envelope::Purpose;
+use super::envelope::{Opened, Purpose, Version};
 use super::jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 use super::{CLOCK_DIFFERENCE, Lifetime, SessionSettings};
 use crate::account::Account;
-use crate::account::claims;
+use crate::claims::{Claims, Packed, pack_far, pack_near};
 use crate::entropy::{self, Entropy};
 use crate::error::Error;
 use crate::oidc::id_token::Identity;
@@ -24,11 +26,38 @@ const HANDLE_BYTES: usize = 16;
 /// A login that is in force. Made from what a provider has proven, or of a [`Sealed`] one that has been confirmed; there is
 /// no third way.
 #[derive(Debug)]
-pub struct Session(Sealed);
+pub struct Session<'a> {
+    login: Login<'a>,
+    claims: Claims<'a>,
+}
 
 /// What a session's cookies hold: authentic, but not yet known to be in force.
+#[derive(Debug)]
+pub struct Sealed(Opened);
+
+/// What a session is beside its claims. The order of the fields is that of the format (postcard).
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Sealed {
+struct Login<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    provider: Cow<'a, str>,
+    #[serde(borrow)]
+    client_id: Cow<'a, str>,
+    /// [`Provider::metadata_tag`] of the section that the login was made under.
+    #[serde(borrow)]
+    metadata_tag: Cow<'a, str>,
+    started_at: UnixTime,
+    /// With `auth_time` this is what `max_age` is about.
+    requested_at: UnixTime,
+    expires_at: UnixTime,
+    seen_at: UnixTime,
+}
+
+/// A session as envelopes of version 1 hold it. One without `requested_at` was sealed before its claims were known to be
+/// the ID token's where they must be: it does not open.
+#[derive(Deserialize)]
+struct LoginOfVersionOne {
     #[serde(rename = "i")]
     id: String,
     #[serde(rename = "p")]
@@ -37,8 +66,6 @@ pub struct Sealed {
     client_id: String,
     #[serde(rename = "t")]
     started_at: UnixTime,
-    /// With `auth_time` this is what `max_age` is about. A session that lacks it was sealed before its claims were known to be
-    /// the ID token's where they must be: it does not open.
     #[serde(rename = "r")]
     requested_at: UnixTime,
     #[serde(rename = "m")]
@@ -65,24 +92,48 @@ pub struct Tokens {
 impl Sealed {
     /// What the cookies of a request hold, when we have sealed it.
     pub fn open(jar: &CookieJar, settings: &SessionSettings) -> Option<Self> {
-        let plaintext = settings.keys.open(Purpose::Session, &jar.session()?)?;
-        serde_json::from_slice(&plaintext).ok()
+        settings.keys.open(Purpose::Session, &jar.session()?).map(Self)
     }
 
     /// The session, when it is in force. Every reason against it gives the same answer.
-    pub fn confirm(self, settings: &SessionSettings, providers: &[Provider], now: UnixTime) -> Option<Session> {
+    pub fn confirm(&self, settings: &SessionSettings, providers: &[Provider], now: UnixTime) -> Option<Session<'_>> {
+        let session = self.read()?;
+        let Session { login, claims } = &session;
         // The application may have been moved to another client or provider since, or asks more of a login than it did.
-        let provider = Provider::find(providers, &self.provider).filter(|provider| provider.client_id == self.client_id)?;
-        let Self { claims, requested_at, metadata_tag, .. } = &self;
-        provider.admits(&ProvenLogin { claims, requested_at: *requested_at, metadata_tag }).ok()?;
-        let session = Session(self);
+        let provider = Provider::find(providers, &login.provider).filter(|provider| provider.client_id == login.client_id)?;
+        provider.admits(&ProvenLogin { claims, requested_at: login.requested_at, metadata_tag: &login.metadata_tag }).ok()?;
         // A session that began in the future was made by a clock that is not to be trusted, ours or another node's.
-        let in_force = now < session.ends_at(settings) && session.0.started_at <= now.after(CLOCK_DIFFERENCE);
+        let in_force = now < session.ends_at(settings) && login.started_at <= now.after(CLOCK_DIFFERENCE);
         in_force.then_some(session)
+    }
+
+    fn read(&self) -> Option<Session<'_>> {
+        let Self(Opened { version, plaintext }) = self;
+        match version {
+            Version::Two => {
+                let (login, packed) = postcard::from_bytes::<(Login<'_>, Packed<'_>)>(plaintext).ok()?;
+                Some(Session { login, claims: packed.into() })
+            }
+            Version::One => {
+                let read: LoginOfVersionOne = serde_json::from_slice(plaintext).ok()?;
+                let LoginOfVersionOne { id, provider, client_id, started_at, requested_at, metadata_tag, expires_at, seen_at, claims } = read;
+                let login = Login {
+                    id: id.into(),
+                    provider: provider.into(),
+                    client_id: client_id.into(),
+                    metadata_tag: metadata_tag.into(),
+                    started_at,
+                    requested_at,
+                    expires_at,
+                    seen_at,
+                };
+                Some(Session { login, claims: claims.into() })
+            }
+        }
     }
 }
 
-impl Session {
+impl Session<'static> {
     /// Starts a session for whoever has logged in.
     pub fn establish(
         identity: Identity,
@@ -91,24 +142,21 @@ impl Session {
         now: UnixTime,
         entropy: &mut dyn Entropy,
     ) -> Self {
-        Self(Sealed {
-            id: entropy::token::<16>(entropy),
-            provider: provider.name.clone(),
-            client_id: provider.client_id.clone(),
+        let login = Login {
+            id: entropy::token::<16>(entropy).into(),
+            provider: provider.name.clone().into(),
+            client_id: provider.client_id.clone().into(),
+            metadata_tag: provider.metadata_tag().into(),
             started_at: now,
             requested_at: identity.requested_at(),
-            metadata_tag: provider.metadata_tag(),
             expires_at: now.after(settings.lifetime.max_age),
             seen_at: now,
-            claims: identity.into_claims(),
-        })
+        };
+        Self { login, claims: identity.into_claims() }
     }
+}
 
-    /// The session of a request, when there is one in force.
-    pub fn open(jar: &CookieJar, settings: &SessionSettings, providers: &[Provider], now: UnixTime) -> Option<Self> {
-        Sealed::open(jar, settings)?.confirm(settings, providers, now)
-    }
-
+impl Session<'_> {
     /// Seals the session into cookies.
     ///
     /// # Errors
@@ -120,79 +168,73 @@ impl Session {
         now: UnixTime,
         entropy: &mut dyn Entropy,
     ) -> Result<(), Error> {
-        let sealed = settings.keys.seal(Purpose::Session, &to_json(&self.0), entropy);
+        let whole = self.claims.whole();
+        let far = pack_far(whole, &settings.near_claims);
+        // Texts and numbers: nothing in it can fail to become bytes.
+        let plaintext = postcard::to_allocvec(&(&self.login, pack_near(whole, &settings.near_claims, &far))).unwrap_or_default();
+        let sealed = settings.keys.seal(Purpose::Session, &plaintext, entropy);
         if sealed.len() > MAX_SESSION_BYTES {
             return Err(self.too_large(sealed.len()));
         }
-        cookies.set_session(&sealed, self.0.expires_at.since(now).as_secs());
+        cookies.set_session(&sealed, self.login.expires_at.since(now).as_secs());
         Ok(())
     }
 
     /// The same session, seen now: when it is due, so that not every response carries a cookie.
     pub fn touched(&mut self, lifetime: &Lifetime, now: UnixTime) -> bool {
         let Some(idle_timeout) = lifetime.idle_timeout else { return false };
-        let due = now.since(self.0.seen_at) >= idle_timeout / 4;
+        let due = now.since(self.login.seen_at) >= idle_timeout / 4;
         if due {
-            self.0.seen_at = now;
+            self.login.seen_at = now;
         }
         due
     }
 
     pub fn id(&self) -> &str {
-        &self.0.id
+        &self.login.id
     }
 
     /// A name for the session that opens nothing: the host may log it, and tells connections apart by it.
     pub fn handle(&self) -> String {
-        let digest = Sha256::new().chain_update("vestibule/1/session-handle/").chain_update(&self.0.id).finalize();
+        let digest = Sha256::new().chain_update("vestibule/1/session-handle/").chain_update(self.id()).finalize();
         URL_SAFE_NO_PAD.encode(&digest[..HANDLE_BYTES])
     }
 
     pub fn provider(&self) -> &str {
-        &self.0.provider
+        &self.login.provider
     }
 
     /// Whoever is logged in, for the policy.
-    pub fn account<'a>(&'a self, providers: &'a [Provider]) -> Option<Account<'a>> {
-        Provider::find(providers, self.provider()).map(|provider| Account { provider, claims: &self.0.claims })
+    pub fn account<'b>(&'b self, providers: &'b [Provider]) -> Option<Account<'b>> {
+        Provider::find(providers, self.provider()).map(|provider| Account { provider, claims: &self.claims })
     }
 
     /// When the session ends if nothing more is heard of its user.
     pub fn ends_at(&self, settings: &SessionSettings) -> UnixTime {
         let Lifetime { max_age, idle_timeout } = settings.lifetime;
         // It may have been shortened since.
-        let end = self.0.expires_at.min(self.0.started_at.after(max_age));
-        idle_timeout.map_or(end, |timeout| end.min(self.0.seen_at.after(timeout)))
+        let end = self.login.expires_at.min(self.login.started_at.after(max_age));
+        idle_timeout.map_or(end, |timeout| end.min(self.login.seen_at.after(timeout)))
     }
 
-    pub fn claims(&self) -> &Map<String, Value> {
-        &self.0.claims
-    }
-
-    /// The claim of that name, or what a JSON pointer (RFC 6901) finds in the claims.
-    pub fn claim(&self, name_or_pointer: &str) -> Option<&Value> {
-        claims::find(&self.0.claims, name_or_pointer)
-    }
-
-    /// Its name; empty when there is none.
-    pub(crate) fn largest_claim(&self) -> &str {
-        let sizes = self.0.claims.iter().map(|(name, value)| (value.to_string().len(), name));
-        sizes.max().map(|(_, name)| name.as_str()).unwrap_or_default()
+    pub fn claims(&self) -> &Claims<'_> {
+        &self.claims
     }
 
     fn too_large(&self, bytes: usize) -> Error {
-        Error::SessionTooLarge { what: self.largest_claim().to_owned(), bytes, limit: MAX_SESSION_BYTES }
+        Error::SessionTooLarge { what: self.claims.largest().to_owned(), bytes, limit: MAX_SESSION_BYTES }
     }
 }
 
 impl Tokens {
-    pub fn new(session: &Session, id_token: Option<Secret>, access_token: Option<Secret>) -> Self {
+    pub fn new(session: &Session<'_>, id_token: Option<Secret>, access_token: Option<Secret>) -> Self {
         Self { session_id: session.id().to_owned(), id_token, access_token }
     }
 
     /// The tokens that belong to this session, and to no other.
-    pub fn open(jar: &CookieJar, session: &Session, settings: &SessionSettings) -> Option<Self> {
-        let plaintext = settings.keys.open(Purpose::Tokens, &jar.tokens()?)?;
+    pub fn open(jar: &CookieJar, session: &Session<'_>, settings: &SessionSettings) -> Option<Self> {
+        // JSON in both versions.
+        let Opened { plaintext, .. } = settings.keys.open(Purpose::Tokens, &jar.tokens()?)?;
         let tokens: Self = serde_json::from_slice(&plaintext).ok()?;
         (tokens.session_id == session.id()).then_some(tokens)
     }
@@ -203,7 +245,7 @@ impl Tokens {
     /// [`Error::SessionTooLarge`] when they exceed [`MAX_TOKENS_BYTES`].
     pub fn write(
         &self,
-        session: &Session,
+        session: &Session<'_>,
         cookies: &mut CookieWriter<'_>,
         settings: &SessionSettings,
         now: UnixTime,
@@ -214,7 +256,7 @@ impl Tokens {
             cookies.delete_tokens();
             return Err(Error::SessionTooLarge { what: "the tokens".into(), bytes: sealed.len(), limit: MAX_TOKENS_BYTES });
         }
-        cookies.set_tokens(&sealed, session.0.expires_at.since(now).as_secs());
+        cookies.set_tokens(&sealed, session.login.expires_at.since(now).as_secs());
         Ok(())
     }
 }

@@ -36,6 +36,8 @@ pub struct ExposeTokens {
 pub struct SessionSettings {
     pub lifetime: Lifetime,
     pub expose_tokens: ExposeTokens,
+    /// Names of claims and JSON pointers that decisions ask for, beside those of the login flow.
+    pub near_claims: Vec<String>,
     pub(crate) keys: KeyRing,
     pub(crate) cookie_names: Arc<CookieNames>,
 }
@@ -44,7 +46,7 @@ pub struct SessionSettings {
 pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 
 pub use attempt::{LoginAttempt, MAX_PENDING_ATTEMPTS};
-pub use envelope::{KeyRing, Purpose};
+pub use envelope::{KeyRing, Opened, Purpose, Version};
 pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 pub(crate) use jar::{cookie_pairs, is_joined_by_commas};
 pub use login_session::{Sealed, Session, Tokens};

@@ -13,8 +13,8 @@ use crate::session::{Session, Tokens};
 const OWN: [&str; 3] = ["origin", "is_logged_in", "provider"];
 
 /// Every claim but those left out, the origin of the page that asks, the provider.
-pub(super) fn user(session: &Session, left_out: &[&str], origin: &str) -> String {
-    let claims = session.claims().iter().map(|(name, value)| (name.as_str(), value));
+pub(super) fn user(session: &Session<'_>, left_out: &[&str], origin: &str) -> String {
+    let claims = session.claims().whole().iter().map(|(name, value)| (name.as_str(), value));
     let claims = claims.filter(|(name, _)| !OWN.contains(name) && !left_out.contains(name));
     let own = [origin.into(), Value::Bool(true), session.provider().into()];
     text(claims.chain(OWN.into_iter().zip(&own)))

@@ -32,7 +32,7 @@ const MAX_HEAD_BYTES: usize = 62 * 1024;
 
 /// Whoever is logged in on an upgrade, in the terms of Streamlit.
 pub(crate) struct User<'a> {
-    pub(crate) session: &'a Session,
+    pub(crate) session: &'a Session<'a>,
     pub(crate) tokens: Option<&'a Tokens>,
     pub(crate) exposed: ExposeTokens,
     pub(crate) form: CookieForm,
@@ -95,7 +95,7 @@ pub(crate) fn log_in(
     let mut left_out = LeftOut { headers: leave_out_headers(edits, |field| field > MAX_FIELD_BYTES), claims: vec![] };
 
     let mut dropped: Vec<&str> = vec![];
-    let mut droppable = app.drop_claims.iter().map(String::as_str).filter(|name| user.session.claims().contains_key(*name));
+    let mut droppable = app.drop_claims.iter().map(String::as_str).filter(|name| user.session.claims().whole().contains_key(*name));
     loop {
         let lines = lines(&dropped);
         let bytes = head_bytes(request, edits) + lines.iter().map(field_bytes).sum::<usize>();
@@ -110,7 +110,7 @@ pub(crate) fn log_in(
         } else if let Some(name) = droppable.next() {
             dropped.push(name);
         } else {
-            let what = user.session.largest_claim().to_owned();
+            let what = user.session.claims().largest().to_owned();
             return Err(Error::StreamlitTooLarge { what, bytes, limit: MAX_HEAD_BYTES });
         }
     }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
 use vestibule::account::Account;
+use vestibule::claims::Claims;
 use vestibule::config::{self, Config};
 use vestibule::oidc::provider::Provider;
 use vestibule::policy::{Answer, explain};
@@ -58,14 +59,15 @@ async fn load(path: &Path) -> anyhow::Result<Config> {
 }
 
 /// What `/auth/user` answers, or the payload of an ID token.
-fn read_claims(path: &Path) -> anyhow::Result<Map<String, Value>> {
+fn read_claims(path: &Path) -> anyhow::Result<Claims<'static>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{}: write claims as a JSON object, as /auth/user shows them", path.display()))
+    let claims: Map<String, Value> = serde_json::from_str(&text).with_context(|| format!("{}: write claims as a JSON object, as /auth/user shows them", path.display()))?;
+    Ok(claims.into())
 }
 
 /// The one that is named, on the command line or in the claims; else the only one.
-fn provider<'a>(config: &'a Config, named: Option<&str>, claims: &Map<String, Value>) -> anyhow::Result<&'a Provider> {
-    match (named.or_else(|| claims.get("provider").and_then(Value::as_str)), config.providers.as_slice()) {
+fn provider<'a>(config: &'a Config, named: Option<&str>, claims: &Claims<'_>) -> anyhow::Result<&'a Provider> {
+    match (named.or_else(|| claims.text("provider")), config.providers.as_slice()) {
         (Some(name), _) => config.provider(name).with_context(|| format!("there is no provider `{name}` in [auth]")),
         (None, [only]) => Ok(only),
         (None, _) => bail!("there are several providers; name the account's with --provider"),

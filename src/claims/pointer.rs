@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// The claim of that name, or what a JSON pointer (RFC 6901) finds in the claims.
-pub(crate) fn find<'a>(claims: &'a Map<String, Value>, name_or_pointer: &str) -> Option<&'a Value> {
+pub(super) fn find<'a>(claims: &'a Map<String, Value>, name_or_pointer: &str) -> Option<&'a Value> {
     let Some(path) = name_or_pointer.strip_prefix('/') else { return claims.get(name_or_pointer) };
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
     let value = claims.get(&decoded(first))?;
@@ -12,7 +12,7 @@ pub(crate) fn find<'a>(claims: &'a Map<String, Value>, name_or_pointer: &str) ->
 
 /// Whether that is the claim `email`, or something in it: an address proves nothing unless it is verified.
 pub(crate) fn is_email(name_or_pointer: &str) -> bool {
-    root(name_or_pointer) == "email"
+    if name_or_pointer.starts_with('/') { root(name_or_pointer) == "email" } else { name_or_pointer == "email" }
 }
 
 /// The name of the claim that it is, or that it points into.

@@ -1,0 +1,100 @@
+//! Sessions that an older Vestibule has sealed (version 1 of the envelope): they go on, and are sealed anew in the newer form.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
+
+mod rig;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
+use rig::{Browser, CONFIG, NOW, Rig};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use vestibule::decision::{Forward, Outcome};
+
+const SECRET: &str = "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5";
+const REDIRECT_URI: &str = "https://app.example/oauth2callback";
+
+/// As version 1 was written: the purpose alone is the associated data.
+fn sealed_as_version_one(purpose: &str, plaintext: &str) -> String {
+    let derived = |label: &str, length: usize| {
+        let mut output = vec![0; length];
+        let info = [b"vestibule/1/", label.as_bytes(), b"/", REDIRECT_URI.as_bytes()];
+        Hkdf::<Sha256>::new(None, SECRET.as_bytes()).expand_multi_info(&info, &mut output).unwrap();
+        output
+    };
+    let key: [u8; 32] = derived(purpose, 32).try_into().unwrap();
+    let nonce = [7; 24];
+    let payload = Payload { msg: plaintext.as_bytes(), aad: purpose.as_bytes() };
+    let ciphertext = XChaCha20Poly1305::new(&key.into()).encrypt(&XNonce::from(nonce), payload).unwrap();
+    format!("1.{}.{}", URL_SAFE_NO_PAD.encode(derived("key-id", 6)), URL_SAFE_NO_PAD.encode([nonce.as_slice(), &ciphertext].concat()))
+}
+
+fn session() -> Value {
+    let metadata_url = Sha256::digest("https://op.example/.well-known/openid-configuration");
+    json!({
+        "i": "0123456789abcdefghijkl",
+        "p": "default",
+        "c": "client-1",
+        "t": NOW - 3600,
+        "r": NOW - 3700,
+        "m": URL_SAFE_NO_PAD.encode(&metadata_url[..9]),
+        "e": NOW + 29 * 24 * 3600,
+        "s": NOW - 3600,
+        "u": { "iss": "https://op.example", "sub": "alice", "groups": ["a", "b"], "level": 3, "nested": { "roles": ["r"] } },
+    })
+}
+
+/// A browser that was logged in by the older one.
+fn browser(content: &Value) -> Browser {
+    let mut browser = Browser::default();
+    let tag: String = Sha256::digest(REDIRECT_URI).iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+    let sealed = sealed_as_version_one("session", &content.to_string());
+    browser.cookies.insert(format!("__Host-vestibule_session_{tag}"), format!("1~{sealed}"));
+    browser
+}
+
+fn forward(rig: &mut Rig, browser: &mut Browser) -> Option<Forward> {
+    match browser.visit(rig, "/").outcome {
+        Outcome::Forward(forward) => Some(forward),
+        _ => None,
+    }
+}
+
+fn header(forward: &Forward, name: &str) -> String {
+    let (_, value) = forward.set_headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).unwrap();
+    String::from_utf8(value.clone()).unwrap()
+}
+
+#[test]
+fn an_older_session_goes_on_and_is_renewed_in_the_newer_form() {
+    let toml = format!("{CONFIG}\n[vestibule.session]\nidle_timeout = \"3h\"\n");
+    let (mut rig, mut browser) = (Rig::new(&toml), browser(&session()));
+    let older = forward(&mut rig, &mut browser).unwrap();
+    assert_eq!((header(&older, "x-forwarded-user"), header(&older, "x-forwarded-groups")), ("alice".into(), "a,b".into()));
+    assert_eq!(older.response_headers.len(), 1, "it is renewed");
+    let renewed = browser.cookies.values().next().unwrap();
+    assert!(renewed.starts_with("1~2."), "{renewed}");
+    let newer = forward(&mut rig, &mut browser).unwrap();
+    assert!(newer.response_headers.is_empty());
+    assert_eq!((newer.session, newer.expires_at.is_some()), (older.session, true), "the same session");
+    assert_eq!(header(&newer, "x-forwarded-groups"), "a,b");
+    let user: Value = serde_json::from_slice(&browser.visit(&mut rig, "/auth/user").response().body).unwrap();
+    let mut expected = session()["u"].clone();
+    expected["is_logged_in"] = true.into();
+    expected["provider"] = "default".into();
+    assert_eq!(user, expected);
+}
+
+#[test]
+fn an_older_session_without_what_it_takes_to_judge_it_has_ended() {
+    let mut rig = Rig::new(CONFIG);
+    assert!(forward(&mut rig, &mut browser(&session())).is_some());
+    for field in session().as_object().unwrap().keys() {
+        let mut without = session();
+        without.as_object_mut().unwrap().remove(field);
+        assert!(forward(&mut rig, &mut browser(&without)).is_none(), "{field}");
+    }
+}
