@@ -9,13 +9,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
-use rig::{Browser, CONFIG, NOW, Rig};
+use rig::{Browser, CONFIG, Rig, Seen};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use vestibule::decision::{Forward, Outcome};
+use vestibule::decision::Forward;
 
 const SECRET: &str = "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5";
 const REDIRECT_URI: &str = "https://app.example/oauth2callback";
+
+/// Of the rig.
+const NOW: u64 = 1_700_000_000;
 
 /// As version 1 was written: the purpose alone is the associated data.
 fn sealed_as_version_one(purpose: &str, plaintext: &str) -> String {
@@ -57,9 +60,9 @@ fn browser(content: &Value) -> Browser {
 }
 
 fn forward(rig: &mut Rig, browser: &mut Browser) -> Option<Forward> {
-    match browser.visit(rig, "/").outcome {
-        Outcome::Forward(forward) => Some(forward),
-        _ => None,
+    match browser.visit(rig, "/") {
+        Seen::Forwarded(forward) => Some(forward),
+        Seen::Answered(_) => None,
     }
 }
 
@@ -79,8 +82,8 @@ fn an_older_session_goes_on_and_is_renewed_in_the_newer_form() {
     assert!(renewed.starts_with("1~2."), "{renewed}");
     let newer = forward(&mut rig, &mut browser).unwrap();
     assert!(newer.response_headers.is_empty());
-    assert_eq!((newer.session, newer.expires_at.is_some()), (older.session, true), "the same session");
     assert_eq!(header(&newer, "x-forwarded-groups"), "a,b");
+    assert_eq!((newer.session, newer.expires_at.is_some()), (older.session, true), "the same session");
     let user: Value = serde_json::from_slice(&browser.visit(&mut rig, "/auth/user").response().body).unwrap();
     let mut expected = session()["u"].clone();
     expected["is_logged_in"] = true.into();

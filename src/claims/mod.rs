@@ -158,8 +158,20 @@ mod tests {
 
     const NAMES: [&str; 9] = ["sub", "iss", "email", "email_verified", "auth_time", "groups", "department", "level", "nested"];
     const LOOKED_FOR: [&str; 14] = [
-        "sub", "iss", "tid", "email", "email_verified", "auth_time", "groups", "department", "level", "nested", "/nested/roles", "/groups/0",
-        "/nested", "/email",
+        "sub",
+        "iss",
+        "tid",
+        "email",
+        "email_verified",
+        "auth_time",
+        "groups",
+        "department",
+        "level",
+        "nested",
+        "/nested/roles",
+        "/groups/0",
+        "/nested",
+        "/email",
     ];
 
     fn value() -> impl Strategy<Value = Value> {

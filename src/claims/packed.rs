@@ -33,21 +33,8 @@ pub(crate) struct Packed<'a> {
 }
 
 /// Claims that the login flow itself asks for. The order is the format's: new ones go to the end.
-const KNOWN: [&str; 13] = [
-    "iss",
-    "sub",
-    "tid",
-    "acr",
-    "auth_time",
-    "hd",
-    "email",
-    "email_verified",
-    "xms_edov",
-    "preferred_username",
-    "name",
-    "groups",
-    "roles",
-];
+const KNOWN: [&str; 13] =
+    ["iss", "sub", "tid", "acr", "auth_time", "hd", "email", "email_verified", "xms_edov", "preferred_username", "name", "groups", "roles"];
 
 #[derive(Serialize, Deserialize)]
 enum Name<'a> {

@@ -198,7 +198,8 @@ fn told<'a, 's>(account: &'a Account<'_>, settings: &'s IdentityHeaders) -> impl
     let is_proven = || account.provider.proven_email(account.claims).is_some();
     let claim = move |name: &str| account.claims.find(name).filter(|_| !claims::is_email(name) || is_proven());
     let from_claims = &settings.from_claims;
-    let own = [(USER, "sub"), (PROVIDER, ""), (EMAIL, "email"), (PREFERRED_USERNAME, "preferred_username"), (GROUPS, &settings.groups_claim)];
+    let own =
+        [(USER, "sub"), (PROVIDER, ""), (EMAIL, "email"), (PREFERRED_USERNAME, "preferred_username"), (GROUPS, &settings.groups_claim)];
     let own = own.into_iter().filter(|(name, _)| !from_claims.iter().any(|(_, header)| folds_to(header, name)));
     let own = own.map(move |(header, name)| match header {
         PROVIDER => (header, Some(Claim::Text(&account.provider.name))),

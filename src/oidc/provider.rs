@@ -154,7 +154,8 @@ impl Provider {
     /// The e-mail address of the claims, when it is good enough to let somebody in by it: proven, and verified in so
     /// many words, unless the provider is trusted to have no others.
     pub fn verified_email<'a>(&self, claims: &'a Claims<'_>) -> Option<&'a str> {
-        let verified = self.trust_email || ["email_verified", "xms_edov"].into_iter().any(|name| claims.get(name).is_some_and(Claim::is_true));
+        let verified =
+            self.trust_email || ["email_verified", "xms_edov"].into_iter().any(|name| claims.get(name).is_some_and(Claim::is_true));
         self.proven_email(claims).filter(|_| verified)
     }
 }

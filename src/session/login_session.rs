@@ -116,7 +116,8 @@ impl Sealed {
             }
             Version::One => {
                 let read: LoginOfVersionOne = serde_json::from_slice(plaintext).ok()?;
-                let LoginOfVersionOne { id, provider, client_id, started_at, requested_at, metadata_tag, expires_at, seen_at, claims } = read;
+                let LoginOfVersionOne { id, provider, client_id, started_at, requested_at, metadata_tag, expires_at, seen_at, claims } =
+                    read;
                 let login = Login {
                     id: id.into(),
                     provider: provider.into(),

@@ -61,7 +61,8 @@ async fn load(path: &Path) -> anyhow::Result<Config> {
 /// What `/auth/user` answers, or the payload of an ID token.
 fn read_claims(path: &Path) -> anyhow::Result<Claims<'static>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let claims: Map<String, Value> = serde_json::from_str(&text).with_context(|| format!("{}: write claims as a JSON object, as /auth/user shows them", path.display()))?;
+    let claims: Map<String, Value> = serde_json::from_str(&text)
+        .with_context(|| format!("{}: write claims as a JSON object, as /auth/user shows them", path.display()))?;
     Ok(claims.into())
 }
 
