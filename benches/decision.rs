@@ -18,6 +18,7 @@ use vestibule::decision::Outcome;
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
+use vestibule::session::NothingEnded;
 use vestibule::time::UnixTime;
 use vestibule::web::http::RequestHead;
 use vestibule_wasmtime as host;
@@ -76,16 +77,14 @@ struct Measured {
 async fn measure(rig: &Rig, head: &RequestHead, component: &Path) -> Measured {
     let runtime = host::Runtime::new(&host::RuntimeOptions::default()).expect("a runtime");
     let component = host::FilterComponent::from_file(&runtime, component, None).expect("dist/vestibule.wasm: run `make build` first");
-    let configuration = host::Configuration { file_name: "secrets.toml".into(), toml: CONFIG.into(), resolved: vec![], port: None };
+    let configuration = host::Configuration::new("secrets.toml", CONFIG);
     let budget = Duration::from_millis(500);
     let (mut instance, _) = host::Instance::load(&component, &configuration, budget).await.expect("loads");
     let filter = host::Filter::load(&component, configuration.clone(), host::FilterOptions::default()).await.expect("loads");
-    let wasm_head = || host::RequestHead {
-        method: head.method.clone(),
-        path_with_query: head.path_with_query.clone(),
-        authority: head.authority.clone(),
-        headers: head.headers.clone(),
-        application_server: head.application_server.clone(),
+    let wasm_head = || {
+        let mut given = host::RequestHead::new(&head.method, &head.path_with_query, head.authority.as_deref(), None);
+        head.headers.iter().for_each(|(name, value)| given.push(name, value));
+        given
     };
 
     let mut measured = Measured::default();
@@ -120,8 +119,11 @@ fn native_round(rig: &Rig, head: &RequestHead) -> f64 {
     for _ in 0..DECISIONS {
         // The shells read the clock and copy the head for each request, so this does too.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let head = head.clone();
-        match rig.filter.begin(&head, None, &mut Surroundings { cache: &mut cache, now: UnixTime::from_secs(now), entropy: &mut entropy }) {
+        match rig.filter.begin(
+            head.clone(),
+            None,
+            &mut Surroundings { cache: &mut cache, now: UnixTime::from_secs(now), entropy: &mut entropy, ended: &NothingEnded },
+        ) {
             Step::Done(decision) => assert!(matches!(decision.outcome, Outcome::Forward(forward) if forward.expires_at.is_some())),
             Step::Fetch(..) => panic!("not logged in"),
         }

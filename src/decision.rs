@@ -1,15 +1,18 @@
 //! What the filter comes to: the outcome for the host to carry out, and what there is to say about it.
 
+use std::borrow::Cow;
+
 use crate::code::Code;
 use crate::time::UnixTime;
+use crate::web::field_lines::FieldLines;
 use crate::web::http::{Header, Response};
 
 /// A request goes on to the application.
 #[derive(Debug, Default)]
 pub struct Forward {
     /// Names of request headers to remove, every line of them, in any case, before `set_headers`.
-    pub remove_headers: Vec<String>,
-    pub set_headers: Vec<Header>,
+    pub remove_headers: Vec<Cow<'static, str>>,
+    pub set_headers: FieldLines,
     /// To add to the application's response.
     pub response_headers: Vec<Header>,
     /// When the session ends; `None` for an anonymous request.
@@ -45,6 +48,18 @@ pub struct Event {
     pub message: String,
     /// What the user's page shows.
     pub reference: Option<String>,
+    /// Who it is about, by provider and `sub`; only where the configuration wants people named.
+    pub subject: Option<String>,
+    /// Number of the rule that decided, from 1.
+    pub rule: Option<u32>,
+    /// `X-Request-Id` of the request.
+    pub request_id: Option<String>,
+}
+
+impl Event {
+    pub fn new(level: Level, code: Code, message: String) -> Self {
+        Self { level, code, message, reference: None, subject: None, rule: None, request_id: None }
+    }
 }
 
 /// An outcome, and what there is to say about it.

@@ -89,6 +89,14 @@ impl Error {
         }
     }
 
+    /// Number of the rule that has refused, from 1.
+    pub fn rule(&self) -> Option<u32> {
+        match self {
+            Error::Denied(Denied { rule, .. }) => rule.and_then(|rule| u32::try_from(rule.number).ok()),
+            _ => None,
+        }
+    }
+
     pub fn status(&self) -> u16 {
         match self {
             Error::Malformed(Malformed::HeadersTooLarge) => 431,

@@ -23,6 +23,7 @@ pub enum Step {
 /// A decision that waits for the network. Consumed by its answer.
 #[derive(Debug)]
 pub struct Waiting {
+    head: RequestHead,
     visit: Visit,
     flow: Flow,
 }
@@ -43,11 +44,11 @@ impl Filter {
     }
 
     /// Begins to decide on a request. `body` is given after [`Outcome::NeedBody`] only.
-    pub fn begin(&self, head: &RequestHead, body: Option<&[u8]>, surroundings: &mut Surroundings<'_>) -> Step {
+    pub fn begin(&self, head: RequestHead, body: Option<&[u8]>, surroundings: &mut Surroundings<'_>) -> Step {
         let mut context = Context::new(&self.config, surroundings);
         match &self.config.authz {
             None => self.decide(head, body, &mut context),
-            Some(authz) => self.serve_proxy(authz, head, body, &mut context),
+            Some(authz) => self.serve_proxy(authz, &head, body, &mut context),
         }
     }
 
@@ -56,7 +57,7 @@ impl Filter {
         match authz.read(head, &self.config.public) {
             Ok(Asked::Directly(request)) => match Route::of(request.path(), &self.config.public) {
                 Route::Application => Step::Done(self.refuse(Error::NotARoute, &request, context)),
-                _ => self.decide(&request, body, context),
+                _ => self.decide(request, body, context),
             },
             Ok(Asked::About(original)) => Step::Done(match self.answer_proxy(authz, &original, context) {
                 Ok(Answer::Pass(decision)) => decision,
@@ -87,20 +88,20 @@ impl Filter {
         if Route::of(original.path(), &self.config.public) != Route::Application {
             return Err(Error::RouteAsked);
         }
-        match self.decide(original, None, context) {
+        match self.decide(original.clone(), None, context) {
             Step::Done(decision) => authz.answer(decision, original, &self.config.identity),
             Step::Fetch(..) => Err(Error::RouteAsked),
         }
     }
 
     fn refuse(&self, error: Error, head: &RequestHead, context: &mut Context<'_>) -> Decision {
-        respond(Err(error), Visit::unreadable(head, &self.config), context)
+        respond(Err(error), head, Visit::unreadable(head, &self.config), context)
     }
 
-    fn decide(&self, head: &RequestHead, body: Option<&[u8]>, context: &mut Context<'_>) -> Step {
-        let request = match Request::parse(head) {
+    fn decide(&self, head: RequestHead, body: Option<&[u8]>, context: &mut Context<'_>) -> Step {
+        let request = match Request::parse(&head) {
             Ok(request) => request,
-            Err(malformed) => return Step::Done(self.refuse(malformed.into(), head, context)),
+            Err(malformed) => return Step::Done(self.refuse(malformed.into(), &head, context)),
         };
         let mut visit = Visit::new(&request, &self.config);
         let progress = match Route::of(request.path, &self.config.public) {
@@ -110,33 +111,33 @@ impl Filter {
             Route::User => flow::user::answer(&request, &visit, context),
             Route::Application => flow::application::begin(&request, &mut visit, context),
         };
-        conclude(progress, visit, context)
+        conclude(progress, head, visit, context)
     }
 }
 
 impl Waiting {
     /// Goes on with the answer to the request that was asked for.
     pub fn resume(self, answer: Result<OutboundResponse, OutboundError>, filter: &Filter, surroundings: &mut Surroundings<'_>) -> Step {
-        let Self { mut visit, flow } = self;
+        let Self { head, mut visit, flow } = self;
         let mut context = Context::new(&filter.config, surroundings);
         let progress = flow.resume(answer, &mut visit, &mut context);
-        conclude(progress, visit, &mut context)
+        conclude(progress, head, visit, &mut context)
     }
 }
 
 /// A flow's next step, or its end.
-fn conclude(progress: Result<Progress, Error>, visit: Visit, context: &mut Context<'_>) -> Step {
+fn conclude(progress: Result<Progress, Error>, head: RequestHead, visit: Visit, context: &mut Context<'_>) -> Step {
     match progress {
         // No flow does that; were one to, nobody is asked.
-        Ok(Progress::Fetch(..)) if visit.only_looks => Step::Done(respond(Err(Error::NotVisited), visit, context)),
-        Ok(Progress::Fetch(request, flow)) => Step::Fetch(request, Waiting { visit, flow }),
-        Ok(Progress::Done(outcome)) => Step::Done(respond(Ok(outcome), visit, context)),
-        Err(error) => Step::Done(respond(Err(error), visit, context)),
+        Ok(Progress::Fetch(..)) if visit.only_looks => Step::Done(respond(Err(Error::NotVisited), &head, visit, context)),
+        Ok(Progress::Fetch(request, flow)) => Step::Fetch(request, Waiting { head, visit, flow }),
+        Ok(Progress::Done(outcome)) => Step::Done(respond(Ok(outcome), &head, visit, context)),
+        Err(error) => Step::Done(respond(Err(error), &head, visit, context)),
     }
 }
 
 /// The one place where a flow's end becomes a decision, and an error becomes what the browser sees.
-fn respond(outcome: Result<Outcome, Error>, mut visit: Visit, context: &mut Context<'_>) -> Decision {
+fn respond(outcome: Result<Outcome, Error>, head: &RequestHead, mut visit: Visit, context: &mut Context<'_>) -> Decision {
     let mut outcome = outcome.unwrap_or_else(|error| Outcome::Respond(respond_to_error(&error, &mut visit, context)));
     if visit.only_looks {
         // What a flow may have left: no cookie goes out, no session is over.
@@ -152,9 +153,24 @@ fn respond(outcome: Result<Outcome, Error>, mut visit: Visit, context: &mut Cont
             response.body.clear();
         }
     }
-    visit.events.iter_mut().for_each(|event| event.message = one_line(&event.message));
+    for event in &mut visit.events {
+        event.message = one_line(&event.message);
+        event.request_id = request_id(head);
+        event.subject = visit.subject.as_deref().map(one_line);
+    }
     Decision { outcome, events: visit.events, ended_sessions: visit.ended_sessions }
 }
+
+/// What the client, or a proxy before us, calls the request: `X-Request-Id`, when it is there once and is fit for a log.
+fn request_id(head: &RequestHead) -> Option<String> {
+    let mut values = head.headers.values("x-request-id");
+    let value = values.next().filter(|_| values.next().is_none())?;
+    let is_fit = (1..=MAX_REQUEST_ID).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
+    std::str::from_utf8(value).ok().filter(|_| is_fit).map(str::to_owned)
+}
+
+/// Longest name of a request for the log, in bytes.
+const MAX_REQUEST_ID: usize = 128;
 
 /// Longest message for the log, in characters.
 const MAX_MESSAGE: usize = 500;
@@ -168,7 +184,8 @@ fn one_line(message: &str) -> String {
 fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>) -> Response {
     let reference = entropy::reference(context.entropy);
     let level = if error.is_operators() { Level::Error } else { Level::Info };
-    visit.events.push(Event { level, code: error.code(), message: error.to_string(), reference: Some(reference.clone()) });
+    let event = Event { reference: Some(reference.clone()), rule: error.rule(), ..Event::new(level, error.code(), error.to_string()) };
+    visit.events.push(event);
     let config = context.config;
     let response = if visit.is_navigation {
         pages::error(error, config, visit.return_to.as_ref(), &reference, context.entropy)

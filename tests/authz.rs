@@ -25,10 +25,10 @@ fn question(proxy: &str, original: &RequestHead) -> RequestHead {
             head.with("X-Original-Method", &method).with("X-Original-URI", &path_with_query)
         }
         _ => {
-            let (host, others): (Vec<_>, Vec<_>) = headers.into_iter().partition(|(name, _)| name == "host");
+            let (host, others): (Vec<_>, Vec<_>) = headers.iter().partition(|(name, _)| *name == "host");
             let mut head = RequestHead::get("/auth/check", "vestibule:8502");
             head.headers.extend(others);
-            let host = String::from_utf8(host[0].1.clone()).unwrap();
+            let host = String::from_utf8(host[0].1.to_vec()).unwrap();
             head.with("X-Forwarded-Method", &method).with("X-Forwarded-Uri", &path_with_query).with("X-Forwarded-Host", &host)
         }
     }

@@ -6,11 +6,21 @@ mod rig;
 
 use rig::{Browser, CLIENT_ID, CONFIG, ISSUER, Rig, query};
 use serde_json::{Value, json};
+use vestibule::decision::Forward;
 use vestibule::web::http::{OutboundError, RequestHead, Response};
 use vestibule::web::proxy_headers::{IDENTITY, STEERING};
 
 fn set_header<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(given, _)| given == name).map(|(_, value)| std::str::from_utf8(value).unwrap())
+}
+
+fn told<'a>(forward: &'a Forward, name: &str) -> Option<&'a str> {
+    let mut lines = forward.set_headers.iter().filter(|(given, _)| *given == name);
+    lines.next().map(|(_, value)| std::str::from_utf8(value).unwrap())
+}
+
+fn is_removed(forward: &Forward, name: &str) -> bool {
+    forward.remove_headers.iter().any(|removed| removed == name)
 }
 
 fn body(response: &Response) -> &str {
@@ -40,13 +50,13 @@ fn a_person_logs_in_and_the_application_knows_who_it_is() {
     assert_eq!((back.status, back.header("location")), (302, Some("/reports?year=2026&x=%2Fa")));
 
     let forward = browser.visit(&mut rig, "/reports?year=2026").forward();
-    let header = |name| set_header(&forward.set_headers, name);
+    let header = |name| told(&forward, name);
     assert_eq!(header("X-Forwarded-User"), Some("alice"));
     assert_eq!(header("X-Forwarded-Email"), Some("alice@example.com"));
     assert_eq!(header("X-Forwarded-Preferred-Username"), Some("alice"));
     assert_eq!(header("X-Forwarded-Groups"), Some("staff,admins"));
     assert_eq!(header("cookie"), None, "ours are removed and there are no others");
-    assert!(forward.remove_headers.contains(&"cookie".to_owned()));
+    assert!(is_removed(&forward, "cookie"));
     assert_eq!(forward.expires_at.unwrap().as_secs(), rig.now + 30 * 24 * 60 * 60);
     assert_eq!(rig.events, ["login.started", "login.succeeded"]);
 
@@ -205,11 +215,11 @@ fn identity_headers_of_the_client_never_arrive() {
     }
     let forward = browser.send(&mut rig, &head).forward();
     for name in ["X-Forwarded-Email", "x-forwarded-groups", "X_Forwarded_User", "X-Forwarded-Access-Token", "X-Department", "x_country"] {
-        assert!(forward.remove_headers.contains(&name.to_owned()), "{name}");
+        assert!(is_removed(&forward, name), "{name}");
     }
-    assert_eq!(set_header(&forward.set_headers, "X-Country"), Some("%C3%96sterreich"));
-    assert_eq!(set_header(&forward.set_headers, "X-Forwarded-Email"), None, "the user has none");
-    assert_eq!(set_header(&forward.set_headers, "X-Department"), None);
+    assert_eq!(told(&forward, "X-Country"), Some("%C3%96sterreich"));
+    assert_eq!(told(&forward, "X-Forwarded-Email"), None, "the user has none");
+    assert_eq!(told(&forward, "X-Department"), None);
 }
 
 /// What else applications believe of a proxy, with a session and without one.
@@ -225,12 +235,12 @@ fn headers_of_the_lists_never_arrive_but_for_those_that_pass() {
             for name in names().flat_map(|name| [name.to_uppercase(), name.replacen('-', "_", 1), name.replace('-', ".")]) {
                 let passes = passed.iter().any(|passed| passed.eq_ignore_ascii_case(&name));
                 let forward = browser.send(&mut rig, &browser.head("/").with(&name, "forged")).forward();
-                assert_eq!(forward.remove_headers.contains(&name), !passes, "{name} with {passed:?}");
+                assert_eq!(is_removed(&forward, &name), !passes, "{name} with {passed:?}");
             }
             let member = browser.head("/").with("X-Remote-Extra-Scopes", "forged").with("x_remote_extra_scopes", "forged");
             let forward = browser.send(&mut rig, &member).forward();
-            assert_eq!(forward.remove_headers.contains(&"X-Remote-Extra-Scopes".to_owned()), passed.is_empty());
-            assert!(forward.remove_headers.contains(&"x_remote_extra_scopes".to_owned()), "another spelling never passes");
+            assert_eq!(is_removed(&forward, "X-Remote-Extra-Scopes"), passed.is_empty());
+            assert!(is_removed(&forward, "x_remote_extra_scopes"), "another spelling never passes");
             for name in ["authorization", "x-api-key", "x-forwarded-for", "x-real-ip", "forwarded"] {
                 let forward = browser.send(&mut rig, &browser.head("/").with(name, "x")).forward();
                 assert!(!forward.remove_headers.iter().any(|removed| removed == name), "{name} is not the filter's to remove");

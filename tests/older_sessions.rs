@@ -68,7 +68,7 @@ fn forward(rig: &mut Rig, browser: &mut Browser) -> Option<Forward> {
 
 fn header(forward: &Forward, name: &str) -> String {
     let (_, value) = forward.set_headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).unwrap();
-    String::from_utf8(value.clone()).unwrap()
+    String::from_utf8(value.to_vec()).unwrap()
 }
 
 #[test]

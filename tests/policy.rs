@@ -20,6 +20,7 @@ use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::policy::{Access, Answer, Verdict, explain};
+use vestibule::session::NothingEnded;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{Request, RequestHead};
 
@@ -396,7 +397,7 @@ proptest! {
             prop_assert_eq!(explain(&head, account.as_ref(), &config.admission, &config.public).answer, expected, "{} under\n{}", head.path_with_query, rules);
         }
         let (mut cache, now) = (ProviderCache::default(), UnixTime::from_secs(1_700_000_000));
-        let becomes = match filter.begin(&head, None, &mut Surroundings { cache: &mut cache, now, entropy: &mut Fixed::default() }) {
+        let becomes = match filter.begin(head.clone(), None, &mut Surroundings { cache: &mut cache, now, entropy: &mut Fixed::default(), ended: &NothingEnded }) {
             Step::Done(Decision { outcome: Outcome::Forward(_), .. }) => Answer::Passes,
             Step::Done(Decision { outcome: Outcome::Respond(response), .. }) => match response.status {
                 400 => Answer::Malformed,
@@ -490,8 +491,7 @@ fn hosts_are_judged_whatever_their_spelling() {
     let rules = "[[vestibule.rule]]\nhost = \"admin.example\"\nrequire = { groups = \"nobody\" }\n\
                  [[vestibule.rule]]\nhost = \"www.example\"\naccess = \"public\"\n[[vestibule.rule]]\n";
     let (mut rig, browser) = logged_in(rules, json!({}));
-    let cookies =
-        browser.head("/").headers.iter().find(|(name, _)| name == "cookie").map(|(_, value)| String::from_utf8(value.clone()).unwrap());
+    let cookies = browser.head("/").headers.values("cookie").next().map(|value| String::from_utf8(value.to_vec()).unwrap());
     for (host, expected) in [
         ("admin.example", Status(403)),
         ("ADMIN.example", Status(403)),
@@ -558,7 +558,7 @@ fn programs_get_the_refusal_as_a_problem() {
         [("accept", "application/json"), ("sec-fetch-mode", "cors"), ("upgrade", "websocket"), ("x-requested-with", "XMLHttpRequest")]
     {
         let mut head = browser.head("/admin");
-        head.headers.retain(|(given, _)| given != "accept");
+        head.headers.retain(|given, _| given != "accept");
         let Outcome::Respond(response) = rig.decide(&head.with(name, value), None).outcome else { panic!("forwarded") };
         assert_eq!((response.status, response.header("content-type")), (403, Some("application/problem+json")), "{name}");
         let problem: Value = serde_json::from_slice(&response.body).unwrap();

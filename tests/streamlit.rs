@@ -11,7 +11,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use proptest::prelude::*;
 use rig::{Browser, CONFIG, HOST, Rig, query};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 use vestibule::account::Account;
@@ -59,7 +59,7 @@ fn received(head: &RequestHead, forward: &Forward, name: &str) -> Vec<String> {
     let is_removed = forward.remove_headers.iter().any(|removed| removed.eq_ignore_ascii_case(name));
     let kept = head.headers.iter().filter(|_| !is_removed);
     let lines = kept.chain(&forward.set_headers).filter(|(given, _)| given.eq_ignore_ascii_case(name));
-    lines.map(|(_, value)| String::from_utf8(value.clone()).unwrap()).collect()
+    lines.map(|(_, value)| String::from_utf8(value.to_vec()).unwrap()).collect()
 }
 
 fn cookies(head: &RequestHead, forward: &Forward) -> BTreeMap<String, String> {
@@ -150,7 +150,7 @@ fn nobody_else_is_anybody_to_streamlit() {
     let full = || upgrade(&browser, STREAM, STARLETTE);
     let without = |name: &str| {
         let mut head = full();
-        head.headers.retain(|(given, _)| given != name);
+        head.headers.retain(|given, _| given != name);
         head
     };
     for (what, head) in [
@@ -224,8 +224,8 @@ fn login_cookies_of_the_browser_never_reach_streamlit() {
         for path in ["/", STREAM, "/_stcore/upload_file/1"] {
             for spoof in spoofed {
                 let mut head = browser.head(path);
-                head.headers.push(("cookie".into(), [b"a=1; ", spoof, b"; _streamlit_xsrf=2|ab|cd|17"].concat()));
-                head.headers.push(("Cookie".into(), spoof.to_vec()));
+                head.headers.push("cookie", [b"a=1; ", spoof, b"; _streamlit_xsrf=2|ab|cd|17"].concat());
+                head.headers.push("Cookie", spoof);
                 let forward = forward(rig.decide(&head, None));
                 let lines = received(&head, &forward, "cookie");
                 // A `;` ends a cookie in quotes as well, for every server that is meant.
@@ -247,7 +247,7 @@ fn cookies_of_the_application_are_left_as_they_are() {
     let others = "theme=\"dark\"; _streamlit_xsrf=2|ab|cd|17; _streamlit_username=me; nameless; b=ü";
     for server in [STARLETTE, TORNADO] {
         let mut head = upgrade(&browser, STREAM, server);
-        head.headers.push(("cookie".into(), others.as_bytes().to_vec()));
+        head.headers.push("cookie", others);
         let forward = forward(rig.decide(&head, None));
         let line = received(&head, &forward, "cookie").join("; ");
         assert!(line.starts_with("_streamlit_xsrf=2|ab|cd|17; _streamlit_user="), "what the server needs comes first: {line}");

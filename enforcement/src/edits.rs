@@ -49,7 +49,7 @@ pub fn end_hop(message: &mut impl Fields) {
 ///
 /// # Errors
 /// For an edit that is not a field, or not the filter's to make: the request must not go on without it.
-pub fn edit_request(request: &mut impl Fields, remove: &[String], set: &[Field], arrival: Arrival<'_>) -> Result<(), NotAField> {
+pub fn edit_request(request: &mut impl Fields, remove: &[&str], set: &[(&str, &[u8])], arrival: Arrival<'_>) -> Result<(), NotAField> {
     forwarded::remove(request);
     request.remove_where(&|name| remove.iter().any(|unwanted| unwanted.eq_ignore_ascii_case(name)));
     for (name, value) in set {
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn removal_takes_every_line_and_comes_before_addition() {
         let mut request = fields(&[("X-User", "mallory"), ("x-user", "eve"), ("x-keep", "1")]);
-        edit_request(&mut request, &["X-USER".into()], &fields(&[("X-User", "zoë")]), ARRIVAL).unwrap();
+        edit_request(&mut request, &["X-USER"], &[("X-User", "zoë".as_bytes())], ARRIVAL).unwrap();
         assert_eq!(request.values("x-user"), ["zoë".as_bytes()]);
         assert_eq!(request.values("x-keep"), [b"1"]);
     }
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn a_name_given_twice_means_two_lines() {
         let mut request = Vec::new();
-        edit_request(&mut request, &[], &fields(&[("x-group", "a"), ("x-group", "b")]), ARRIVAL).unwrap();
+        edit_request(&mut request, &[], &[("x-group", b"a"), ("x-group", b"b")], ARRIVAL).unwrap();
         assert_eq!(request.values("x-group"), [b"a", b"b"]);
     }
 
@@ -149,7 +149,7 @@ mod tests {
     fn an_edit_that_cannot_be_sent_stops_the_message() {
         for (name, value) in [("x user", "a"), ("x-user", "a\r\nb"), ("connection", "x-user"), ("Content-Length", "0"), ("", "a")] {
             let refused = Err(NotAField(name.to_owned()));
-            assert_eq!(edit_request(&mut Vec::new(), &[], &fields(&[(name, value)]), ARRIVAL), refused);
+            assert_eq!(edit_request(&mut Vec::new(), &[], &[(name, value.as_bytes())], ARRIVAL), refused);
             assert_eq!(edit_response(&mut Vec::new(), &fields(&[(name, value)])), refused);
         }
     }
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn cookie_lines_of_the_filters_stay_apart() {
         let mut request = fields(&[("cookie", "a=1"), ("cookie", "b=2")]);
-        edit_request(&mut request, &["Cookie".into()], &fields(&[("Cookie", "c=3"), ("cookie", "d=4")]), ARRIVAL).unwrap();
+        edit_request(&mut request, &["Cookie"], &[("Cookie", b"c=3"), ("cookie", b"d=4")], ARRIVAL).unwrap();
         assert_eq!(request.values("cookie"), [b"c=3", b"d=4"]);
     }
 
@@ -206,7 +206,7 @@ mod tests {
     fn what_connection_names_takes_no_identity_away() {
         let mut request = fields(&[("connection", "x-forwarded-user"), ("x-forwarded-user", "mallory")]);
         end_hop(&mut request);
-        edit_request(&mut request, &[], &fields(&[("X-Forwarded-User", "alice")]), ARRIVAL).unwrap();
+        edit_request(&mut request, &[], &[("X-Forwarded-User", b"alice")], ARRIVAL).unwrap();
         assert_eq!(request.values("x-forwarded-user"), [b"alice"]);
     }
 

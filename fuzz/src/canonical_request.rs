@@ -9,7 +9,8 @@ use url::Url;
 use vestibule::decision::{Decision, Forward, Outcome};
 use vestibule::filter::{Filter, Step};
 use vestibule::policy::{self, Access, Answer};
-use vestibule::web::http::{Header, Request, RequestHead};
+use vestibule::web::field_lines::FieldLines;
+use vestibule::web::http::{Request, RequestHead};
 
 use super::respelling::{Page, respell};
 use super::site::{self, HOST};
@@ -148,13 +149,13 @@ fn is_ours(head: &RequestHead) -> bool {
 }
 
 fn page(head: &RequestHead) -> Option<Page> {
-    let host = head.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"))?;
+    let host = head.headers.values("host").next()?;
     let path = path(&head.path_with_query).strip_prefix('/')?;
     let path = path.strip_suffix('/').unwrap_or(path);
     let decoded = |segment: &str| percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned);
     let segments = if path.is_empty() { vec![] } else { path.split('/').map(decoded).collect::<Option<Vec<_>>>()? };
     let has_names = segments.iter().all(|segment| !segment.is_empty());
-    has_names.then_some(Page { method: head.method.clone(), host: String::from_utf8(host.1.clone()).ok()?, segments })
+    has_names.then_some(Page { method: head.method.clone(), host: String::from_utf8(host.to_vec()).ok()?, segments })
 }
 
 /// A line as a rule in TOML.
@@ -219,8 +220,7 @@ fn asked_about(proxy: &str, head: &RequestHead) -> Option<String> {
         "nginx" => "x-original-uri",
         _ => "x-forwarded-uri",
     };
-    let (_, value) = head.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name))?;
-    String::from_utf8(value.clone()).ok()
+    String::from_utf8(head.headers.values(name).next()?.to_vec()).ok()
 }
 
 /// Asserts that no server takes this for a page outside of `/public`, however it reads paths.
@@ -273,7 +273,7 @@ fn resolved(path: &str) -> Vec<String> {
 }
 
 /// Asserts that the application is not told of anybody.
-fn assert_nobody(given: &[Header], forward: &Forward) {
+fn assert_nobody(given: &FieldLines, forward: &Forward) {
     assert!(forward.expires_at.is_none() && forward.session.is_none());
     let is_removed = |name: &str| forward.remove_headers.iter().any(|removed| removed.eq_ignore_ascii_case(name));
     let mut remaining = given.iter().filter(|(name, _)| !is_removed(name)).chain(&forward.set_headers);
@@ -300,7 +300,7 @@ fn read(data: &[u8]) -> Option<RequestHead> {
         let value = line[colon + 1..].strip_prefix(b" ").unwrap_or(&line[colon + 1..]).to_vec();
         match name.as_str() {
             ":authority" => head.authority = Some(String::from_utf8(value).ok()?),
-            _ => head.headers.push((name, value)),
+            _ => head.headers.push(&name, value),
         }
     }
     Some(head)

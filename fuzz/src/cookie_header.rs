@@ -36,8 +36,8 @@ pub fn run(data: &[u8]) {
 fn read(site: &Site, data: &[u8]) {
     let data = with_cookies(data, &site.cookies);
     let mut head = RequestHead::get("/app", HOST);
-    head.headers.extend(data.split(|&byte| byte == b'\n').map(|line| ("cookie".to_owned(), line.to_vec())));
-    let given: Vec<Header> = head.headers.clone();
+    head.headers.extend(data.split(|&byte| byte == b'\n').map(|line| ("cookie", line)));
+    let given: Vec<Header> = head.headers.iter().map(owned).collect();
     let step = site::begin(&site.filter, &head, None);
     if Request::parse(&head).is_err() {
         assert!(matches!(site::response(step).map(|response| response.status), Some(400 | 431)));
@@ -76,7 +76,11 @@ fn read(site: &Site, data: &[u8]) {
 /// The request's headers as the application receives them.
 fn forwarded(given: &[Header], forward: &Forward) -> Vec<Header> {
     let is_removed = |name: &str| forward.remove_headers.iter().any(|removed| removed.eq_ignore_ascii_case(name));
-    given.iter().filter(|(name, _)| !is_removed(name)).chain(&forward.set_headers).cloned().collect()
+    given.iter().filter(|(name, _)| !is_removed(name)).cloned().chain(forward.set_headers.iter().map(owned)).collect()
+}
+
+fn owned((name, value): (&str, &[u8])) -> Header {
+    (name.to_owned(), value.to_vec())
 }
 
 fn with_cookies(data: &[u8], cookies: &Cookies) -> Vec<u8> {

@@ -10,6 +10,7 @@ use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::oidc::metadata::ProviderMetadata;
+use vestibule::session::NothingEnded;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundResponse, RequestHead};
 
@@ -51,10 +52,12 @@ fn read(filter: &Filter, data: &[u8]) {
 
     let (mut cache, mut entropy, now) = (ProviderCache::default(), Fixed::default(), UnixTime::from_secs(NOW));
     let login = RequestHead::get("/auth/login", HOST);
-    let Step::Fetch(_, waiting) = filter.begin(&login, None, &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy }) else {
+    let Step::Fetch(_, waiting) =
+        filter.begin(login.clone(), None, &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy, ended: &NothingEnded })
+    else {
         panic!("it asks for metadata")
     };
-    let step = waiting.resume(answer(), filter, &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy });
+    let step = waiting.resume(answer(), filter, &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy, ended: &NothingEnded });
     let Step::Done(Decision { outcome: Outcome::Respond(response), .. }) = step else { panic!("a redirect, or an error") };
     match (response.status, parsed) {
         (302, Ok(metadata)) => {

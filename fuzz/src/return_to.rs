@@ -31,8 +31,8 @@ pub fn run(data: &[u8]) {
         judge(&response, parsed.is_ok());
     }
     // Nor does a page of ours, an error's for example, link to elsewhere.
-    let login = RequestHead::get(&format!("/auth/login?provider=unknown&return_to={query}"), HOST).with("accept", "text/html");
-    let login = RequestHead { headers: [login.headers, vec![("referer".to_owned(), data.to_vec())]].concat(), ..login };
+    let mut login = RequestHead::get(&format!("/auth/login?provider=unknown&return_to={query}"), HOST).with("accept", "text/html");
+    login.headers.push("referer", data);
     if let Some(response) = site::response(site::begin(&SITE, &login, None)) {
         judge_links(&response);
     }

@@ -8,7 +8,7 @@ use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step};
 use vestibule::secret::Secret;
-use vestibule::session::{KeyRing, Purpose};
+use vestibule::session::{KeyRing, Opened, Purpose, Version};
 
 use super::site::{self, CLIENT_ID, COOKIE_SECRET, ISSUER, NOW};
 use super::visitor::{self, Cookies};
@@ -67,7 +67,7 @@ fn changed(purpose: Purpose, count: usize, rest: &[u8]) {
     }
     let Ok(text) = String::from_utf8(bytes) else { return };
     for other in PURPOSES {
-        let expected = (text == sealed && other == purpose).then(|| content.to_vec());
+        let expected = (text == sealed && other == purpose).then(|| Opened { version: Version::Two, plaintext: content.to_vec() });
         assert_eq!(SITE.keys.open(other, &text), expected);
     }
     if text != sealed {

@@ -5,6 +5,7 @@ use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
+use vestibule::session::NothingEnded;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{Header, RequestHead, Response};
 
@@ -44,9 +45,14 @@ pub fn configured(more: &str) -> Option<Filter> {
 /// The first step on an instance that has seen nothing yet.
 pub fn begin(filter: &Filter, head: &RequestHead, body: Option<&[u8]>) -> Step {
     filter.begin(
-        head,
+        head.clone(),
         body,
-        &mut Surroundings { cache: &mut ProviderCache::default(), now: UnixTime::from_secs(NOW), entropy: &mut Fixed::default() },
+        &mut Surroundings {
+            cache: &mut ProviderCache::default(),
+            now: UnixTime::from_secs(NOW),
+            entropy: &mut Fixed::default(),
+            ended: &NothingEnded,
+        },
     )
 }
 

@@ -29,6 +29,7 @@ use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::policy::Login as Access;
+use vestibule::session::NothingEnded;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
 
@@ -226,9 +227,14 @@ impl Stage {
     /// One decision with all its fetches, and everything that must hold of it.
     fn decide(&mut self, head: &RequestHead, body: Option<&[u8]>) {
         let mut step = self.filter.begin(
-            head,
+            head.clone(),
             body,
-            &mut Surroundings { cache: &mut self.cache, now: UnixTime::from_secs(self.now), entropy: &mut self.entropy },
+            &mut Surroundings {
+                cache: &mut self.cache,
+                now: UnixTime::from_secs(self.now),
+                entropy: &mut self.entropy,
+                ended: &NothingEnded,
+            },
         );
         for _ in 0..=MAX_FETCHES {
             let (request, waiting) = match step {
@@ -239,7 +245,12 @@ impl Stage {
             step = waiting.resume(
                 answer,
                 self.filter,
-                &mut Surroundings { cache: &mut self.cache, now: UnixTime::from_secs(self.now), entropy: &mut self.entropy },
+                &mut Surroundings {
+                    cache: &mut self.cache,
+                    now: UnixTime::from_secs(self.now),
+                    entropy: &mut self.entropy,
+                    ended: &NothingEnded,
+                },
             );
         }
         panic!("the filter asks for ever");

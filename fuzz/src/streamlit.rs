@@ -92,8 +92,8 @@ fn upgrade(lines: &[u8], is_logged_in: bool) {
     opener(&given);
     let server = given.extract_if(.., |(name, _)| name == "application-server").last();
     let server = server.and_then(|(_, value)| String::from_utf8(value).ok());
-    let head = RequestHead { application_server: server.clone(), ..RequestHead::get(STREAM, HOST) };
-    let head = RequestHead { headers: [head.headers.clone(), given].concat(), ..head };
+    let mut head = RequestHead { application_server: server.clone(), ..RequestHead::get(STREAM, HOST) };
+    head.headers.extend(given);
     let Step::Done(Decision { outcome, .. }) = site::begin(filter, &head, None) else { panic!("a provider is not needed") };
     let forward = match outcome {
         Outcome::Forward(forward) => forward,
@@ -158,7 +158,8 @@ fn told(server: Option<String>, is_told: bool) -> Vec<(String, String)> {
 
 fn received(head: &RequestHead, forward: &Forward) -> Vec<Header> {
     let is_removed = |name: &str| forward.remove_headers.iter().any(|removed| removed.eq_ignore_ascii_case(name));
-    head.headers.iter().filter(|(name, _)| !is_removed(name)).chain(&forward.set_headers).cloned().collect()
+    let received = head.headers.iter().filter(|(name, _)| !is_removed(name)).chain(&forward.set_headers);
+    received.map(|(name, value)| (name.to_owned(), value.to_vec())).collect()
 }
 
 fn read(lines: &[u8]) -> Option<Vec<Header>> {

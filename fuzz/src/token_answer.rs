@@ -8,6 +8,7 @@ use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::oidc::token::TokenResponse;
+use vestibule::session::NothingEnded;
 use vestibule::time::UnixTime;
 use vestibule::web::http::OutboundResponse;
 
@@ -60,17 +61,21 @@ pub fn run(data: &[u8]) {
 
     let (mut cache, mut entropy, now) = (ProviderCache::default(), Fixed::default(), UnixTime::from_secs(NOW));
     let callback = visitor::head(&visitor::callback(&SITE.started.state), &SITE.started.cookies);
-    let Step::Fetch(_, waiting) = SITE.filter.begin(&callback, None, &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy })
-    else {
+    let Step::Fetch(_, waiting) = SITE.filter.begin(
+        callback.clone(),
+        None,
+        &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy, ended: &NothingEnded },
+    ) else {
         panic!("it redeems the code")
     };
-    let mut step = waiting.resume(Ok(answer), &SITE.filter, &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy });
+    let mut step =
+        waiting.resume(Ok(answer), &SITE.filter, &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy, ended: &NothingEnded });
     if let Step::Fetch(request, waiting) = step {
         assert!(parsed.is_ok() && request.url.path() == "/jwks");
         step = waiting.resume(
             Ok(visitor::json(&SITE.provider.jwks())),
             &SITE.filter,
-            &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy },
+            &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy, ended: &NothingEnded },
         );
     }
     let Step::Done(Decision { outcome: Outcome::Respond(response), .. }) = step else { panic!("a redirect, or an error") };

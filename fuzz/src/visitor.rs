@@ -8,6 +8,7 @@ use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
+use vestibule::session::NothingEnded;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundRequest, OutboundResponse, RequestHead, Response};
 
@@ -77,14 +78,18 @@ pub fn callback(state: &str) -> String {
 fn visit(filter: &Filter, target: &str, nonce: &str, cookies: &mut Cookies) -> Response {
     let (provider, now) = (Provider::default(), UnixTime::from_secs(NOW));
     let (mut cache, mut entropy) = (ProviderCache::default(), Fixed::default());
-    let mut step = filter.begin(&head(target, cookies), None, &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy });
+    let mut step = filter.begin(
+        head(target, cookies),
+        None,
+        &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy, ended: &NothingEnded },
+    );
     loop {
         match step {
             Step::Fetch(request, waiting) => {
                 step = waiting.resume(
                     Ok(answer(&provider, &request, nonce)),
                     filter,
-                    &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy },
+                    &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy, ended: &NothingEnded },
                 );
             }
             Step::Done(Decision { outcome: Outcome::Respond(response), .. }) => {

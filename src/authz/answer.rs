@@ -67,17 +67,20 @@ impl Authz {
             let is_lookalike = identity.has(name) || proxy_headers::is_listed(name);
             return Err(if is_lookalike { Error::LookalikeHeader } else { Error::EditNotCarried });
         }
-        let (cookies, mut headers): (Vec<_>, Vec<_>) = set_headers.into_iter().partition(|(name, _)| is(name, "cookie"));
+        let owned = |(name, value): (&str, &[u8])| (name.to_owned(), value.to_vec());
+        let (cookies, mut headers): (Vec<Header>, Vec<Header>) = set_headers.iter().map(owned).partition(|(name, _)| is(name, "cookie"));
         // The whole of it each time: an answer without it means that there is none.
-        let cookies = if remove_headers.iter().any(|name| is(name, "cookie")) { cookies } else { lines(original, "cookie") };
-        if !cookies.is_empty() {
-            let values: Vec<_> = cookies.into_iter().map(|(_, value)| value).collect();
+        let values: Vec<&[u8]> = match remove_headers.iter().any(|name| is(name, "cookie")) {
+            true => cookies.iter().map(|(_, value)| value.as_slice()).collect(),
+            false => original.headers.values("cookie").collect(),
+        };
+        if !values.is_empty() {
             headers.push(("Cookie".to_owned(), values.join(&b"; "[..])));
         }
         if self.proxy == Proxy::Envoy {
             // It removes after it has set.
             let is_set = |name: &str| headers.iter().any(|(set, _)| is(set, name));
-            let removed = ours.into_iter().chain(["Cookie"]).chain(remove_headers.iter().map(String::as_str));
+            let removed = ours.into_iter().chain(["Cookie"]).chain(remove_headers.iter().map(AsRef::as_ref));
             let mut removed: Vec<_> = removed.filter(|name| !is_set(name)).map(str::to_ascii_lowercase).collect();
             removed.sort();
             removed.dedup();
@@ -107,10 +110,6 @@ fn is(name: &str, other: &str) -> bool {
     name.eq_ignore_ascii_case(other)
 }
 
-fn lines(head: &RequestHead, name: &str) -> Vec<Header> {
-    head.headers.iter().filter(|(given, _)| is(given, name)).cloned().collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,8 +132,8 @@ mod tests {
 
     fn forward(remove: &[&str], set: &[&str]) -> Outcome {
         Outcome::Forward(Forward {
-            remove_headers: remove.iter().map(|&name| name.to_owned()).collect(),
-            set_headers: set.iter().map(|&name| (name.to_owned(), b"x".to_vec())).collect(),
+            remove_headers: remove.iter().map(|&name| name.to_owned().into()).collect(),
+            set_headers: set.iter().map(|&name| (name, "x")).collect(),
             ..Forward::default()
         })
     }

@@ -3,7 +3,8 @@
 use super::{Authz, Proxy};
 use crate::error::Error;
 use crate::session::is_joined_by_commas;
-use crate::web::http::{Header, Malformed, RequestHead};
+use crate::web::field_lines::FieldLines;
+use crate::web::http::{Malformed, RequestHead};
 use crate::web::origin::PublicOrigin;
 use crate::web::route;
 
@@ -64,9 +65,7 @@ impl Authz {
 fn behind_prefix(head: &RequestHead, rest: &str) -> Result<Asked, Error> {
     match rest.bytes().next() {
         // Envoy joins several lines of HTTP/1.1 by commas.
-        Some(b'/') if head.headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("cookie") && is_joined_by_commas(value)) => {
-            Err(Malformed::Header.into())
-        }
+        Some(b'/') if head.headers.values("cookie").any(is_joined_by_commas) => Err(Malformed::Header.into()),
         Some(b'/') => {
             let original = RequestHead { path_with_query: rest.to_owned(), ..head.clone() };
             Ok(Asked::About(RequestHead { headers: upgrade_restored(original.headers.clone()), ..original }))
@@ -83,8 +82,8 @@ impl Form {
         let host = only(head, self.host.unwrap_or("Host"))?;
         let of_question = [Some(self.method), Some(self.target), self.host, Some("Host")];
         let is_of_question = |name: &str| of_question.iter().flatten().any(|other| other.eq_ignore_ascii_case(name));
-        let headers = head.headers.iter().filter(|(name, _)| !is_of_question(name)).cloned();
-        let headers = [("host".to_owned(), host.into_bytes())].into_iter().chain(headers).collect();
+        let headers = head.headers.iter().filter(|(name, _)| !is_of_question(name));
+        let headers = [("host", host.as_bytes())].into_iter().chain(headers).collect();
         let mut original = head.clone();
         original.method = method;
         original.path_with_query = path_with_query;
@@ -96,19 +95,19 @@ impl Form {
 
 /// The value of a header that must be there once.
 fn only(head: &RequestHead, name: &'static str) -> Result<String, Error> {
-    let mut values = head.headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    let mut values = head.headers.values(name);
     match (values.next(), values.next()) {
-        (Some(value), None) => String::from_utf8(value.clone()).map_err(|_| Error::Question(name)),
+        (Some(value), None) => String::from_utf8(value.to_vec()).map_err(|_| Error::Question(name)),
         _ => Err(Error::Question(name)),
     }
 }
 
 /// `Upgrade` ends at the proxy (RFC 9110 section 7.8), and the rules for WebSockets need it. What a browser sends along
 /// with it, and lets no page set, goes on: RFC 6455 section 4.1 asks for both.
-fn upgrade_restored(mut headers: Vec<Header>) -> Vec<Header> {
+fn upgrade_restored(mut headers: FieldLines) -> FieldLines {
     let has = |name: &str| headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
     if !has("upgrade") && (has("sec-websocket-key") || has("sec-websocket-version")) {
-        headers.push(("upgrade".to_owned(), b"websocket".to_vec()));
+        headers.push("upgrade", "websocket");
     }
     headers
 }
@@ -133,9 +132,8 @@ mod tests {
         }
     }
 
-    fn values<'a>(head: &'a RequestHead, name: &str) -> Vec<&'a str> {
-        let lines = head.headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
-        lines.map(|(_, value)| std::str::from_utf8(value).unwrap()).collect()
+    fn values<'a>(head: &'a RequestHead, name: &'a str) -> Vec<&'a str> {
+        head.headers.values(name).map(|value| std::str::from_utf8(value).unwrap()).collect()
     }
 
     fn forwarded() -> RequestHead {
@@ -189,13 +187,14 @@ mod tests {
     #[test]
     fn what_is_missing_or_there_twice_is_no_question() {
         for (proxy, whole) in [(Proxy::Traefik, forwarded()), (Proxy::Caddy, forwarded()), (Proxy::Nginx, original())] {
-            let names: Vec<_> = whole.headers.iter().map(|(name, _)| name.clone()).filter(|name| name.starts_with("X-")).collect();
+            let names: Vec<_> = whole.headers.iter().map(|(name, _)| name).filter(|name| name.starts_with("X-")).collect();
             for name in names {
                 let without = |_: &RequestHead| {
-                    let headers = whole.headers.iter().filter(|(given, _)| *given != name).cloned().collect();
+                    let headers = whole.headers.iter().filter(|(given, _)| *given != name).collect();
                     RequestHead { headers, ..whole.clone() }
                 };
-                let bytes = RequestHead { headers: [without(&whole).headers, vec![(name.clone(), vec![0xff])]].concat(), ..whole.clone() };
+                let mut bytes = without(&whole);
+                bytes.headers.push(name, [0xff]);
                 for head in [without(&whole), whole.clone().with(&name.to_lowercase(), "/other"), bytes] {
                     match read(proxy, &head) {
                         Err(Error::Question(missing)) => assert_eq!(missing, name, "{proxy:?}"),

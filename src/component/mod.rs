@@ -1,22 +1,25 @@
 //! The shell for `vestibule:filter`: converts types, reads the clock, draws randomness, sends requests. Decides nothing.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use vestibule_preview1 as _;
 
 use crate::config::{Authorization, Config, Fault, Reference, Source, Summary, references};
-use crate::decision::{Decision, Event, Level, Outcome};
+use crate::decision::{Decision, Event, Forward, Level, Outcome};
 use crate::entropy::Entropy;
-use crate::filter::{Filter, Step, Surroundings};
+use crate::error::Error;
+use crate::filter::{Filter, Step, Surroundings, Waiting};
 use crate::limit::{Counted, Limit};
 use crate::oidc::cache::ProviderCache;
 use crate::secret::Secret;
+use crate::session::Ended;
 use crate::time::UnixTime;
-use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
-use bindings::exports::vestibule::filter::request_filter::Guest;
-use bindings::vestibule::filter::outbound_http;
+use crate::web::http::{Given, OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
+use bindings::exports::vestibule::filter::request_filter::{Guest, Progress};
 use bindings::vestibule::filter::types;
+use bindings::vestibule::filter::{outbound_http, sessions};
 use bindings::wasi::{clocks::wall_clock, random::random};
 
 #[expect(unsafe_code, reason = "generated: the canonical ABI")]
@@ -28,11 +31,15 @@ mod bindings {
 
 struct Component;
 
-/// What an instance keeps between calls. Only a cache of the configuration and of what providers said.
+/// What an instance keeps between calls. Only a cache of the configuration and of what providers said, and what has begun.
 struct Loaded {
     filter: Filter,
     cache: RefCell<ProviderCache>,
+    pending: RefCell<Pending>,
 }
+
+/// More than a host has in flight on one instance.
+const MAX_PENDING: usize = 1024;
 
 thread_local! {
     static LOADED: RefCell<Option<Rc<Loaded>>> = const { RefCell::new(None) };
@@ -52,7 +59,7 @@ impl Guest for Component {
         };
         let loaded = Config::parse(&source).map(|config| {
             let summary = config.summary().into();
-            let loaded = Loaded { filter: Filter::new(config), cache: RefCell::default() };
+            let loaded = Loaded { filter: Filter::new(config), cache: RefCell::default(), pending: RefCell::default() };
             LOADED.set(Some(Rc::new(loaded)));
             summary
         });
@@ -62,33 +69,67 @@ impl Guest for Component {
         })
     }
 
-    async fn decide(request: types::RequestHead, body: Option<Vec<u8>>) -> types::Decision {
-        let Some(loaded) = LOADED.with_borrow(Clone::clone) else { return not_loaded() };
-        let head = RequestHead {
-            method: request.method,
-            path_with_query: request.path_with_query,
-            authority: request.authority,
-            headers: request.headers,
-            application_server: request.application_server,
+    fn decide(request: types::RequestHead, body: Option<Vec<u8>>) -> Progress {
+        let Some(loaded) = LOADED.with_borrow(Clone::clone) else { return Progress::Decided(failed(&Error::NotLoaded)) };
+        let given = Given {
+            authority: request.given.contains(types::Given::AUTHORITY),
+            application_server: request.given.contains(types::Given::APPLICATION_SERVER),
         };
-        let mut step = loaded.filter.begin(
-            &head,
+        let head = match RequestHead::from_parts(request.parts, request.ends, given) {
+            Ok(head) => head,
+            Err(malformed) => return Progress::Decided(failed(&malformed.into())),
+        };
+        let step = loaded.filter.begin(
+            head,
             body.as_deref(),
-            &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy },
+            &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy, ended: &HostSessions },
         );
+        match step {
+            Step::Done(decision) => Progress::Decided(decision.into()),
+            Step::Fetch(request, waiting) => Progress::Pending(loaded.pending.borrow_mut().keep(request, waiting)),
+        }
+    }
+
+    async fn finish(pending: u32) -> types::Decision {
+        let Some(loaded) = LOADED.with_borrow(Clone::clone) else { return failed(&Error::NotLoaded) };
+        let taken = loaded.pending.borrow_mut().take(pending);
+        let Some((mut request, mut waiting)) = taken else { return failed(&Error::NotLoaded) };
         loop {
+            let answer = send(request).await;
+            let step = waiting.resume(
+                answer,
+                &loaded.filter,
+                &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy, ended: &HostSessions },
+            );
             match step {
                 Step::Done(decision) => return decision.into(),
-                Step::Fetch(request, waiting) => {
-                    let answer = send(request).await;
-                    step = waiting.resume(
-                        answer,
-                        &loaded.filter,
-                        &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy },
-                    );
-                }
+                Step::Fetch(next, waits) => (request, waiting) = (next, waits),
             }
         }
+    }
+}
+
+/// Decisions that have begun, by the number that the host knows them by.
+#[derive(Default)]
+struct Pending {
+    begun: BTreeMap<u32, (OutboundRequest, Waiting)>,
+    next: u32,
+}
+
+impl Pending {
+    fn keep(&mut self, request: OutboundRequest, waiting: Waiting) -> u32 {
+        let number = self.next;
+        self.next = self.next.wrapping_add(1);
+        // A host that never comes back for them must not fill the memory.
+        if self.begun.len() >= MAX_PENDING {
+            self.begun.pop_first();
+        }
+        self.begun.insert(number, (request, waiting));
+        number
+    }
+
+    fn take(&mut self, number: u32) -> Option<(OutboundRequest, Waiting)> {
+        self.begun.remove(&number)
     }
 }
 
@@ -98,6 +139,15 @@ struct HostEntropy;
 impl Entropy for HostEntropy {
     fn fill(&mut self, bytes: &mut [u8]) {
         bytes.copy_from_slice(&random::get_random_bytes(bytes.len() as u64));
+    }
+}
+
+/// What the host knows of sessions.
+struct HostSessions;
+
+impl Ended for HostSessions {
+    fn ended(&self, names: &[u8], began_at: UnixTime) -> bool {
+        sessions::ended(names, began_at.as_secs())
     }
 }
 
@@ -124,23 +174,18 @@ async fn send(request: OutboundRequest) -> Result<OutboundResponse, OutboundErro
     }
 }
 
-fn not_loaded() -> types::Decision {
-    let error = crate::error::Error::NotLoaded;
-    let response = crate::pages::problem(&error, None, None);
-    let event = Event { level: Level::Error, code: error.code(), message: error.to_string(), reference: None };
+/// What cannot even begin.
+fn failed(error: &Error) -> types::Decision {
+    let response = crate::pages::problem(error, None, None);
+    let level = if error.is_operators() { Level::Error } else { Level::Info };
+    let event = Event::new(level, error.code(), error.to_string());
     Decision { outcome: Outcome::Respond(response), events: vec![event], ended_sessions: vec![] }.into()
 }
 
 impl From<Decision> for types::Decision {
     fn from(decision: Decision) -> Self {
         let outcome = match decision.outcome {
-            Outcome::Forward(forward) => types::Outcome::Forward(types::Forward {
-                remove_headers: forward.remove_headers,
-                set_headers: forward.set_headers,
-                response_headers: forward.response_headers,
-                expires_at: forward.expires_at.map(UnixTime::as_secs),
-                session: forward.session,
-            }),
+            Outcome::Forward(forward) => types::Outcome::Forward(forward.into()),
             Outcome::Respond(Response { status, headers, body, counts_as }) => {
                 types::Outcome::Respond(types::Response { status, headers, body, counts_as: counts_as.map(types::Counted::from) })
             }
@@ -148,6 +193,19 @@ impl From<Decision> for types::Decision {
         };
         let events = decision.events.into_iter().map(types::Event::from).collect();
         types::Decision { outcome, events, ended_sessions: decision.ended_sessions }
+    }
+}
+
+impl From<Forward> for types::Forward {
+    fn from(forward: Forward) -> Self {
+        let Forward { remove_headers, set_headers, response_headers, expires_at, session } = forward;
+        let added = set_headers.len() as u32;
+        let (mut edits, _, mut ends) = set_headers.into_parts();
+        for name in remove_headers {
+            edits.extend_from_slice(name.as_bytes());
+            ends.push(edits.len() as u32);
+        }
+        Self { edits, ends, added, response_headers, expires_at: expires_at.map(UnixTime::as_secs), session }
     }
 }
 
@@ -201,7 +259,8 @@ impl From<Event> for types::Event {
             Level::Warn => types::Level::Warn,
             Level::Error => types::Level::Error,
         };
-        Self { level, code: event.code.to_string(), message: event.message, reference: event.reference }
+        let Event { code, message, reference, subject, rule, request_id, .. } = event;
+        Self { level, code: code.as_str().to_owned(), message, reference, subject, rule, request_id }
     }
 }
 

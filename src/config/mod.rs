@@ -102,6 +102,8 @@ pub struct Config {
     /// Whose word on where a request comes from is believed; of proxies that ask, who may ask.
     pub trusted_proxies: TrustedProxies,
     pub per_minute: PerMinute,
+    /// Whether events say who they are about.
+    pub log_subjects: bool,
     /// Where a provider's metadata may name endpoints that are not on the internet, in the spelling of URLs.
     pub internal_hosts: Vec<String>,
     pub upstream: Option<String>,
@@ -222,6 +224,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let (authz, who_may_ask) = authz::read(&vestibule, upstream.is_some()).unzip();
     let listen = read_listen(&vestibule);
     let per_minute = read_limits(&vestibule.section("limits"));
+    let log_subjects = read_log_subjects(&vestibule.section("log"));
     let rules = rule::find(&vestibule);
     vestibule.finish_strict();
 
@@ -297,6 +300,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         after_logout,
         authz,
         per_minute,
+        log_subjects,
         trusted_proxies: who_may_ask.or(in_front).unwrap_or_default(),
         internal_hosts,
         upstream,
@@ -576,6 +580,12 @@ fn read_passed(section: &Section<'_>, from_claims: &[(String, String)], refused:
         section.findings.fatal(name.at, &name.key, format!("`{}` {problem}", name.value), remedy);
     }
     passed
+}
+
+fn read_log_subjects(section: &Section<'_>) -> bool {
+    let subjects = section.boolean("subject").unwrap_or(false);
+    section.finish_strict();
+    subjects
 }
 
 fn read_limits(section: &Section<'_>) -> PerMinute {

@@ -31,6 +31,9 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
             // So that who changes to another account comes back here.
             let is_page = request.method == "GET" || request.method == "HEAD";
             visit.return_to = ReturnTo::parse(&request.path_with_query(), config.public.redirect_uri()).ok().filter(|_| is_page);
+            if let Some(account) = &account {
+                context.name(visit, account.claims);
+            }
             return Err(Error::Denied(ruling.denied(account.as_ref())));
         }
     }
@@ -39,7 +42,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     }
     let mut edits = headers::edits(request, &visit.jar, account.as_ref(), &config.identity);
     if request.upgrade() == Upgrade::Other {
-        edits.remove.push("upgrade".to_owned());
+        edits.remove.push("upgrade".into());
     }
     if config.sessions.expose_tokens.access
         && let Some(token) = session.as_ref().and_then(|session| context.tokens(visit, session)?.access_token)

@@ -248,6 +248,7 @@ fn establish(
     if let Some(error) = hint_lost {
         visit.note(Level::Warn, Code::SessionNoLogoutHint, error.to_string());
     }
+    context.name(visit, session.claims());
     let account = Account { provider, claims: session.claims() };
     for header in headers::left_out(&account, &config.identity) {
         visit.note(Level::Warn, Code::IdentityHeaderTooLong, format!("the application does not get {header}: its value is too long"));

@@ -6,6 +6,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod user;
 
+use crate::claims::Claims;
 use crate::code::Code;
 use crate::config::Config;
 use crate::decision::{Event, Level, Outcome};
@@ -13,8 +14,9 @@ use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::limit::Counted;
 use crate::oidc::cache::ProviderCache;
-use crate::session::{CookieJar, Sealed, Session, Tokens};
+use crate::session::{CookieJar, Ended, Sealed, Session, Tokens};
 use crate::time::UnixTime;
+use crate::web::field_lines::FieldLines;
 use crate::web::http::OutboundRequest;
 use crate::web::http::{Header, OutboundError, OutboundResponse, Request, RequestHead, Response};
 use crate::web::return_to::ReturnTo;
@@ -24,6 +26,8 @@ pub struct Surroundings<'a> {
     pub cache: &'a mut ProviderCache,
     pub now: UnixTime,
     pub entropy: &'a mut dyn Entropy,
+    /// What the host knows of sessions.
+    pub ended: &'a dyn Ended,
 }
 
 /// What a step may use beside its own state.
@@ -32,6 +36,7 @@ pub(crate) struct Context<'a> {
     pub(crate) cache: &'a mut ProviderCache,
     pub(crate) now: UnixTime,
     pub(crate) entropy: &'a mut dyn Entropy,
+    ended: &'a dyn Ended,
 }
 
 /// What a flow comes to.
@@ -60,6 +65,8 @@ pub(crate) struct Visit {
     /// What a refusal of this visit counts as.
     pub(crate) refusal_counts_as: Option<Counted>,
     pub(crate) events: Vec<Event>,
+    /// Who the events are about; only where the configuration wants people named.
+    pub(crate) subject: Option<String>,
     /// Go out with the response, whatever it is.
     pub(crate) set_cookies: Vec<Header>,
     /// Handles of sessions that are over with this decision.
@@ -80,6 +87,7 @@ impl Visit {
             select_account: false,
             refusal_counts_as: None,
             events: vec![],
+            subject: None,
             set_cookies: vec![],
             ended_sessions: vec![],
         }
@@ -87,22 +95,20 @@ impl Visit {
 
     /// For a request that is refused unread: no cookie of it is looked at.
     pub(crate) fn unreadable(head: &RequestHead, config: &Config) -> Self {
-        let nothing = Request { method: "GET", path: "/", query: None, authority: "", headers: &[], application_server: None };
-        let headers = head.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("accept")).take(1);
-        let headers: Vec<Header> = headers.cloned().collect();
-        let accept_only = Request { headers: &headers, ..nothing };
+        let headers: FieldLines = head.headers.values("accept").take(1).map(|value| ("accept", value)).collect();
+        let accept_only = Request { method: "GET", path: "/", query: None, authority: "", headers: &headers, application_server: None };
         let is_head = head.method == "HEAD";
         Self { is_head, only_looks: is_head, ..Self::new(&accept_only, config) }
     }
 
     pub(crate) fn note(&mut self, level: Level, code: Code, message: impl Into<String>) {
-        self.events.push(Event { level, code, message: message.into(), reference: None });
+        self.events.push(Event::new(level, code, message.into()));
     }
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(config: &'a Config, surroundings: &'a mut Surroundings<'_>) -> Self {
-        Self { config, cache: surroundings.cache, now: surroundings.now, entropy: surroundings.entropy }
+        Self { config, cache: surroundings.cache, now: surroundings.now, entropy: surroundings.entropy, ended: surroundings.ended }
     }
 
     /// What the cookies of this visit hold, for [`Context::session`].
@@ -112,7 +118,14 @@ impl<'a> Context<'a> {
 
     /// The session, when there is one in force.
     pub(crate) fn session<'s>(&self, sealed: Option<&'s Sealed>) -> Option<Session<'s>> {
-        sealed?.confirm(&self.config.sessions, &self.config.providers, self.now)
+        sealed?.confirm(&self.config.sessions, &self.config.providers, self.now, self.ended)
+    }
+
+    /// Who the events of this visit are about, where people are to be named.
+    pub(crate) fn name(&self, visit: &mut Visit, claims: &Claims<'_>) {
+        if self.config.log_subjects {
+            visit.subject = claims.text("sub").map(str::to_owned);
+        }
     }
 
     /// The tokens of a session of this visit.

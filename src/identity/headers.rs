@@ -16,6 +16,8 @@
 //! text (`a%2Cadmins`), and no two texts or lists have the same value; but a list of one is written as its item, and a
 //! number or a boolean as its text. To read a value, split at commas, then percent-decode. An empty value sets no header.
 
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
@@ -23,7 +25,8 @@ use crate::account::Account;
 use crate::claims::{self, Claim};
 use crate::secret::Secret;
 use crate::session::CookieJar;
-use crate::web::http::{Header, Request};
+use crate::web::field_lines::FieldLines;
+use crate::web::http::Request;
 use crate::web::proxy_headers;
 
 /// Which headers tell the application who the user is.
@@ -58,8 +61,8 @@ const ENCODED: &AsciiSet = &CONTROLS.add(b'%').add(b',');
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Edits {
     /// As they were written in the request.
-    pub remove: Vec<String>,
-    pub set: Vec<Header>,
+    pub remove: Vec<Cow<'static, str>>,
+    pub set: FieldLines,
 }
 
 impl IdentityHeaders {
@@ -98,14 +101,14 @@ impl IdentityHeaders {
 pub fn edits(request: &Request<'_>, jar: &CookieJar, account: Option<&Account<'_>>, settings: &IdentityHeaders) -> Edits {
     let mut edits = Edits::default();
     for (name, _) in request.headers {
-        if settings.removes(name) && !edits.remove.contains(name) {
-            edits.remove.push(name.clone());
+        if settings.removes(name) && !edits.remove.iter().any(|removed| removed == name) {
+            edits.remove.push(name.to_owned().into());
         }
     }
     if let Some(cookies) = jar.without_ours() {
-        edits.remove.push("cookie".to_owned());
+        edits.remove.push("cookie".into());
         if !cookies.is_empty() {
-            edits.set.push(("cookie".to_owned(), cookies));
+            edits.set.push("cookie", cookies);
         }
     }
     if let Some(account) = account {
@@ -161,17 +164,23 @@ pub(crate) fn folds_to(name: &str, header: &str) -> bool {
     name.len() == header.len() && name.bytes().zip(header.bytes()).all(|(a, b)| fold(a) == fold(b))
 }
 
-fn set_identity(headers: &mut Vec<Header>, account: &Account<'_>, settings: &IdentityHeaders) {
+fn set_identity(headers: &mut FieldLines, account: &Account<'_>, settings: &IdentityHeaders) {
     for (name, claim) in told(account, settings) {
-        if let Some(value) = header_value(claim).filter(|value| !value.is_empty() && value.len() <= MAX_VALUE_BYTES) {
-            headers.push((name.to_owned(), value));
-        }
+        // What has no value, an empty one or one that is too long sets no header.
+        let _ = headers.push_with(name, |written| {
+            let start = written.len();
+            write_value(written, claim)?;
+            (1..=MAX_VALUE_BYTES).contains(&(written.len() - start)).then_some(())
+        });
     }
 }
 
 /// Headers that this user's requests lack because their values are too long for an application's server.
 pub(crate) fn left_out<'a>(account: &Account<'_>, settings: &'a IdentityHeaders) -> Vec<&'a str> {
-    let is_too_long = |claim| header_value(claim).is_some_and(|value| value.len() > MAX_VALUE_BYTES);
+    let is_too_long = |claim| {
+        let mut value = vec![];
+        write_value(&mut value, claim).is_some() && value.len() > MAX_VALUE_BYTES
+    };
     told(account, settings).filter(|(_, claim)| is_too_long(*claim)).map(|(name, _)| name).collect()
 }
 
@@ -187,10 +196,10 @@ pub(crate) fn groups_are_withheld(account: &Account<'_>, settings: &IdentityHead
 }
 
 /// The header with the access token, for an application that may see it.
-pub(crate) fn access_token(token: &Secret) -> Option<Header> {
+pub(crate) fn access_token(token: &Secret) -> Option<(&'static str, &[u8])> {
     let token = token.expose();
     let fits = token.len() <= MAX_VALUE_BYTES && token.bytes().all(|b| b.is_ascii_graphic());
-    fits.then(|| (ACCESS_TOKEN.to_owned(), token.as_bytes().to_vec()))
+    fits.then_some((ACCESS_TOKEN, token.as_bytes()))
 }
 
 /// What each header says of this user. A header that the configuration fills is not filled a second time.
@@ -209,28 +218,27 @@ fn told<'a, 's>(account: &'a Account<'_>, settings: &'s IdentityHeaders) -> impl
     own.chain(configured).filter_map(|(header, claim)| Some((header, claim?)))
 }
 
-/// A claim as a header's value, by the rule of this module.
-fn header_value(claim: Claim<'_>) -> Option<Vec<u8>> {
-    let mut value = vec![];
+/// Writes a claim as a header's value, by the rule of this module. `None` of what has none.
+fn write_value(value: &mut Vec<u8>, claim: Claim<'_>) -> Option<()> {
     match claim {
         Claim::Value(Value::Array(items)) => {
             for (index, item) in items.iter().enumerate() {
-                separate(&mut value, index);
-                write_scalar(&mut value, item)?;
+                separate(value, index);
+                write_scalar(value, item)?;
             }
         }
-        Claim::Value(single) => write_scalar(&mut value, single)?,
+        Claim::Value(single) => write_scalar(value, single)?,
         Claim::Texts(items) => {
             for (index, item) in items.iter().enumerate() {
-                separate(&mut value, index);
-                item.with_text(|text| write_text(&mut value, text));
+                separate(value, index);
+                item.with_text(|text| write_text(value, text));
             }
         }
-        Claim::Text(text) => write_text(&mut value, text),
-        Claim::Truth(truth) => write_scalar(&mut value, &truth.into())?,
-        Claim::Integer(number) => write_scalar(&mut value, &number.into())?,
+        Claim::Text(text) => write_text(value, text),
+        Claim::Truth(truth) => write_scalar(value, &truth.into())?,
+        Claim::Integer(number) => write_scalar(value, &number.into())?,
     }
-    Some(value)
+    Some(())
 }
 
 fn separate(value: &mut Vec<u8>, index: usize) {
@@ -266,6 +274,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn header_value(claim: Claim<'_>) -> Option<Vec<u8>> {
+        let mut value = vec![];
+        write_value(&mut value, claim)?;
+        Some(value)
+    }
 
     /// A claim that is a text, or a list of texts.
     #[derive(Clone, Debug, PartialEq)]
@@ -350,7 +364,7 @@ mod tests {
 
     #[test]
     fn an_access_token_that_is_no_header_value_is_left_out() {
-        let header = |token: &str| access_token(&Secret::new(token)).map(|(_, value)| value);
+        let header = |token: &str| access_token(&Secret::new(token)).map(|(_, value)| value.to_vec());
         assert_eq!(header("eyJ.a-b_c~d"), Some(b"eyJ.a-b_c~d".to_vec()));
         assert!(header(&"a".repeat(MAX_VALUE_BYTES)).is_some());
         for token in [&"a".repeat(MAX_VALUE_BYTES + 1), "a\r\nX-Forwarded-User: admin", "a b", "a\0", "\u{e9}"] {

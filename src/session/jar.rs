@@ -8,6 +8,7 @@
 //! What comes in is taken apart byte by byte (RFC 6265 section 5.4), not by the crate: it trims every Unicode space, so
 //! that a name with one in front of it, which browsers let any host of the domain set, would become one of ours.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -80,18 +81,26 @@ impl CookieNames {
 /// The cookies of one request.
 pub struct CookieJar {
     names: Arc<CookieNames>,
-    /// Ours, whatever their state: what must be deleted, and what can be opened.
-    ours: Vec<(String, String)>,
-    /// Everybody else's, byte for byte as they came.
-    others: Vec<Vec<u8>>,
+    /// Ours, whatever their state: what must be deleted, and what can be opened. Names and values, end to end.
+    ours: Vec<Ours>,
+    text: String,
+    /// Everybody else's, byte for byte as they came, with `; ` between: what the application gets.
+    others: Vec<u8>,
     /// There were cookies that are neither ours nor the application's business.
     has_hidden: bool,
 }
 
+/// Places in the jar's text: where the name begins, where it ends and the value begins, where that ends.
+#[derive(Clone, Copy)]
+struct Ours(usize, usize, usize);
+
+/// Between two cookies (RFC 6265 section 5.4). None has a semicolon in it.
+const BETWEEN: &[u8] = b"; ";
+
 /// The values are as good as a password.
 impl fmt::Debug for CookieJar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.ours.iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = self.ours().map(|(name, _)| name).collect();
         f.debug_struct("CookieJar").field("ours", &names).finish_non_exhaustive()
     }
 }
@@ -99,45 +108,47 @@ impl fmt::Debug for CookieJar {
 impl CookieJar {
     /// Reads the `Cookie` lines of a request. Only a name that is exactly one of ours is ours.
     pub fn read(request: &Request<'_>, names: &Arc<CookieNames>) -> Self {
-        let mut jar = Self { names: Arc::clone(names), ours: vec![], others: vec![], has_hidden: false };
+        let mut jar = Self { names: Arc::clone(names), ours: vec![], text: String::new(), others: vec![], has_hidden: false };
         for pair in request.header("cookie").flat_map(cookie_pairs) {
             let (name, value) = pair.iter().position(|&b| b == b'=').map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
             match std::str::from_utf8(trim(name)) {
-                Ok(name) if jar.names.is_ours(name) => {
-                    // A value that is no text was not made by us; it is kept as one that opens nothing, to be deleted.
-                    let value = std::str::from_utf8(trim(value)).unwrap_or_default();
-                    jar.ours.push((name.to_owned(), value.to_owned()));
-                }
+                // A value that is no text was not made by us; it is kept as one that opens nothing, to be deleted.
+                Ok(name) if jar.names.is_ours(name) => jar.keep(name, std::str::from_utf8(trim(value)).unwrap_or_default()),
                 _ if is_family(name) || jar.names.hidden.is_some_and(|is_hidden| is_hidden(name)) => jar.has_hidden = true,
-                _ => jar.others.push(pair.to_vec()),
+                _ => {
+                    if !jar.others.is_empty() {
+                        jar.others.extend_from_slice(BETWEEN);
+                    }
+                    jar.others.extend_from_slice(pair);
+                }
             }
         }
         jar
     }
 
     /// The sealed session, put together from its chunks.
-    pub fn session(&self) -> Option<String> {
+    pub fn session(&self) -> Option<Cow<'_, str>> {
         self.assemble(&self.names.session)
     }
 
     /// The sealed tokens, put together from their chunks.
-    pub fn tokens(&self) -> Option<String> {
+    pub fn tokens(&self) -> Option<Cow<'_, str>> {
         self.assemble(&self.names.tokens)
     }
 
     /// Id and sealed value of every login attempt.
     pub fn attempts(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.ours.iter().filter_map(|(name, value)| Some((name.strip_prefix(&self.names.attempt)?, value.as_str())))
+        self.ours().filter_map(|(name, value)| Some((name.strip_prefix(&self.names.attempt)?, value)))
     }
 
     /// The `Cookie` header that the application gets: `None` when nothing has to change.
-    pub fn without_ours(&self) -> Option<Vec<u8>> {
-        (!self.ours.is_empty() || self.has_hidden).then(|| self.others.join(&b"; "[..]))
+    pub fn without_ours(&self) -> Option<&[u8]> {
+        (!self.ours.is_empty() || self.has_hidden).then_some(&self.others)
     }
 
     /// The cookies that are the application's, as they came.
-    pub(crate) fn others(&self) -> &[Vec<u8>] {
-        &self.others
+    pub(crate) fn others(&self) -> impl Iterator<Item = &[u8]> {
+        cookie_pairs(&self.others)
     }
 
     /// For changing them.
@@ -145,21 +156,34 @@ impl CookieJar {
         CookieWriter { jar: self, headers: vec![] }
     }
 
+    fn keep(&mut self, name: &str, value: &str) {
+        let start = self.text.len();
+        self.text.push_str(name);
+        let between = self.text.len();
+        self.text.push_str(value);
+        self.ours.push(Ours(start, between, self.text.len()));
+    }
+
+    /// Name and value of each of ours.
+    fn ours(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.ours.iter().map(|&Ours(start, between, end)| (&self.text[start..between], &self.text[between..end]))
+    }
+
     fn value(&self, name: &str) -> Option<&str> {
-        let mut same = self.ours.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str());
+        let mut same = self.ours().filter(|(given, _)| *given == name).map(|(_, value)| value);
         // Twice the same name: one of them was planted, and we cannot tell which.
         same.next().filter(|_| same.next().is_none())
     }
 
     /// The first cookie holds `<number of chunks>~<first chunk>`, the others are numbered from 1.
-    fn assemble(&self, name: &str) -> Option<String> {
+    fn assemble(&self, name: &str) -> Option<Cow<'_, str>> {
         let (count, first) = self.value(name)?.split_once('~')?;
         // As we write it, and not `01` or `+1`: a value that was changed is not ours.
         let [digit @ b'1'..=b'9'] = count.as_bytes() else { return None };
         let count = Some(usize::from(digit - b'0')).filter(|count| *count <= MAX_CHUNKS)?;
-        let mut whole = first.to_owned();
+        let mut whole = Cow::Borrowed(first);
         for index in 1..count {
-            whole.push_str(self.value(&format!("{name}_{index}"))?);
+            whole += self.value(&format!("{name}_{index}"))?;
         }
         Some(whole)
     }
@@ -174,7 +198,10 @@ impl CookieNames {
 /// `name` itself, or `name_1` to the last chunk that there can be.
 fn is_chunk_of(name: &str, given: &str) -> bool {
     given.strip_prefix(name).is_some_and(|rest| {
-        rest.is_empty() || rest.strip_prefix('_').is_some_and(|index| (1..MAX_CHUNKS).any(|chunk| index == chunk.to_string()))
+        rest.is_empty()
+            || rest
+                .strip_prefix('_')
+                .is_some_and(|index| matches!(index.as_bytes(), [digit @ b'1'..=b'9'] if usize::from(digit - b'0') < MAX_CHUNKS))
     })
 }
 
@@ -185,6 +212,10 @@ fn is_attempt_id(id: &str) -> bool {
 /// Whether a cookie belongs to some Vestibule, this one or another, or looks so to a server that trims more than we do:
 /// none of them is the application's business.
 fn is_family(name: &[u8]) -> bool {
+    // Nearly every name that goes through here is somebody else's, and is looked at no further.
+    if memchr::memmem::find(name, FAMILY.as_bytes()).is_none() {
+        return false;
+    }
     let name = String::from_utf8_lossy(name);
     let name = name.trim();
     name.strip_prefix(SECURE_PREFIX).unwrap_or(name).starts_with(FAMILY)
@@ -274,10 +305,10 @@ impl CookieWriter<'_> {
 
     /// Deletes what the browser sent of a cookie and its chunks, apart from `kept`.
     fn delete_all(&mut self, name: &str, kept: &[String]) {
-        let mut stale: Vec<_> = self.jar.ours.iter().map(|(given, _)| given).filter(|given| is_chunk_of(name, given)).collect();
+        let mut stale: Vec<_> = self.jar.ours().map(|(given, _)| given).filter(|given| is_chunk_of(name, given)).collect();
         stale.sort();
         stale.dedup();
-        for given in stale.into_iter().filter(|given| !kept.contains(given)) {
+        for given in stale.into_iter().filter(|given| !kept.iter().any(|kept| kept == given)) {
             self.delete(given);
         }
     }
@@ -401,7 +432,7 @@ mod tests {
 
     #[test]
     fn the_application_gets_its_own_cookies_only() {
-        let left = |cookies: &str| jar(LOCAL, cookies).without_ours().map(|left| String::from_utf8(left).unwrap());
+        let left = |cookies: &str| jar(LOCAL, cookies).without_ours().map(|left| String::from_utf8(left.to_vec()).unwrap());
         assert_eq!(left("a=1; b=\"2\""), None);
         let mixed = "a=1; vestibule_session_abcdef=x; __Host-vestibule_login_1=y; b=\"2\";nameless; _streamlit_xsrf=z";
         assert_eq!(left(mixed).as_deref(), Some("a=1; b=\"2\"; nameless; _streamlit_xsrf=z"));
@@ -425,7 +456,7 @@ mod tests {
         ] {
             let jar = jar(LOCAL, &format!("{strange}=1~sealed; a=1"));
             assert_eq!((jar.session(), jar.attempts().count(), jar.ours.len()), (None, 0, 0), "{strange}");
-            assert_eq!(jar.without_ours().as_deref(), Some(&b"a=1"[..]), "{strange}");
+            assert_eq!(jar.without_ours(), Some(&b"a=1"[..]), "{strange}");
             let mut writer = jar.writer();
             writer.delete_session_and_tokens();
             assert!(writer.into_headers().is_empty(), "{strange}: nothing of ours is there");
@@ -438,10 +469,10 @@ mod tests {
     fn a_byte_that_is_no_text_hides_nothing() {
         let name = names(LOCAL).session.clone();
         let mut head = RequestHead::get("/", "localhost");
-        head.headers.push(("cookie".into(), [b"lang=\xe9; ", name.as_bytes(), b"=1~sealed; \xff\xfe=1"].concat()));
+        head.headers.push("cookie", [b"lang=\xe9; ", name.as_bytes(), b"=1~sealed; \xff\xfe=1"].concat());
         let jar = CookieJar::read(&Request::parse(&head).unwrap(), &names(LOCAL));
         assert_eq!(jar.session().as_deref(), Some("sealed"));
-        assert_eq!(jar.without_ours().as_deref(), Some(&b"lang=\xe9; \xff\xfe=1"[..]));
+        assert_eq!(jar.without_ours(), Some(&b"lang=\xe9; \xff\xfe=1"[..]));
     }
 
     /// Browsers let every host of a domain set a name that begins with such a space, `__Host-` behind it or not.
@@ -456,7 +487,7 @@ mod tests {
                 let jar = jar(HTTPS, &format!("{planted}=1~sealed; {space}__Host-app=evil"));
                 assert_eq!((jar.session(), jar.attempts().count()), (None, 0), "{planted:?}");
                 let app = format!("{space}__Host-app=evil");
-                assert_eq!(jar.without_ours().as_deref(), Some(app.as_bytes()), "never to the application, nor changed for it");
+                assert_eq!(jar.without_ours(), Some(app.as_bytes()), "never to the application, nor changed for it");
             }
         }
         let real = jar(HTTPS, &format!("\u{2003}{0}=1~planted; {0}=1~sealed", names.session));

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::envelope::{Opened, Purpose, Version};
 use super::jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
-use super::{CLOCK_DIFFERENCE, Lifetime, SessionSettings};
+use super::{CLOCK_DIFFERENCE, Ended, Lifetime, SessionSettings};
 use crate::account::Account;
 use crate::claims::{Claims, Packed, pack_far, pack_near};
 use crate::entropy::{self, Entropy};
@@ -21,7 +21,7 @@ use crate::secret::Secret;
 use crate::time::UnixTime;
 
 /// As unlikely to meet by chance as the session's id.
-const HANDLE_BYTES: usize = 16;
+const NAME_BYTES: usize = 16;
 
 /// A login that is in force. Made from what a provider has proven, or of a [`Sealed`] one that has been confirmed; there is
 /// no third way.
@@ -47,11 +47,58 @@ struct Login<'a> {
     /// [`Provider::metadata_tag`] of the section that the login was made under.
     #[serde(borrow)]
     metadata_tag: Cow<'a, str>,
+    names: Names,
     started_at: UnixTime,
     /// With `auth_time` this is what `max_age` is about.
     requested_at: UnixTime,
     expires_at: UnixTime,
     seen_at: UnixTime,
+}
+
+/// By what a session may be ended. Digests: they open nothing.
+#[derive(Debug, Serialize, Deserialize)]
+struct Names {
+    session: [u8; NAME_BYTES],
+    /// Of issuer and `sub`.
+    account: [u8; NAME_BYTES],
+    /// Of issuer and `sid`, where the ID token has one.
+    provider_session: Option<[u8; NAME_BYTES]>,
+}
+
+impl Names {
+    fn of(id: &str, claims: &Claims<'_>) -> Self {
+        let issuer = claims.text("iss").unwrap_or_default();
+        Self {
+            session: digest("session-handle", &[id]),
+            account: digest("account", &[issuer, claims.text("sub").unwrap_or_default()]),
+            provider_session: claims.text("sid").map(|sid| digest("provider-session", &[issuer, sid])),
+        }
+    }
+
+    /// For [`Ended::ended`].
+    fn ended(&self, ended: &dyn Ended, began_at: UnixTime) -> bool {
+        let mut names = [0; 3 * NAME_BYTES];
+        let known = [Some(&self.session), Some(&self.account), self.provider_session.as_ref()];
+        let mut length = 0;
+        for (place, name) in names.chunks_exact_mut(NAME_BYTES).zip(known.into_iter().flatten()) {
+            place.copy_from_slice(name);
+            length += NAME_BYTES;
+        }
+        ended.ended(&names[..length], began_at)
+    }
+}
+
+fn digest(what: &str, parts: &[&str]) -> [u8; NAME_BYTES] {
+    let mut digest = Sha256::new().chain_update("vestibule/1/").chain_update(what).chain_update("/");
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            digest.update([0]);
+        }
+        digest.update(part);
+    }
+    let mut name = [0; NAME_BYTES];
+    name.copy_from_slice(&digest.finalize()[..NAME_BYTES]);
+    name
 }
 
 /// A session as envelopes of version 1 hold it. One without `requested_at` was sealed before its claims were known to be
@@ -96,7 +143,7 @@ impl Sealed {
     }
 
     /// The session, when it is in force. Every reason against it gives the same answer.
-    pub fn confirm(&self, settings: &SessionSettings, providers: &[Provider], now: UnixTime) -> Option<Session<'_>> {
+    pub fn confirm(&self, settings: &SessionSettings, providers: &[Provider], now: UnixTime, ended: &dyn Ended) -> Option<Session<'_>> {
         let session = self.read()?;
         let Session { login, claims } = &session;
         // The application may have been moved to another client or provider since, or asks more of a login than it did.
@@ -104,7 +151,7 @@ impl Sealed {
         provider.admits(&ProvenLogin { claims, requested_at: login.requested_at, metadata_tag: &login.metadata_tag }).ok()?;
         // A session that began in the future was made by a clock that is not to be trusted, ours or another node's.
         let in_force = now < session.ends_at(settings) && login.started_at <= now.after(CLOCK_DIFFERENCE);
-        in_force.then_some(session)
+        (in_force && !login.names.ended(ended, login.started_at)).then_some(session)
     }
 
     fn read(&self) -> Option<Session<'_>> {
@@ -118,7 +165,9 @@ impl Sealed {
                 let read: LoginOfVersionOne = serde_json::from_slice(plaintext).ok()?;
                 let LoginOfVersionOne { id, provider, client_id, started_at, requested_at, metadata_tag, expires_at, seen_at, claims } =
                     read;
+                let claims = Claims::from(claims);
                 let login = Login {
+                    names: Names::of(&id, &claims),
                     id: id.into(),
                     provider: provider.into(),
                     client_id: client_id.into(),
@@ -128,7 +177,7 @@ impl Sealed {
                     expires_at,
                     seen_at,
                 };
-                Some(Session { login, claims: claims.into() })
+                Some(Session { login, claims })
             }
         }
     }
@@ -143,17 +192,19 @@ impl Session<'static> {
         now: UnixTime,
         entropy: &mut dyn Entropy,
     ) -> Self {
+        let (id, requested_at, claims) = (entropy::token::<16>(entropy), identity.requested_at(), identity.into_claims());
         let login = Login {
-            id: entropy::token::<16>(entropy).into(),
+            names: Names::of(&id, &claims),
+            id: id.into(),
             provider: provider.name.clone().into(),
             client_id: provider.client_id.clone().into(),
             metadata_tag: provider.metadata_tag().into(),
             started_at: now,
-            requested_at: identity.requested_at(),
+            requested_at,
             expires_at: now.after(settings.lifetime.max_age),
             seen_at: now,
         };
-        Self { login, claims: identity.into_claims() }
+        Self { login, claims }
     }
 }
 
@@ -197,8 +248,7 @@ impl Session<'_> {
 
     /// A name for the session that opens nothing: the host may log it, and tells connections apart by it.
     pub fn handle(&self) -> String {
-        let digest = Sha256::new().chain_update("vestibule/1/session-handle/").chain_update(self.id()).finalize();
-        URL_SAFE_NO_PAD.encode(&digest[..HANDLE_BYTES])
+        URL_SAFE_NO_PAD.encode(self.login.names.session)
     }
 
     pub fn provider(&self) -> &str {

@@ -15,6 +15,8 @@ mod login_session;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::time::UnixTime;
+
 /// How long a session lives.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetime {
@@ -40,6 +42,22 @@ pub struct SessionSettings {
     pub near_claims: Vec<String>,
     pub(crate) keys: KeyRing,
     pub(crate) cookie_names: Arc<CookieNames>,
+}
+
+/// What is known of sessions beyond their cookies: which have ended before their time.
+pub trait Ended {
+    /// Whether one of `names`, 16 bytes each, has ended at or after `began_at`. Asked for every request that brings a session.
+    fn ended(&self, names: &[u8], began_at: UnixTime) -> bool;
+}
+
+/// For hosts that remember nothing: a session ends by its cookies.
+#[derive(Clone, Copy, Debug)]
+pub struct NothingEnded;
+
+impl Ended for NothingEnded {
+    fn ended(&self, _: &[u8], _: UnixTime) -> bool {
+        false
+    }
 }
 
 /// How far the clocks of two nodes may be apart.

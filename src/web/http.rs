@@ -16,6 +16,7 @@ use std::fmt;
 
 use url::Url;
 
+use super::field_lines::FieldLines;
 use crate::limit::Counted;
 
 /// More header fields than any browser sends.
@@ -41,7 +42,7 @@ pub struct RequestHead {
     pub path_with_query: String,
     /// `:authority` of HTTP/2, or that of an absolute-form target.
     pub authority: Option<String>,
-    pub headers: Vec<Header>,
+    pub headers: FieldLines,
     /// `Server` in the application's latest response; `None` when none was seen.
     pub application_server: Option<String>,
 }
@@ -53,10 +54,30 @@ impl RequestHead {
         head.with("host", host)
     }
 
+    /// The head whose parts stand end to end: method, target, authority, the application's server, then name and value of
+    /// each field. `ends` tells where each of them ends.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the parts are not there, or are no text where they must be.
+    pub fn from_parts(parts: Vec<u8>, mut ends: Vec<u32>, given: Given) -> Result<Self, Malformed> {
+        let &[method_end, target_end, authority_end, server_end, ..] = ends.as_slice() else { return Err(Malformed::Form) };
+        let text = |from: u32, to: u32, otherwise| {
+            let part = parts.get(from as usize..to as usize).ok_or(Malformed::Form)?;
+            std::str::from_utf8(part).map(str::to_owned).map_err(|_| otherwise)
+        };
+        let method = text(0, method_end, Malformed::Method)?;
+        let path_with_query = text(method_end, target_end, Malformed::Target)?;
+        let authority = given.authority.then(|| text(target_end, authority_end, Malformed::Authority)).transpose()?;
+        let server = given.application_server.then(|| text(authority_end, server_end, Malformed::Form)).transpose()?;
+        ends.drain(..4);
+        let headers = FieldLines::from_parts(parts, server_end as usize, ends);
+        Ok(Self { method, path_with_query, authority, headers: headers.ok_or(Malformed::Form)?, application_server: server })
+    }
+
     /// The same request with one more header field.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+        self.headers.push(name, value);
         self
     }
 
@@ -66,11 +87,21 @@ impl RequestHead {
     }
 }
 
+/// Which of a head's parts that need not be there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    pub authority: bool,
+    pub application_server: bool,
+}
+
 /// Why a request cannot be read in one way only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     #[error("too many or too long headers")]
     HeadersTooLarge,
+    /// The host's fault.
+    #[error("the parts of the head as the host gives them")]
+    Form,
     #[error("the method")]
     Method,
     #[error("the request target")]
@@ -93,14 +124,14 @@ pub struct Request<'a> {
     pub path: &'a str,
     pub query: Option<&'a str>,
     pub authority: &'a str,
-    pub headers: &'a [Header],
+    pub headers: &'a FieldLines,
     pub application_server: Option<&'a str>,
 }
 
 impl<'a> Request<'a> {
     /// Reads a request by the rules of this module.
     pub fn parse(head: &'a RequestHead) -> Result<Self, Malformed> {
-        let bytes = head.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let bytes = head.headers.bytes();
         let fields = head.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("cookie")).count();
         if fields > MAX_HEADER_COUNT || bytes > MAX_HEADER_BYTES {
             return Err(Malformed::HeadersTooLarge);
@@ -132,8 +163,7 @@ impl<'a> Request<'a> {
 
     /// The values of every line of a header.
     pub fn header(&self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let headers = self.headers;
-        headers.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+        self.headers.values(name)
     }
 
     /// Whether a browser shows the answer as a page: only then is a redirect to the login of use.
@@ -273,6 +303,18 @@ pub enum OutboundError {
     Protocol(String),
 }
 
+/// The target may hold a code, and a header a cookie.
+impl fmt::Debug for RequestHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, authority, headers, .. } = self;
+        f.debug_struct("RequestHead")
+            .field("method", method)
+            .field("authority", authority)
+            .field("headers", headers)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Header values and bodies hold cookies, codes and tokens: names and sizes are all that is shown of them.
 macro_rules! redacted_debug {
     ($type:ty: $($field:ident),+ $(; $body:ident)?) => {
@@ -288,7 +330,6 @@ macro_rules! redacted_debug {
         }
     };
 }
-redacted_debug!(RequestHead: method, authority);
 redacted_debug!(Response: status, counts_as; body);
 redacted_debug!(OutboundRequest: method; body);
 redacted_debug!(OutboundResponse: status; body);
@@ -335,8 +376,8 @@ fn check_path(path: &str) -> Result<(), Malformed> {
 
 fn single_authority(head: &RequestHead) -> Result<&str, Malformed> {
     let mut authority = head.authority.as_deref();
-    let mut hosts = head.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("host"));
-    if let Some((_, host)) = hosts.next() {
+    let mut hosts = head.headers.values("host");
+    if let Some(host) = hosts.next() {
         let host = std::str::from_utf8(host).map_err(|_| Malformed::Authority)?;
         if hosts.next().is_some() || authority.is_some_and(|given| !given.eq_ignore_ascii_case(host)) {
             return Err(Malformed::Authority);
@@ -397,7 +438,7 @@ mod tests {
         refused(RequestHead { authority: Some("b".into()), ..RequestHead::get("/", "a") });
         refused(RequestHead::get("/", ""));
         refused(RequestHead::get("/", "user@evil"));
-        refused(RequestHead { headers: vec![], ..RequestHead::get("/", "a") });
+        refused(RequestHead { headers: FieldLines::default(), ..RequestHead::get("/", "a") });
         let both = RequestHead { authority: Some("A".into()), ..RequestHead::get("/", "a") };
         assert_eq!(Request::parse(&both).unwrap().authority, "a");
     }
@@ -405,7 +446,7 @@ mod tests {
     #[test]
     fn bounds_headers_and_methods() {
         let mut head = RequestHead::get("/", "a");
-        head.headers.extend((0..MAX_HEADER_COUNT).map(|i| (format!("h{i}"), vec![])));
+        head.headers.extend((0..MAX_HEADER_COUNT).map(|i| (format!("h{i}"), "")));
         assert_eq!(Request::parse(&head).unwrap_err(), Malformed::HeadersTooLarge);
         let big = RequestHead::get("/", "a").with("h", &"x".repeat(MAX_HEADER_BYTES));
         assert_eq!(Request::parse(&big).unwrap_err(), Malformed::HeadersTooLarge);

@@ -138,7 +138,7 @@ pub(crate) fn basic_credentials(rig: &Rig) -> String {
 /// What the application is told in this header.
 pub(crate) fn told(forward: &Forward, name: &str) -> Option<String> {
     let mut lines = forward.set_headers.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name));
-    let line = lines.next().map(|(_, value)| String::from_utf8(value.clone()).unwrap());
+    let line = lines.next().map(|(_, value)| String::from_utf8(value.to_vec()).unwrap());
     assert!(lines.next().is_none(), "{name} twice");
     line
 }

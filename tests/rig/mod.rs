@@ -14,6 +14,7 @@ use vestibule::decision::{Decision, Forward, Outcome};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
+use vestibule::session::NothingEnded;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
 
@@ -68,9 +69,14 @@ impl Rig {
 
     pub(crate) fn decide(&mut self, head: &RequestHead, body: Option<&[u8]>) -> Decision {
         let mut step = self.filter.begin(
-            head,
+            head.clone(),
             body,
-            &mut Surroundings { cache: &mut self.cache, now: UnixTime::from_secs(self.now), entropy: &mut self.entropy },
+            &mut Surroundings {
+                cache: &mut self.cache,
+                now: UnixTime::from_secs(self.now),
+                entropy: &mut self.entropy,
+                ended: &NothingEnded,
+            },
         );
         loop {
             match step {
@@ -84,8 +90,11 @@ impl Rig {
                     self.sent.push(request);
                     self.now += self.provider.seconds_to_answer;
                     let now = UnixTime::from_secs(self.now);
-                    step =
-                        waiting.resume(answer, &self.filter, &mut Surroundings { cache: &mut self.cache, now, entropy: &mut self.entropy });
+                    step = waiting.resume(
+                        answer,
+                        &self.filter,
+                        &mut Surroundings { cache: &mut self.cache, now, entropy: &mut self.entropy, ended: &NothingEnded },
+                    );
                 }
             }
         }

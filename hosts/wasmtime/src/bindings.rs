@@ -13,12 +13,8 @@ wasmtime::component::bindgen!({
     exports: {
         // Concurrent as well: many decisions are in flight on one instance.
         "vestibule:filter/request-filter.decide": async | store,
+        "vestibule:filter/request-filter.finish": async | store,
         // `references` and `load` run to their end, but on a fiber of the store like all guest code.
         default: async,
     },
 });
-
-pub use vestibule::filter::types::{
-    Authorization, Configuration, Counted, Decision, Event, Fault, Forward, Level, Limit, Outcome, Reference, RequestHead, Resolved,
-    Response, Summary,
-};

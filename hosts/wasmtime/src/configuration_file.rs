@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::bindings::{Configuration, Reference, Resolved};
 use crate::component::FilterComponent;
+use crate::configuration::{Configuration, Reference, Resolved};
 use crate::error::ComponentError;
 use crate::trusted_file::{ChangeableByOthers, TrustedFile, TrustedFileError, is_readable_by_everybody};
 

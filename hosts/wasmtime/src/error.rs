@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 
-use crate::bindings::Fault;
+use crate::configuration::Fault;
 use crate::outbound::OutboundError;
 use crate::trusted_file::ChangeableByOthers;
 

@@ -2,17 +2,17 @@
 
 use std::borrow::Cow;
 
-use crate::bindings::{Event, Level};
+use crate::decision::{Event, Level};
 
-/// Emits one `tracing` event, target `vestibule`, with the fields `code` and, when the user was shown one,
-/// `reference`. Whether and when to log is up to the embedder: nothing in this crate calls it.
+/// Emits one `tracing` event, target `vestibule`, with the fields `code` and, where the event has
+/// them, `reference`, `subject`, `rule` and `request_id`. Whether and when to log is up to the embedder: nothing in this crate calls it.
 pub fn log(event: &Event) {
-    let Event { level, code, message, reference } = event;
+    let Event { level, code, message, reference, subject, rule, request_id } = event;
     let message = one_line(message);
     // The level of a tracing event is part of its call site, hence four of them.
     macro_rules! emit {
         ($level:ident) => {
-            tracing::$level!(target: "vestibule", code, reference, "{message}")
+            tracing::$level!(target: "vestibule", code, reference, subject, rule, request_id, "{message}")
         };
     }
     match level {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::bindings::Fault;
+use crate::configuration::Fault;
 
 /// One line: `file:line: key: problem; remedy`. Without the line when the fault is in the file as a whole;
 /// with `warning:` before the key when the configuration works all the same.

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::bindings::{Configuration, Decision, RequestHead, Summary};
 use crate::component::FilterComponent;
+use crate::configuration::{Configuration, Summary};
+use crate::decision::Decision;
 use crate::error::{FilterError, LoadError};
 use crate::instance::Instance;
 use crate::options::FilterOptions;
 use crate::outbound::Outbound;
 use crate::pool::Pool;
+use crate::request_head::RequestHead;
 
 /// Decides on requests. Cheap to clone. Dropping the last clone lets the decisions in flight come to their end.
 #[derive(Clone)]

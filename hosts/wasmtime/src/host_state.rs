@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wasmtime::component::{Accessor, HasData};
 use wasmtime::{AsContextMut, StoreLimits, StoreLimitsBuilder};
 
-use crate::bindings::vestibule::filter::{outbound_http, types};
+use crate::bindings::vestibule::filter::{outbound_http, sessions, types};
 use crate::bindings::wasi::{clocks::wall_clock, random::insecure_seed, random::random};
+use crate::ended::Ended;
 use crate::epoch::{EpochClock, TICK};
 use crate::outbound::Outbound;
 
@@ -19,6 +20,8 @@ pub(crate) struct HostState {
     pub limits: StoreLimits,
     /// None until the instance has its configuration: before that it may reach nobody.
     pub outbound: Option<Arc<Outbound>>,
+    /// Which sessions have ended before their time; `None`: nobody remembers.
+    pub ended: Option<Arc<dyn Ended>>,
     /// How many ticks of the epoch guest code may run from one entry to the next.
     pub cpu_ticks: u64,
     clock: EpochClock,
@@ -33,6 +36,7 @@ impl HostState {
                 .trap_on_grow_failure(true)
                 .build(),
             outbound: None,
+            ended: None,
             cpu_ticks: cpu_ticks(cpu_budget),
             clock,
         }
@@ -81,6 +85,15 @@ impl outbound_http::HostWithStore<HostState> for Imports {
         // The guest is entered with this answer. Its time begins now: the wait was not its own.
         accessor.with(|access| enter(access));
         answer
+    }
+}
+
+impl sessions::Host for HostState {
+    /// Names that are not whole are nobody's: then the answer closes.
+    fn ended(&mut self, names: Vec<u8>, began_at: u64) -> bool {
+        let Some(ended) = &self.ended else { return false };
+        let (names, rest) = names.as_chunks::<16>();
+        !rest.is_empty() || ended.ended(names, began_at)
     }
 }
 

@@ -4,7 +4,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use vestibule_enforcement::edits;
 use vestibule_enforcement::headers::{Fields, NotAField};
 
-use crate::bindings::{Forward, RequestHead, Response};
+use crate::decision::{Forward, Response};
+use crate::request_head::RequestHead;
 
 /// A request head that no decision can be asked for: answer it with status 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,13 +28,10 @@ pub enum InvalidDecision {
 /// # Errors
 /// When the target has no path, as with CONNECT.
 pub fn request_head(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<RequestHead, NoPath> {
-    Ok(RequestHead {
-        method: method.as_str().to_owned(),
-        path_with_query: uri.path_and_query().ok_or(NoPath)?.as_str().to_owned(),
-        authority: uri.authority().map(|authority| authority.as_str().to_owned()),
-        headers: headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect(),
-        application_server: None,
-    })
+    let path_with_query = uri.path_and_query().ok_or(NoPath)?.as_str();
+    let mut head = RequestHead::new(method.as_str(), path_with_query, uri.authority().map(http::uri::Authority::as_str), None);
+    headers.iter().for_each(|(name, value)| head.push(name.as_str(), value.as_bytes()));
+    Ok(head)
 }
 
 /// Edits the request's headers: removes what the decision removes, then adds what it adds. A proxy removes what the
@@ -42,8 +40,8 @@ pub fn request_head(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<R
 /// # Errors
 /// When a header is not valid; nothing is changed then, and the request must not be forwarded.
 pub fn edit_request(forward: &Forward, headers: &mut HeaderMap) -> Result<(), InvalidDecision> {
-    let added = parse_headers(&forward.set_headers)?;
-    for name in &forward.remove_headers {
+    let added = parse_headers(forward.set_headers())?;
+    for name in forward.remove_headers() {
         // A name that is not valid is not in the map either.
         if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
             headers.remove(name);
@@ -93,18 +91,17 @@ impl Fields for Lines {
 /// # Errors
 /// When the status or a header is not valid.
 pub fn response(response: Response) -> Result<http::Response<Vec<u8>>, InvalidDecision> {
-    let headers = parse_headers(&response.headers)?;
+    let headers = parse_headers(response.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())))?;
     let mut answer = http::Response::new(response.body);
     *answer.status_mut() = StatusCode::from_u16(response.status).map_err(|_| InvalidDecision::Status(response.status))?;
     append(headers, answer.headers_mut());
     Ok(answer)
 }
 
-fn parse_headers(fields: &[(String, Vec<u8>)]) -> Result<Vec<(HeaderName, HeaderValue)>, InvalidDecision> {
+fn parse_headers<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<Vec<(HeaderName, HeaderValue)>, InvalidDecision> {
     fields
-        .iter()
         .map(|(name, value)| {
-            let invalid = || InvalidDecision::Header(name.clone());
+            let invalid = || InvalidDecision::Header(name.to_owned());
             Ok((HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?, HeaderValue::from_bytes(value).map_err(|_| invalid())?))
         })
         .collect()
@@ -123,13 +120,13 @@ mod tests {
     use super::*;
 
     fn forward(remove: &[&str], set: &[(&str, &str)]) -> Forward {
-        Forward {
-            remove_headers: remove.iter().map(|&name| name.to_owned()).collect(),
-            set_headers: fields(set),
-            response_headers: Vec::new(),
-            expires_at: None,
-            session: None,
-        }
+        Forward::new(remove, &set.iter().map(|(name, value)| (*name, value.as_bytes())).collect::<Vec<_>>())
+    }
+
+    fn answering(headers: &[(&str, &str)]) -> Forward {
+        let mut forward = forward(&[], &[]);
+        forward.response_headers = fields(headers);
+        forward
     }
 
     fn fields(fields: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
@@ -146,12 +143,10 @@ mod tests {
             .body(())
             .unwrap();
         let head = request_head(request.method(), request.uri(), request.headers()).unwrap();
-        assert_eq!(head.method, "GET");
-        assert_eq!(head.path_with_query, "/a%2Fb/../c?x=%00&y");
-        assert_eq!(head.authority.as_deref(), Some("app.example"));
-        let mut expected = fields(&[("host", "app.example"), ("cookie", "a=1"), ("cookie", "b=2")]);
-        expected.push(("x-bytes".into(), vec![0xff]));
-        assert_eq!(head.headers, expected);
+        assert_eq!((head.method(), head.path_with_query()), ("GET", "/a%2Fb/../c?x=%00&y"));
+        assert_eq!(head.authority(), Some("app.example"));
+        let expected = [("host", &b"app.example"[..]), ("cookie", b"a=1"), ("cookie", b"b=2"), ("x-bytes", b"\xff")];
+        assert_eq!(head.headers().collect::<Vec<_>>(), expected);
     }
 
     #[test]
@@ -177,8 +172,10 @@ mod tests {
     #[test]
     fn no_cache_stores_a_response_with_a_cookie_of_the_filters() {
         let mut headers = HeaderMap::new();
-        append(parse_headers(&fields(&[("cache-control", "public"), ("age", "3"), ("etag", "x")])).unwrap(), &mut headers);
-        let edits = Forward { response_headers: fields(&[("set-cookie", "a=1")]), ..forward(&[], &[]) };
+        for (name, value) in [("cache-control", "public"), ("age", "3"), ("etag", "x")] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let edits = answering(&[("set-cookie", "a=1")]);
         edit_response(&edits, &mut headers).unwrap();
         assert_eq!(headers.get_all(CACHE_CONTROL).iter().collect::<Vec<_>>(), ["private, no-store"]);
         assert_eq!((&headers[SET_COOKIE], &headers["etag"]), (&HeaderValue::from_static("a=1"), &HeaderValue::from_static("x")));
@@ -193,7 +190,7 @@ mod tests {
         let edits = forward(&["x-forwarded-user"], &[("x-user", "a\r\nb")]);
         assert_eq!(edit_request(&edits, &mut headers), Err(InvalidDecision::Header("x-user".into())));
         assert_eq!(headers, before);
-        let edits = Forward { response_headers: fields(&[("set-cookie", "a=1"), ("x-user", "a\r\nb")]), ..forward(&[], &[]) };
+        let edits = answering(&[("set-cookie", "a=1"), ("x-user", "a\r\nb")]);
         assert_eq!(edit_response(&edits, &mut headers), Err(InvalidDecision::Header("x-user".into())));
         assert_eq!(headers, before);
     }

@@ -6,12 +6,16 @@ use std::time::Duration;
 use wasmtime::Store;
 use wasmtime::component::Accessor;
 
-use crate::bindings::exports::vestibule::filter::request_filter::Guest;
-use crate::bindings::{self, Configuration, Decision, Reference, RequestHead, Summary};
+use crate::bindings;
+use crate::bindings::exports::vestibule::filter::request_filter::{Guest, Progress};
 use crate::component::FilterComponent;
+use crate::configuration::{Configuration, Reference, Summary};
+use crate::decision::Decision;
+use crate::ended::Ended;
 use crate::error::{ComponentError, FilterError, LoadError};
 use crate::host_state::{HostState, enter};
 use crate::outbound::Outbound;
+use crate::request_head::RequestHead;
 
 /// Guest code's time to parse a configuration, far beyond what it needs.
 const LOAD_CPU_BUDGET: Duration = Duration::from_secs(5);
@@ -35,11 +39,15 @@ impl Instance {
         cpu_budget: Duration,
     ) -> Result<(Instance, Summary), LoadError> {
         let mut instance = Instance::new(component, cpu_budget).await?;
-        let loaded =
-            instance.bindings.vestibule_filter_request_filter().call_load(&mut instance.store, configuration).await.map_err(failed)?;
+        let loaded = instance
+            .bindings
+            .vestibule_filter_request_filter()
+            .call_load(&mut instance.store, &configuration.clone().into())
+            .await
+            .map_err(failed)?;
         match loaded {
-            Ok(summary) => Ok((instance, summary)),
-            Err(faults) => Err(LoadError::Faults(faults)),
+            Ok(summary) => Ok((instance, summary.into())),
+            Err(faults) => Err(LoadError::Faults(faults.into_iter().map(Into::into).collect())),
         }
     }
 
@@ -55,9 +63,10 @@ impl Instance {
         })
     }
 
-    /// From now on the guest may reach what `outbound` allows.
-    pub(crate) fn connect(&mut self, outbound: Arc<Outbound>) {
-        self.store.data_mut().outbound = Some(outbound);
+    /// From now on the guest may reach what `outbound` allows, and is told of sessions what `ended` knows.
+    pub(crate) fn connect(&mut self, outbound: Arc<Outbound>, ended: Option<Arc<dyn Ended>>) {
+        let state = self.store.data_mut();
+        (state.outbound, state.ended) = (Some(outbound), ended);
     }
 
     /// Without configuration, with time enough to load one.
@@ -80,7 +89,13 @@ impl FilterComponent {
     /// When no instance can be made, or the component traps.
     pub async fn references(&self, toml: &str) -> Result<Vec<Reference>, ComponentError> {
         let mut instance = Instance::new(self, LOAD_CPU_BUDGET).await?;
-        instance.bindings.vestibule_filter_request_filter().call_references(&mut instance.store, toml).await.map_err(failed)
+        instance
+            .bindings
+            .vestibule_filter_request_filter()
+            .call_references(&mut instance.store, toml)
+            .await
+            .map_err(failed)
+            .map(|references| references.into_iter().map(Reference::from).collect())
     }
 }
 
@@ -92,7 +107,14 @@ pub(crate) async fn decide(
     body: Option<Vec<u8>>,
 ) -> wasmtime::Result<Decision> {
     accessor.with(|access| enter(access));
-    guest.call_decide(accessor, head, body).await
+    let decision = match guest.call_decide(accessor, head.into(), body).await? {
+        Progress::Decided(decision) => decision,
+        Progress::Pending(pending) => {
+            accessor.with(|access| enter(access));
+            guest.call_finish(accessor, pending).await?
+        }
+    };
+    Ok(Decision::read(decision)?)
 }
 
 pub(crate) fn log_trap(error: &wasmtime::Error) {

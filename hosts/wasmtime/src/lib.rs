@@ -35,7 +35,10 @@
 
 mod bindings;
 mod component;
+mod configuration;
 mod configuration_file;
+mod decision;
+mod ended;
 mod epoch;
 mod error;
 mod event_log;
@@ -48,20 +51,21 @@ mod options;
 mod outbound;
 mod pool;
 mod precompiled;
+mod request_head;
 mod runtime;
 mod trusted_file;
 
-pub use bindings::{
-    Authorization, Configuration, Counted, Decision, Event, Fault, Forward, Level, Limit, Outcome, Reference, RequestHead, Resolved,
-    Response, Summary,
-};
 pub use component::FilterComponent;
+pub use configuration::{Authorization, Configuration, Fault, Limit, Reference, Resolved, Summary};
 pub use configuration_file::{Accept, ConfigurationError, ConfigurationFile};
+pub use decision::{Counted, Decision, Event, Forward, Header, Level, Outcome, Response};
+pub use ended::Ended;
 pub use error::{ComponentError, FilterError, LoadError};
 pub use event_log::log;
 pub use filter::Filter;
 pub use instance::Instance;
 pub use options::FilterOptions;
 pub use outbound::{OutboundError, OutboundOptions};
+pub use request_head::RequestHead;
 pub use runtime::{Runtime, RuntimeError, RuntimeOptions, give_back_memory};
 pub use trusted_file::{ChangeableByOthers, Reason, TrustedFile, TrustedFileError, Weakness};

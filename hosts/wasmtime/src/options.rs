@@ -1,8 +1,10 @@
 //! What an embedder sets of a filter.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use crate::ended::Ended;
 use crate::outbound::OutboundOptions;
 
 /// Limits of one [`crate::Filter`].
@@ -24,6 +26,8 @@ pub struct FilterOptions {
     pub cpu_budget: Duration,
     /// How providers are reached.
     pub outbound: OutboundOptions,
+    /// Which sessions have ended before their time. Default: none; a session then ends by its cookies alone.
+    pub ended: Option<Arc<dyn Ended>>,
 }
 
 impl Default for FilterOptions {
@@ -36,6 +40,7 @@ impl Default for FilterOptions {
             decision_timeout: Duration::from_secs(30),
             cpu_budget: Duration::from_millis(500),
             outbound: OutboundOptions::default(),
+            ended: None,
         }
     }
 }

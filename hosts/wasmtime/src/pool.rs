@@ -29,13 +29,15 @@ use tokio::time::timeout;
 use wasmtime::component::Accessor;
 
 use crate::bindings::exports::vestibule::filter::request_filter::Guest;
-use crate::bindings::{Configuration, Decision, RequestHead};
 use crate::component::FilterComponent;
+use crate::configuration::Configuration;
+use crate::decision::Decision;
 use crate::error::{FilterError, LoadError};
 use crate::host_state::HostState;
 use crate::instance::{self, Instance};
 use crate::options::FilterOptions;
 use crate::outbound::Outbound;
+use crate::request_head::RequestHead;
 
 pub(crate) struct Pool {
     component: FilterComponent,
@@ -83,7 +85,7 @@ impl Pool {
         options: FilterOptions,
         mut first: Instance,
     ) -> Pool {
-        first.connect(Arc::clone(&outbound));
+        first.connect(Arc::clone(&outbound), options.ended.clone());
         let mut parked: VecDeque<Slot> = (1..options.instances).map(|_| Slot::Vacant).collect();
         parked.push_back(Slot::Loaded(first));
         Pool {
@@ -160,7 +162,7 @@ impl Pool {
 
     async fn instantiate(&self) -> Result<Instance, LoadError> {
         let (mut instance, _) = Instance::load(&self.component, &self.configuration, self.options.cpu_budget).await?;
-        instance.connect(Arc::clone(&self.outbound));
+        instance.connect(Arc::clone(&self.outbound), self.options.ended.clone());
         Ok(instance)
     }
 

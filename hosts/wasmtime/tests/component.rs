@@ -13,7 +13,7 @@ use provider::HeldProvider;
 use tokio::time::timeout;
 use vestibule_dev_provider::{Options, Provider, Running, SigningAlgorithm};
 use vestibule_wasmtime::{Configuration, ConfigurationFile, Filter, FilterComponent, FilterOptions, LoadError, Runtime, RuntimeOptions};
-use visitor::{ORIGIN, Visitor, answer_at_provider, codes, forward, location, respond, value};
+use visitor::{ORIGIN, Visitor, answer_at_provider, codes, forward, location, respond, told};
 
 /// Longer than anything here takes: a test that reaches it has hung.
 const HANG: Duration = Duration::from_secs(60);
@@ -89,8 +89,8 @@ async fn a_person_logs_in_is_known_and_logs_out() {
 
     let decision = visitor.open(&filter, "/reports/2026?x=1&y=%2F").await;
     let forwarded = forward(&decision);
-    assert_eq!(value(&forwarded.set_headers, "x-forwarded-email"), "alice@example.com");
-    assert_eq!(forwarded.remove_headers, [visitor::SPOOFED, "cookie"], "what the visitor claims to be");
+    assert_eq!(told(forwarded, "x-forwarded-email"), "alice@example.com");
+    assert_eq!(forwarded.remove_headers().collect::<Vec<_>>(), [visitor::SPOOFED, "cookie"], "what the visitor claims to be");
     let lifetime = forwarded.expires_at.unwrap().checked_sub(unix_now()).unwrap();
     assert!((SESSION_SECONDS - 60..=SESSION_SECONDS).contains(&lifetime), "{lifetime}");
 
@@ -135,7 +135,7 @@ async fn many_people_log_in_at_once_on_one_instance() {
             let person = ["alice", "bob", "chloe"][number % 3];
             assert_eq!(visitor.log_in(&filter, &path, person).await.path(), path);
             let decision = visitor.open(&filter, &path).await;
-            let email = value(&forward(&decision).set_headers, "x-forwarded-email").to_owned();
+            let email = told(forward(&decision), "x-forwarded-email").to_owned();
             assert_eq!(email, format!("{person}@example.com"), "one person's login became another's");
         }
     });

@@ -29,7 +29,7 @@ fn component() -> FilterComponent {
 }
 
 fn configuration(toml: &str) -> Configuration {
-    Configuration { file_name: "secrets.toml".into(), toml: toml.into(), resolved: Vec::new(), port: None }
+    Configuration::new("secrets.toml", toml)
 }
 
 async fn filter(url: &str, options: FilterOptions) -> Filter {
@@ -38,8 +38,7 @@ async fn filter(url: &str, options: FilterOptions) -> Filter {
 
 fn decide(filter: &Filter, path: &str) -> impl Future<Output = Result<u64, FilterError>> + Send + 'static {
     let filter = filter.clone();
-    let head =
-        RequestHead { method: "GET".into(), path_with_query: path.into(), authority: None, headers: Vec::new(), application_server: None };
+    let head = RequestHead::new("GET", path, None, None);
     async move {
         let decision = timeout(HANG, filter.decide(head, None)).await.expect("a decision hangs");
         decision.map(expires_at)

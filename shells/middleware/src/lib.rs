@@ -15,6 +15,7 @@ use bindings::wasi::http::handler;
 use bindings::wasi::http::types::{ErrorCode, Request, Response, Scheme};
 use message::RequestBody;
 use provider_client::HttpClient;
+use vestibule::web::field_lines::FieldLines;
 use vestibule::web::http::RequestHead;
 use vestibule_wasi::{Instruction, answer};
 
@@ -22,11 +23,11 @@ struct Middleware;
 
 impl Guest for Middleware {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
-        let head = head(&request);
+        let (head, fields) = (head(&request), request.get_headers().copy_all());
         let is_https = matches!(request.get_scheme(), Some(Scheme::Https));
         let line = message::RequestLine::of(&request);
         let mut body = RequestBody::of(request);
-        match answer(&HttpClient, head, is_https, &mut body).await {
+        match answer(&HttpClient, head, fields, is_https, &mut body).await {
             Instruction::Respond(response) => message::own_response(response),
             Instruction::Forward(onward) => {
                 let request = message::onward_request(line, &onward, body)?;
@@ -43,7 +44,7 @@ fn head(request: &Request) -> RequestHead {
         // None is an empty path, which is `/` (RFC 9110 section 4.2.3).
         path_with_query: request.get_path_with_query().unwrap_or_else(|| "/".to_owned()),
         authority: request.get_authority(),
-        headers: request.get_headers().copy_all(),
+        headers: FieldLines::default(),
         // For upgrades, of which wasi:http has none.
         application_server: None,
     }

@@ -18,6 +18,7 @@ use bindings::exports::wasi::http::incoming_handler::Guest;
 use bindings::wasi::http::types::{IncomingRequest, ResponseOutparam, Scheme};
 use body::RequestBody;
 use provider_client::HttpClient;
+use vestibule::web::field_lines::FieldLines;
 use vestibule::web::http::RequestHead;
 use vestibule_wasi::{Instruction, answer};
 
@@ -30,12 +31,12 @@ impl Guest for IncomingHandler {
 }
 
 async fn serve(request: IncomingRequest, out: ResponseOutparam) {
-    let head = head(&request);
+    let (head, fields) = (head(&request), request.headers().entries());
     let is_head = head.method == "HEAD";
     let is_https = matches!(request.scheme(), Some(Scheme::Https));
     let line = upstream::RequestLine { method: request.method(), path_with_query: head.path_with_query.clone() };
     let mut body = RequestBody::of(request);
-    match answer(&HttpClient, head, is_https, &mut body).await {
+    match answer(&HttpClient, head, fields, is_https, &mut body).await {
         Instruction::Respond(response) => message::respond(out, response).await,
         Instruction::Forward(onward) => upstream::forward(line, &onward, is_head, body, out).await,
     }
@@ -47,7 +48,7 @@ fn head(request: &IncomingRequest) -> RequestHead {
         // None is an empty path, which is `/` (RFC 9110 section 4.2.3).
         path_with_query: request.path_with_query().unwrap_or_else(|| "/".to_owned()),
         authority: request.authority(),
-        headers: request.headers().entries(),
+        headers: FieldLines::default(),
         // For upgrades, of which wasi:http has none.
         application_server: None,
     }

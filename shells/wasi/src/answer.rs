@@ -8,6 +8,7 @@ use vestibule::decision::{Event, Forward, Level, Outcome};
 use vestibule::entropy;
 use vestibule::filter::{Step, Surroundings};
 use vestibule::pages::{self, HostFailure};
+use vestibule::session::NothingEnded;
 use vestibule::web::http::{RequestHead, Response};
 use vestibule_enforcement::edits;
 use vestibule_enforcement::forwarded::{Arrival, Told};
@@ -59,12 +60,20 @@ pub enum Unread {
     Broken,
 }
 
-/// Decides about one request. `tls`: whether the host says that it came by https.
-pub async fn answer<C: ProviderClient>(client: &C, mut head: RequestHead, tls: bool, body: &mut impl Body) -> Instruction {
+/// Decides about one request, whose header fields are `fields` and not in `head`. `tls`: whether the host says that it came
+/// by https.
+pub async fn answer<C: ProviderClient>(
+    client: &C,
+    mut head: RequestHead,
+    mut fields: Vec<Field>,
+    tls: bool,
+    body: &mut impl Body,
+) -> Instruction {
     let Some(loaded) = loaded(C::NEEDS_UPSTREAM) else { return Instruction::Respond(unconfigured(&head)) };
     // Before the decision: what `Connection` names is not for the application, and not for the filter.
-    end_request_hop(&mut head.headers);
-    let of_spin = spin::take(&mut head.headers);
+    end_request_hop(&mut fields);
+    let of_spin = spin::take(&mut fields);
+    head.headers.extend(&fields);
     name_host(&mut head, loaded.filter.config());
     let mut read = None;
     let outcome = match decide(&loaded, client, &head, None).await {
@@ -80,7 +89,7 @@ pub async fn answer<C: ProviderClient>(client: &C, mut head: RequestHead, tls: b
         outcome => outcome,
     };
     match outcome {
-        Outcome::Forward(forward) => match onward(&loaded, &head, tls, forward, read) {
+        Outcome::Forward(forward) => match onward(&loaded, &head, fields, tls, forward, read) {
             // Over the network, the application has a Spin of its own, or none.
             Ok(onward) if C::NEEDS_UPSTREAM => Instruction::Forward(onward),
             Ok(Onward { mut fields, upstream, body, response_headers }) => {
@@ -141,7 +150,7 @@ fn end_response_hop(fields: &mut Vec<Field>) {
 /// was asked for: no application behind this one can tell it from another either. But not where rules tell hosts apart:
 /// such a request stays without one, and is refused.
 fn name_host(head: &mut RequestHead, config: &Config) {
-    if head.authority.is_some() || head.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+    if head.authority.is_some() || head.headers.values("host").next().is_some() {
         return;
     }
     if config.admission.policy.as_ref().is_some_and(|policy| policy.rules().iter().any(|rule| !rule.hosts.is_empty())) {
@@ -153,8 +162,11 @@ fn name_host(head: &mut RequestHead, config: &Config) {
 
 /// The loop around the core: its steps, and the requests between them.
 async fn decide(loaded: &Rc<Loaded>, client: &impl ProviderClient, head: &RequestHead, body: Option<&[u8]>) -> Outcome {
-    let mut step =
-        loaded.filter.begin(head, body, &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy });
+    let mut step = loaded.filter.begin(
+        head.clone(),
+        body,
+        &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy, ended: &NothingEnded },
+    );
     loop {
         match step {
             Step::Done(decision) => {
@@ -166,21 +178,32 @@ async fn decide(loaded: &Rc<Loaded>, client: &impl ProviderClient, head: &Reques
                 step = waiting.resume(
                     answer,
                     &loaded.filter,
-                    &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy },
+                    &mut Surroundings {
+                        cache: &mut loaded.cache.borrow_mut(),
+                        now: now(),
+                        entropy: &mut HostEntropy,
+                        ended: &NothingEnded,
+                    },
                 );
             }
         }
     }
 }
 
-fn onward(loaded: &Loaded, head: &RequestHead, tls: bool, forward: Forward, body: Option<Vec<u8>>) -> Result<Onward, NotAField> {
+fn onward(
+    loaded: &Loaded,
+    head: &RequestHead,
+    mut fields: Vec<Field>,
+    tls: bool,
+    forward: Forward,
+    body: Option<Vec<u8>>,
+) -> Result<Onward, NotAField> {
     let Forward { remove_headers, set_headers, response_headers, .. } = forward;
     let config = loaded.filter.config();
-    let in_fields = head.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
-    let host = head.authority.as_deref().or_else(|| std::str::from_utf8(&in_fields?.1).ok());
+    let host = head.authority.as_deref().or_else(|| std::str::from_utf8(head.headers.values("host").next()?).ok());
     let arrival = Arrival { route: &[], told: Told::default(), tls, host, public_origin: &config.public.origin() };
-    let mut fields = head.headers.clone();
-    edits::edit_request(&mut fields, &remove_headers, &set_headers, arrival)?;
+    let remove: Vec<&str> = remove_headers.iter().map(AsRef::as_ref).collect();
+    edits::edit_request(&mut fields, &remove, &set_headers.iter().collect::<Vec<_>>(), arrival)?;
     Ok(Onward { fields, upstream: config.upstream.clone(), body, response_headers })
 }
 
@@ -192,7 +215,7 @@ fn unconfigured(head: &RequestHead) -> Response {
 /// A page of ours about what is not the filter's to decide, and its line in the log.
 fn host_failure(failure: HostFailure, reason: &str) -> Response {
     let reference = entropy::reference(&mut HostEntropy);
-    log(&Event { level: Level::Warn, code: Code::HostFailure, message: reason.to_owned(), reference: Some(reference.clone()) });
+    log(&Event { reference: Some(reference.clone()), ..Event::new(Level::Warn, Code::HostFailure, reason.to_owned()) });
     pages::host_failure(failure, &reference, &entropy::token::<16>(&mut HostEntropy))
 }
 

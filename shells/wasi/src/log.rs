@@ -16,8 +16,10 @@ pub(crate) fn log(event: &Event) {
         Level::Warn => "WARN",
         Level::Error => "ERROR",
     };
-    let reference = event.reference.as_ref().map(|reference| format!(" reference={reference}")).unwrap_or_default();
-    line(&format!("{level} {}: {}{reference}", event.code, event.message));
+    let rule = event.rule.map(|rule| rule.to_string());
+    let details = [("reference", &event.reference), ("subject", &event.subject), ("rule", &rule), ("request_id", &event.request_id)];
+    let details: String = details.iter().filter_map(|(name, value)| Some(format!(" {name}={}", value.as_ref()?))).collect();
+    line(&format!("{level} {}: {}{details}", event.code, event.message));
 }
 
 /// Writes what is wrong with the configuration, a line for each fault.

@@ -18,9 +18,9 @@ pub(super) fn edit(request: &Request<'_>, edits: &mut Edits) {
     let list = lines.join(&b","[..]);
     let kept: Vec<&[u8]> = list.split(|&byte| byte == b',').take(KEPT_ENTRIES).collect();
     let names = request.headers.iter().map(|(name, _)| name).filter(|name| is_meant(name));
-    edits.remove.extend(names.cloned());
+    edits.remove.extend(names.map(|name| name.to_owned().into()));
     if !lines.is_empty() {
-        edits.set.push((SUBPROTOCOL.to_owned(), kept.join(&b","[..])));
+        edits.set.push(SUBPROTOCOL, kept.join(&b","[..]));
     }
 }
 
@@ -45,7 +45,7 @@ mod tests {
             let request = Request::parse(&head).unwrap();
             let mut edits = Edits::default();
             edit(&request, &mut edits);
-            let set = edits.set.first().map(|(_, value)| std::str::from_utf8(value).unwrap());
+            let set = edits.set.iter().next().map(|(_, value)| std::str::from_utf8(value).unwrap());
             assert_eq!(set, kept, "{lines:?}");
             let meant = lines.iter().filter(|(name, _)| name.to_ascii_lowercase().contains("protocol"));
             assert!(meant.clone().all(|(name, _)| edits.remove.iter().any(|removed| removed == name)), "{lines:?}");

@@ -16,7 +16,8 @@ use crate::identity::headers::Edits;
 use crate::secret::Secret;
 use crate::session::{CLOCK_DIFFERENCE, CookieJar, ExposeTokens, Session, Tokens};
 use crate::time::UnixTime;
-use crate::web::http::{Header, Request};
+use crate::web::field_lines::FieldLines;
+use crate::web::http::Request;
 use crate::web::origin::PublicOrigin;
 
 /// Under the base path.
@@ -82,25 +83,25 @@ pub(crate) fn log_in(
     let at = UnixTime::from_secs(now.as_secs().saturating_sub(CLOCK_DIFFERENCE.as_secs()));
     let cookies = |name, text: &str| cookie_line::pairs(user.form, user.cookie_secret, name, text, at);
     let tokens = cookies(TOKENS_COOKIE, &payload::tokens(user.tokens, user.exposed));
-    let (xsrf, others): (Vec<_>, Vec<_>) = jar.others().iter().cloned().partition(|pair| pair.starts_with(XSRF_COOKIE));
+    let (xsrf, others): (Vec<_>, Vec<_>) = jar.others().map(<[u8]>::to_vec).partition(|pair| pair.starts_with(XSRF_COOKIE));
     let lines = |dropped: &[&str]| {
         let user_cookies = cookies(USER_COOKIE, &payload::user(user.session, dropped, &public.origin()));
         let lines = cookie_line::lines(user.form, [xsrf.clone(), user_cookies, others.clone(), tokens.clone()].concat());
-        lines.into_iter().map(|line| ("cookie".to_owned(), line)).collect::<Vec<Header>>()
+        lines.into_iter().map(|line| ("cookie", line)).collect::<FieldLines>()
     };
     if !edits.remove.iter().any(|name| name == "cookie") {
-        edits.remove.push("cookie".to_owned());
+        edits.remove.push("cookie".into());
     }
-    edits.set.retain(|(name, _)| name != "cookie");
+    edits.set.retain(|name, _| name != "cookie");
     let mut left_out = LeftOut { headers: leave_out_headers(edits, |field| field > MAX_FIELD_BYTES), claims: vec![] };
 
     let mut dropped: Vec<&str> = vec![];
     let mut droppable = app.drop_claims.iter().map(String::as_str).filter(|name| user.session.claims().whole().contains_key(*name));
     loop {
         let lines = lines(&dropped);
-        let bytes = head_bytes(request, edits) + lines.iter().map(field_bytes).sum::<usize>();
+        let bytes = head_bytes(request, edits) + bytes_of(lines.iter());
         if bytes <= MAX_HEAD_BYTES {
-            edits.set.extend(lines);
+            edits.set.extend(&lines);
             left_out.claims = dropped.into_iter().map(str::to_owned).collect();
             return Ok(left_out);
         }
@@ -119,8 +120,10 @@ pub(crate) fn log_in(
 /// Takes out of the additions the identity headers whose line is `too_long`; returns their names.
 fn leave_out_headers(edits: &mut Edits, too_long: impl Fn(usize) -> bool) -> Vec<String> {
     let is_identity = |name: &str| !name.eq_ignore_ascii_case("sec-websocket-protocol");
-    let taken = edits.set.extract_if(.., |field| is_identity(&field.0) && too_long(field_bytes(field)));
-    taken.map(|(name, _)| name).collect()
+    let is_taken = |name: &str, value: &[u8]| is_identity(name) && too_long(field_bytes((name, value)));
+    let taken = edits.set.iter().filter(|(name, value)| is_taken(name, value)).map(|(name, _)| name.to_owned()).collect();
+    edits.set.retain(|name, value| !is_taken(name, value));
+    taken
 }
 
 /// The head as the application will receive it, but for what the host adds.
@@ -129,10 +132,14 @@ fn head_bytes(request: &Request<'_>, edits: &Edits) -> usize {
     let kept = request.headers.iter().filter(|(name, _)| !is_removed(name));
     let target = request.path.len() + request.query.map_or(0, |query| query.len() + 1);
     let request_line = request.method.len() + target + " HTTP/1.1\r\n\r\n".len() + 1;
-    request_line + kept.chain(&edits.set).map(field_bytes).sum::<usize>()
+    request_line + bytes_of(kept.chain(&edits.set))
+}
+
+fn bytes_of<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> usize {
+    fields.map(field_bytes).sum()
 }
 
 /// A line of a header: name, colon, space, value and line end.
-fn field_bytes((name, value): &Header) -> usize {
+fn field_bytes((name, value): (&str, &[u8])) -> usize {
     name.len() + value.len() + ": \r\n".len()
 }

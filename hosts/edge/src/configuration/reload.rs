@@ -209,7 +209,8 @@ impl ActiveSource {
     }
 
     async fn filter(&self, reading: &Reading, port: u16) -> anyhow::Result<Filter> {
-        let configuration = Configuration { port: Some(port), ..reading.configuration.clone() };
+        let mut configuration = reading.configuration.clone();
+        configuration.port = Some(port);
         Ok(Filter::load(&self.component, configuration, FilterOptions::default()).await?)
     }
 }

@@ -226,7 +226,7 @@ impl Edge {
             Service::Authz => Err(failure::error(HostFailure::Filter, "the filter forwards, and there is no application")),
         };
         let server = application_server(active, session.req_header()).await;
-        let head = request_head(session.req_header(), authority.clone(), server.clone())?;
+        let head = request_head(session.req_header(), authority.as_deref(), server.as_deref())?;
         let limit = match self.ask(active, head, None, exchange).await? {
             Outcome::Forward(forward) => return onward(forward, authority, server),
             Outcome::Respond(response) => return Ok(Decided::Respond(response)),
@@ -238,7 +238,7 @@ impl Edge {
         let body = body?;
         exchange.body_was_read = true;
         let body_bytes = body.len();
-        let head = request_head(session.req_header(), authority.clone(), server.clone())?;
+        let head = request_head(session.req_header(), authority.as_deref(), server.as_deref())?;
         match self.ask(active, head, Some(body), exchange).await? {
             Outcome::Forward(_) if body_bytes > REPLAYED_BODY_BYTES => {
                 Err(failure::error(HostFailure::BodyTooLarge, "a body this long cannot be forwarded after the decision"))
@@ -250,7 +250,7 @@ impl Edge {
     }
 
     async fn ask(&self, active: &Active, head: RequestHead, body: Option<Vec<u8>>, exchange: &mut Exchange) -> Result<Outcome> {
-        let Decision { outcome, events, ended_sessions } = active.decider.decide(head, body).await.map_err(|undecided| {
+        let Decision { outcome, events, ended_sessions, .. } = active.decider.decide(head, body).await.map_err(|undecided| {
             let failure = match undecided {
                 Undecided::Overloaded(_) => HostFailure::Overloaded,
                 Undecided::Failed(_) => HostFailure::Filter,
@@ -348,7 +348,9 @@ fn too_many(spent: Spent, attempt: Attempt<'_>) -> Response {
     let client = attempt.client.map(tracing::field::display);
     tracing::info!(code, client, retry_after, reference, "this client has reached its limit of [vestibule.limits]");
     let page = pages::host_failure(HostFailure::TooManyLogins { retry_after }, &reference, &random::nonce());
-    Response { status: page.status, headers: page.headers, body: page.body, counts_as: None }
+    let mut response = Response::new(page.status, page.body);
+    response.headers = page.headers;
+    response
 }
 
 /// Questions of strangers are not even read. A peer that cannot be told is one.

@@ -45,20 +45,17 @@ pub fn check_length(request: &RequestHeader) -> Result<()> {
 /// # Errors
 /// Status 431 for more headers than the filter takes: they are not even copied. Status 400 for a request target that is
 /// not UTF-8: RFC 3986 has such bytes percent-encoded.
-pub fn request_head(request: &RequestHeader, authority: Option<String>, application_server: Option<String>) -> Result<RequestHead> {
+pub fn request_head(request: &RequestHeader, authority: Option<&str>, application_server: Option<&str>) -> Result<RequestHead> {
     let bytes = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
     // HTTP/2 peers split `Cookie` into many lines (RFC 9113 section 8.2.3).
     let fields = request.headers.len() - request.headers.get_all(COOKIE).iter().count();
     if bytes > MAX_HEADER_BYTES || fields > MAX_HEADER_COUNT {
         return Err(refused(431, "more headers than the filter takes"));
     }
-    Ok(RequestHead {
-        method: request.method.as_str().to_owned(),
-        path_with_query: text(request.raw_path())?,
-        authority,
-        headers: request.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect(),
-        application_server,
-    })
+    let path_with_query = std::str::from_utf8(request.raw_path()).map_err(|_| not_utf8())?;
+    let mut head = RequestHead::new(request.method.as_str(), path_with_query, authority, application_server);
+    request.headers.iter().for_each(|(name, value)| head.push(name.as_str(), value.as_bytes()));
+    Ok(head)
 }
 
 /// An absolute-form target without a path means `/` (RFC 9112 section 3.2.2).
@@ -67,7 +64,11 @@ fn origin_form(path_and_query: &[u8]) -> Vec<u8> {
 }
 
 fn text(bytes: &[u8]) -> Result<String> {
-    String::from_utf8(bytes.to_vec()).map_err(|_| bad_request("request target is not UTF-8"))
+    String::from_utf8(bytes.to_vec()).map_err(|_| not_utf8())
+}
+
+fn not_utf8() -> Box<Error> {
+    bad_request("request target is not UTF-8")
 }
 
 fn bad_request(reason: &'static str) -> Box<Error> {
@@ -89,7 +90,7 @@ mod tests {
         let mut request = RequestHeader::build("GET", target.as_bytes(), None).expect("a request");
         let found = into_origin_form(&mut request).expect("one reading");
         assert_eq!(found.as_deref(), authority, "{target}");
-        assert_eq!(request_head(&request, found, None).expect("a head").path_with_query, path_with_query, "{target}");
+        assert_eq!(request_head(&request, found.as_deref(), None).expect("a head").path_with_query(), path_with_query, "{target}");
         assert_eq!(request.raw_path(), path_with_query.as_bytes(), "what is decided on is what is sent");
     }
 
@@ -117,7 +118,7 @@ mod tests {
             request.append_header("cookie", value).expect("a header");
         }
         let head = request_head(&request, None, None).expect("a head");
-        assert_eq!(head.headers, [("cookie".into(), b"a=1".to_vec()), ("cookie".into(), b"b=\xff".to_vec())]);
+        assert_eq!(head.headers().collect::<Vec<_>>(), [("cookie", &b"a=1"[..]), ("cookie", b"b=\xff")]);
     }
 
     #[test]
@@ -141,7 +142,7 @@ mod tests {
     fn a_target_that_is_not_utf8_is_refused() {
         let mut request = RequestHeader::build("GET", b"/\xff", None).expect("a request");
         let authority = into_origin_form(&mut request).expect("one reading");
-        let error = request_head(&request, authority, None).expect_err("not UTF-8");
+        let error = request_head(&request, authority.as_deref(), None).expect_err("not UTF-8");
         assert_eq!((error.etype(), error.esource()), (&ErrorType::HTTPStatus(400), &ErrorSource::Downstream));
     }
 

@@ -33,7 +33,8 @@ pub fn edit_request(request: &mut RequestHeader, forward: &Forward, received: Re
     let Received { client, tls, public_origin } = received;
     let told = Told { https: client.https, host: client.host.as_deref() };
     let arrival = Arrival { route: &client.route, told, tls, host: host.as_deref(), public_origin };
-    edits::edit_request(&mut Request(request), &forward.remove_headers, &forward.set_headers, arrival).map_err(not_a_field)
+    let (remove, set): (Vec<_>, Vec<_>) = (forward.remove_headers().collect(), forward.set_headers().collect());
+    edits::edit_request(&mut Request(request), &remove, &set, arrival).map_err(not_a_field)
 }
 
 /// Removes the hop-by-hop fields of the application's response, and what its `Connection` names. Not for a `101`, which
@@ -107,13 +108,7 @@ mod tests {
     const RECEIVED: Received<'_> = Received { client: &NOBODY, tls: false, public_origin: "http://localhost:8501" };
 
     fn forward(remove: &[&str], set: &[(&str, &[u8])]) -> Forward {
-        Forward {
-            remove_headers: remove.iter().map(|name| (*name).to_owned()).collect(),
-            set_headers: set.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect(),
-            response_headers: Vec::new(),
-            expires_at: None,
-            session: None,
-        }
+        Forward::new(remove, set)
     }
 
     fn request(headers: &[(&'static str, &str)]) -> RequestHeader {

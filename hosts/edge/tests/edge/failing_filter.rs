@@ -14,7 +14,7 @@ async fn a_filter_that_fails_is_500_and_never_a_pass() {
     let app = Application::start().await;
     let runtime = Runtime::new(&RuntimeOptions { max_instances: 4, ..RuntimeOptions::default() }).expect("a runtime");
     let component = FilterComponent::from_bytes(&runtime, &guest::component(), None).expect("a component");
-    let configuration = Configuration { file_name: "secrets.toml".into(), toml: String::new(), resolved: Vec::new(), port: None };
+    let configuration = Configuration::new("secrets.toml", "");
     let options = FilterOptions {
         instances: 1,
         cpu_budget: Duration::from_millis(50),

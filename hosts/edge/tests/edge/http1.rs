@@ -115,10 +115,10 @@ async fn requests_that_do_not_wait_for_an_answer_are_served_in_order() {
     for pieces in [&[all.as_str()][..], &requests, &splits(|request| request.len() - 1), &splits(|request| request.len() / 3)] {
         // The application does not read chunks.
         let script = Script::new(|head, body| {
-            Ok(match (["/3", "/4"].contains(&head.path_with_query.as_str()), body) {
+            Ok(match (["/3", "/4"].contains(&head.path_with_query()), body) {
                 (false, _) => Outcome::Forward(alice()),
                 (true, None) => Outcome::NeedBody(10),
-                (true, Some(body)) => answer(200, &format!("{} {}", head.path_with_query, String::from_utf8_lossy(body))),
+                (true, Some(body)) => answer(200, &format!("{} {}", head.path_with_query(), String::from_utf8_lossy(body))),
             })
         });
         let (answered, targets) = answers(script, pieces).await;
@@ -134,7 +134,7 @@ async fn requests_that_do_not_wait_for_an_answer_are_served_in_order() {
 /// Each request is decided on by itself, and read by itself.
 #[tokio::test]
 async fn a_request_that_comes_early_is_read_and_decided_like_any_other() {
-    let open = || Script::new(|head, _| Ok(if head.path_with_query == "/open" { Outcome::Forward(alice()) } else { answer(401, "") }));
+    let open = || Script::new(|head, _| Ok(if head.path_with_query() == "/open" { Outcome::Forward(alice()) } else { answer(401, "") }));
     let first = "GET /open HTTP/1.1\r\nHost: h\r\n\r\n";
     for (second, status) in [
         ("GET /closed HTTP/1.1\r\nHost: h\r\n\r\n", "401"),

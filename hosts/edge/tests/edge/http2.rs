@@ -243,7 +243,7 @@ async fn a_fragment_over_http_2_is_cut_off_before_the_decision() {
     let decided = Arc::new(Mutex::new(Vec::new()));
     let seen = decided.clone();
     let script = Script::new(move |head, _| {
-        seen.lock().expect("no test panics here").push(head.path_with_query.clone());
+        seen.lock().expect("no test panics here").push(head.path_with_query().to_owned());
         Ok(Outcome::Forward(alice()))
     });
     let edge = ScriptedEdge::start_tls_with_limits(script, &app.url(), ConnectionLimits::default(), identity.edge_acceptor()).await;

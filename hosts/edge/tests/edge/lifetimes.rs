@@ -17,13 +17,13 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use vestibule_edge::configuration::decider::{Decider, Undecided};
 use vestibule_edge::listen::tls;
-use vestibule_wasmtime::{Decision, Forward, Outcome, RequestHead};
+use vestibule_wasmtime::{Decision, Outcome, RequestHead};
 
 use crate::application::Application;
 use crate::browser::Browser;
 use crate::login::Site;
 use crate::raw::Wire;
-use crate::scripted::{Script, ScriptedEdge, alice, answer};
+use crate::scripted::{Script, ScriptedEdge, alice, alice_in, answer};
 use crate::tls::Identity;
 
 /// More than any test may take to see an end.
@@ -39,7 +39,7 @@ fn now() -> u64 {
 }
 
 fn session_of(head: &RequestHead) -> Option<String> {
-    let found = head.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-session"));
+    let found = head.headers().find(|(name, _)| name.eq_ignore_ascii_case("x-session"));
     found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
 }
 
@@ -50,9 +50,13 @@ fn sessions() -> Script {
 
 fn sessions_until(expires_at: Option<u64>) -> Script {
     Script::new(move |head, _| {
-        Ok(match head.path_with_query.starts_with("/end/") {
+        Ok(match head.path_with_query().starts_with("/end/") {
             true => answer(200, "ended"),
-            false => Outcome::Forward(Forward { session: session_of(head), expires_at, ..alice() }),
+            false => {
+                let mut forward = alice_in(session_of(head));
+                forward.expires_at = expires_at;
+                Outcome::Forward(forward)
+            }
         })
     })
 }
@@ -261,9 +265,9 @@ async fn what_is_open_ends_where_the_new_configuration_does_not_admit_it() {
         ("a", "the login is required", |_| Ok(answer(401, ""))),
         ("", "the login is required", |_| Ok(answer(401, ""))),
         ("a", "the path is the filter's own", |_| Ok(Outcome::NeedBody(10))),
-        ("a", "the session is another", |_| Ok(Outcome::Forward(Forward { session: Some("b".into()), ..alice() }))),
+        ("a", "the session is another", |_| Ok(Outcome::Forward(alice_in(Some("b".into()))))),
         ("a", "the path is public", |_| Ok(Outcome::Forward(alice()))),
-        ("", "the user is known now", |_| Ok(Outcome::Forward(Forward { session: Some("a".into()), ..alice() }))),
+        ("", "the user is known now", |_| Ok(Outcome::Forward(alice_in(Some("a".into()))))),
         ("a", "the filter fails for good", |_| Err(Undecided::Failed("on purpose".into()))),
     ];
     let judged = verdicts.map(async |(session, what, verdict)| {
@@ -295,7 +299,7 @@ async fn an_overloaded_filter_is_asked_again() {
     let script = Script::new(move |head, body| match asked.fetch_add(1, Ordering::Relaxed) {
         0 => Err(Undecided::Overloaded("on purpose".into())),
         1 => Err(Undecided::Failed("on purpose".into())),
-        _ => Ok(Outcome::Forward(Forward { session: session_of(head).filter(|_| body.is_none()), ..alice() })),
+        _ => Ok(Outcome::Forward(alice_in(session_of(head).filter(|_| body.is_none())))),
     });
     edge.replace_decider(Box::new(Counting { script, decided: decided.clone() }), &app.url());
     let _all = timeout(PATIENCE, decided.acquire_many(3)).await.expect("in time").expect("the third attempt");
@@ -357,8 +361,9 @@ struct Meddling;
 #[async_trait]
 impl Decider for Meddling {
     async fn decide(&self, head: RequestHead, _: Option<Vec<u8>>) -> Result<Decision, Undecided> {
-        let forward = Forward { session: session_of(&head), ..alice() };
-        Ok(Decision { outcome: Outcome::Forward(forward), events: Vec::new(), ended_sessions: vec!["b".into()] })
+        let mut decision = Decision::new(Outcome::Forward(alice_in(session_of(&head))));
+        decision.ended_sessions.push("b".into());
+        Ok(decision)
     }
 }
 

@@ -43,24 +43,33 @@ impl Decider for Script {
     async fn decide(&self, head: RequestHead, body: Option<Vec<u8>>) -> Result<Decision, Undecided> {
         let outcome = self.0(&head, body.as_deref())?;
         // `/end/<session>` ends a session, whatever else the script says.
-        let ended_sessions = head.path_with_query.strip_prefix("/end/").map(str::to_owned).into_iter().collect();
-        Ok(Decision { outcome, events: Vec::new(), ended_sessions })
+        let mut decision = Decision::new(outcome);
+        decision.ended_sessions.extend(head.path_with_query().strip_prefix("/end/").map(str::to_owned));
+        Ok(decision)
     }
 }
 
 pub fn alice() -> Forward {
-    Forward {
-        remove_headers: vec!["X-Forwarded-User".into(), "x_forwarded_user".into()],
-        set_headers: vec![("X-Forwarded-User".into(), b"alice".to_vec())],
-        response_headers: vec![("Set-Cookie".into(), b"session=renewed".to_vec())],
-        expires_at: None,
-        session: None,
-    }
+    renewed(Forward::new(&["X-Forwarded-User", "x_forwarded_user"], &[("X-Forwarded-User", b"alice")]))
+}
+
+/// The same with a cookie for the browser.
+pub fn renewed(mut forward: Forward) -> Forward {
+    forward.response_headers = vec![("Set-Cookie".into(), b"session=renewed".to_vec())];
+    forward
+}
+
+/// Alice in this session, or in none.
+pub fn alice_in(session: Option<String>) -> Forward {
+    let mut forward = alice();
+    forward.session = session;
+    forward
 }
 
 pub fn answer(status: u16, body: &str) -> Outcome {
-    let headers = vec![("Content-Type".into(), b"text/plain".to_vec())];
-    Outcome::Respond(Response { status, headers, body: body.as_bytes().to_vec(), counts_as: None })
+    let mut response = Response::new(status, body.as_bytes().to_vec());
+    response.headers = vec![("Content-Type".into(), b"text/plain".to_vec())];
+    Outcome::Respond(response)
 }
 
 pub struct ScriptedEdge {

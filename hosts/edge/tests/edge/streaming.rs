@@ -43,7 +43,7 @@ async fn the_first_bytes_of_a_large_upload_arrive_before_its_last() {
 /// Asks for bodies of at most 10 bytes of POST requests.
 fn reader() -> Script {
     Script::new(|head, body| {
-        Ok(match (head.method.as_str(), body) {
+        Ok(match (head.method(), body) {
             ("POST", None) => Outcome::NeedBody(10),
             ("POST", Some(body)) if body == b"answer" => answer(200, "read"),
             _ => Outcome::Forward(alice()),

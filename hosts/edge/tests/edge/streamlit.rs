@@ -15,7 +15,7 @@ use crate::application::Application;
 use crate::browser::Browser;
 use crate::login::Site;
 use crate::raw::Wire;
-use crate::scripted::{Script, ScriptedEdge, alice, answer};
+use crate::scripted::{Script, ScriptedEdge, alice, alice_in, answer, renewed};
 
 /// More than any test may take to see a connection end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,7 +32,7 @@ impl Told {
     fn script(&self) -> Script {
         let told = self.clone();
         Script::new(move |head, _| {
-            told.0.lock().expect("no test has panicked here").push(head.application_server.clone());
+            told.0.lock().expect("no test has panicked here").push(head.application_server().map(str::to_owned));
             Ok(Outcome::Forward(alice()))
         })
     }
@@ -124,9 +124,8 @@ async fn an_application_that_is_down_is_asked_in_vain_and_the_decision_is_made()
 async fn cookie_lines_of_the_filters_arrive_apart() {
     let app = Application::start().await;
     let script = Script::new(|_, _| {
-        let cookie = |value: &str| ("cookie".to_owned(), value.as_bytes().to_vec());
-        let (remove_headers, set_headers) = (vec!["Cookie".into()], vec![cookie("a=1"), cookie("b=2"), cookie("c=3")]);
-        Ok(Outcome::Forward(Forward { remove_headers, set_headers, ..alice() }))
+        let cookies: [(&str, &[u8]); 3] = [("cookie", b"a=1"), ("cookie", b"b=2"), ("cookie", b"c=3")];
+        Ok(Outcome::Forward(renewed(Forward::new(&["Cookie"], &cookies))))
     });
     let edge = ScriptedEdge::start(script, &app.url()).await;
     assert_eq!(get(&edge, "/ws", &format!("{UPGRADE}Cookie: x=1\r\nCookie: y=2\r\n")).await, 101);
@@ -136,11 +135,10 @@ async fn cookie_lines_of_the_filters_arrive_apart() {
 /// Sessions by a header of the request's; `/end/a` ends one.
 fn sessions() -> Script {
     Script::new(|head, _| {
-        let session =
-            head.headers.iter().find(|(name, _)| name == "x-session").map(|(_, value)| String::from_utf8_lossy(value).into_owned());
-        Ok(match head.path_with_query.starts_with("/end/") {
+        let session = head.headers().find(|(name, _)| *name == "x-session").map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+        Ok(match head.path_with_query().starts_with("/end/") {
             true => answer(200, "ended"),
-            false => Outcome::Forward(Forward { session, ..alice() }),
+            false => Outcome::Forward(alice_in(session)),
         })
     })
 }

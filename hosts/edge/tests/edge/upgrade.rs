@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
-use vestibule_wasmtime::{Forward, Outcome};
+use vestibule_wasmtime::Outcome;
 
 use crate::application::Application;
 use crate::raw::{Head, Wire};
@@ -46,7 +46,9 @@ async fn an_upgraded_connection_ends_with_its_session() {
     let app = Application::start().await;
     let script = Script::new(|_, _| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-        Ok(Outcome::Forward(Forward { expires_at: Some(now + 2), ..alice() }))
+        let mut forward = alice();
+        forward.expires_at = Some(now + 2);
+        Ok(Outcome::Forward(forward))
     });
     let edge = ScriptedEdge::start(script, &app.url()).await;
     let mut socket = connect(&edge).await.expect("an upgrade");
@@ -100,7 +102,7 @@ async fn an_upgraded_connection_does_not_keep_the_decider_of_an_old_configuratio
 #[tokio::test]
 async fn a_request_after_a_refused_upgrade_is_decided() {
     let app = Application::start().await;
-    let script = Script::new(|head, _| Ok(if head.path_with_query == "/open" { Outcome::Forward(alice()) } else { answer(401, "") }));
+    let script = Script::new(|head, _| Ok(if head.path_with_query() == "/open" { Outcome::Forward(alice()) } else { answer(401, "") }));
     let edge = ScriptedEdge::start(script, &app.url()).await;
     let mut peer = Wire::connect(edge.address).await;
     let upgrade = "GET /open HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";

@@ -6,9 +6,8 @@
 ;; Its configuration text is the URL, which is its metadata URL as well; a text that begins with `!` is a fault.
 ;; A forward after an exchange has as expires-at the status, or 1000 plus the number of the error.
 (module
-  (import "vestibule:filter/outbound-http@0.1.0" "[async-lower]send" (func $send (param i32 i32) (result i32)))
-  (import "[export]vestibule:filter/request-filter@0.1.0" "[task-return]decide"
-    (func $return (param i32 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32 i32 i32 i32 i32)))
+  (import "vestibule:filter/outbound-http@0.2.0" "[async-lower]send" (func $send (param i32 i32) (result i32)))
+  (import "[export]vestibule:filter/request-filter@0.2.0" "[task-return]finish" (func $return (param i32)))
   (import "$root" "[waitable-set-new]" (func $set_new (result i32)))
   (import "$root" "[waitable-join]" (func $join (param i32 i32)))
   (import "$root" "[subtask-drop]" (func $subtask_drop (param i32)))
@@ -43,7 +42,7 @@
     (i32.store offset=4 (local.get $at) (local.get $length)))
 
   ;; One reference: the environment variable of the text's name.
-  (func (export "vestibule:filter/request-filter@0.1.0#references") (param $text i32) (param $length i32) (result i32)
+  (func (export "vestibule:filter/request-filter@0.2.0#references") (param $text i32) (param $length i32) (result i32)
     (local $result i32)
     (local.set $result (call $new (i32.const 24)))
     (call $store_list (local.get $result) (i32.add (local.get $result) (i32.const 8)) (i32.const 1))
@@ -51,7 +50,7 @@
     (call $store_list (i32.add (local.get $result) (i32.const 12)) (local.get $text) (local.get $length))
     (local.get $result))
 
-  (func (export "vestibule:filter/request-filter@0.1.0#load")
+  (func (export "vestibule:filter/request-filter@0.2.0#load")
     (param $file i32) (param $file_length i32) (param $text i32) (param $length i32)
     (param $resolved i32) (param $resolved_length i32) (param $has_port i32) (param $port i32) (result i32)
     (local $result i32) (local $fault i32)
@@ -78,10 +77,20 @@
         (call $store_list (i32.add (local.get $result) (i32.const 248)) (local.get $text) (local.get $length))))
     (local.get $result))
 
+  ;; A decision of 88 bytes at `at`, which is zeroed: forward, with an expires-at.
+  (func $forward_at (param $at i32) (param $expires_at i64)
+    (i32.store8 offset=40 (local.get $at) (i32.const 1))
+    (i64.store offset=48 (local.get $at) (local.get $expires_at)))
+  (func $zeroed (param $size i32) (result i32)
+    (local $at i32)
+    (local.set $at (call $new (local.get $size)))
+    (memory.fill (local.get $at) (i32.const 0) (local.get $size))
+    (local.get $at))
   (func $forward (param $expires_at i64)
-    (call $return (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
-      (i32.const 1) (local.get $expires_at) (i32.const 0) (i32.const 0) (i32.const 0)
-      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+    (local $decision i32)
+    (local.set $decision (call $zeroed (i32.const 88)))
+    (call $forward_at (local.get $decision) (local.get $expires_at))
+    (call $return (local.get $decision)))
 
   (func $forward_answer (param $answer i32)
     (call $forward
@@ -109,29 +118,39 @@
     (call $join (i32.shr_u (local.get $status) (i32.const 4)) (local.get $set))
     (i32.or (i32.const 2) (i32.shl (local.get $set) (i32.const 4))))
 
-  (func (export "[async-lift]vestibule:filter/request-filter@0.1.0#decide")
-    (param $method i32) (param $method_length i32) (param $path i32) (param $path_length i32)
-    (param $has_authority i32) (param $authority i32) (param $authority_length i32)
-    (param $headers i32) (param $headers_length i32) (param $has_server i32) (param $server i32) (param $server_length i32)
+  ;; Progress has the decision at its byte 8. What is pending is known by the letter of the path.
+  (func (export "vestibule:filter/request-filter@0.2.0#decide")
+    (param $parts i32) (param $parts_length i32) (param $ends i32) (param $ends_length i32) (param $given i32)
     (param $has_body i32) (param $body i32) (param $body_length i32)
     (result i32)
-    (local $what i32)
-    (local.set $what (i32.load8_u offset=1 (local.get $path)))
+    (local $what i32) (local $progress i32)
+    (local.set $what (i32.load8_u offset=1 (i32.add (local.get $parts) (i32.load (local.get $ends)))))
+    (local.set $progress (call $zeroed (i32.const 96)))
     (if (i32.eq (local.get $what) (i32.const 102)) ;; f
-      (then (call $forward (i64.const 1)) (return (i32.const 0))))
-    (if (i32.eq (local.get $what) (i32.const 119)) ;; w
-      (then (return (call $ask (global.get $url) (global.get $url_length)))))
-    (if (i32.eq (local.get $what) (i32.const 111)) ;; o
-      (then (return (call $ask (i32.const 32) (i32.const 22)))))
+      (then
+        (call $forward_at (i32.add (local.get $progress) (i32.const 8)) (i64.const 1))
+        (return (local.get $progress))))
+    (if (i32.or (i32.eq (local.get $what) (i32.const 119)) ;; w, o, n
+          (i32.or (i32.eq (local.get $what) (i32.const 111)) (i32.eq (local.get $what) (i32.const 110))))
+      (then
+        (i32.store8 (local.get $progress) (i32.const 1))
+        (i32.store offset=8 (local.get $progress) (local.get $what))
+        (return (local.get $progress))))
     (if (i32.eq (local.get $what) (i32.const 108)) ;; l
       (then (loop $ever (br $ever))))
     (if (i32.eq (local.get $what) (i32.const 109)) ;; m
       (then (drop (call $new (i32.const 0x7f000000)))))
-    (if (i32.eq (local.get $what) (i32.const 110)) ;; n
-      (then (return (i32.or (i32.const 2) (i32.shl (call $set_new) (i32.const 4))))))
     (unreachable))
 
-  (func (export "[callback][async-lift]vestibule:filter/request-filter@0.1.0#decide")
+  (func (export "[async-lift]vestibule:filter/request-filter@0.2.0#finish") (param $what i32) (result i32)
+    (if (i32.eq (local.get $what) (i32.const 119)) ;; w
+      (then (return (call $ask (global.get $url) (global.get $url_length)))))
+    (if (i32.eq (local.get $what) (i32.const 111)) ;; o
+      (then (return (call $ask (i32.const 32) (i32.const 22)))))
+    ;; n
+    (i32.or (i32.const 2) (i32.shl (call $set_new) (i32.const 4))))
+
+  (func (export "[callback][async-lift]vestibule:filter/request-filter@0.2.0#finish")
     (param $event i32) (param $subtask i32) (param $state i32) (result i32)
     (call $subtask_drop (local.get $subtask))
     (call $forward_answer (call $context))

@@ -52,13 +52,8 @@ impl Visitor {
         if !cookies.is_empty() {
             fields.push(("cookie", &cookies));
         }
-        let head = RequestHead {
-            method: "GET".into(),
-            path_with_query: path.into(),
-            authority: None,
-            headers: fields.iter().map(|&(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect(),
-            application_server: None,
-        };
+        let mut head = RequestHead::new("GET", path, None, None);
+        fields.iter().for_each(|(name, value)| head.push(name, value.as_bytes()));
         let decision = timeout(HANG, filter.decide(head, None)).await.expect("a decision hangs").unwrap();
         match &decision.outcome {
             Outcome::Respond(response) => self.keep(&response.headers),
@@ -111,6 +106,14 @@ pub(crate) fn value<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> &'a str
     let value = values.next().unwrap_or_else(|| panic!("no {name} in {headers:?}"));
     assert!(values.next().is_none(), "more than one {name} in {headers:?}");
     std::str::from_utf8(&value.1).unwrap()
+}
+
+/// The only line of a header that the application is told.
+pub(crate) fn told<'a>(forward: &'a Forward, name: &str) -> &'a str {
+    let mut values = forward.set_headers().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+    let (_, value) = values.next().unwrap_or_else(|| panic!("no {name} in {forward:?}"));
+    assert!(values.next().is_none(), "more than one {name} in {forward:?}");
+    std::str::from_utf8(value).unwrap()
 }
 
 /// Where a redirect leads.
