@@ -1,19 +1,22 @@
-//! What a decision about a logged-in user's request costs: in the component on an instance that is reused, on a fresh
-//! one for each request, through the host library with its queue, and in the same core compiled natively.
+//! What a decision about a logged-in user's request costs: in the component on an instance that is reused, through the
+//! host library with its queue, on a fresh instance for each request, and in the same core compiled natively.
 //!
-//! The absolute numbers are this machine's; the ratios, measured in turns within one run, are what to compare.
-//! `cargo bench` after `make build`.
+//! Claims have the shape of those that large providers send; the request has what a browser sends, cookies of the
+//! application's beside ours. Both sides take turns within one run, and pairs are compared: the median of the ratios is what
+//! to look at; absolute numbers are this machine's.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a measurement that fails ends the program")]
 
+mod claims;
 #[path = "../tests/rig/mod.rs"]
 mod rig;
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use claims::Shape;
 use rig::{Browser, CONFIG, Rig};
-use serde_json::json;
 use vestibule::decision::Outcome;
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Step, Surroundings};
@@ -23,117 +26,157 @@ use vestibule::time::UnixTime;
 use vestibule::web::http::RequestHead;
 use vestibule_wasmtime as host;
 
-const ROUNDS: usize = 15;
-const DECISIONS: u32 = 2_000;
-const FRESH_DECISIONS: u32 = 200;
+const ROUNDS: usize = 21;
+const DECISIONS: u32 = 1_000;
+const FRESH_ROUNDS: usize = 11;
+const FRESH_DECISIONS: u32 = 100;
 
-/// The session's claims in JSON, in bytes.
-const SESSION_BYTES: usize = 1024;
+/// An instance's time for one call.
+const BUDGET: Duration = Duration::from_millis(500);
 
 fn main() {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let mut rig = Rig::new(CONFIG);
-    rig.now = now;
-    rig.provider.edit_claims = Some(Box::new(|claims| {
-        let missing = SESSION_BYTES.saturating_sub(serde_json::Value::Object(claims.clone()).to_string().len() + 12);
-        claims.insert("padding".into(), json!("x".repeat(missing)));
-    }));
-    let mut browser = Browser::default();
-    browser.log_in(&mut rig, "/", "alice");
-    browser.cookies.retain(|name, _| name.contains("session"));
-    let head = as_a_browser_sends_it(browser.head("/reports?year=2026"));
-    println!(
-        "cookie: {} bytes, claims: {SESSION_BYTES} bytes, headers: {}",
-        browser.cookies.values().map(String::len).sum::<usize>(),
-        head.headers.len()
-    );
-
-    let component =
-        std::env::var("VESTIBULE_COMPONENT").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/dist/vestibule.wasm").into());
+    let path = std::env::var("VESTIBULE_COMPONENT").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/dist/vestibule.wasm").into());
     let async_runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    let measured = async_runtime.block_on(measure(&rig, &head, Path::new(&component)));
-
-    let native = best(&measured.native);
-    println!("\n{:<46} {:>9} {:>10}", "one decision, logged in", "best µs", "× native");
-    for (name, samples) in [
-        ("core, native", &measured.native),
-        ("component, reused instance", &measured.reused),
-        ("component, reused instance, library's queue", &measured.queued),
-        ("component, fresh instance with configuration", &measured.fresh),
-    ] {
-        println!("{name:<46} {:>9.2} {:>10.2}", best(samples), best(samples) / native);
-    }
-}
-
-#[derive(Default)]
-struct Measured {
-    native: Vec<f64>,
-    reused: Vec<f64>,
-    queued: Vec<f64>,
-    fresh: Vec<f64>,
-}
-
-/// The kinds take turns, so that whatever else the machine does hits all of them.
-async fn measure(rig: &Rig, head: &RequestHead, component: &Path) -> Measured {
     let runtime = host::Runtime::new(&host::RuntimeOptions::default()).expect("a runtime");
-    let component = host::FilterComponent::from_file(&runtime, component, None).expect("dist/vestibule.wasm: run `make build` first");
-    let configuration = host::Configuration::new("secrets.toml", CONFIG);
-    let budget = Duration::from_millis(500);
-    let (mut instance, _) = host::Instance::load(&component, &configuration, budget).await.expect("loads");
-    let filter = host::Filter::load(&component, configuration.clone(), host::FilterOptions::default()).await.expect("loads");
-    let wasm_head = || {
-        let mut given = host::RequestHead::new(&head.method, &head.path_with_query, head.authority.as_deref(), None);
-        head.headers.iter().for_each(|(name, value)| given.push(name, value));
-        given
-    };
+    let component =
+        host::FilterComponent::from_file(&runtime, Path::new(&path), None).expect("dist/vestibule.wasm: run `make build` first");
 
-    let mut measured = Measured::default();
-    for _ in 0..ROUNDS {
-        measured.native.push(native_round(rig, head));
-
-        let start = Instant::now();
-        for _ in 0..DECISIONS {
-            forwarded(&instance.decide(wasm_head(), None).await.expect("decides"));
-        }
-        measured.reused.push(micros_each(start, DECISIONS));
-
-        let start = Instant::now();
-        for _ in 0..DECISIONS {
-            forwarded(&filter.decide(wasm_head(), None).await.expect("decides"));
-        }
-        measured.queued.push(micros_each(start, DECISIONS));
-
-        let start = Instant::now();
-        for _ in 0..FRESH_DECISIONS {
-            let (mut fresh, _) = host::Instance::load(&component, &configuration, budget).await.expect("loads");
-            forwarded(&fresh.decide(wasm_head(), None).await.expect("decides"));
-        }
-        measured.fresh.push(micros_each(start, FRESH_DECISIONS));
+    println!("{:<40} {:>7} {:>7} {:>14} {:>14} {:>14} {:>7}", "one decision, logged in", "claims", "cookie", "native µs", "reused µs", "queued µs", "ratio");
+    let cases = Shape::ALL.map(|shape| (shape, 0, false));
+    let cases = cases.into_iter().chain([(Shape::Entra, 20, false), (Shape::Entra, 0, true), (Shape::Entra, 200, false)]);
+    for (shape, rules, tokens) in cases {
+        let case = Case::new(shape, rules, tokens);
+        async_runtime.block_on(case.measure(&component));
     }
-    measured
+    println!("\n{:<40} {:>14}", "fresh instance with its first decision", "µs");
+    for rules in [0, 20, 200, 10_000] {
+        async_runtime.block_on(Case::new(Shape::Entra, rules, false).measure_fresh(&component));
+    }
 }
 
-fn native_round(rig: &Rig, head: &RequestHead) -> f64 {
-    let (mut cache, mut entropy) = (ProviderCache::default(), Fixed::default());
-    let start = Instant::now();
-    for _ in 0..DECISIONS {
-        // The shells read the clock and copy the head for each request, so this does too.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        match rig.filter.begin(
-            head.clone(),
-            None,
-            &mut Surroundings { cache: &mut cache, now: UnixTime::from_secs(now), entropy: &mut entropy, ended: &NothingEnded },
-        ) {
-            Step::Done(decision) => assert!(matches!(decision.outcome, Outcome::Forward(forward) if forward.expires_at.is_some())),
-            Step::Fetch(..) => panic!("not logged in"),
+struct Case {
+    name: String,
+    toml: String,
+    rig: Rig,
+    head: RequestHead,
+    claims_bytes: usize,
+    cookie_bytes: usize,
+}
+
+impl Case {
+    fn new(shape: Shape, rules: usize, tokens: bool) -> Self {
+        let mut toml = CONFIG.to_owned();
+        if tokens {
+            toml = toml.replace("[auth]\n", "[auth]\nexpose_tokens = \"access\"\n");
         }
+        for number in 1..rules {
+            let _ = writeln!(toml, "[[vestibule.rule]]\npath = \"/area-{number}/**\"\nrequire = {{ groups = \"team-{number}\" }}");
+        }
+        if rules > 0 {
+            toml.push_str("[[vestibule.rule]]\nrequire = { claim = { department = \"Engines\" } }\n");
+        }
+        let mut rig = Rig::new(&toml);
+        rig.now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let bytes = std::rc::Rc::new(std::cell::Cell::new(0));
+        let seen = bytes.clone();
+        rig.provider.edit_claims = Some(Box::new(move |claims| {
+            shape.add_to(claims);
+            seen.set(serde_json::Value::Object(claims.clone()).to_string().len());
+        }));
+        let mut browser = Browser::default();
+        browser.log_in(&mut rig, "/", "8f3c1a52-77de-4b0e-9c3a-2d1f0b6e5a49");
+        browser.cookies.retain(|name, _| name.contains("session") || (tokens && name.contains("tokens")));
+        let cookie_bytes = browser.cookies.iter().map(|(name, value)| name.len() + value.len() + 3).sum();
+        for (name, value) in APPLICATION_COOKIES {
+            browser.cookies.insert(name.into(), value.into());
+        }
+        let head = as_a_browser_sends_it(browser.head("/reports?year=2026"));
+        let name = [shape.name().into(), format!(", {rules} rules"), if tokens { ", access token" } else { "" }.into()].concat();
+        Self { name, toml, rig, head, claims_bytes: bytes.get(), cookie_bytes }
     }
-    micros_each(start, DECISIONS)
+
+    fn wasm_head(&self) -> host::RequestHead {
+        let mut head = host::RequestHead::new(&self.head.method, &self.head.path_with_query, self.head.authority.as_deref(), None);
+        self.head.headers.iter().for_each(|(name, value)| head.push(name, value));
+        head
+    }
+
+    /// The kinds take turns, so that whatever else the machine does hits all of them.
+    async fn measure(&self, component: &host::FilterComponent) {
+        let configuration = host::Configuration::new("secrets.toml", &self.toml);
+        let (mut instance, _) = host::Instance::load(component, &configuration, BUDGET).await.expect("loads");
+        let filter = host::Filter::load(component, configuration, host::FilterOptions::default()).await.expect("loads");
+        let (mut native, mut reused, mut queued) = (vec![], vec![], vec![]);
+        for _ in 0..ROUNDS {
+            native.push(self.native_round());
+
+            let start = Instant::now();
+            for _ in 0..DECISIONS {
+                forwarded(&instance.decide(self.wasm_head(), None).await.expect("decides"));
+            }
+            reused.push(micros_each(start, DECISIONS));
+
+            let start = Instant::now();
+            for _ in 0..DECISIONS {
+                forwarded(&filter.decide(self.wasm_head(), None).await.expect("decides"));
+            }
+            queued.push(micros_each(start, DECISIONS));
+        }
+        let ratios: Vec<f64> = reused.iter().zip(&native).map(|(reused, native)| reused / native).collect();
+        println!(
+            "{:<40} {:>7} {:>7} {:>14} {:>14} {:>14} {:>7.2}",
+            self.name,
+            self.claims_bytes,
+            self.cookie_bytes,
+            shown(&native),
+            shown(&reused),
+            shown(&queued),
+            median(&ratios)
+        );
+    }
+
+    async fn measure_fresh(&self, component: &host::FilterComponent) {
+        let configuration = host::Configuration::new("secrets.toml", &self.toml);
+        let mut samples = vec![];
+        for _ in 0..FRESH_ROUNDS {
+            let start = Instant::now();
+            for _ in 0..FRESH_DECISIONS {
+                let (mut fresh, _) = host::Instance::load(component, &configuration, Duration::from_secs(5)).await.expect("loads");
+                forwarded(&fresh.decide(self.wasm_head(), None).await.expect("decides"));
+            }
+            samples.push(micros_each(start, FRESH_DECISIONS));
+        }
+        println!("{:<40} {:>14}", self.name, shown(&samples));
+    }
+
+    fn native_round(&self) -> f64 {
+        let (mut cache, mut entropy) = (ProviderCache::default(), Fixed::default());
+        let start = Instant::now();
+        for _ in 0..DECISIONS {
+            // The shells read the clock and get a head of their own for each request, so this does too.
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            let mut around =
+                Surroundings { cache: &mut cache, now: UnixTime::from_secs(now), entropy: &mut entropy, ended: &NothingEnded };
+            match self.rig.filter.begin(self.head.clone(), None, &mut around) {
+                Step::Done(decision) => assert!(matches!(decision.outcome, Outcome::Forward(forward) if forward.expires_at.is_some())),
+                Step::Fetch(..) => panic!("not logged in"),
+            }
+        }
+        micros_each(start, DECISIONS)
+    }
 }
 
 fn forwarded(decision: &host::Decision) {
     assert!(matches!(&decision.outcome, host::Outcome::Forward(forward) if forward.expires_at.is_some()), "not logged in");
 }
+
+/// What an application and its analytics leave in a browser.
+const APPLICATION_COOKIES: [(&str, &str); 4] = [
+    ("_ga", "GA1.1.1723456789.1764150000"),
+    ("_ga_4T7K2LQX9Z", "GS2.1.s1764150000$o3$g1$t1764151234$j60$l0$h0"),
+    ("csrftoken", "mV7qT3bX9wLk2ZcR8nYp5sDf1gHj4vQe6uIoAaBtWxEyKzMr"),
+    ("theme", "dark"),
+];
 
 fn as_a_browser_sends_it(head: RequestHead) -> RequestHead {
     head.with("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36")
@@ -148,6 +191,16 @@ fn micros_each(start: Instant, count: u32) -> f64 {
     start.elapsed().as_secs_f64() * 1e6 / f64::from(count)
 }
 
-fn best(samples: &[f64]) -> f64 {
-    samples.iter().copied().fold(f64::INFINITY, f64::min)
+fn median(samples: &[f64]) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+/// The median, and how far the middle half of the samples is spread.
+fn shown(samples: &[f64]) -> String {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let spread = sorted[3 * sorted.len() / 4] - sorted[sorted.len() / 4];
+    format!("{:.1} ± {:.1}", median(samples), spread / 2.0)
 }

@@ -73,7 +73,7 @@ pub async fn answer<C: ProviderClient>(
     // Before the decision: what `Connection` names is not for the application, and not for the filter.
     end_request_hop(&mut fields);
     let of_spin = spin::take(&mut fields);
-    head.headers.extend(&fields);
+    head.headers.extend(fields.iter().map(|(name, value)| (name, value)));
     name_host(&mut head, loaded.filter.config());
     let mut read = None;
     let outcome = match decide(&loaded, client, &head, None).await {

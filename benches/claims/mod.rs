@@ -1,0 +1,82 @@
+//! Claims in the shape of those that large providers send: many short members, GUIDs, long issuers; nothing that repeats.
+
+use serde_json::{Map, Value, json};
+
+/// What a session is opened with in a benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Google's, about 0.6 KB.
+    Google,
+    /// Entra's with a few optional claims and groups, about 1 KB.
+    Entra,
+    /// Okta's with a profile and groups by name, about 2 KB.
+    Okta,
+    /// Entra's with 190 groups, about 8 KB.
+    ManyGroups,
+}
+
+impl Shape {
+    pub const ALL: [Shape; 4] = [Shape::Google, Shape::Entra, Shape::Okta, Shape::ManyGroups];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Shape::Google => "Google",
+            Shape::Entra => "Entra",
+            Shape::Okta => "Okta",
+            Shape::ManyGroups => "Entra, 190 groups",
+        }
+    }
+
+    /// Adds to what every ID token has.
+    pub fn add_to(self, claims: &mut Map<String, Value>) {
+        let more = match self {
+            Shape::Google => google(),
+            Shape::Entra => entra(6),
+            Shape::Okta => okta(),
+            Shape::ManyGroups => entra(190),
+        };
+        claims.extend(more.as_object().cloned().unwrap_or_default());
+    }
+}
+
+fn google() -> Value {
+    json!({
+        "azp": claims_client(), "email": "ada.lovelace@analytical-engines.example", "email_verified": true, "hd": "analytical-engines.example",
+        "name": "Ada Lovelace", "given_name": "Ada", "family_name": "Lovelace",
+        "picture": "https://lh3.googleusercontent.example/a/ACg8ocJq0eYkP1v6mZ3xT9wB5nR7dF2hL4sK8uQ6iO1jV3cXyE=s96-c",
+    })
+}
+
+fn entra(groups: u128) -> Value {
+    json!({
+        "ver": "2.0", "tid": guid(1), "oid": guid(2), "uti": "Xk3yq0bTlkS2ZJ9hQ7wLAA", "rh": "1.AXEA3dP1s0x9uE2yQeGz0q5rTkq5hG3mZy9BpXn0vWc.",
+        "sid": "004c3f1e-9d27-4f0b-a1c6-55e1b2d7c9a3", "email": "ada.lovelace@analytical-engines.example", "xms_edov": true,
+        "name": "Ada Lovelace (Engines, London)", "preferred_username": "ada.lovelace@analytical-engines.example",
+        "login_hint": "O.CiQwMDRjM2YxZS05ZDI3LTRmMGItYTFjNi01NWUxYjJkN2M5YTMSJGRlYjc1N2VhLTQ2MjktNGVmYi1iYjY1LWU0MDA2Mzk0ZDRjYhoobWFydGlu",
+        "groups": (0..groups).map(|number| guid(1000 + number)).collect::<Vec<_>>(), "roles": ["Report.Reader", "Report.Writer"],
+        "ctry": "GB", "tenant_region_scope": "EU", "department": "Engines",
+    })
+}
+
+fn okta() -> Value {
+    let groups: Vec<_> = (0..24).map(|number| format!("eng-{}-{}", ["platform", "data", "field", "release"][number % 4], 100 + 7 * number)).collect();
+    json!({
+        "ver": 1, "idp": "00o1n8sbwArJ7OQRw406", "amr": ["pwd", "mfa", "otp"], "email": "ada.lovelace@analytical-engines.example",
+        "email_verified": true, "name": "Ada Lovelace", "given_name": "Ada", "family_name": "Lovelace", "nickname": "ada", "locale": "en_GB",
+        "preferred_username": "ada.lovelace@analytical-engines.example", "zoneinfo": "Europe/London", "updated_at": 1_767_225_600,
+        "address": { "street_address": "12 St James's Square", "locality": "London", "postal_code": "SW1Y 4JH", "country": "GB" },
+        "phone_number": "+44 20 7946 0123", "employeeNumber": "A-18151210", "costCenter": "4711", "division": "Engines", "manager": "Charles Babbage",
+        "organization": "Analytical Engines Ltd", "title": "Principal Engineer", "userType": "Employee", "groups": groups,
+        "entitlements": ["reports.read", "reports.write", "dashboards.read", "dashboards.share", "exports.create", "alerts.read", "alerts.write"],
+    })
+}
+
+fn claims_client() -> &'static str {
+    "712345678901-a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6.apps.googleusercontent.example"
+}
+
+/// Digits that do not repeat, in the form of a GUID.
+fn guid(number: u128) -> String {
+    let digits = format!("{:032x}", (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+    format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
+}
