@@ -496,6 +496,19 @@ fn a_session_that_is_too_large_names_the_claim() {
 }
 
 #[test]
+fn tokens_that_are_too_large_are_lost_and_the_session_is_not() {
+    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+    let has = |browser: &Browser, kind: &str| browser.cookies.keys().any(|name| name.contains(kind));
+    browser.log_in(&mut rig, "/", "alice");
+    assert!(has(&browser, "_session_") && has(&browser, "_tokens_"));
+    // In the ID token it is encoded once more than in the session.
+    set("about", json!("x".repeat(13_500)))(&mut rig);
+    assert_eq!(browser.log_in(&mut rig, "/auth/login", "alice").status, 302);
+    assert!(rig.events.iter().any(|event| event == "session.no_logout_hint"));
+    assert!(has(&browser, "_session_") && !has(&browser, "_tokens_"), "not even those of the session before");
+}
+
+#[test]
 fn ambiguous_requests_are_refused_before_anything_else() {
     let mut rig = Rig::new(&format!("{CONFIG}\n[vestibule]\nlogin = \"optional\"\n"));
     for head in [

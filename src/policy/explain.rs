@@ -139,6 +139,9 @@ methods = "GET"
 require = { any = [{ groups = "admins" }, { email_domain = "example.com", claim = { level = 2 } }] }
 [[vestibule.rule]]
 path = "/app"
+[[vestibule.rule]]
+path = "/open"
+access = "optional"
 "#;
 
     fn explained(method: &str, path: &str, claims: Option<Value>) -> Explained {
@@ -170,6 +173,7 @@ path = "/app"
             ("GET", "/public/a", false, Answer::Passes, "forwarded: public, the application is told of nobody"),
             ("GET", "/app", false, Answer::LoginRequired, "login: a page redirects to it, anything else is answered 401"),
             ("GET", "/app", true, Answer::Passes, "forwarded, and the application is told who it is"),
+            ("GET", "/open", false, Answer::Passes, "forwarded without an identity"),
             ("POST", "/admin", true, Answer::Denied, "403: no rule is for this request, so that nobody is admitted"),
             ("GET", "/auth/user", false, Answer::Passes, "answered: it is a route of Vestibule's own, which no rule governs"),
             ("GET", "//app", true, Answer::Malformed, "400: the request is malformed: the path"),

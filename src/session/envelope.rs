@@ -267,4 +267,15 @@ mod tests {
             assert_eq!(ring.open(Purpose::Session, other), None, "{other}");
         }
     }
+
+    #[test]
+    fn an_envelope_that_is_longer_than_any_of_ours_is_not_opened() {
+        let ring = ring(&["one"]);
+        let opens = |bytes: usize| {
+            let sealed = ring.seal(Purpose::Session, &vec![b'x'; bytes], &mut Fixed::default());
+            (sealed.len() <= 48 * 1024, ring.open(Purpose::Session, &sealed).is_some())
+        };
+        assert_eq!(opens(36_800), (true, true));
+        assert_eq!(opens(36_850), (false, false));
+    }
 }

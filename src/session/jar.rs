@@ -376,6 +376,27 @@ mod tests {
     }
 
     #[test]
+    fn the_names_of_a_session_are_those_of_its_longest_value() {
+        let empty = jar(LOCAL, "");
+        let mut writer = empty.writer();
+        writer.set_session(&"x".repeat(CHUNK_BYTES * MAX_CHUNKS), 60);
+        let written = text(writer.into_headers());
+        let written: Vec<_> = written.iter().map(|line| line.split('=').next().unwrap()).collect();
+        assert_eq!(names(LOCAL).of_session().collect::<Vec<_>>(), written);
+    }
+
+    #[test]
+    fn tokens_are_deleted_without_the_session() {
+        let names = names(LOCAL);
+        let both = jar(LOCAL, &format!("{}=1~a; {1}=2~b; {1}_1=c", names.session, names.tokens));
+        let mut writer = both.writer();
+        writer.delete_tokens();
+        let deleted = text(writer.into_headers());
+        let deleted: Vec<_> = deleted.iter().map(|line| line.split('=').next().unwrap()).collect();
+        assert_eq!(deleted, [names.tokens.clone(), format!("{}_1", names.tokens)]);
+    }
+
+    #[test]
     fn a_missing_or_doubled_chunk_is_no_session() {
         let empty = jar(LOCAL, "");
         let mut writer = empty.writer();

@@ -82,6 +82,12 @@ mod tests {
     }
 
     #[test]
+    fn each_is_told_as_a_network() {
+        let proxies = TrustedProxies::parse(["192.0.2.7", "2001:db8::/32", "::ffff:10.0.0.0/104"]).unwrap();
+        assert_eq!(proxies.iter().collect::<Vec<_>>(), ["192.0.2.7/32", "2001:db8::/32", "10.0.0.0/8"]);
+    }
+
+    #[test]
     fn anything_else_is_refused() {
         for text in ["", "localhost", "10.0.0.0/33", "10.1.2.3/8", "10.0.0.1:80", "*", "10.0.0", "10.0.0.0/-1"] {
             assert_eq!(TrustedProxies::parse([text]), Err(NotANetwork), "{text}");

@@ -273,6 +273,25 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_is_written_as_an_address_is_refused_off_its_networks() {
+        let private = Networks::default().with(Network::Private);
+        let judge = |url: &str, networks| Refused::judge(&Url::parse(url).unwrap(), networks).map_err(|refused| refused.to_string());
+        for url in ["https://1.1.1.1/", "https://10.0.0.1/", "https://[fd00::1]/", "https://provider.example/"] {
+            assert_eq!(judge(url, private), Ok(()), "{url}");
+        }
+        for (url, words) in [
+            ("https://127.0.0.1/", "the host 127.0.0.1 is 127.0.0.1, on this machine (loopback)"),
+            ("https://2852039166/", "the host 169.254.169.254 is 169.254.169.254, on a cloud's metadata service"),
+            ("https://[fe80::1]/", "the host [fe80::1] is [fe80::1], on the local link"),
+            ("https://localhost/", "the host localhost is localhost, on this machine (loopback)"),
+        ] {
+            assert!(judge(url, private).unwrap_err().starts_with(words), "{url}: {:?}", judge(url, private));
+        }
+        assert!(judge("https://10.0.0.1/", Networks::default()).is_err());
+        assert_eq!(judge("https://127.0.0.1/", Networks::ALL), Ok(()));
+    }
+
+    #[test]
     fn networks_hold_the_internet_and_what_was_added() {
         let all = [
             Network::Internet,
@@ -288,6 +307,8 @@ mod tests {
                 assert_eq!(Networks::default().with(added).contains(other), other == added || other == Network::Internet);
             }
             assert!(Networks::ALL.contains(added));
+            let (none, one) = (Networks::default(), Networks::default().with(added));
+            assert_eq!((none.union(one), one.union(none), one.union(one)), (one, one, one));
         }
     }
 
