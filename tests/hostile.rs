@@ -509,6 +509,32 @@ fn tokens_that_are_too_large_are_lost_and_the_session_is_not() {
 }
 
 #[test]
+fn a_login_that_began_with_another_issuer_is_not_finished() {
+    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+    let location = browser.start(&mut rig, "/");
+    let callback = rig.provider.authorize(&location, "alice");
+    let mut rig = Rig::new(&format!("{CONFIG}[vestibule.provider.default]\nissuer = \"https://other.example\"\n"));
+    assert_eq!(browser.visit(&mut rig, &callback).response().status, 400);
+    assert_eq!((rig.last_event(), rig.sent.len()), ("callback.unknown_state", 0));
+}
+
+#[test]
+fn what_began_in_the_future_is_not_in_force() {
+    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+    let location = browser.start(&mut rig, "/");
+    let callback = rig.provider.authorize(&location, "alice");
+    rig.now -= 121;
+    assert_eq!(browser.clone().visit(&mut rig, &callback).response().status, 400);
+    assert_eq!(rig.last_event(), "callback.unknown_state");
+    rig.now += 1;
+    assert_eq!(browser.visit(&mut rig, &callback).response().status, 302);
+    rig.now -= 121;
+    assert_eq!(browser.clone().visit(&mut rig, "/").response().status, 302, "to the login");
+    rig.now += 1;
+    browser.visit(&mut rig, "/").forward();
+}
+
+#[test]
 fn ambiguous_requests_are_refused_before_anything_else() {
     let mut rig = Rig::new(&format!("{CONFIG}\n[vestibule]\nlogin = \"optional\"\n"));
     for head in [

@@ -307,6 +307,9 @@ fn an_idle_session_ends_and_a_used_one_goes_on_to_its_absolute_end() {
     let (mut rig, mut browser) = (Rig::new(&config), Browser::default());
     browser.log_in(&mut rig, "/", "alice");
     let started = rig.now;
+    rig.now += 60;
+    let forward = browser.visit(&mut rig, "/").forward();
+    assert_eq!(forward.expires_at.unwrap().as_secs(), started + 60 * 60, "no sooner is it seen anew than its cookie says so");
     let mut idle = browser.clone();
     while rig.now + 30 * 60 < started + 8 * 60 * 60 {
         rig.now += 30 * 60;

@@ -239,5 +239,6 @@ mod tests {
         let request = replaced(&[], Arrival { host: Some("a\";for=1"), ..PEER });
         assert_eq!(values(&request, "forwarded"), ["for=192.0.2.7;proto=http"]);
         assert!(!request.contain("x-forwarded-host"));
+        assert!(!replaced(&[], Arrival { host: Some(""), ..PEER }).contain("x-forwarded-host"));
     }
 }

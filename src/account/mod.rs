@@ -32,3 +32,45 @@ impl<'a> Account<'a> {
         name.chars().take(MAX_LABEL).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::{Config, Source};
+
+    const CONFIG: &str = r#"
+[auth]
+redirect_uri = "https://app.example/oauth2callback"
+cookie_secret = "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5"
+client_id = "a"
+client_secret = "b"
+server_metadata_url = "https://op.example/.well-known/openid-configuration"
+"#;
+
+    #[test]
+    fn an_address_is_a_claim_only_when_it_is_verified() {
+        let config = Config::parse(&Source::new("f", CONFIG)).unwrap();
+        for verified in [true, false] {
+            let claims = json!({ "sub": "1", "email": "a@x.example", "email_verified": verified });
+            let account = Account { provider: &config.providers[0], claims: claims.as_object().unwrap() };
+            for name in ["email", "/email"] {
+                assert_eq!(account.claim(name).is_some(), verified, "{name}");
+            }
+            assert_eq!(account.claim("sub"), Some(&json!("1")));
+        }
+    }
+
+    #[test]
+    fn a_label_is_printable_and_short() {
+        let config = Config::parse(&Source::new("f", CONFIG)).unwrap();
+        for (claims, label) in [
+            (json!({ "email": " ", "name": "a\nb\u{1b}" }), "a\u{fffd}b\u{fffd}".to_owned()),
+            (json!({ "sub": "x".repeat(MAX_LABEL + 1) }), "x".repeat(MAX_LABEL)),
+            (json!({}), "an account without a name".to_owned()),
+        ] {
+            assert_eq!(Account { provider: &config.providers[0], claims: claims.as_object().unwrap() }.label(), label, "{claims}");
+        }
+    }
+}

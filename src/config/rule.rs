@@ -499,8 +499,13 @@ mod tests {
         assert_eq!(found, [(11, "never decides: rule 1 (line 7) takes all of it".to_owned())]);
         assert_eq!(shadowed(&(rule("/a/**", "methods = [\"GET\", \"PUT\"]\n") + &rule("/a/b", "methods = \"PUT\"\n"))).len(), 1);
         assert_eq!(shadowed(&(rule("/a", "") + &rule("/b", "") + "[[vestibule.rule]]\npath = [\"/a\", \"/b\"]\n")).len(), 1);
+        let everything = "[[vestibule.rule]]\naccess = \"required\"\n";
+        for last in [rule("/a", "").as_str(), everything] {
+            assert_eq!(shadowed(&format!("{everything}{last}")).len(), 1, "{last}");
+        }
         for live in [
             rule("/a/b", "") + &rule("/a/**", ""),
+            rule("/a/**", "methods = \"GET\"\n") + &rule("/a/b", "methods = \"PUT\"\n"),
             rule("/a/**", "methods = \"GET\"\n") + &rule("/a/b", ""),
             rule("/a/**", "host = \"x.example\"\n") + &rule("/a/b", ""),
             rule("/a", "") + "[[vestibule.rule]]\npath = [\"/a\", \"/b\"]\n",

@@ -120,6 +120,8 @@ mod tests {
         ] {
             assert_eq!(deciding(patterns, &stream), [expected], "{patterns:?}");
         }
+        // Read liberally, the base is no segment.
+        assert_eq!(deciding(&[&["/*/stream"], &[]], &PathSet::one("/...", &["stream"])), [1]);
     }
 
     #[test]

@@ -140,6 +140,7 @@ mod tests {
             ("mhz", &["㎒", "MHZ"]),
             ("a_b=c<d>", &["a_b=c<d>", "Ａ_b=c<d>"]),
             ("admin", &[" admin", "admin:", "admin\u{85}", "\u{2028}admin", "admin\u{1680}", "admin+"]),
+            ("admin", &["admi\u{307}\u{307}\u{307}n"]),
             ("a b", &["a+b", "A b", "a\u{ff0b}b"]),
         ] {
             for spelling in spellings {
@@ -169,7 +170,8 @@ mod tests {
             (&["a\u{ff3c}b"], &["a", "b"]),
             (&["\u{2100}dmin"], &["a", "cdmin"]),
             (&["a\u{a5}b\u{20a9}c", "d\u{2044}e\u{2215}f\u{2216}g"], &["a", "b", "c", "d", "e", "f", "g"]),
-            (&["(S(x))", "(A(x)F(y))", "a", "(b)"], &["a", "(b)"]),
+            (&["(S(x))", "(A(x)F(y))", "a", "(b)", "c))"], &["a", "(b)", "c))"]),
+            (&["z\u{307}"], &["z\u{307}"]),
         ] {
             assert_eq!(liberal(segments.iter().copied()).unwrap(), expected, "{segments:?}");
         }

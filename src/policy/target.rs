@@ -128,6 +128,7 @@ mod tests {
             ("/%61%70p/%7Ex", &["app", "~x"]),
             ("/a%20b/caf%C3%A9", &["a b", "café"]),
             ("/a;x=1/100%25", &["a;x=1", "100%"]),
+            ("/%25g1/%251g", &["%g1", "%1g"]),
             ("/a?b=/c", &["a"]),
         ] {
             assert_eq!(segments(path).unwrap(), expected, "{path}");

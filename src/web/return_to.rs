@@ -150,6 +150,10 @@ mod tests {
             "https:app.example.com/x",
             "https:/app.example.com/x",
             "HTTPS:app.example.com/x",
+            "/x\\y",
+            "//app.example.com/x",
+            "https://:password@app.example.com/x",
+            &format!("/{}x", "./".repeat(MAX_LENGTH)),
             &long,
         ] {
             assert_eq!(ReturnTo::parse(value, &public()), Err(NotSameOrigin), "{value:?}");

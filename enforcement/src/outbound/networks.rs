@@ -306,6 +306,7 @@ mod tests {
             for other in all {
                 assert_eq!(Networks::default().with(added).contains(other), other == added || other == Network::Internet);
             }
+            assert_eq!(Networks::default().with(added) == Networks::default(), added == Network::Internet);
             assert!(Networks::ALL.contains(added));
             let (none, one) = (Networks::default(), Networks::default().with(added));
             assert_eq!((none.union(one), one.union(none), one.union(one)), (one, one, one));

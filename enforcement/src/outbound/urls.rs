@@ -54,6 +54,7 @@ mod tests {
             "http://0.0.0.0/",
             "https://user@provider.example/",
             "https://user:password@provider.example/",
+            "https://:password@provider.example/",
             "ftp://localhost/",
             "file:///etc/passwd",
             "data:,x",
