@@ -415,11 +415,19 @@ async fn send(session: &mut Session, mut head: ResponseHeader, body: Vec<u8>) ->
         head.remove_header(&CONTENT_LENGTH);
     }
     let empty = is_head || body.is_empty();
+    close_unless_whole(session);
     session.write_response_header(Box::new(head), empty).await?;
     if !empty {
         session.write_response_body(Some(Bytes::from(body)), true).await?;
     }
     Ok(())
+}
+
+/// Before an answer: the connection ends with it when there is more of the request to read.
+fn close_unless_whole(session: &mut Session) {
+    if !session.is_body_done() {
+        session.set_keepalive(None);
+    }
 }
 
 /// A status without a page. Pingora's own would say which server this is.
@@ -494,6 +502,8 @@ impl ProxyHttp for Edge {
             session.req_header_mut().remove_header(&EXPECT);
             session.set_ignore_info_resp(true);
         }
+        // Pingora would close after an interim response too: the body comes after it. `close_unless_whole` does it for answers.
+        session.set_close_on_response_before_downstream_finish(false);
         session.set_write_timeout(Some(self.patience.write));
         session.set_read_timeout(Some(self.patience.piece));
         match self.decide(session, exchange).await? {
@@ -574,6 +584,8 @@ impl ProxyHttp for Edge {
         }
         if !upgraded {
             forwarding::end_hop(response);
+            // RFC 9110 section 2.5: the version is that of who sends, not of the application.
+            response.set_version(Version::HTTP_11);
         }
         if response.status == StatusCode::NO_CONTENT || (response.status.is_informational() && !upgraded) {
             // RFC 9110 section 8.6, RFC 9112 section 6.1: they have no body, and say nothing of one.
@@ -601,6 +613,7 @@ impl ProxyHttp for Edge {
             }
         }
         if is_answer {
+            close_unless_whole(session);
             match &exchange.open {
                 _ if ends => exchange.open = None,
                 Some(open) if open.session_has_ended => return Err(session_ended()),

@@ -192,6 +192,14 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>, head: &H
             wire.skip(head.content_length()).await?;
             answer(wire, &head.text, controls).await
         }
+        // As a server of HTTP/1.0 does, with a status that is named in the path.
+        "/old/200" | "/old/204" | "/old/304" => {
+            let body = if path.ends_with("200") && !head.text.starts_with("HEAD ") { "ok" } else { "" };
+            let length = if path.ends_with("200") { "Content-Length: 2\r\n" } else { "" };
+            let answer = format!("HTTP/1.0 {} Old\r\n{length}\r\n{body}", &path["/old/".len()..]);
+            wire.stream.write_all(answer.as_bytes()).await.ok()?;
+            None
+        }
         "/unasked-upgrade" => upgrade(wire, "Upgrade: websocket\r\n").await,
         "/other-upgrade" => upgrade(wire, "Upgrade: h2c\r\n").await,
         "/two-upgrades" => upgrade(wire, "Upgrade: websocket\r\nUpgrade: h2c\r\n").await,

@@ -98,6 +98,69 @@ async fn the_applications_invitation_reaches_who_waits_for_it() {
     assert_eq!(head.status(), 200);
 }
 
+/// RFC 9110 section 10.1.1: who was invited sends a whole request, and the connection goes on after it.
+#[tokio::test]
+async fn an_invitation_leaves_the_connection_open_for_the_next_request() {
+    let read = || Script::new(|_, body| Ok(body.map_or(Outcome::NeedBody(10), |body| answer(200, &String::from_utf8_lossy(body)))));
+    let app = Application::start().await;
+    let (counted, chunked) = (("Content-Length: 5", "abcde"), ("Transfer-Encoding: chunked", "5\r\nabcde\r\n0\r\n\r\n"));
+    for (script, path, interim, framings) in
+        [(Script::alice(), "/invited", &[103, 100][..], [counted, counted]), (read(), "/read", &[100], [counted, chunked])]
+    {
+        let edge = ScriptedEdge::start(script, &app.url()).await;
+        let mut peer = Wire::connect(edge.address).await;
+        for (framing, body) in framings {
+            let head = format!("POST {path} HTTP/1.1\r\nHost: h\r\n{framing}\r\nExpect: 100-continue\r\n\r\n");
+            peer.stream.write_all(head.as_bytes()).await.expect("sent");
+            for status in interim {
+                assert_eq!(timeout(HANG, peer.read_head()).await.expect("in time").expect("an interim response").status(), *status);
+            }
+            let (head, _) = timeout(HANG, peer.exchange(body)).await.expect("in time").expect("a response");
+            assert_eq!((head.status(), head.values("connection")), (200, vec!["keep-alive"]), "{path} with {framing}");
+        }
+        let close =
+            format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\nConnection: close\r\n\r\nabcde");
+        peer.stream.write_all(close.as_bytes()).await.expect("sent");
+        let answered = rest(&mut peer).await;
+        assert!(answered.contains("HTTP/1.1 200 ") && answered.to_ascii_lowercase().contains("connection: close"), "{path}: {answered}");
+    }
+}
+
+/// What is left of the body would be read as the next request.
+#[tokio::test]
+async fn an_answer_that_does_not_wait_for_the_body_ends_the_connection() {
+    let app = Application::start().await;
+    let script = Script::new(|head, _| Ok(if head.path_with_query == "/ours" { answer(401, "") } else { Outcome::Forward(alice()) }));
+    let edge = ScriptedEdge::start(script, &app.url()).await;
+    for (path, status) in [("/ours", 401), ("/old/200", 200)] {
+        for expect in ["", "Expect: 100-continue\r\n"] {
+            let mut peer = Wire::connect(edge.address).await;
+            let request = format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n{expect}\r\n");
+            let (head, _) = timeout(HANG, peer.exchange(&request)).await.expect("in time").expect("a response");
+            assert_eq!((head.status(), head.values("connection")), (status, vec!["close"]), "{path} {expect:?}");
+        }
+    }
+}
+
+/// RFC 9110 section 2.5: a response has the version of who sends it, and that is the edge.
+#[tokio::test]
+async fn an_application_of_http_1_0_is_answered_for_in_http_1_1() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::alice(), &app.url()).await;
+    let mut peer = Wire::connect(edge.address).await;
+    for method in ["GET", "HEAD"] {
+        for status in [200, 204, 304] {
+            peer.stream.write_all(format!("{method} /old/{status} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()).await.expect("sent");
+            let head = timeout(HANG, peer.read_head()).await.expect("in time").expect("a response");
+            assert_eq!((head.status(), head.values("connection")), (status, vec!["keep-alive"]), "{method}: {}", head.text);
+            assert!(head.text.starts_with("HTTP/1.1 "), "{method}: {}", head.text);
+            if method == "GET" {
+                peer.read_body(&head).await.expect("a body");
+            }
+        }
+    }
+}
+
 /// RFC 9112 section 9.3.2.
 #[tokio::test]
 async fn requests_that_do_not_wait_for_an_answer_are_served_in_order() {
