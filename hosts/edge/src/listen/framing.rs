@@ -6,7 +6,8 @@
 //! 2. The head is of the strict form: `METHOD target HTTP/1.0` or `/1.1` with single spaces, no space before a colon, no
 //!    folded line. [`httparse`] reads it.
 //! 3. A target has no `#`: what follows is for the browser, and servers differ in whether they cut it off.
-//! 4. It is for one host: one `Host` at most, without a user, and the same as in a target that names one.
+//! 4. It is for one host: one `Host` at most, without a user, and the same as in a target that names one. Where letters
+//!    differ in case only, `Host` becomes what the target says ([`spell_host_as_target`]).
 //! 5. There is one `Content-Length` at most, of decimal digits only: no list, no sign, also where the values are equal.
 //! 6. There is one `Transfer-Encoding` at most, of HTTP/1.1, without `Content-Length` beside it, and it is `chunked`, in
 //!    these letters. Of the white space around the two values one space before it is taken.
@@ -19,6 +20,7 @@ use http::HeaderValue;
 use http::header::HOST;
 use memchr::memchr3_iter;
 use pingora::http::RequestHeader;
+use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 use pingora::protocols::http::authority::validate_request_authority;
 
 /// More fields are no request of a browser's; Pingora takes no more either.
@@ -122,6 +124,24 @@ impl HeadScan {
     pub fn skipped(&self) -> usize {
         if self.skipped_line { b"\r\n".len() } else { 0 }
     }
+}
+
+/// Writes `Host` as an absolute-form target spells it, where they differ in the case of letters only: RFC 9110 section 4.2.3
+/// takes both for one host, and RFC 9112 section 3.2.2 goes by the target. Pingora compares bytes.
+pub fn spell_host_as_target(head: &mut [u8]) {
+    if head.split(|&byte| byte == b' ').nth(1).is_none_or(|target| target.starts_with(b"/")) {
+        return;
+    }
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut fields);
+    let (Ok(httparse::Status::Complete(_)), Some(target)) = (request.parse(head), request.path) else { return };
+    let RawTargetAuthority::Absolute { authority, .. } = raw_target_authority(target.as_bytes()) else { return };
+    let Some(host) = request.headers.iter().find(|field| field.name.eq_ignore_ascii_case("host")).map(|field| field.value) else { return };
+    if !host.eq_ignore_ascii_case(authority) {
+        return;
+    }
+    let (authority, at) = (authority.to_vec(), host.as_ptr().addr() - head.as_ptr().addr());
+    head[at..at + authority.len()].copy_from_slice(&authority);
 }
 
 /// Reads a whole head by the rules of this module.

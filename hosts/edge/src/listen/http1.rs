@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::client::shares::{Full, Shares};
-use crate::listen::framing::{HeadScan, Malformed, body_of};
+use crate::listen::framing::{HeadScan, Malformed, body_of, spell_host_as_target};
 use crate::listen::limits::ConnectionLimits;
 use crate::listen::request_bytes::RequestBytes;
 use crate::listen::watched_connection::Watched;
@@ -143,6 +143,7 @@ impl Http1Connection<'_> {
             }
         };
         let skipped = scan.skipped();
+        spell_host_as_target(&mut bytes[skipped..end]);
         let body = body_of(&bytes[skipped..end])?;
         bytes.advance(skipped);
         let request = RequestBytes::new(body, &mut bytes, end - skipped)?;

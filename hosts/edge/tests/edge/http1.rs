@@ -142,6 +142,33 @@ async fn an_answer_that_does_not_wait_for_the_body_ends_the_connection() {
     }
 }
 
+/// RFC 9112 section 3.2.2 and RFC 9110 section 4.2.3.
+#[tokio::test]
+async fn a_target_that_spells_its_host_in_other_letters_is_for_that_host() {
+    let app = Application::start().await;
+    let edge = ScriptedEdge::start(Script::alice(), &app.url()).await;
+    for (target, host, told) in [
+        ("http://EXAMPLE.test/a", "example.test", Some("EXAMPLE.test")),
+        ("HTTP://example.test:8501/a", "Example.TEST:8501", Some("example.test:8501")),
+        ("http://example.test/a", "example.test", Some("example.test")),
+        ("http://example.test:80/a", "example.test", None),
+        ("http://example.test/a", "example.tesu", None),
+        ("http://u@example.test/a", "U@example.test", None),
+    ] {
+        for more in ["", "X: y\r\n"] {
+            let request = format!("GET {target} HTTP/1.1\r\n{more}Host: {host}\r\n\r\n");
+            let (head, body) =
+                timeout(HANG, Wire::connect(edge.address).await.exchange(&request)).await.expect("in time").expect("a response");
+            assert_eq!(head.status(), if told.is_some() { 200 } else { 400 }, "{request:?}");
+            let echoed = Head::echoed(body);
+            assert_eq!(echoed.values("host"), told.into_iter().collect::<Vec<_>>(), "{request:?}");
+        }
+    }
+    let two = "GET http://A/ HTTP/1.1\r\nHost: a\r\nHost: A\r\n\r\n";
+    let (head, _) = timeout(HANG, Wire::connect(edge.address).await.exchange(two)).await.expect("in time").expect("a response");
+    assert_eq!(head.status(), 400, "{two:?}");
+}
+
 /// RFC 9110 section 2.5: a response has the version of who sends it, and that is the edge.
 #[tokio::test]
 async fn an_application_of_http_1_0_is_answered_for_in_http_1_1() {
