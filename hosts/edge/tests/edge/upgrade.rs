@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::{SinkExt as _, StreamExt as _};
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use vestibule_wasmtime::Outcome;
@@ -183,4 +183,35 @@ async fn what_comes_early_on_an_upgraded_connection_is_passed_on() {
     tokio::time::timeout(PATIENCE, peer.read_until("\u{2}hi")).await.expect("in time").expect("an echo");
     peer.stream.write_all(b"\x81\x83\0\0\0\0you").await.expect("sent");
     tokio::time::timeout(PATIENCE, peer.read_until("\u{3}you")).await.expect("in time").expect("an echo");
+}
+
+/// A peer that asks for an upgrade, sends one message, and nothing more.
+#[tokio::test]
+async fn what_comes_before_the_end_of_an_upgraded_connection_reaches_the_application() {
+    let socket = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let edge = ScriptedEdge::start(Script::alice(), &format!("http://{}", socket.local_addr().expect("an address"))).await;
+    for round in 0..200 {
+        let mut peer = Wire::connect(edge.address).await;
+        let request = [format!("GET /ws HTTP/1.1\r\nHost: h\r\n{WEBSOCKET}\r\n").as_bytes(), b"\x81\x82\0\0\0\0hi"].concat();
+        peer.stream.write_all(&request).await.expect("sent");
+        peer.stream.shutdown().await.expect("sent");
+        let application = async {
+            let mut wire = Wire::new(socket.accept().await.expect("a connection").0);
+            wire.read_head().await.expect("a request");
+            // Sometimes the end is known before the answer.
+            tokio::time::sleep(Duration::from_millis(round % 4)).await;
+            let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+            wire.stream.write_all(answer.as_bytes()).await.expect("sent");
+            let message = wire.read_until("hi").await;
+            let mut rest = Vec::new();
+            let _ = wire.stream.read_to_end(&mut rest).await;
+            message
+        };
+        let message = tokio::time::timeout(PATIENCE, application).await.unwrap_or_else(|_| panic!("round {round} hangs"));
+        assert!(message.is_some(), "round {round} has lost the message");
+        let mut answered = Vec::new();
+        let _ =
+            tokio::time::timeout(PATIENCE, peer.stream.read_to_end(&mut answered)).await.unwrap_or_else(|_| panic!("round {round} hangs"));
+        assert!(answered.starts_with(b"HTTP/1.1 101 "), "round {round}: {:?}", String::from_utf8_lossy(&answered));
+    }
 }
