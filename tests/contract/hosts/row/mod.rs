@@ -23,6 +23,7 @@ pub struct Row {
 }
 
 // Rows that some host cannot do.
+pub const MALFORMED_HOST: &str = "a malformed `Host` is 400";
 pub const WEBSOCKET: &str = "a WebSocket opens with a session";
 pub const CONNECTION: &str = "`Connection` takes no identity away";
 pub const ADDRESS: &str = "the client's word on its address does not arrive";
@@ -51,6 +52,7 @@ pub fn all() -> Vec<Row> {
         "a form without a session is 401, and not passed on", Required: refusal::a_form_without_a_session_is_not_passed_on;
         "an image of `/auth/logout` is 403", Required: refusal::an_image_logs_nobody_out;
         "a path with two readings does not pass", Required: refusal::a_path_with_two_readings_does_not_pass;
+        MALFORMED_HOST, Required: refusal::a_malformed_host_does_not_pass;
         "identity headers of the client do not arrive", Optional: identity::claims_of_the_client_do_not_arrive;
         "nor do names that servers take for them", Optional: identity::lookalikes_do_not_arrive;
         "headers that applications take from a proxy do not arrive", Optional: proxy_headers::no_header_of_the_lists_arrives;

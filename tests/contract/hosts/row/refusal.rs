@@ -10,6 +10,7 @@ use super::{expect, expect_status, logged_in};
 use crate::application::Echo;
 use crate::browser::Browser;
 use crate::site::Site;
+use crate::wire;
 
 /// Longer than a provider is left alone after a failure.
 const LEFT_ALONE: Duration = Duration::from_secs(15);
@@ -53,6 +54,16 @@ pub(super) async fn a_path_with_two_readings_does_not_pass(site: &Site) -> Resul
         }
     }
     Ok(())
+}
+
+/// The fault is the client's, whatever server finds it.
+pub(super) async fn a_malformed_host_does_not_pass(site: &Site) -> Result<()> {
+    let before = site.application.requests();
+    for host in ["a@b", "a b", "a@b:1"] {
+        let request = format!("GET /data HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        expect("the status", wire::exchange(site.address(), &request).await?.status()?, 400).with_context(|| format!("Host: {host}"))?;
+    }
+    expect("the number of requests for the application", site.application.requests(), before)
 }
 
 pub(super) async fn a_provider_that_is_down_stops_new_logins(site: &Site) -> Result<()> {
