@@ -115,7 +115,7 @@ impl ConfigurationFile {
         path.parent().filter(|_| !is_pipe).unwrap_or(Path::new(""))
     }
 
-    /// The same without a component: `references` says what a text refers to.
+    /// The same without a component: `references` says what a text refers to. What it names must be a regular file.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -126,7 +126,7 @@ impl ConfigurationFile {
     ) -> Result<Configuration, ConfigurationError> {
         let toml = read_text(path, MAX_CONFIGURATION_BYTES, Accept::Anything).await?;
         let references = references(&toml);
-        with_references(path, toml, references, port, Accept::Anything).await
+        with_references(path, toml, references, port, Accept::Files).await
     }
 
     /// Of the file and those that it names, those that every user of this machine may read: their secrets are no secrets.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use vestibule_wasmtime::{ConfigurationFile, Filter, FilterComponent, FilterOptions};
+use vestibule_wasmtime::{Accept, ConfigurationFile, Filter, FilterComponent, FilterOptions};
 
 use crate::cli::arguments::Check;
 use crate::cli::serve::{self, DEFAULT_PORT};
@@ -44,7 +44,9 @@ pub async fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
 
 async fn load(component: &FilterComponent, arguments: &Check, warnings: &mut Vec<String>) -> anyhow::Result<Filter> {
     let path = &arguments.config;
-    let configuration = ConfigurationFile::read(component, path, Some(DEFAULT_PORT)).await?;
+    let toml = ConfigurationFile::text(path, Accept::Anything).await?;
+    // As `serve` reads what a configuration names: again and again.
+    let configuration = ConfigurationFile::complete(component, path, toml, Some(DEFAULT_PORT), Accept::Files).await?;
     let readable = ConfigurationFile::readable_by_everybody(path, &configuration);
     let filter = Filter::load(component, configuration, FilterOptions::default()).await?;
     warnings.extend(filter.summary().warnings.iter().map(ToString::to_string));

@@ -234,7 +234,10 @@ fn is_open(file: &Path) -> bool {
 
 /// What there is to say of a file that is everybody's on this machine.
 pub fn everybody_reads(path: &Path) -> String {
-    format!("{} can be read by every user of this machine, with the secrets or addresses in it; run `chmod o-r` on it", path.display())
+    let file = path.display();
+    format!(
+        "every user of this machine can read {file}: the secrets in it, or the addresses of those who have access; run `chmod o-r {file}` (mode 640, for example)"
+    )
 }
 
 /// Replaces `current` whenever the configuration changes from `taken`, which was loaded, and on SIGHUP; never returns.

@@ -104,6 +104,39 @@ async fn files_that_others_can_change_are_not_served_and_the_remedy_is_told() {
 }
 
 #[tokio::test]
+async fn a_list_of_addresses_is_a_regular_file_and_not_for_everybody() {
+    let files = Files::new().await;
+    let people = files.folder.path().join("people.txt");
+    let toml = fs::read_to_string(&files.config).expect("text");
+    fs::write(&files.config, format!("{toml}[[vestibule.rule]]\nrequire = {{ email_file = \"people.txt\" }}\n")).expect("written");
+    fs::write(&people, "alice@example.com\n").expect("written");
+    set_mode(&people, 0o644);
+    let (code, said) = files.run(&["check"]).await;
+    let line = said.lines().find(|line| line.contains(text(&people))).unwrap_or_else(|| panic!("no line of it: {said}"));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(line.contains("addresses of those who have access") && line.contains(&format!("chmod o-r {}`", people.display())), "{line}");
+    set_mode(&people, 0o640);
+    let (_, said) = files.run(&["check"]).await;
+    assert!(!said.contains(text(&people)), "{said}");
+
+    fs::remove_file(&people).expect("removed");
+    assert!(std::process::Command::new("mkfifo").arg(&people).status().expect("mkfifo").success());
+    for command in [&["check"][..], &["explain", "GET", "/"]] {
+        let began = std::time::Instant::now();
+        let (code, said) = match command {
+            ["explain", ..] => {
+                let output = program::run(&[command, &["--config", text(&files.config)]].concat()).await;
+                (output.status.code(), String::from_utf8(output.stderr).expect("text"))
+            }
+            _ => files.run(command).await,
+        };
+        assert_eq!(code, Some(1), "{command:?}: {said}");
+        assert!(said.contains(text(&people)) && said.contains("not a regular file") && !said.contains("10 s"), "{command:?}: {said}");
+        assert!(began.elapsed() < std::time::Duration::from_secs(8), "{command:?} waits");
+    }
+}
+
+#[tokio::test]
 async fn secrets_that_everybody_can_read_are_a_warning_and_with_strict_an_error() {
     let files = Files::new().await;
     // There may be warnings of other kinds.

@@ -48,7 +48,7 @@ pub(super) fn judge(path: &Path, user: u32) -> io::Result<Vec<Reason>> {
 }
 
 fn no_plain_file() -> io::Error {
-    io::Error::other("it is a pipe, a socket or a device, and no file that can be read again")
+    io::Error::other("it is a pipe, a socket or a device, not a regular file")
 }
 
 /// No file when it is a folder that the way ends at.
