@@ -7,7 +7,8 @@
 //!
 //! The prices are close to those of a code, so random text has no much cheaper description than its own bits (Kraft's
 //! inequality): of four million times 32 random hexadecimal digits, which have 128 bits, the lowest estimate was 99. So
-//! no secret that was made at random is refused, and sentences, dates and patterns are. This is no proof of strength:
+//! no secret that was made at random is refused, and sentences, dates and patterns are. 32 random decimal digits have 106
+//! bits, close to the limit: of 1,700 such secrets one is refused. This is no proof of strength:
 //! a pattern that is not known here looks random.
 
 use base64::Engine as _;
@@ -19,6 +20,9 @@ const ENOUGH: f32 = 94.0;
 
 /// Fewer different bytes than that are a pattern, however long it is.
 const MIN_DIFFERENT: usize = 8;
+
+/// The same of decimal digits: three of the ten are missing in one of 800 times 32 random ones, four in one of 60,000.
+const MIN_DIFFERENT_DIGITS: usize = 7;
 
 /// Bytes that are looked at. Even prose has reached [`ENOUGH`] by then.
 const MAX_BYTES: usize = 128;
@@ -105,6 +109,8 @@ const LENGTH: f32 = 0.1;
 const FOREIGN: (f32, f32) = (5.0, 1.5);
 /// Digits and bytes of no text meet by chance more often: on top of every piece of such.
 const OF_DIGITS: f32 = 3.5;
+/// Of years and dates where there are decimal digits only, on top of that: half of such texts have a year by chance.
+const OF_DECIMALS: f32 = 2.0;
 
 /// The longest distance at which something is counted up (`user01user02`).
 const MAX_STRIDE: usize = 12;
@@ -164,7 +170,8 @@ fn is_old_uuid(lower: &str) -> bool {
 }
 
 fn is_too_cheap(text: &[u8], form: Form, known: &[String]) -> bool {
-    different(text) < MIN_DIFFERENT || estimate(text, form, known) < ENOUGH
+    let is_decimal = form == Form::Typed && text.iter().all(u8::is_ascii_digit);
+    different(text) < (if is_decimal { MIN_DIFFERENT_DIGITS } else { MIN_DIFFERENT }) || estimate(text, form, known) < ENOUGH
 }
 
 /// What a secret is read as.
@@ -226,6 +233,7 @@ struct Text<'a> {
     price: Price,
     /// Digits only, decimal or hexadecimal; or bytes.
     is_number: bool,
+    is_decimal: bool,
 }
 
 /// Of a character by itself.
@@ -236,7 +244,7 @@ enum Price {
 
 impl<'a> Text<'a> {
     fn read(bytes: &'a [u8], form: Form, known: &'a [String]) -> Self {
-        let is_decimal = bytes.iter().all(u8::is_ascii_digit);
+        let is_decimal = form == Form::Typed && bytes.iter().all(u8::is_ascii_digit);
         let is_number = bytes.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
             || bytes.iter().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(b));
         #[expect(clippy::cast_precision_loss, reason = "at most 128")]
@@ -244,6 +252,8 @@ impl<'a> Text<'a> {
         let price = match std::str::from_utf8(bytes) {
             _ if form == Form::Bytes => Price::Each(8.0),
             Ok(_) if is_number && !is_decimal => Price::Each(4.0),
+            // Digits that are missing by chance make the others no cheaper.
+            Ok(_) if is_decimal && different(bytes) >= MIN_DIFFERENT_DIGITS => Price::Each(std::f32::consts::LOG2_10),
             Ok(text) if text.is_ascii() => Price::Each(variety),
             Ok(_) => Price::Utf8(variety),
             // It was cut off within a character.
@@ -260,7 +270,7 @@ impl<'a> Text<'a> {
                 (places[0][at], places[1][at]) = (ordinal(byte), key(byte));
             }
         }
-        Self { bytes, form, known, small, undisguised, places, price, is_number: is_number || form == Form::Bytes }
+        Self { bytes, form, known, small, undisguised, places, price, is_number: is_number || form == Form::Bytes, is_decimal }
     }
 
     /// Tells the length and the price of every piece that begins here.
@@ -276,11 +286,12 @@ impl<'a> Text<'a> {
             }
         }
         if self.form == Form::Typed {
+            let extra_of_time = if self.is_decimal { extra + OF_DECIMALS } else { extra };
             if is_year(&small[at..]) {
-                found(4, YEAR + extra);
+                found(4, YEAR + extra_of_time);
             }
             if let Some(length) = date_at(&small[at..]) {
-                found(length, DATE + extra);
+                found(length, DATE + extra_of_time);
             }
             words_at(&self.undisguised[at..length], |word| {
                 let bits = if small[at..].starts_with(word) { WORD } else { WORD + DISGUISE };
@@ -370,18 +381,28 @@ fn is_year(text: &[u8]) -> bool {
     matches!(text, [b'1', b'9', a, b, ..] | [b'2', b'0', a, b, ..] if a.is_ascii_digit() && b.is_ascii_digit())
 }
 
-/// The length of a date that stands here: year, month and day, with the same sign between them or none.
+/// The length of a date that stands here: year, month and day, with the same sign between them or none; or day, month and
+/// year.
 fn date_at(text: &[u8]) -> Option<usize> {
-    let rest = text.get(4..).filter(|_| is_year(text))?;
-    let sign = rest.first().filter(|sign| matches!(sign, b'-' | b'.' | b'/' | b'_' | b' '));
     let number = |digits: &[u8]| match digits {
         [tens @ b'0'..=b'9', ones @ b'0'..=b'9'] => Some((tens - b'0') * 10 + (ones - b'0')),
         _ => None,
     };
+    let is_sign = |sign: &&u8| matches!(sign, b'-' | b'.' | b'/' | b'_' | b' ');
+    let is_day_of = |month: u8, day: u8| (1..=12).contains(&month) && (1..=31).contains(&day);
+    let Some(rest) = text.get(4..).filter(|_| is_year(text)) else {
+        let day = number(text.get(..2)?)?;
+        let sign = text.get(2).filter(is_sign);
+        let (month_at, year_at) = if sign.is_some() { (3, 6) } else { (2, 4) };
+        let month = number(text.get(month_at..month_at + 2)?)?;
+        let is_date = is_day_of(month, day) && is_year(text.get(year_at..)?) && sign.is_none_or(|sign| text.get(5) == Some(sign));
+        return is_date.then_some(year_at + 4);
+    };
+    let sign = rest.first().filter(is_sign);
     let (month_at, day_at) = if sign.is_some() { (1, 4) } else { (0, 2) };
     let month = number(rest.get(month_at..month_at + 2)?)?;
     let day = number(rest.get(day_at..day_at + 2)?)?;
-    let is_date = (1..=12).contains(&month) && (1..=31).contains(&day) && sign.is_none_or(|sign| rest.get(3) == Some(sign));
+    let is_date = is_day_of(month, day) && sign.is_none_or(|sign| rest.get(3) == Some(sign));
     is_date.then_some(4 + day_at + 2)
 }
 

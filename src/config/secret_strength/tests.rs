@@ -64,6 +64,23 @@ fn nothing_that_is_made_at_random_is_refused() {
     }
 }
 
+/// 32 decimal digits have 106 bits, so that a few of them are refused by chance.
+#[test]
+fn of_a_thousand_random_numbers_one_at_most_is_refused() {
+    let mut entropy = Fixed::default();
+    for digits in [32, 40] {
+        let refused = (0..SAMPLES).filter(|_| {
+            let mut drawn = vec![0; digits * 8];
+            entropy.fill(&mut drawn);
+            let digit =
+                |bytes: &[u8]| char::from_digit(bytes.iter().fold(0, |rest, byte| (rest * 256 + u32::from(*byte)) % 10), 10).unwrap();
+            is_guessable(&drawn.chunks(8).map(digit).collect::<String>(), &[])
+        });
+        let refused = refused.count();
+        assert!(refused <= SAMPLES / 1000, "{refused} of {SAMPLES} with {digits} digits");
+    }
+}
+
 #[test]
 fn what_people_write_is_refused() {
     for secret in [
@@ -97,6 +114,12 @@ fn what_people_write_is_refused() {
         "ertyuiopqw-sdfghjklas-1953-01-02-1950.01.02",
         "1987/03/14-1989/11/29-2013/06/05-2016/08/31",
         "20240101202401022024010320240104",
+        "24121987310119902302195817062003",
+        "24.12.1987-31.01.1990-23.02.1958-17.06.2003",
+        "19871990195820031969197419662011",
+        "01701234567017012345680170123456901701234570",
+        "10000100011000210003100041000510006",
+        "98765432109876543210987654321098",
         "January2024February2024March2024",
         "P@ssw0rdP@ssw0rdP@ssw0rdP@ssw0rd",
         "S3cr3tC00k13K3yF0rStr3aml1tApp2024!",
@@ -251,6 +274,16 @@ proptest! {
         let secret = chunks.join(separator);
         prop_assert!(is_guessable(&secret, &[]), "{secret}: {}", estimate(secret.as_bytes(), Form::Typed, &[]));
         prop_assert!(is_guessable(&STANDARD.encode(&secret), &[]) && is_guessable(&URL_SAFE_NO_PAD.encode(&secret), &[]) && is_guessable(&hex(secret.as_bytes()), &[]));
+    }
+
+    #[test]
+    fn dates_and_years_in_digits_alone_are_refused(dates in vec((1950..2050_u16, 1..13_u8, 1..29_u8), 8), form in 0..3_u8) {
+        let secret: String = dates.iter().map(|(y, m, d)| match form {
+            0 => format!("{y}{m:02}{d:02}"),
+            1 => format!("{d:02}{m:02}{y}"),
+            _ => y.to_string(),
+        }).collect();
+        prop_assert!(is_guessable(&secret[..32], &[]), "{secret}: {}", estimate(secret.as_bytes(), Form::Typed, &[]));
     }
 
     #[test]
