@@ -79,6 +79,26 @@ fn told<'a>(forward: &'a Forward, name: &str) -> Option<&'a str> {
     line.map(|(_, value)| std::str::from_utf8(value).unwrap())
 }
 
+/// A pattern counts from the root of the host, and there are pages outside of the base path.
+#[test]
+fn rules_decide_outside_of_the_base_path_too() {
+    let rules = "[[vestibule.rule]]\npath = \"/other/**\"\naccess = \"public\"\n[[vestibule.rule]]\npath = \"/closed/**\"\naccess = \"deny\"\n\
+                 [[vestibule.rule]]\npath = \"/app/**\"\n";
+    let mut rig = Rig::new(&with_rules(rules).replace("app.example/oauth2callback", "app.example/app/oauth2callback"));
+    let browser = Browser::default();
+    for (path, expected) in [
+        ("/other", Forwarded),
+        ("/other/page", Forwarded),
+        ("/closed/page", Status(403)),
+        ("/app/page", Login),
+        ("/app/other/page", Login),
+        ("/elsewhere", Status(403)),
+    ] {
+        assert_eq!(becomes(&mut rig, &browser.head(path)), expected, "{path}");
+    }
+    assert_eq!(rig.filter.config().warnings.iter().filter(|warning| warning.to_string().contains("rule")).count(), 0);
+}
+
 #[test]
 fn the_first_rule_that_fits_decides_and_what_none_fits_is_denied() {
     let mut rig = Rig::new(&with_rules(RULES));
