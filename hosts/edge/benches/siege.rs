@@ -37,8 +37,6 @@ const HEAD_BYTES: usize = 63 * 1024;
 /// What they may take more than was taken before, and how much of it may be left a minute after they are gone.
 const MOST_MORE: u64 = 100 * MIB;
 const LEFT_PERCENT: u64 = 10;
-/// By how much the memory of the program moves by itself, from burst to burst: pages that a small allocation keeps.
-const NOISE: u64 = 5 * MIB;
 const LEFT_AFTER: Duration = Duration::from_secs(60);
 
 /// What another client may wait for.
@@ -191,11 +189,30 @@ impl Site {
         began.elapsed()
     }
 
-    /// The memory after what comes and goes with the first requests.
+    /// The memory after ordinary traffic: requests one after the other, and as many on connections that are open at a time.
     async fn settle(&self) -> u64 {
+        const CONNECTIONS: usize = 50;
+
+        let path = |number: usize| if number.is_multiple_of(2) { "/" } else { "/open/x" };
         for number in 0..2000 {
-            self.visit(3, if number % 2 == 0 { "/" } else { "/open/x" }).await;
+            self.visit(3, path(number)).await;
         }
+        let mut open = Vec::new();
+        for _ in 0..CONNECTIONS {
+            open.push(Wire::new(self.open(3).await.expect("a connection")));
+        }
+        for number in 0..40 {
+            let request = format!("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", path(number), self.address);
+            for wire in &mut open {
+                wire.stream.write_all(request.as_bytes()).await.expect("sent");
+                wire.stream.flush().await.expect("sent");
+            }
+            for wire in &mut open {
+                let head = wire.read_head().await.expect("a response");
+                wire.skip(head.content_length()).await.expect("a body");
+            }
+        }
+        drop(open);
         sleep(Duration::from_secs(1)).await;
         self.memory()
     }
@@ -267,7 +284,7 @@ impl Site {
             left / MIB
         );
         assert!(most - before.min(most) <= MOST_MORE, "unfinished heads take {} MiB", (most - before) / MIB);
-        assert!(left <= before * (100 + LEFT_PERCENT) / 100 + NOISE, "{} MiB are left of {} MiB", left / MIB, before / MIB);
+        assert!(left <= before * (100 + LEFT_PERCENT) / 100, "{} MiB are left of {} MiB", left / MIB, before / MIB);
         assert!(slowest < PROMISED, "another client waits {slowest:?}");
     }
 
