@@ -41,7 +41,10 @@ fn main() {
     let component =
         host::FilterComponent::from_file(&runtime, Path::new(&path), None).expect("dist/vestibule.wasm: run `make build` first");
 
-    println!("{:<40} {:>7} {:>7} {:>14} {:>14} {:>14} {:>7}", "one decision, logged in", "claims", "cookie", "native µs", "reused µs", "queued µs", "ratio");
+    println!(
+        "{:<40} {:>7} {:>7} {:>14} {:>14} {:>14} {:>7}",
+        "one decision, logged in", "claims", "cookie", "native µs", "reused µs", "queued µs", "ratio"
+    );
     let cases = Shape::ALL.map(|shape| (shape, 0, false));
     let cases = cases.into_iter().chain([(Shape::Entra, 20, false), (Shape::Entra, 0, true), (Shape::Entra, 200, false)]);
     for (shape, rules, tokens) in cases {
@@ -155,8 +158,7 @@ impl Case {
         for _ in 0..DECISIONS {
             // The shells read the clock and get a head of their own for each request, so this does too.
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-            let mut around =
-                Surroundings { cache: &mut cache, now: UnixTime::from_secs(now), entropy: &mut entropy, ended: &NothingEnded };
+            let mut around = Surroundings { cache: &mut cache, now: UnixTime::from_secs(now), entropy: &mut entropy, ended: &NothingEnded };
             match self.rig.filter.begin(self.head.clone(), None, &mut around) {
                 Step::Done(decision) => assert!(matches!(decision.outcome, Outcome::Forward(forward) if forward.expires_at.is_some())),
                 Step::Fetch(..) => panic!("not logged in"),

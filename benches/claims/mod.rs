@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 /// What a session is opened with in a benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// Google's, about 0.6 KB.
     Google,
     /// Entra's with a few optional claims and groups, about 1 KB.
@@ -16,9 +16,9 @@ pub enum Shape {
 }
 
 impl Shape {
-    pub const ALL: [Shape; 4] = [Shape::Google, Shape::Entra, Shape::Okta, Shape::ManyGroups];
+    pub(crate) const ALL: [Shape; 4] = [Shape::Google, Shape::Entra, Shape::Okta, Shape::ManyGroups];
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Shape::Google => "Google",
             Shape::Entra => "Entra",
@@ -28,7 +28,7 @@ impl Shape {
     }
 
     /// Adds to what every ID token has.
-    pub fn add_to(self, claims: &mut Map<String, Value>) {
+    pub(crate) fn add_to(self, claims: &mut Map<String, Value>) {
         let more = match self {
             Shape::Google => google(),
             Shape::Entra => entra(6),
@@ -59,7 +59,8 @@ fn entra(groups: u128) -> Value {
 }
 
 fn okta() -> Value {
-    let groups: Vec<_> = (0..24).map(|number| format!("eng-{}-{}", ["platform", "data", "field", "release"][number % 4], 100 + 7 * number)).collect();
+    let groups: Vec<_> =
+        (0..24).map(|number| format!("eng-{}-{}", ["platform", "data", "field", "release"][number % 4], 100 + 7 * number)).collect();
     json!({
         "ver": 1, "idp": "00o1n8sbwArJ7OQRw406", "amr": ["pwd", "mfa", "otp"], "email": "ada.lovelace@analytical-engines.example",
         "email_verified": true, "name": "Ada Lovelace", "given_name": "Ada", "family_name": "Lovelace", "nickname": "ada", "locale": "en_GB",

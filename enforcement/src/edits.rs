@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn an_edit_that_cannot_be_sent_stops_the_message() {
-        assert_eq!(edit_request(&mut Vec::new(), &[], &fields(&[("x-user", "a\tb")]), ARRIVAL), Ok(()));
+        assert_eq!(edit_request(&mut Vec::new(), &[], &[("x-user", b"a\tb")], ARRIVAL), Ok(()));
         for (name, value) in
             [("x user", "a"), ("x-user", "a\r\nb"), ("x-user", "a\x7f"), ("connection", "x-user"), ("Content-Length", "0"), ("", "a")]
         {

@@ -35,7 +35,7 @@ impl<'a> Account<'a> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::config::{Config, Source};
@@ -49,16 +49,20 @@ client_secret = "b"
 server_metadata_url = "https://op.example/.well-known/openid-configuration"
 "#;
 
+    fn told(claims: &Value) -> Claims<'static> {
+        Claims::from(claims.as_object().unwrap().clone())
+    }
+
     #[test]
     fn an_address_is_a_claim_only_when_it_is_verified() {
         let config = Config::parse(&Source::new("f", CONFIG)).unwrap();
         for verified in [true, false] {
-            let claims = json!({ "sub": "1", "email": "a@x.example", "email_verified": verified });
-            let account = Account { provider: &config.providers[0], claims: claims.as_object().unwrap() };
+            let claims = told(&json!({ "sub": "1", "email": "a@x.example", "email_verified": verified }));
+            let account = Account { provider: &config.providers[0], claims: &claims };
             for name in ["email", "/email"] {
                 assert_eq!(account.claim(name).is_some(), verified, "{name}");
             }
-            assert_eq!(account.claim("sub"), Some(&json!("1")));
+            assert_eq!(account.claim("sub").and_then(Claim::as_text), Some("1"));
         }
     }
 
@@ -70,7 +74,7 @@ server_metadata_url = "https://op.example/.well-known/openid-configuration"
             (json!({ "sub": "x".repeat(MAX_LABEL + 1) }), "x".repeat(MAX_LABEL)),
             (json!({}), "an account without a name".to_owned()),
         ] {
-            assert_eq!(Account { provider: &config.providers[0], claims: claims.as_object().unwrap() }.label(), label, "{claims}");
+            assert_eq!(Account { provider: &config.providers[0], claims: &told(&claims) }.label(), label, "{claims}");
         }
     }
 }

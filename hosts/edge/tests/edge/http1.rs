@@ -130,7 +130,7 @@ async fn an_invitation_leaves_the_connection_open_for_the_next_request() {
 #[tokio::test]
 async fn an_answer_that_does_not_wait_for_the_body_ends_the_connection() {
     let app = Application::start().await;
-    let script = Script::new(|head, _| Ok(if head.path_with_query == "/ours" { answer(401, "") } else { Outcome::Forward(alice()) }));
+    let script = Script::new(|head, _| Ok(if head.path_with_query() == "/ours" { answer(401, "") } else { Outcome::Forward(alice()) }));
     let edge = ScriptedEdge::start(script, &app.url()).await;
     for (path, status) in [("/ours", 401), ("/old/200", 200)] {
         for expect in ["", "Expect: 100-continue\r\n"] {
