@@ -7,7 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a measurement that fails ends the program")]
 
-mod claims;
+mod realistic;
 #[path = "../tests/rig/mod.rs"]
 mod rig;
 
@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use claims::Shape;
+use realistic::{APPLICATION_COOKIES, Shape, as_a_browser_sends_it};
 use rig::{Browser, CONFIG, Rig};
 use vestibule::decision::Outcome;
 use vestibule::entropy::Fixed;
@@ -70,7 +70,7 @@ impl Case {
     fn new(shape: Shape, rules: usize, tokens: bool) -> Self {
         let mut toml = CONFIG.to_owned();
         if tokens {
-            toml = toml.replace("[auth]\n", "[auth]\nexpose_tokens = \"access\"\n");
+            toml = toml.replace("[auth]\n", "[auth]\nexpose_tokens = [\"access\"]\n");
         }
         for number in 1..rules {
             let _ = writeln!(toml, "[[vestibule.rule]]\npath = \"/area-{number}/**\"\nrequire = {{ groups = \"team-{number}\" }}");
@@ -87,7 +87,8 @@ impl Case {
             seen.set(serde_json::Value::Object(claims.clone()).to_string().len());
         }));
         let mut browser = Browser::default();
-        browser.log_in(&mut rig, "/", "8f3c1a52-77de-4b0e-9c3a-2d1f0b6e5a49");
+        let answer = browser.log_in(&mut rig, "/", "8f3c1a52-77de-4b0e-9c3a-2d1f0b6e5a49");
+        assert_eq!(answer.status, 302, "{:?}", rig.events);
         browser.cookies.retain(|name, _| name.contains("session") || (tokens && name.contains("tokens")));
         let cookie_bytes = browser.cookies.iter().map(|(name, value)| name.len() + value.len() + 3).sum();
         for (name, value) in APPLICATION_COOKIES {
@@ -170,23 +171,6 @@ impl Case {
 
 fn forwarded(decision: &host::Decision) {
     assert!(matches!(&decision.outcome, host::Outcome::Forward(forward) if forward.expires_at.is_some()), "not logged in");
-}
-
-/// What an application and its analytics leave in a browser.
-const APPLICATION_COOKIES: [(&str, &str); 4] = [
-    ("_ga", "GA1.1.1723456789.1764150000"),
-    ("_ga_4T7K2LQX9Z", "GS2.1.s1764150000$o3$g1$t1764151234$j60$l0$h0"),
-    ("csrftoken", "mV7qT3bX9wLk2ZcR8nYp5sDf1gHj4vQe6uIoAaBtWxEyKzMr"),
-    ("theme", "dark"),
-];
-
-fn as_a_browser_sends_it(head: RequestHead) -> RequestHead {
-    head.with("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36")
-        .with("accept-language", "en-GB,en;q=0.9")
-        .with("accept-encoding", "gzip, deflate, br")
-        .with("sec-fetch-mode", "navigate")
-        .with("sec-fetch-dest", "document")
-        .with("sec-fetch-site", "same-origin")
 }
 
 fn micros_each(start: Instant, count: u32) -> f64 {

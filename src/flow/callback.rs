@@ -261,14 +261,14 @@ fn establish(
 
     let return_to = ReturnTo::parse(&grant.return_to, config.public.redirect_uri()).ok();
     let page = super::login::destination(return_to, config);
-    Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), &visit.method))))
+    Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), visit.method))))
 }
 
 /// The callback without a response: where providers send the browser after a logout, and nothing else.
 fn landing(visit: &mut Visit, context: &mut Context<'_>) -> Response {
     let config = context.config;
     let is_logged_in = context.session(context.sealed(visit).as_ref()).is_some();
-    if is_logged_in { Response::redirect(&config.public.home(), &visit.method) } else { after_logout(visit, context) }
+    if is_logged_in { Response::redirect(&config.public.home(), visit.method) } else { after_logout(visit, context) }
 }
 
 /// Where a logout ends: the configured page; else the first page of an application that can be seen without a login;
@@ -276,8 +276,8 @@ fn landing(visit: &mut Visit, context: &mut Context<'_>) -> Response {
 pub(super) fn after_logout(visit: &Visit, context: &mut Context<'_>) -> Response {
     let config = context.config;
     match (&config.after_logout, config.admission.login) {
-        (Some(page), _) => Response::redirect(page.as_str(), &visit.method),
-        (None, Login::Optional) => Response::redirect(&config.public.home(), &visit.method),
+        (Some(page), _) => Response::redirect(page.as_str(), visit.method),
+        (None, Login::Optional) => Response::redirect(&config.public.home(), visit.method),
         (None, Login::Required) => pages::signed_out(config, context.entropy),
     }
 }

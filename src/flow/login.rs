@@ -170,7 +170,7 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
     attempt.write(&visit.jar, &mut cookies, &config.sessions, &config.providers, context.now, context.entropy)?;
     visit.set_cookies = cookies.into_headers();
     visit.note(Level::Info, Code::LoginStarted, format!("login with provider `{}` started", provider.name));
-    let redirect = Response { counts_as: Some(Counted::LoginStart), ..Response::redirect(location.as_str(), &visit.method) };
+    let redirect = Response { counts_as: Some(Counted::LoginStart), ..Response::redirect(location.as_str(), visit.method) };
     Ok(Progress::Done(Outcome::Respond(redirect)))
 }
 

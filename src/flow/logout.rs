@@ -80,13 +80,13 @@ impl ExpectMetadata {
         let state = entropy::token::<16>(context.entropy);
         let back = context.config.public.redirect_uri();
         let location = end_session::request(endpoint, provider, back, self.id_token.as_ref(), self.logout_hint.as_deref(), &state);
-        Progress::Done(Outcome::Respond(Response::redirect(location.as_str(), &visit.method)))
+        Progress::Done(Outcome::Respond(Response::redirect(location.as_str(), visit.method)))
     }
 }
 
 fn local(visit: &Visit, context: &mut Context<'_>) -> Progress {
     let response = match &visit.return_to {
-        Some(page) => Response::redirect(page.as_str(), &visit.method),
+        Some(page) => Response::redirect(page.as_str(), visit.method),
         None => callback::after_logout(visit, context),
     };
     Progress::Done(Outcome::Respond(response))

@@ -52,7 +52,8 @@ pub(crate) struct Visit {
     pub(crate) is_head: bool,
     /// Nothing may come of it ([`Request::only_looks`]).
     pub(crate) only_looks: bool,
-    pub(crate) method: String,
+    /// For redirects, of which there are two kinds: `GET`, `HEAD`, or `POST` for any other.
+    pub(crate) method: &'static str,
     /// The methods of this route, for a refusal of any other.
     pub(crate) allow: &'static str,
     pub(crate) jar: CookieJar,
@@ -79,7 +80,7 @@ impl Visit {
             is_navigation: request.is_navigation(),
             is_head: request.method == "HEAD",
             only_looks: request.only_looks(),
-            method: request.method.to_owned(),
+            method: ["GET", "HEAD"].into_iter().find(|method| *method == request.method).unwrap_or("POST"),
             allow: "GET, HEAD",
             jar: CookieJar::read(request, &config.sessions.cookie_names),
             may_repeat: true,

@@ -108,7 +108,9 @@ impl fmt::Debug for CookieJar {
 impl CookieJar {
     /// Reads the `Cookie` lines of a request. Only a name that is exactly one of ours is ours.
     pub fn read(request: &Request<'_>, names: &Arc<CookieNames>) -> Self {
-        let mut jar = Self { names: Arc::clone(names), ours: vec![], text: String::new(), others: vec![], has_hidden: false };
+        let bytes = request.header("cookie").map(|line| line.len() + BETWEEN.len()).sum();
+        let (text, others) = (String::with_capacity(bytes), Vec::with_capacity(bytes));
+        let mut jar = Self { names: Arc::clone(names), ours: vec![], text, others, has_hidden: false };
         for pair in request.header("cookie").flat_map(cookie_pairs) {
             let (name, value) = pair.iter().position(|&b| b == b'=').map_or((pair, &[][..]), |at| (&pair[..at], &pair[at + 1..]));
             match std::str::from_utf8(trim(name)) {

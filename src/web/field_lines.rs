@@ -25,6 +25,11 @@ impl FieldLines {
         Iter { text: &self.text, ends: self.ends.chunks_exact(2), at: self.start }
     }
 
+    /// With room for so many fields of so many bytes in all.
+    pub fn with_capacity(fields: usize, bytes: usize) -> Self {
+        Self { text: Vec::with_capacity(bytes), ends: Vec::with_capacity(2 * fields), start: 0 }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.ends.len() / 2
@@ -36,7 +41,7 @@ impl FieldLines {
 
     /// The values of every line of a header.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.iter().filter(move |(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.iter().raw().filter(move |(given, _)| given.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
     /// Names and values together, in bytes.
@@ -92,14 +97,26 @@ pub struct Iter<'a> {
     at: usize,
 }
 
-impl<'a> Iterator for Iter<'a> {
-    type Item = (&'a str, &'a [u8]);
+impl<'a> Iter<'a> {
+    /// Names as bytes: most are only compared.
+    fn raw(mut self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        std::iter::from_fn(move || self.next_raw())
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next_raw(&mut self) -> Option<(&'a [u8], &'a [u8])> {
         let &[name_end, value_end] = self.ends.next()? else { return None };
         let name = self.text.get(self.at..name_end as usize)?;
         let value = self.text.get(name_end as usize..value_end as usize)?;
         self.at = value_end as usize;
+        Some((name, value))
+    }
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (&'a str, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, value) = self.next_raw()?;
         Some((std::str::from_utf8(name).unwrap_or_default(), value))
     }
 }

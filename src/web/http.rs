@@ -132,7 +132,7 @@ impl<'a> Request<'a> {
     /// Reads a request by the rules of this module.
     pub fn parse(head: &'a RequestHead) -> Result<Self, Malformed> {
         let bytes = head.headers.bytes();
-        let fields = head.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("cookie")).count();
+        let fields = head.headers.len() - head.headers.values("cookie").count();
         if fields > MAX_HEADER_COUNT || bytes > MAX_HEADER_BYTES {
             return Err(Malformed::HeadersTooLarge);
         }
@@ -166,12 +166,16 @@ impl<'a> Request<'a> {
         self.headers.values(name)
     }
 
-    /// Whether a browser shows the answer as a page: only then is a redirect to the login of use.
+    /// Whether a browser shows the answer as a page: only then is a redirect to the login of use. Not of a prefetch.
     ///
     /// `Sec-Fetch-Mode` says so where it is sent (Fetch Metadata, W3C); older clients are judged by `Accept`.
     pub fn is_navigation(&self) -> bool {
+        self.is_for_a_page() && !self.is_prefetch()
+    }
+
+    fn is_for_a_page(&self) -> bool {
         let has = |name| self.header(name).next().is_some();
-        if has("upgrade") || has("x-requested-with") || self.is_prefetch() {
+        if has("upgrade") || has("x-requested-with") {
             return false;
         }
         if let Some(mode) = self.header("sec-fetch-mode").next() {

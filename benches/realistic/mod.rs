@@ -1,6 +1,8 @@
-//! Claims in the shape of those that large providers send: many short members, GUIDs, long issuers; nothing that repeats.
+//! What benchmarks ask about: claims in the shape of those that large providers send (many short members, GUIDs, long
+//! issuers; nothing that repeats), in a request as a browser sends it.
 
 use serde_json::{Map, Value, json};
+use vestibule::web::http::RequestHead;
 
 /// What a session is opened with in a benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +43,7 @@ impl Shape {
 
 fn google() -> Value {
     json!({
-        "azp": claims_client(), "email": "ada.lovelace@analytical-engines.example", "email_verified": true, "hd": "analytical-engines.example",
+        "email": "ada.lovelace@analytical-engines.example", "email_verified": true, "hd": "analytical-engines.example",
         "name": "Ada Lovelace", "given_name": "Ada", "family_name": "Lovelace",
         "picture": "https://lh3.googleusercontent.example/a/ACg8ocJq0eYkP1v6mZ3xT9wB5nR7dF2hL4sK8uQ6iO1jV3cXyE=s96-c",
     })
@@ -72,12 +74,26 @@ fn okta() -> Value {
     })
 }
 
-fn claims_client() -> &'static str {
-    "712345678901-a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6.apps.googleusercontent.example"
-}
-
 /// Digits that do not repeat, in the form of a GUID.
 fn guid(number: u128) -> String {
     let digits = format!("{:032x}", (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
     format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
+}
+
+/// What an application and its analytics leave in a browser.
+pub(crate) const APPLICATION_COOKIES: [(&str, &str); 4] = [
+    ("_ga", "GA1.1.1723456789.1764150000"),
+    ("_ga_4T7K2LQX9Z", "GS2.1.s1764150000$o3$g1$t1764151234$j60$l0$h0"),
+    ("csrftoken", "mV7qT3bX9wLk2ZcR8nYp5sDf1gHj4vQe6uIoAaBtWxEyKzMr"),
+    ("theme", "dark"),
+];
+
+/// With the fields that Chromium sends beside `Host`, `Accept` and `Cookie`.
+pub(crate) fn as_a_browser_sends_it(head: RequestHead) -> RequestHead {
+    head.with("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36")
+        .with("accept-language", "en-GB,en;q=0.9")
+        .with("accept-encoding", "gzip, deflate, br")
+        .with("sec-fetch-mode", "navigate")
+        .with("sec-fetch-dest", "document")
+        .with("sec-fetch-site", "same-origin")
 }

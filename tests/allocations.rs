@@ -1,0 +1,80 @@
+//! What a decision takes of the allocator: a ceiling that does not depend on how busy a machine is.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
+#![expect(unsafe_code, reason = "an allocator that counts, and leaves the work to the system's")]
+
+#[path = "../benches/realistic/mod.rs"]
+mod realistic;
+mod rig;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use realistic::{APPLICATION_COOKIES, Shape, as_a_browser_sends_it};
+use rig::{Browser, CONFIG, Rig};
+use vestibule::decision::Outcome;
+use vestibule::entropy::Fixed;
+use vestibule::filter::{Step, Surroundings};
+use vestibule::oidc::cache::ProviderCache;
+use vestibule::session::NothingEnded;
+use vestibule::time::UnixTime;
+use vestibule::web::http::RequestHead;
+
+/// For an authenticated request, the copy of its head included, whatever the claims.
+const CEILING: usize = 15;
+
+struct Counting;
+
+thread_local! {
+    static COUNTED: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: each call goes on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNTED.set(COUNTED.get() + 1);
+        // SAFETY: as it came.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: as it came.
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNTED.set(COUNTED.get() + 1);
+        // SAFETY: as it came.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn an_authenticated_request_takes_few_allocations() {
+    for shape in Shape::ALL {
+        let mut rig = Rig::new(CONFIG);
+        rig.provider.edit_claims = Some(Box::new(move |claims| shape.add_to(claims)));
+        let mut browser = Browser::default();
+        browser.log_in(&mut rig, "/", "alice");
+        browser.cookies.retain(|name, _| name.contains("session"));
+        browser.cookies.extend(APPLICATION_COOKIES.map(|(name, value)| (name.into(), value.into())));
+        let head = as_a_browser_sends_it(browser.head("/reports?year=2026"));
+        let (mut cache, mut entropy) = (ProviderCache::default(), Fixed::default());
+        let mut around = Surroundings { cache: &mut cache, now: UnixTime::from_secs(rig.now), entropy: &mut entropy, ended: &NothingEnded };
+        let before = COUNTED.get();
+        let step = one_decision(&rig, &head, &mut around);
+        let taken = COUNTED.get() - before;
+        let Step::Done(decision) = step else { panic!("not logged in") };
+        assert!(matches!(decision.outcome, Outcome::Forward(forward) if forward.expires_at.is_some()));
+        assert!(taken <= CEILING, "{}: {taken} allocations", shape.name());
+    }
+}
+
+/// By itself, for tools that count what is done below a function.
+#[inline(never)]
+fn one_decision(rig: &Rig, head: &RequestHead, around: &mut Surroundings<'_>) -> Step {
+    rig.filter.begin(head.clone(), None, around)
+}
