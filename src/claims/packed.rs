@@ -4,7 +4,7 @@
 //! object, compressed where that makes it shorter (DEFLATE, RFC 1951), and are not looked at before somebody asks for one
 //! of them. A claim is held once: those that are near are not in the object, unless they are of a kind that only JSON has.
 //!
-//! Near are the claims of [`Known`] that there are, and those that the configuration named when the session was sealed.
+//! Near are the claims of [`KNOWN`] that there are, and those that the configuration named when the session was sealed.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

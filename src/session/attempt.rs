@@ -1,4 +1,8 @@
 //! One login on its way: what the callback must know, sealed in a cookie of its own.
+//!
+//! It is JSON in either version of the envelope, and never compressed. The callback finds it by the id in `state` and
+//! compares the whole `state` in constant time. It is deleted by whatever answer comes first. Without a store, single use
+//! rests on that deletion and on the provider, which takes a code once.
 
 use std::time::Duration;
 

@@ -5,8 +5,12 @@
 //! The cipher was chosen by measurement inside WebAssembly, where AES has no hardware (ARCHITECTURE.md, "Speed"); its
 //! nonce is long enough to be drawn at random.
 //!
-//! The version says how the plaintext is written. It is authenticated, so that no envelope is read as one of the other
-//! version. Envelopes of version 1 are opened, and sealed no more: sessions of thirty days may be in them.
+//! **Keys.** HKDF without salt, once for each secret; the info is `vestibule/1/<label>/<redirect_uri>`. The labels are those
+//! of [`Purpose`], for 32 bytes each, and `key-id`, for 6 bytes that name the secret. The first secret seals, any opens.
+//!
+//! **Version.** It says how the plaintext is written. It is authenticated, so that no envelope is read as one of the other
+//! version: the associated data is `2/<label>`, and in version 1 the label alone. Envelopes of version 1 are opened, and
+//! sealed no more: sessions of thirty days may be in them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

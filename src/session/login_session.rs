@@ -1,4 +1,14 @@
 //! The session: who logged in, with which provider, until when.
+//!
+//! **Content.** [`Login`], then the claims ([`crate::claims`]), both in postcard (version 2 of the envelope); JSON in version 1.
+//! Tokens are JSON in a cookie of their own, with the session's id, so that they count for that session only. They are
+//! written when `expose_tokens` asks for them, or when the provider has an `end_session_endpoint`, which wants the ID token as
+//! a hint. Over its budget, a session fails the login with a message that names the largest claim; a hint is left out.
+//!
+//! **Life.** A session ends `max_age` after the login, and with `idle_timeout` also that long after it was last seen. It is
+//! renewed, in version 2, when a quarter of the idle timeout has passed. It opens where its ID token would be accepted:
+//! [`Provider::admits`] judges both, and looks only at claims that are never those of userinfo. An issuer that only the
+//! metadata names (Entra, asked by a domain) is that of the metadata URL of the login.
 
 use std::borrow::Cow;
 

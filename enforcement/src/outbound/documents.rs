@@ -8,6 +8,10 @@
 //! 1. The configuration: a metadata URL, and hosts of `internal_hosts`, may be on any network.
 //! 2. A document: on the internet, and on the network that the document itself came from. Otherwise a provider could
 //!    have this host ask machines that only this host reaches.
+//!
+//! Endpoints from before the last change stay permitted, for logins that are under way. A document that cannot be read is
+//! asked for again after [`RETRY_AFTER`]. Plain http is for endpoints of a document that itself came by plain http, from this
+//! machine.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -10,7 +10,12 @@
 //!                └── no ── queue (bounded) ── taken by a driving task, or by the next instance about to be parked
 //! ```
 //!
-//! One lock covers the parked instances and the queue, so that no request can be queued while an instance is parked.
+//! One lock covers the parked instances and the queue, so that no request can be queued while an instance is parked. It is
+//! never held across an `await`.
+//!
+//! A trap answers the requests in flight on that instance with an error, and the instance is replaced. A decision whose
+//! caller has gone is driven to its end, because a call cannot be taken out of an instance; one that does not end within
+//! `decision_timeout` after that costs the instance.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;

@@ -1,4 +1,7 @@
 //! The engine that all components and filters of a process share.
+//!
+//! Compiling takes some ten seconds on two processors and almost a gigabyte, since inlining keeps all functions at hand. It is
+//! done in an engine of its own, which is dropped, and the allocator then gives the memory back: 40 MiB stay of 920.
 
 use std::sync::Arc;
 

@@ -12,6 +12,12 @@
 //!    up to Streamlit 1.60 together with its user, whoever asks. It is removed, from every request; a
 //!    host that knows who opened that session puts it back for the same one ([`resumption`]).
 //! 5. What does not fit into the server's limits is left out in the order that `upgrade` states, and never the login.
+//! 6. The filter sees no response, so the host tells it the application's `Server` with a request for an upgrade, and asks
+//!    the application once when it has not heard it. From this follows the form of the cookies ([`CookieForm`]).
+//! 7. A signature is two minutes old when it is made (`CLOCK_DIFFERENCE`): itsdangerous refuses the future, and the
+//!    application may have another clock. The texts are the same at every upgrade: from 1.61 on Streamlit compares them.
+//! 8. `_streamlit_xsrf` and the user come first, for Starlette before 0.49 reads one line; then the application's cookies,
+//!    then the tokens. An empty object stands for no tokens, as with Streamlit.
 
 mod cookie_form;
 mod cookie_line;
