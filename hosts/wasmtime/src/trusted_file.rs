@@ -12,6 +12,7 @@
 //! 5. a link of `/proc` stands for a descriptor that this process was given (`/dev/stdin`, `/dev/fd/63`): it is judged by
 //!    itself, for there is no way to it.
 //!
+//! (The crate fs-mistrust judges paths; what is opened afterwards may be another file.)
 //! OpenSSH asks the same of its files (`StrictModes`); unlike there, the folders up to the root are judged. An access
 //! control list that lets somebody else write shows in the group's permissions. Where files have no such owners (Windows),
 //! nothing is known and nothing is refused.

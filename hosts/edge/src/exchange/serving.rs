@@ -1,4 +1,7 @@
 //! The edge on a listener: Pingora's proxy with its options, and the judge that runs beside it.
+//!
+//! Of a response over HTTP/2 that the peer does not take, `h2` holds [`H2_SEND_BUFFER_BYTES`] and Pingora some more pieces of
+//! 64 KiB: measured 370 KiB in all.
 
 use std::sync::Arc;
 use std::time::Duration;
