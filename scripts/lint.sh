@@ -15,6 +15,8 @@ cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 echo "[2/4] clippy"
 cargo clippy --release --workspace --all-targets --quiet -- -D warnings
+# The library without its client for providers; everything else here is built with it.
+cargo clippy --release --package vestibule-wasmtime --no-default-features --quiet -- -D warnings
 
 echo "[3/4] dependencies"
 if ! command -v cargo-deny >/dev/null; then
@@ -40,6 +42,14 @@ else
   echo "      NOT checked: advisories; their database (github.com/rustsec/advisory-db) cannot be reached from here"
 fi
 
-echo "[4/4] documentation"
+echo "[4/4] documentation and packages"
 scripts/check-named-tests.sh
+# What the library is generated from must be in its package. Read whole: a pipe that closes early fails.
+packaged=$(cargo package --quiet --offline --allow-dirty --list --package vestibule-wasmtime)
+for file in wit/filter.wit wit/deps/random/random.wit LICENSE README.md; do
+  if ! grep -qx "$file" <<<"$packaged"; then
+    echo "error: the package vestibule-wasmtime lacks $file; see 'include' in hosts/wasmtime/Cargo.toml" >&2
+    exit 1
+  fi
+done
 RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items --quiet

@@ -7,6 +7,8 @@
 //!
 //! This crate performs no IO and knows neither the core nor WIT.
 
+#![deny(missing_docs)]
+
 pub mod edits;
 pub mod forwarded;
 pub mod headers;

@@ -77,15 +77,18 @@ impl Networks {
     /// Every network: for hosts that the configuration names.
     pub const ALL: Networks = Networks(u8::MAX);
 
+    /// Whether this network may be reached; the internet always.
     pub fn contains(self, network: Network) -> bool {
         network == Network::Internet || self.0 & bit(network) != 0
     }
 
+    /// These and one more.
     #[must_use]
     pub fn with(self, network: Network) -> Networks {
         Networks(self.0 | bit(network))
     }
 
+    /// Those of either.
     #[must_use]
     pub fn union(self, other: Networks) -> Networks {
         Networks(self.0 | other.0)
@@ -108,6 +111,7 @@ pub struct Refused {
     pub host: String,
     /// As it was resolved, or as it is written.
     pub address: String,
+    /// That the address is on.
     pub network: Network,
 }
 

@@ -1,7 +1,7 @@
 //! Generated from `wit/filter.wit`: the one place where the component's world becomes Rust.
 
 wasmtime::component::bindgen!({
-    path: "../../wit",
+    path: "wit",
     world: "filter",
     imports: {
         // Concurrent: a guest that waits for one answer goes on with its other calls.

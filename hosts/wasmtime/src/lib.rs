@@ -32,7 +32,13 @@
 //! ```
 //!
 //! `examples/axum.rs` is a whole server.
+//!
+//! The feature `outbound`, on by default, is the HTTP client for providers. Without it, exchanges with providers fail:
+//! the filter decides about sessions that there are, and no login begins.
 
+#![deny(missing_docs)]
+
+#[expect(missing_docs, reason = "generated; wit/filter.wit documents what a name does not say")]
 mod bindings;
 mod component;
 mod configuration;

@@ -9,8 +9,13 @@
 //! 5. Time and size are bounded by the smaller of what the component asks for and what the host allows.
 //! 6. Exchanges at once are bounded, in all and per origin; one more fails at once.
 
+#[cfg(feature = "outbound")]
 mod names;
 mod places;
+#[cfg(feature = "outbound")]
+mod provider_client;
+#[cfg(not(feature = "outbound"))]
+#[path = "outbound/no_client.rs"]
 mod provider_client;
 
 use std::path::PathBuf;
@@ -20,14 +25,13 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use url::Url;
 use vestibule_enforcement::outbound::documents::MetadataDocuments;
-use vestibule_enforcement::outbound::networks::{Networks, Refused};
+use vestibule_enforcement::outbound::networks::{Network, Networks, Refused};
 use vestibule_enforcement::outbound::urls::permitted_url;
 
 use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response};
 use crate::trusted_file::ChangeableByOthers;
-use names::Lookup;
 use places::Places;
-use provider_client::{Failure, ProviderClient, ProviderResponse};
+use provider_client::ProviderClient;
 
 /// Limits and trust of the outbound client.
 #[derive(Clone, Debug)]
@@ -82,6 +86,23 @@ pub enum OutboundError {
     Client(String),
 }
 
+/// What came of a request.
+#[derive(Debug)]
+struct ProviderResponse {
+    response: Response,
+    /// That the answer came from. None behind a proxy, whose own address tells nothing.
+    network: Option<Network>,
+}
+
+/// Why there is no response.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "outbound"), expect(dead_code, reason = "nothing is refused where nothing is sent"))]
+enum Failure {
+    /// Before anything was sent.
+    Refused(Refused),
+    Failed(Error),
+}
+
 /// One client with its connections, and what it may reach. Shared by the instances of a filter.
 pub(crate) struct Outbound {
     client: Arc<ProviderClient>,
@@ -99,16 +120,16 @@ impl Outbound {
         metadata_urls: &[String],
         internal_hosts: &[String],
     ) -> Result<Outbound, OutboundError> {
-        Outbound::with_lookup(options, max_exchanges, metadata_urls, internal_hosts, names::of_the_system())
+        Ok(Outbound::with_client(ProviderClient::new(options)?, options, max_exchanges, metadata_urls, internal_hosts))
     }
 
-    fn with_lookup(
+    fn with_client(
+        client: ProviderClient,
         options: &OutboundOptions,
         max_exchanges: usize,
         metadata_urls: &[String],
         internal_hosts: &[String],
-        lookup: Lookup,
-    ) -> Result<Outbound, OutboundError> {
+    ) -> Outbound {
         let urls = metadata_urls.iter().filter_map(|url| {
             let permitted = permitted_url(url);
             if permitted.is_none() {
@@ -116,12 +137,12 @@ impl Outbound {
             }
             permitted
         });
-        Ok(Outbound {
+        Outbound {
             documents: Arc::new(MetadataDocuments::new(urls, internal_hosts.iter().cloned())),
-            client: Arc::new(ProviderClient::new(options, lookup)?),
+            client: Arc::new(client),
             started: Instant::now(),
             places: Places::new(max_exchanges, options.max_exchanges_per_origin),
-        })
+        }
     }
 
     pub(crate) async fn send(&self, request: Request) -> Result<Response, Error> {
@@ -192,4 +213,5 @@ fn log_unread(url: &Url, reason: &str) {
 }
 
 #[cfg(test)]
+#[cfg(feature = "outbound")]
 mod tests;

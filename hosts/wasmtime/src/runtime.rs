@@ -126,6 +126,7 @@ pub fn give_back_memory() {
     unsafe { libc::malloc_trim(0) };
 }
 
+/// Does nothing: it is for glibc's allocator.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn give_back_memory() {}
 

@@ -156,6 +156,7 @@ impl TrustedFile {
 
 /// The same for a file that is read elsewhere, or a folder of such files. What cannot be opened is not judged: nobody reads
 /// it either.
+#[cfg(feature = "outbound")]
 pub(crate) fn judge(path: &Path) -> Result<(), ChangeableByOthers> {
     #[cfg(unix)]
     let reasons = way::judge(path, rustix::process::geteuid().as_raw()).unwrap_or_default();

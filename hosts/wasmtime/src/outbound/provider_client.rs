@@ -13,8 +13,8 @@ use reqwest::{Certificate, Client, ClientBuilder, redirect};
 use url::Url;
 use vestibule_enforcement::outbound::networks::{Network, Networks, Refused};
 
-use super::names::{Lookup, Names};
-use super::{OutboundError, OutboundOptions};
+use super::names::{self, Lookup, Names};
+use super::{Failure, OutboundError, OutboundOptions, ProviderResponse};
 use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response};
 use crate::trusted_file::{self, TrustedFile, TrustedFileError};
 
@@ -36,21 +36,6 @@ pub(super) struct ProviderClient {
     clients: Mutex<HashMap<Networks, Client>>,
 }
 
-/// What came of a request.
-#[derive(Debug)]
-pub(super) struct ProviderResponse {
-    pub(super) response: Response,
-    /// That the answer came from. None behind a proxy, whose own address tells nothing.
-    pub(super) network: Option<Network>,
-}
-
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// Before anything was sent.
-    Refused(Refused),
-    Failed(Error),
-}
-
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Failure::Failed(error)
@@ -58,7 +43,11 @@ impl From<Error> for Failure {
 }
 
 impl ProviderClient {
-    pub(super) fn new(options: &OutboundOptions, lookup: Lookup) -> Result<ProviderClient, OutboundError> {
+    pub(super) fn new(options: &OutboundOptions) -> Result<ProviderClient, OutboundError> {
+        ProviderClient::with_lookup(options, names::of_the_system())
+    }
+
+    pub(super) fn with_lookup(options: &OutboundOptions, lookup: Lookup) -> Result<ProviderClient, OutboundError> {
         // The process may have chosen a provider already: then that one is used, and this returns it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let extra_roots = match &options.extra_roots {

@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use vestibule_enforcement::outbound::networks::Network;
 
+use super::names::Lookup;
 use super::*;
 
 /// Longer than anything here takes: a test that reaches it has hung.
@@ -473,7 +474,8 @@ impl SecureProvider {
     fn outbound(&self, internal_hosts: &[&str], lookup: Lookup) -> Outbound {
         let urls = [self.url("provider.example", "/metadata")];
         let internal_hosts: Vec<_> = internal_hosts.iter().map(|host| (*host).to_owned()).collect();
-        Outbound::with_lookup(&self.options, 32, &urls, &internal_hosts, lookup).unwrap()
+        let client = ProviderClient::with_lookup(&self.options, lookup).unwrap();
+        Outbound::with_client(client, &self.options, 32, &urls, &internal_hosts)
     }
 
     /// As if the document had been read at an address of this network; it names endpoints on `host`.
