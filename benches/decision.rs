@@ -145,7 +145,7 @@ impl Case {
         for _ in 0..FRESH_ROUNDS {
             let start = Instant::now();
             for _ in 0..FRESH_DECISIONS {
-                let (mut fresh, _) = host::Instance::load(component, &configuration, Duration::from_secs(5)).await.expect("loads");
+                let mut fresh = host::Instance::load_again(component, &configuration, BUDGET).await.expect("loads");
                 forwarded(&fresh.decide(self.wasm_head(), None).await.expect("decides"));
             }
             samples.push(micros_each(start, FRESH_DECISIONS));

@@ -158,6 +158,8 @@ codes! {
     LogoutLocalOnly = "logout.local_only",
     /// A request was decided on before a configuration was loaded.
     FilterNotLoaded = "filter.not_loaded",
+    /// The host wanted to finish a decision that had not begun, or was finished.
+    FilterNotPending = "filter.not_pending",
     /// The host could not decide on a request, or not reach the application.
     HostFailure = "host.failure",
 }

@@ -48,7 +48,7 @@ pub struct Event {
     pub message: String,
     /// What the user's page shows.
     pub reference: Option<String>,
-    /// Who it is about, by provider and `sub`; only where the configuration wants people named.
+    /// Who it is about, by `sub`; only where the configuration wants people named.
     pub subject: Option<String>,
     /// Number of the rule that decided, from 1.
     pub rule: Option<u32>,

@@ -52,6 +52,8 @@ pub enum Error {
     StreamlitTooLarge { what: String, bytes: usize, limit: usize },
     #[error("no configuration is loaded")]
     NotLoaded,
+    #[error("the host wants to finish a decision that has not begun, or has been finished")]
+    NotPending,
 }
 
 /// What a person reads.
@@ -86,6 +88,7 @@ impl Error {
             Error::SessionTooLarge { .. } => Code::SessionTooLarge,
             Error::StreamlitTooLarge { .. } => Code::StreamlitTooLarge,
             Error::NotLoaded => Code::FilterNotLoaded,
+            Error::NotPending => Code::FilterNotPending,
         }
     }
 
@@ -108,7 +111,7 @@ impl Error {
             Error::Denied(_) | Error::NotVisited | Error::ForeignOrigin => 403,
             Error::Oidc(error) => error.status(),
             Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } => 500,
-            Error::NotLoaded | Error::RouteAsked | Error::EditNotCarried => 500,
+            Error::NotLoaded | Error::NotPending | Error::RouteAsked | Error::EditNotCarried => 500,
         }
     }
 
@@ -198,7 +201,7 @@ impl Error {
                 OPERATOR,
                 false,
             ),
-            Error::NotLoaded | Error::Question(_) | Error::RouteAsked | Error::EditNotCarried => {
+            Error::NotLoaded | Error::NotPending | Error::Question(_) | Error::RouteAsked | Error::EditNotCarried => {
                 explain("The login is not set up", "This application's login has no working configuration.", OPERATOR, false)
             }
         }

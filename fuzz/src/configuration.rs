@@ -26,6 +26,7 @@ pub fn run(data: &[u8]) {
         }
     };
     assert!(!config.warnings.iter().any(|fault| fault.fatal), "accepted with a fatal fault");
+    assert!(Config::parse(&Source { was_checked: true, ..source }).is_ok(), "accepted once, refused when it was checked");
 
     let public = config.public.redirect_uri();
     assert!(public.scheme() == "https" || (public.scheme() == "http" && !config.public.is_secure()), "{public}");

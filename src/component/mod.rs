@@ -38,9 +38,6 @@ struct Loaded {
     pending: RefCell<Pending>,
 }
 
-/// More than a host has in flight on one instance.
-const MAX_PENDING: usize = 1024;
-
 thread_local! {
     static LOADED: RefCell<Option<Rc<Loaded>>> = const { RefCell::new(None) };
 }
@@ -56,6 +53,7 @@ impl Guest for Component {
             toml: configuration.toml,
             resolved: configuration.resolved.into_iter().map(|item| (item.reference.into(), item.value.map(Secret::new))).collect(),
             port: configuration.port,
+            was_checked: configuration.was_checked,
         };
         let loaded = Config::parse(&source).map(|config| {
             let summary = config.summary().into();
@@ -93,7 +91,7 @@ impl Guest for Component {
     async fn finish(pending: u32) -> types::Decision {
         let Some(loaded) = LOADED.with_borrow(Clone::clone) else { return failed(&Error::NotLoaded) };
         let taken = loaded.pending.borrow_mut().take(pending);
-        let Some((mut request, mut waiting)) = taken else { return failed(&Error::NotLoaded) };
+        let Some((mut request, mut waiting)) = taken else { return failed(&Error::NotPending) };
         loop {
             let answer = send(request).await;
             let step = waiting.resume(
@@ -120,10 +118,6 @@ impl Pending {
     fn keep(&mut self, request: OutboundRequest, waiting: Waiting) -> u32 {
         let number = self.next;
         self.next = self.next.wrapping_add(1);
-        // A host that never comes back for them must not fill the memory.
-        if self.begun.len() >= MAX_PENDING {
-            self.begun.pop_first();
-        }
         self.begun.insert(number, (request, waiting));
         number
     }

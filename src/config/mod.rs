@@ -62,6 +62,9 @@ pub struct Source {
     pub resolved: Vec<(Reference, Option<Secret>)>,
     /// Replaces `{port}` in `redirect_uri`.
     pub port: Option<u16>,
+    /// The very same was parsed before, without a fault that is fatal: what takes long and would only be told, or has been
+    /// judged then (how hard the secret is to guess), is left out.
+    pub was_checked: bool,
 }
 
 /// The text holds secrets.
@@ -74,7 +77,7 @@ impl std::fmt::Debug for Source {
 impl Source {
     /// A configuration that refers to nothing outside itself.
     pub fn new(file_name: &str, toml: &str) -> Self {
-        Self { file_name: file_name.into(), toml: toml.into(), resolved: vec![], port: None }
+        Self { file_name: file_name.into(), toml: toml.into(), resolved: vec![], port: None, was_checked: false }
     }
 }
 
@@ -225,7 +228,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let listen = read_listen(&vestibule);
     let per_minute = read_limits(&vestibule.section("limits"));
     let log_subjects = read_log_subjects(&vestibule.section("log"));
-    let rules = rule::find(&vestibule);
+    let rules = rule::find(&vestibule, source.was_checked);
     vestibule.finish_strict();
 
     if !auth.exists() {
@@ -237,13 +240,15 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let cookie_secret = read_cookie_secret(&auth, &outside);
     let expose_tokens = read_expose_tokens(&auth);
     let providers = provider::read_all(&auth, &extras, &outside);
-    let known = known_texts(&providers);
-    if let Some(text) = cookie_secret.as_ref().filter(|text| text.at.is_some()) {
-        check_cookie_secret(findings, text, &known, MAKE_SECRET);
+    if !source.was_checked {
+        let known = known_texts(&providers);
+        if let Some(text) = cookie_secret.as_ref().filter(|text| text.at.is_some()) {
+            check_cookie_secret(findings, text, &known, MAKE_SECRET);
+        }
+        // They open sessions as the secret in use does: whoever guesses one can log in as anybody.
+        let remedy = "remove it; the sessions that it has sealed end, and their users log in again";
+        previous.iter().for_each(|secret| check_cookie_secret(findings, secret, &known, remedy));
     }
-    // They open sessions as the secret in use does: whoever guesses one can log in as anybody.
-    let remedy = "remove it; the sessions that it has sealed end, and their users log in again";
-    previous.iter().for_each(|secret| check_cookie_secret(findings, secret, &known, remedy));
     auth.finish_lenient();
     let policy = rules.read(&identity.groups_claim, &providers, &outside);
     admission::refuse_claims_of_any_tenant(rules.sections(), policy.as_ref(), &providers);

@@ -11,7 +11,10 @@ use crate::oidc::provider::Provider;
 use crate::policy::{Access, Condition, NotAPattern, PathPattern, Policy, Rule, RuleId};
 
 /// Each request is compared with the rules one by one.
-const MAX_RULES: usize = 200;
+const MAX_RULES: usize = 10_000;
+
+/// So many of the first rules are searched for those that never decide.
+const MAX_COMPARED: usize = 500;
 
 /// `all` and `any` within each other: deeper than anybody follows when reading.
 const MAX_DEPTH: usize = 4;
@@ -29,10 +32,14 @@ const WORDS: [(&str, Word); 4] =
     [("public", Word::Public), ("optional", Word::Optional), ("required", Word::Required), ("deny", Word::Deny)];
 
 /// The rules as they are written, to be read once the providers are known.
-pub(super) struct Written<'a>(Vec<Section<'a>>);
+pub(super) struct Written<'a> {
+    sections: Vec<Section<'a>>,
+    /// The same rules were read before: nothing is looked for that would only be told.
+    was_checked: bool,
+}
 
-pub(super) fn find<'a>(vestibule: &Section<'a>) -> Written<'a> {
-    Written(vestibule.tables("rule"))
+pub(super) fn find<'a>(vestibule: &Section<'a>, was_checked: bool) -> Written<'a> {
+    Written { sections: vestibule.tables("rule"), was_checked }
 }
 
 /// The files that the rules of a `[vestibule]` name.
@@ -54,18 +61,21 @@ pub(super) fn files<'a>(vestibule: &'a DeTable<'a>) -> Vec<&'a str> {
 impl<'a> Written<'a> {
     /// In the order of the file.
     pub(super) fn sections(&self) -> &[Section<'a>] {
-        &self.0
+        &self.sections
     }
 
     pub(super) fn read(&self, groups_claim: &str, providers: &[Provider], outside: &Outside<'_>) -> Option<Policy> {
-        if let Some(section) = self.0.get(MAX_RULES) {
+        if let Some(section) = self.sections.get(MAX_RULES) {
             section.findings.fatal(section.at(), &section.key(""), format!("there are more than {MAX_RULES} rules"), "join some of them");
         }
         let names = Names { groups_claim, providers, outside };
         let mut rules: Vec<Rule> = vec![];
-        for (index, section) in self.0.iter().enumerate().take(MAX_RULES) {
+        for (index, section) in self.sections.iter().enumerate().take(MAX_RULES) {
             let rule = read_rule(section, index + 1, &names);
-            if let Some(earlier) = rule.is_shadowed_by(&rules) {
+            let is_compared = !self.was_checked && index < MAX_COMPARED;
+            if !is_compared {
+                // Each with all before it: that is for the eyes of an operator, and many times the work of reading them.
+            } else if let Some(earlier) = rule.is_shadowed_by(&rules) {
                 let remedy = "put it before that rule, or remove it";
                 section.findings.warning(section.at(), &section.path(), format!("never decides: {} takes all of it", earlier.id), remedy);
             } else if let Some(earlier) = rule.is_respelled_by(&rules) {
@@ -79,7 +89,9 @@ impl<'a> Written<'a> {
             }
             rules.push(rule);
         }
-        warn_of_dangers(&self.0, &rules);
+        if !self.was_checked {
+            warn_of_dangers(&self.sections, &rules);
+        }
         Policy::new(rules)
     }
 }

@@ -36,6 +36,7 @@
 
 mod condition;
 mod explain;
+mod index;
 mod path;
 mod reach;
 mod spelling;
@@ -49,6 +50,7 @@ pub use target::MAX_SEGMENTS;
 
 use crate::account::Account;
 use crate::web::http::{Malformed, Request};
+use index::Index;
 use target::Target;
 
 /// Whether a protected application can be seen without a login.
@@ -97,6 +99,9 @@ pub struct RuleId {
 #[derive(Clone, Debug)]
 pub struct Policy {
     rules: Vec<Rule>,
+    /// For the two readings of a path: as it is written, and the liberal one.
+    written: Index,
+    liberal: Index,
     names_methods: bool,
     names_hosts: bool,
     /// Whether every pattern is its own liberal form.
@@ -139,7 +144,8 @@ impl Policy {
         let is_plain = rules.iter().flat_map(|rule| &rule.paths).all(PathPattern::is_plain);
         let same_for_all =
             rules.iter().take_while(|rule| rule.access == rules[0].access).find(|rule| rule.is_for_everything()).map(|rule| rule.id);
-        (!rules.is_empty()).then_some(Self { rules, names_methods, names_hosts, is_plain, same_for_all })
+        let (written, liberal) = (Index::new(&rules, false), Index::new(&rules, true));
+        (!rules.is_empty()).then_some(Self { rules, written, liberal, names_methods, names_hosts, is_plain, same_for_all })
     }
 
     pub fn rules(&self) -> &[Rule] {
@@ -191,7 +197,10 @@ impl Policy {
     }
 
     fn first(&self, target: &Target<'_>) -> Ruling<'_> {
-        let rule = self.rules.iter().find(|rule| rule.misfit(target).is_none());
+        let index = if target.is_liberal { &self.liberal } else { &self.written };
+        let first = target.segments.first().map(AsRef::as_ref);
+        let candidates = index.candidates(first).filter_map(|place| self.rules.get(place));
+        let rule = candidates.into_iter().find(|rule| rule.misfit(target).is_none());
         rule.map_or(Ruling { rule: None, access: &Access::Denied }, |rule| Ruling { rule: Some(rule.id), access: &rule.access })
     }
 }

@@ -93,6 +93,15 @@ impl PathPattern {
         self.segments.contains(&Segment::Any) && self.segments.iter().all(|segment| !matches!(segment, Segment::Literal(_)))
     }
 
+    /// The segment that every path begins with that it is for, in one of the two readings; `None` when it is a wildcard, or
+    /// there is none.
+    pub(super) fn first_literal(&self, is_liberal: bool) -> Option<&str> {
+        match if is_liberal { self.liberal.first() } else { self.segments.first() } {
+            Some(Segment::Literal(text)) => Some(text),
+            Some(Segment::One | Segment::Any) | None => None,
+        }
+    }
+
     /// Whether it is the same pattern when it is read liberally.
     pub(super) fn is_plain(&self) -> bool {
         self.segments == self.liberal

@@ -528,6 +528,26 @@ mod tests {
     ];
 
     #[test]
+    fn a_head_in_parts_is_read_where_its_ends_say() {
+        let given = Given { authority: true, application_server: false };
+        let read = |parts: &[u8], ends: &[u32]| RequestHead::from_parts(parts.to_vec(), ends.to_vec(), given);
+        let head = read(b"GET/a?bapp.examplehosthnx", &[3, 7, 18, 18, 22, 23, 24, 25]).unwrap();
+        assert_eq!((head.method.as_str(), head.path_with_query.as_str()), ("GET", "/a?b"));
+        assert_eq!((head.authority.as_deref(), head.application_server), (Some("app.example"), None));
+        assert_eq!(head.headers.iter().collect::<Vec<_>>(), [("host", &b"h"[..]), ("n", b"x")]);
+        for ends in [&[][..], &[3, 7, 18], &[3, 7, 18, 18, 22], &[7, 3, 18, 18], &[3, 7, 18, 17], &[3, 7, 18, 26], &[3, 7, 18, 18, 26, 26]]
+        {
+            assert_eq!(read(b"GET/a?bapp.examplehosthnx", ends).err(), Some(Malformed::Form), "{ends:?}");
+        }
+        assert_eq!(read(b"\xff/", &[1, 2, 2, 2]).err(), Some(Malformed::Method));
+        assert_eq!(read(b"GET/\xff", &[3, 5, 5, 5]).err(), Some(Malformed::Target));
+        assert_eq!(read(b"GET/\xff", &[3, 4, 5, 5]).err(), Some(Malformed::Authority));
+        // A name that is no text has no reading; a value may be any bytes.
+        let named = read(b"GET/ah\xff\xff", &[3, 4, 5, 5, 7, 8]).unwrap();
+        assert_eq!(Request::parse(&named).err(), Some(Malformed::Header));
+    }
+
+    #[test]
     fn tells_what_only_looks() {
         let looks = |method: &str, headers: &[(&str, &str)]| {
             let head = RequestHead { method: method.into(), ..RequestHead::get("/", "a") };

@@ -133,7 +133,7 @@ impl From<Configuration> for types::Configuration {
     fn from(configuration: Configuration) -> Self {
         let Configuration { file_name, toml, resolved, port } = configuration;
         let resolved = resolved.into_iter().map(|item| types::Resolved { reference: item.reference.into(), value: item.value }).collect();
-        Self { file_name, toml, resolved, port }
+        Self { file_name, toml, resolved, port, was_checked: false }
     }
 }
 

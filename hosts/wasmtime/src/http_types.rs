@@ -23,7 +23,7 @@ pub enum InvalidDecision {
     Status(u16),
 }
 
-/// The head as the component wants it: nothing is normalised. `application_server` is absent; a host that knows it sets it.
+/// The head as the component wants it: nothing is normalised. What the application calls itself is not in it: see [`RequestHead::new`].
 ///
 /// # Errors
 /// When the target has no path, as with CONNECT.

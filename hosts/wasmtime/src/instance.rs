@@ -8,6 +8,7 @@ use wasmtime::component::Accessor;
 
 use crate::bindings;
 use crate::bindings::exports::vestibule::filter::request_filter::{Guest, Progress};
+use crate::bindings::vestibule::filter::types;
 use crate::component::FilterComponent;
 use crate::configuration::{Configuration, Reference, Summary};
 use crate::decision::Decision;
@@ -38,13 +39,30 @@ impl Instance {
         configuration: &Configuration,
         cpu_budget: Duration,
     ) -> Result<(Instance, Summary), LoadError> {
+        Instance::load_as(component, configuration.clone().into(), cpu_budget).await
+    }
+
+    /// [`Instance::load`] of what another instance has loaded: it is not checked once more.
+    ///
+    /// # Errors
+    /// When no instance can be made, or the component traps.
+    pub async fn load_again(
+        component: &FilterComponent,
+        configuration: &Configuration,
+        cpu_budget: Duration,
+    ) -> Result<Instance, LoadError> {
+        let configuration = types::Configuration { was_checked: true, ..configuration.clone().into() };
+        Instance::load_as(component, configuration, cpu_budget).await.map(|(instance, _)| instance)
+    }
+
+    async fn load_as(
+        component: &FilterComponent,
+        configuration: types::Configuration,
+        cpu_budget: Duration,
+    ) -> Result<(Instance, Summary), LoadError> {
         let mut instance = Instance::new(component, cpu_budget).await?;
-        let loaded = instance
-            .bindings
-            .vestibule_filter_request_filter()
-            .call_load(&mut instance.store, &configuration.clone().into())
-            .await
-            .map_err(failed)?;
+        let loaded =
+            instance.bindings.vestibule_filter_request_filter().call_load(&mut instance.store, &configuration).await.map_err(failed)?;
         match loaded {
             Ok(summary) => Ok((instance, summary.into())),
             Err(faults) => Err(LoadError::Faults(faults.into_iter().map(Into::into).collect())),

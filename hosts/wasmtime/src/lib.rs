@@ -38,7 +38,6 @@
 
 #![deny(missing_docs)]
 
-#[expect(missing_docs, reason = "generated; wit/filter.wit documents what a name does not say")]
 mod bindings;
 mod component;
 mod configuration;

@@ -166,7 +166,7 @@ impl Pool {
     }
 
     async fn instantiate(&self) -> Result<Instance, LoadError> {
-        let (mut instance, _) = Instance::load(&self.component, &self.configuration, self.options.cpu_budget).await?;
+        let mut instance = Instance::load_again(&self.component, &self.configuration, self.options.cpu_budget).await?;
         instance.connect(Arc::clone(&self.outbound), self.options.ended.clone());
         Ok(instance)
     }

@@ -8,8 +8,12 @@ use std::path::Path;
 mod imports;
 
 /// Lowest first. A module may import what stands before it, and its own parts.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 22] = [
     "bindings",
+    "decision",
+    "request_head",
+    "configuration",
+    "ended",
     "fault",
     "event_log",
     "http_types",

@@ -106,7 +106,7 @@ fn source(host: &WasiHost, found: Found) -> Source {
         (reference, value.map(Secret::new))
     });
     let resolved = resolved.collect();
-    Source { file_name: found.origin.name().to_owned(), toml: found.toml, resolved, port: None }
+    Source { file_name: found.origin.name().to_owned(), toml: found.toml, resolved, port: None, was_checked: false }
 }
 
 struct WasiHost {

@@ -51,7 +51,8 @@ async fn load(path: &Path) -> anyhow::Result<Config> {
     let references = |toml: &str| config::references(toml).into_iter().map(to_host).collect();
     let file = ConfigurationFile::read_with(path, Some(DEFAULT_PORT), references).await?;
     let resolved = file.resolved.into_iter().map(|item| (to_core(item.reference), item.value.map(Secret::new)));
-    let source = config::Source { file_name: file.file_name, toml: file.toml, resolved: resolved.collect(), port: file.port };
+    let source =
+        config::Source { file_name: file.file_name, toml: file.toml, resolved: resolved.collect(), port: file.port, was_checked: false };
     Config::parse(&source).map_err(|faults| {
         let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("the configuration has faults\n{}", lines.join("\n"))

@@ -1,0 +1,132 @@
+//! What a decision takes from around it, and what it tells: sessions that the host knows to have ended, and events.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
+
+mod rig;
+
+use std::cell::RefCell;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rig::{Browser, CONFIG, Rig};
+use serde_json::json;
+use vestibule::decision::{Decision, Outcome};
+use vestibule::entropy::Fixed;
+use vestibule::filter::{Step, Surroundings};
+use vestibule::oidc::cache::ProviderCache;
+use vestibule::session::Ended;
+use vestibule::time::UnixTime;
+use vestibule::web::http::RequestHead;
+
+/// Remembers what it was asked, and answers as it is told.
+#[derive(Default)]
+struct Asked {
+    questions: RefCell<Vec<(Vec<u8>, u64)>>,
+    answer: bool,
+}
+
+impl Ended for Asked {
+    fn ended(&self, names: &[u8], began_at: UnixTime) -> bool {
+        self.questions.borrow_mut().push((names.to_vec(), began_at.as_secs()));
+        self.answer
+    }
+}
+
+fn decide(rig: &Rig, head: RequestHead, ended: &Asked) -> Decision {
+    let (mut cache, mut entropy) = (ProviderCache::default(), Fixed::default());
+    let mut around = Surroundings { cache: &mut cache, now: UnixTime::from_secs(rig.now), entropy: &mut entropy, ended };
+    match rig.filter.begin(head, None, &mut around) {
+        Step::Done(decision) => decision,
+        Step::Fetch(..) => panic!("nobody has to be asked"),
+    }
+}
+
+fn script(browser: &Browser, path: &str) -> RequestHead {
+    browser.head(path).with("sec-fetch-mode", "cors")
+}
+
+#[test]
+fn a_session_that_has_ended_is_none() {
+    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+    let began_at = rig.now;
+    browser.log_in(&mut rig, "/", "alice");
+    rig.now += 60;
+    let goes_on = Asked::default();
+    let Outcome::Forward(forward) = decide(&rig, script(&browser, "/"), &goes_on).outcome else { panic!("not logged in") };
+    let [(names, asked_of)] = goes_on.questions.borrow().clone().try_into().unwrap();
+    assert_eq!(asked_of, began_at);
+    assert_eq!(URL_SAFE_NO_PAD.encode(&names[..16]), forward.session.unwrap(), "the first name is that of the session");
+    assert_eq!(names.len(), 32, "this provider tells of no session of its own");
+
+    let over = Asked { answer: true, ..Asked::default() };
+    assert!(matches!(decide(&rig, script(&browser, "/"), &over).outcome, Outcome::Respond(response) if response.status == 401));
+    let Outcome::Respond(user) = decide(&rig, script(&browser, "/auth/user"), &over).outcome else { panic!("a route of ours") };
+    assert_eq!(user.body, br#"{"is_logged_in":false}"#);
+}
+
+#[test]
+fn sessions_of_one_account_and_of_one_provider_session_share_their_names() {
+    let names = |sub: &str, sid: &str| {
+        let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+        let sid = sid.to_owned();
+        rig.provider.edit_claims = Some(Box::new(move |claims| drop(claims.insert("sid".into(), json!(sid)))));
+        browser.log_in(&mut rig, "/", sub);
+        let asked = Asked::default();
+        decide(&rig, script(&browser, "/"), &asked);
+        let [(names, _)] = asked.questions.borrow().clone().try_into().unwrap();
+        assert_eq!(names.len(), 48);
+        (names[16..32].to_vec(), names[32..].to_vec())
+    };
+    let (alice, one) = names("alice", "1");
+    assert_eq!(names("alice", "2").0, alice);
+    assert_ne!(names("alice", "2").1, one);
+    assert_eq!(names("alice", "1").1, one);
+    assert_ne!(names("bob", "1").0, alice);
+    assert_ne!(alice, one);
+}
+
+#[test]
+fn nobody_is_asked_about_a_request_without_a_session() {
+    let rig = Rig::new(&format!("{CONFIG}[[vestibule.rule]]\npath = \"/public\"\naccess = \"public\"\n[[vestibule.rule]]\n"));
+    let asked = Asked::default();
+    decide(&rig, script(&Browser::default(), "/"), &asked);
+    let (mut logged_in, mut browser) = (Rig::new(CONFIG), Browser::default());
+    browser.log_in(&mut logged_in, "/", "alice");
+    decide(&rig, script(&browser, "/public"), &asked);
+    assert!(asked.questions.borrow().is_empty());
+}
+
+const RULES: &str = "[[vestibule.rule]]\npath = \"/open\"\n[[vestibule.rule]]\npath = \"/admin\"\nrequire = { groups = \"admins\" }\n";
+
+#[test]
+fn an_event_names_the_rule_and_the_request_and_people_only_where_that_is_wanted() {
+    for (more, subject) in [("", None), ("[vestibule.log]\nsubject = true\n", Some("alice")), ("[vestibule.log]\nsubject = false\n", None)]
+    {
+        let (mut rig, mut browser) = (Rig::new(&format!("{CONFIG}{RULES}{more}")), Browser::default());
+        browser.log_in(&mut rig, "/open", "alice");
+        let denied = rig.decide(&browser.head("/admin").with("X-Request-Id", "4bf92f35-77b3"), None);
+        let [event] = denied.events.try_into().unwrap();
+        assert_eq!((event.code.as_str(), event.rule), ("policy.denied", Some(2)));
+        assert_eq!((event.request_id.as_deref(), event.subject.as_deref()), (Some("4bf92f35-77b3"), subject));
+        let logout = rig.decide(&browser.head("/auth/logout"), None);
+        assert_eq!(logout.events[0].subject.as_deref(), subject);
+        assert_eq!(logout.events[0].rule, None);
+    }
+}
+
+#[test]
+fn a_name_of_a_request_that_does_not_belong_into_a_log_is_left_out() {
+    let longest = "x".repeat(128);
+    let id = |values: &[&str]| {
+        let head = values.iter().fold(RequestHead::get("//", "app.example"), |head, value| head.with("x-request-id", value));
+        let head = head.with("sec-fetch-mode", "cors");
+        let mut rig = Rig::new(&format!("{CONFIG}{RULES}"));
+        let [event] = rig.decide(&head, None).events.try_into().unwrap();
+        event.request_id
+    };
+    assert_eq!(id(&["a"]).as_deref(), Some("a"));
+    assert_eq!(id(&[&longest]).as_deref(), Some(longest.as_str()));
+    for values in [&[][..], &["a", "a"], &[""], &["a b"], &["a\tb"], &["\u{e9}"], &[&format!("{longest}x")]] {
+        assert_eq!(id(values), None, "{values:?}");
+    }
+}
