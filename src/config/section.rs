@@ -1,6 +1,6 @@
 //! Reading a TOML table key by key, so that every fault is found in one go and knows its line.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
@@ -16,12 +16,14 @@ use super::fault::Fault;
 pub(super) struct Findings<'a> {
     file: &'a str,
     text: &'a str,
+    /// Where the lines end, found when it is first asked for: a long file has many keys to give a line to.
+    line_ends: OnceCell<Vec<usize>>,
     faults: RefCell<Vec<Fault>>,
 }
 
 impl<'a> Findings<'a> {
     pub(super) fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, text, faults: RefCell::default() }
+        Self { file, text, line_ends: OnceCell::new(), faults: RefCell::default() }
     }
 
     pub(super) fn fatal(&self, at: Option<usize>, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
@@ -50,7 +52,8 @@ impl<'a> Findings<'a> {
 
     fn line(&self, at: Option<usize>) -> u32 {
         at.map_or(0, |offset| {
-            let newlines = self.text.bytes().take(offset).filter(|&b| b == b'\n').count();
+            let ends = self.line_ends.get_or_init(|| memchr::memchr_iter(b'\n', self.text.as_bytes()).collect());
+            let newlines = ends.partition_point(|end| *end < offset);
             u32::try_from(newlines + 1).unwrap_or(u32::MAX)
         })
     }
