@@ -96,7 +96,7 @@ fn nobody_is_asked_about_a_request_without_a_session() {
     assert!(asked.questions.borrow().is_empty());
 }
 
-const RULES: &str = "[[vestibule.rule]]\npath = \"/open\"\n[[vestibule.rule]]\npath = \"/admin\"\nrequire = { groups = \"admins\" }\n";
+const RULES: &str = "[[vestibule.rule]]\npath = \"/open\"\n[[vestibule.rule]]\npath = \"/admin\"\nrequire = { groups = \"owners\" }\n";
 
 #[test]
 fn an_event_names_the_rule_and_the_request_and_people_only_where_that_is_wanted() {
@@ -105,7 +105,7 @@ fn an_event_names_the_rule_and_the_request_and_people_only_where_that_is_wanted(
         let (mut rig, mut browser) = (Rig::new(&format!("{CONFIG}{RULES}{more}")), Browser::default());
         browser.log_in(&mut rig, "/open", "alice");
         let denied = rig.decide(&browser.head("/admin").with("X-Request-Id", "4bf92f35-77b3"), None);
-        let [event] = denied.events.try_into().unwrap();
+        let [event] = <[_; 1]>::try_from(denied.events).unwrap();
         assert_eq!((event.code.as_str(), event.rule), ("policy.denied", Some(2)));
         assert_eq!((event.request_id.as_deref(), event.subject.as_deref()), (Some("4bf92f35-77b3"), subject));
         let logout = rig.decide(&browser.head("/auth/logout"), None);

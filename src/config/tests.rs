@@ -226,8 +226,8 @@ fn redirect_uris_are_judged() {
 
 #[test]
 fn unknown_keys_of_ours_are_errors_and_of_streamlits_warnings() {
-    let unknown = parse(&with("[vestibule]\nlogn = \"required\"\n")).unwrap_err();
-    assert_eq!((unknown[0].line, unknown[0].key.as_str(), unknown[0].remedy.as_str()), (8, "vestibule.logn", "did you mean `login`?"));
+    let unknown = parse(&with("[vestibule]\nloginn = \"required\"\n")).unwrap_err();
+    assert_eq!((unknown[0].line, unknown[0].key.as_str(), unknown[0].remedy.as_str()), (8, "vestibule.loginn", "did you mean `login`?"));
     assert_eq!(warned(&with("cooky = 1\n\n[connections.db]\nurl = \"x\"\n")), ["auth.cooky"]);
     assert_eq!(faults(&with("[vestibule.provider.nobody]\nuserinfo = true\n")), [(7, "vestibule.provider.nobody".to_owned())]);
 }

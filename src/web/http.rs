@@ -61,6 +61,9 @@ impl RequestHead {
     /// [`Malformed`] when the parts are not there, or are no text where they must be.
     pub fn from_parts(parts: Vec<u8>, mut ends: Vec<u32>, given: Given) -> Result<Self, Malformed> {
         let &[method_end, target_end, authority_end, server_end, ..] = ends.as_slice() else { return Err(Malformed::Form) };
+        if !ends[..4].is_sorted() {
+            return Err(Malformed::Form);
+        }
         let text = |from: u32, to: u32, otherwise| {
             let part = parts.get(from as usize..to as usize).ok_or(Malformed::Form)?;
             std::str::from_utf8(part).map(str::to_owned).map_err(|_| otherwise)
