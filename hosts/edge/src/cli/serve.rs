@@ -68,11 +68,12 @@ pub async fn until(arguments: &Serve, listener: Option<Listener>, stop: impl Fut
         Some(address) => Some(tokio::spawn(admin::serve(address, stopping.clone()).await?)),
         None => None,
     };
+    let ended = source.ended();
     let reloading = tokio::spawn(reload::keep_current(source, port, reading, current.clone())?);
 
     let (scheme, address) = (if acceptor.is_some() { "https" } else { "http" }, listener.address());
     tracing::info!(code = "listener.listening", address = %address, "listening on {scheme}://{address}");
-    let edge = Edge::new(current, acceptor.is_some());
+    let edge = Edge::new(current, acceptor.is_some()).with_ended(ended);
     let stop = async {
         stop.await;
         stopping.store(true, Ordering::Relaxed);

@@ -2,5 +2,6 @@
 
 pub mod active;
 pub mod decider;
+pub mod ended_sessions;
 pub mod reload;
 pub mod watch;

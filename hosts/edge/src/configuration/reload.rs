@@ -29,6 +29,7 @@ use vestibule_wasmtime::{
     TrustedFileError,
 };
 
+use crate::configuration::ended_sessions::EndedSessions;
 use crate::configuration::active::{Active, Current, Service};
 use crate::configuration::watch::{Watch, is_open_for_writing};
 use crate::upstream::application::Upstream;
@@ -53,6 +54,7 @@ pub struct ActiveSource {
     /// What is followed: the file, unless it can be read once only, and those that it named when it was read last.
     files: Vec<PathBuf>,
     watch: Option<Watch>,
+    ended: Arc<EndedSessions>,
 }
 
 /// Everything that was read, and nothing of it half.
@@ -78,7 +80,13 @@ impl ActiveSource {
             tracing::warn!(code = "configuration.not_watched", "changes of the configuration are not noticed ({error}); {remedy}");
         });
         let files = if is_pipe { Vec::new() } else { vec![path.clone()] };
-        Ok(Self { component, path, text, upstream, upstream_timeout, files, watch: watch.ok() })
+        let ended = Arc::default();
+        Ok(Self { component, path, text, upstream, upstream_timeout, files, watch: watch.ok(), ended })
+    }
+
+    /// Which sessions its filters take for ended, whatever is reloaded.
+    pub fn ended(&self) -> Arc<EndedSessions> {
+        self.ended.clone()
     }
 
     /// Reads everything for the first time.
@@ -211,7 +219,8 @@ impl ActiveSource {
     async fn filter(&self, reading: &Reading, port: u16) -> anyhow::Result<Filter> {
         let mut configuration = reading.configuration.clone();
         configuration.port = Some(port);
-        Ok(Filter::load(&self.component, configuration, FilterOptions::default()).await?)
+        let options = FilterOptions { ended: Some(self.ended.clone()), ..FilterOptions::default() };
+        Ok(Filter::load(&self.component, configuration, options).await?)
     }
 }
 

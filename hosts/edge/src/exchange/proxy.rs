@@ -24,6 +24,7 @@ use crate::client::address::Client;
 use crate::client::budgets::{Attempt, Budgets, Spent};
 use crate::client::shares::{Busy, Full, Place, Shares, Turn, Turns};
 use crate::configuration::active::{Active, Current, Generation, Service};
+use crate::configuration::ended_sessions::EndedSessions;
 use crate::configuration::decider::Undecided;
 use crate::exchange::ending;
 use crate::exchange::failure::{self, Shown};
@@ -61,6 +62,8 @@ pub struct Edge {
     tls: bool,
     patience: Patience,
     open: Arc<OpenExchanges>,
+    /// Asked by the filter, told here.
+    ended: Arc<EndedSessions>,
     openers: Arc<Openers>,
     budgets: Budgets,
     /// Requests in flight.
@@ -140,16 +143,22 @@ struct UpstreamAttempt {
 impl Edge {
     /// An edge that listens with TLS or without.
     pub fn new(current: Current, tls: bool) -> Self {
-        let (patience, open, openers) = (Patience::default(), Arc::default(), Arc::default());
+        let (patience, open, openers, ended) = (Patience::default(), Arc::default(), Arc::default(), Arc::default());
         let ConnectionLimits { all, each, .. } = ConnectionLimits::default();
         let turns = Turns::new(TURNS, WAITING_TURNS, TURN_PATIENCE);
-        Self { current, tls, patience, open, openers, budgets: Budgets::new(), requests: Shares::new(all, each), turns }
+        Self { current, tls, patience, open, ended, openers, budgets: Budgets::new(), requests: Shares::new(all, each), turns }
     }
 
     /// The same with other places for requests in flight.
     #[must_use]
     pub fn with_requests(self, requests: Arc<Shares>) -> Self {
         Self { requests, ..self }
+    }
+
+    /// The same, telling of sessions that have ended.
+    #[must_use]
+    pub fn with_ended(self, ended: Arc<EndedSessions>) -> Self {
+        Self { ended, ..self }
     }
 
     /// What is in force at any moment.
@@ -259,6 +268,7 @@ impl Edge {
         })?;
         events.iter().for_each(vestibule_wasmtime::log);
         if !ended_sessions.is_empty() {
+            self.ended.remember(&ended_sessions);
             exchange.ending = Some(Ending { all: self.open.clone(), sessions: ended_sessions });
         }
         Ok(outcome)

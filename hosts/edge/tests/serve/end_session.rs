@@ -4,7 +4,12 @@ use reqwest::{StatusCode, Url};
 
 use crate::visitor::Visitor;
 
-crate::tests![oidcc_client_test_rp_init_logout, oidcc_client_test_rp_init_logout_other_state, oidcc_client_test_rp_init_logout_no_state,];
+crate::tests![
+    oidcc_client_test_rp_init_logout,
+    oidcc_client_test_rp_init_logout_other_state,
+    oidcc_client_test_rp_init_logout_no_state,
+    a_copied_session_ends_with_its_logout,
+];
 
 /// Logs in and out; where the provider sends the browser then.
 async fn logged_out(visitor: &Visitor) -> Url {
@@ -44,4 +49,20 @@ async fn oidcc_client_test_rp_init_logout_no_state() {
     let mut landing = logged_out(&visitor).await;
     landing.set_query(None);
     stays_out(&visitor, &landing).await;
+}
+
+/// Who has kept a copy of the cookies has kept nothing, on this node.
+async fn a_copied_session_ends_with_its_logout() {
+    let visitor = Visitor::new().await;
+    visitor.gets_in().await;
+    let copied = visitor.browser.cookies(&visitor.site.url(&visitor.page).parse().expect("a URL"));
+    let asks = async || {
+        let (head, _) = visitor.raw("GET", &visitor.page, &[("Sec-Fetch-Mode", "cors"), ("Cookie", &copied)]).await;
+        head.status()
+    };
+    assert_eq!(asks().await, 200);
+    visitor.visit("/auth/logout").await;
+    assert_eq!(asks().await, 401);
+    visitor.gets_in().await;
+    assert_eq!(asks().await, 401, "another login does not bring the first one back");
 }
