@@ -50,7 +50,7 @@ pub struct Event {
     pub reference: Option<String>,
     /// Who it is about, by `sub`; only where the configuration wants people named.
     pub subject: Option<String>,
-    /// Number of the rule that decided, from 1.
+    /// Number of the rule that refused, from 1.
     pub rule: Option<u32>,
     /// `X-Request-Id` of the request.
     pub request_id: Option<String>,

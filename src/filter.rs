@@ -177,7 +177,8 @@ const MAX_MESSAGE: usize = 500;
 
 /// Providers have a part in some messages: no line of theirs begins in the log, and none goes on for ever.
 fn one_line(message: &str) -> String {
-    let printable = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let ends_or_turns = |c: char| matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let printable = |c: char| if c.is_control() || ends_or_turns(c) { '\u{fffd}' } else { c };
     message.chars().take(MAX_MESSAGE).map(printable).collect()
 }
 

@@ -3,6 +3,7 @@
 //! What decisions ask for stands near, each claim by itself, and is read where it lies. All other claims are one JSON
 //! object, compressed where that makes it shorter (DEFLATE, RFC 1951), and are not looked at before somebody asks for one
 //! of them. A claim is held once: those that are near are not in the object, unless they are of a kind that only JSON has.
+//! Only what a JSON pointer finds is in both.
 //!
 //! Near are the claims of [`KNOWN`] that there are, and those that the configuration named when the session was sealed.
 
@@ -82,6 +83,13 @@ impl<'a> Item<'a> {
 }
 
 impl Packed<'_> {
+    /// Whether this program knows every form in it.
+    pub(crate) fn is_known(&self) -> bool {
+        usize::from(self.known) <= KNOWN.len()
+            && self.near.iter().all(|(name, _)| name.text().is_some())
+            && matches!(self.far.first(), Some(&PLAIN | &DEFLATED))
+    }
+
     /// The claim of that name, or what that pointer finds: `Some(None)` when it is known to be absent, `None` when only the
     /// whole of the claims can tell.
     pub(super) fn near(&self, name_or_pointer: &str) -> Option<Option<Claim<'_>>> {

@@ -5,9 +5,10 @@ use serde_json::{Map, Value};
 /// The claim of that name, or what a JSON pointer (RFC 6901) finds in the claims.
 pub(super) fn find<'a>(claims: &'a Map<String, Value>, name_or_pointer: &str) -> Option<&'a Value> {
     let Some(path) = name_or_pointer.strip_prefix('/') else { return claims.get(name_or_pointer) };
-    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
-    let value = claims.get(&decoded(first))?;
-    if rest.is_empty() { Some(value) } else { value.pointer(&format!("/{rest}")) }
+    match path.split_once('/') {
+        Some((first, rest)) => claims.get(&decoded(first))?.pointer(&format!("/{rest}")),
+        None => claims.get(&decoded(path)),
+    }
 }
 
 /// Whether that is the claim `email`, or something in it: an address proves nothing unless it is verified.

@@ -31,15 +31,15 @@ mod bindings {
 
 struct Component;
 
-/// What an instance keeps between calls. Only a cache of the configuration and of what providers said, and what has begun.
+/// What an instance keeps between calls. Only a cache of the configuration and of what providers said.
 struct Loaded {
     filter: Filter,
     cache: RefCell<ProviderCache>,
-    pending: RefCell<Pending>,
 }
 
 thread_local! {
     static LOADED: RefCell<Option<Rc<Loaded>>> = const { RefCell::new(None) };
+    static PENDING: RefCell<Pending> = const { RefCell::new(Pending { begun: BTreeMap::new(), next: 0 }) };
 }
 
 impl Guest for Component {
@@ -57,7 +57,7 @@ impl Guest for Component {
         };
         let loaded = Config::parse(&source).map(|config| {
             let summary = config.summary().into();
-            let loaded = Loaded { filter: Filter::new(config), cache: RefCell::default(), pending: RefCell::default() };
+            let loaded = Loaded { filter: Filter::new(config), cache: RefCell::default() };
             LOADED.set(Some(Rc::new(loaded)));
             summary
         });
@@ -84,14 +84,15 @@ impl Guest for Component {
         );
         match step {
             Step::Done(decision) => Progress::Decided(decision.into()),
-            Step::Fetch(request, waiting) => Progress::Pending(loaded.pending.borrow_mut().keep(request, waiting)),
+            Step::Fetch(request, waiting) => {
+                Progress::Pending(PENDING.with_borrow_mut(|pending| pending.keep(Begun { loaded, request, waiting })))
+            }
         }
     }
 
     async fn finish(pending: u32) -> types::Decision {
-        let Some(loaded) = LOADED.with_borrow(Clone::clone) else { return failed(&Error::NotLoaded) };
-        let taken = loaded.pending.borrow_mut().take(pending);
-        let Some((mut request, mut waiting)) = taken else { return failed(&Error::NotPending) };
+        let begun = PENDING.with_borrow_mut(|all| all.begun.remove(&pending));
+        let Some(Begun { loaded, mut request, mut waiting }) = begun else { return failed(&Error::NotPending) };
         loop {
             let answer = send(request).await;
             let step = waiting.resume(
@@ -107,23 +108,25 @@ impl Guest for Component {
     }
 }
 
-/// Decisions that have begun, by the number that the host knows them by.
-#[derive(Default)]
+/// A decision that has begun. It ends under the configuration that it began with.
+struct Begun {
+    loaded: Rc<Loaded>,
+    request: OutboundRequest,
+    waiting: Waiting,
+}
+
+/// Decisions that have begun, by the number that the host knows them by: no number is given twice, whatever is loaded.
 struct Pending {
-    begun: BTreeMap<u32, (OutboundRequest, Waiting)>,
+    begun: BTreeMap<u32, Begun>,
     next: u32,
 }
 
 impl Pending {
-    fn keep(&mut self, request: OutboundRequest, waiting: Waiting) -> u32 {
+    fn keep(&mut self, begun: Begun) -> u32 {
         let number = self.next;
         self.next = self.next.wrapping_add(1);
-        self.begun.insert(number, (request, waiting));
+        self.begun.insert(number, begun);
         number
-    }
-
-    fn take(&mut self, number: u32) -> Option<(OutboundRequest, Waiting)> {
-        self.begun.remove(&number)
     }
 }
 

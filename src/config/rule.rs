@@ -10,7 +10,7 @@ use crate::claims;
 use crate::oidc::provider::Provider;
 use crate::policy::{Access, Condition, NotAPattern, PathPattern, Policy, Rule, RuleId};
 
-/// Each request is compared with the rules one by one.
+/// Found by the first segment of a path: only what begins with a wildcard is compared with every request.
 const MAX_RULES: usize = 10_000;
 
 /// So many of the first rules are searched for those that never decide.
@@ -73,6 +73,10 @@ impl<'a> Written<'a> {
         for (index, section) in self.sections.iter().enumerate().take(MAX_RULES) {
             let rule = read_rule(section, index + 1, &names);
             let is_compared = !self.was_checked && index < MAX_COMPARED;
+            if index == MAX_COMPARED && !self.was_checked {
+                let problem = format!("is not searched for rules that never decide, as all after the first {MAX_COMPARED}");
+                section.findings.warning(section.at(), &section.path(), problem, "join rules, or mind their order yourself");
+            }
             if !is_compared {
                 // Each with all before it: that is for the eyes of an operator, and many times the work of reading them.
             } else if let Some(earlier) = rule.is_shadowed_by(&rules) {

@@ -161,7 +161,9 @@ impl Sealed {
         provider.admits(&ProvenLogin { claims, requested_at: login.requested_at, metadata_tag: &login.metadata_tag }).ok()?;
         // A session that began in the future was made by a clock that is not to be trusted, ours or another node's.
         let in_force = now < session.ends_at(settings) && login.started_at <= now.after(CLOCK_DIFFERENCE);
-        (in_force && !login.names.ended(ended, login.started_at)).then_some(session)
+        // What has ended an account while its login was under way has ended that login.
+        let began_at = UnixTime::from_secs(login.requested_at.as_secs().saturating_sub(CLOCK_DIFFERENCE.as_secs()));
+        (in_force && !login.names.ended(ended, began_at)).then_some(session)
     }
 
     fn read(&self) -> Option<Session<'_>> {
@@ -169,6 +171,10 @@ impl Sealed {
         match version {
             Version::Two => {
                 let (login, packed) = postcard::from_bytes::<(Login<'_>, Packed<'_>)>(plaintext).ok()?;
+                // Sealed by a later program, which knows of claims that would be taken for absent here.
+                if !packed.is_known() {
+                    return None;
+                }
                 Some(Session { login, claims: packed.into() })
             }
             Version::One => {
@@ -230,16 +236,25 @@ impl Session<'_> {
         now: UnixTime,
         entropy: &mut dyn Entropy,
     ) -> Result<(), Error> {
-        let whole = self.claims.whole();
-        let far = pack_far(whole, &settings.near_claims);
-        // Texts and numbers: nothing in it can fail to become bytes.
-        let plaintext = postcard::to_allocvec(&(&self.login, pack_near(whole, &settings.near_claims, &far))).unwrap_or_default();
-        let sealed = settings.keys.seal(Purpose::Session, &plaintext, entropy);
+        let mut sealed = self.seal(settings, &settings.near_claims, entropy);
+        if sealed.len() > MAX_SESSION_BYTES {
+            // What a pointer finds is in it twice, to be found quickly.
+            let names: Vec<String> = settings.near_claims.iter().filter(|name| !name.starts_with('/')).cloned().collect();
+            sealed = self.seal(settings, &names, entropy);
+        }
         if sealed.len() > MAX_SESSION_BYTES {
             return Err(self.too_large(sealed.len()));
         }
         cookies.set_session(&sealed, self.login.expires_at.since(now).as_secs());
         Ok(())
+    }
+
+    fn seal(&self, settings: &SessionSettings, near: &[String], entropy: &mut dyn Entropy) -> String {
+        let whole = self.claims.whole();
+        let far = pack_far(whole, near);
+        // Texts and numbers: nothing in it can fail to become bytes.
+        let plaintext = postcard::to_allocvec(&(&self.login, pack_near(whole, near, &far))).unwrap_or_default();
+        settings.keys.seal(Purpose::Session, &plaintext, entropy)
     }
 
     /// The same session, seen now: when it is due, so that not every response carries a cookie.

@@ -46,7 +46,8 @@ pub struct SessionSettings {
 
 /// What is known of sessions beyond their cookies: which have ended before their time.
 pub trait Ended {
-    /// Whether one of `names`, 16 bytes each, has ended at or after `began_at`. Asked for every request that brings a session.
+    /// Whether the first of `names`, 16 bytes each, has ended at any time, or one of the others at or after `began_at`. Asked
+    /// for every request that brings a session which is in force otherwise.
     fn ended(&self, names: &[u8], began_at: UnixTime) -> bool;
 }
 

@@ -42,10 +42,12 @@ impl Instance {
         Instance::load_as(component, configuration.clone().into(), cpu_budget).await
     }
 
-    /// [`Instance::load`] of what another instance has loaded: it is not checked once more.
+    /// [`Instance::load`] of the very configuration that another instance has loaded: it is not checked once more. For the pool,
+    /// which loads one configuration, and for measurements.
     ///
     /// # Errors
-    /// When no instance can be made, or the component traps.
+    /// As [`Instance::load`].
+    #[doc(hidden)]
     pub async fn load_again(
         component: &FilterComponent,
         configuration: &Configuration,

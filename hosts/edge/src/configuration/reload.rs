@@ -29,8 +29,8 @@ use vestibule_wasmtime::{
     TrustedFileError,
 };
 
-use crate::configuration::ended_sessions::EndedSessions;
 use crate::configuration::active::{Active, Current, Service};
+use crate::configuration::ended_sessions::EndedSessions;
 use crate::configuration::watch::{Watch, is_open_for_writing};
 use crate::upstream::application::Upstream;
 
