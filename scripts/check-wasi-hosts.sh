@@ -10,21 +10,22 @@ wasmtime_features=run,serve,compile,cranelift,wasi-http,wasi-config,component-mo
 wasmtime_features+=,parallel-compilation,cache,logging,backtrace,addr2line,demangle,wat,clap/default
 wac_version=0.12.0
 
-# install CRATE VERSION PROGRAM MINUTES ARGUMENT...
+# install CRATE VERSION PROGRAM MINUTES OPTIMISATION ARGUMENT...
+# As little optimised as the tests allow: compiling these takes far longer than running them.
 install() {
-  local crate=$1 version=$2 program=$3 minutes=$4
-  shift 4
+  local crate=$1 version=$2 program=$3 minutes=$4 optimisation=$5
+  shift 5
   if ! "target/tools/bin/$program" --version 2>/dev/null | grep -qF "$version"; then
     echo "      installing $crate $version into target/tools (about $minutes minutes on 2 cores)"
-    if ! CARGO_TARGET_DIR=target/tools-build cargo install --quiet --locked --force --root target/tools --version "$version" --no-default-features "$@" "$crate"; then
+    if ! CARGO_PROFILE_RELEASE_OPT_LEVEL=$optimisation CARGO_TARGET_DIR=target/tools-build cargo install --quiet --locked --force --root target/tools --version "$version" --no-default-features "$@" "$crate"; then
       echo "error: cargo could not install $crate $version; the lines above say why. Run this again when crates.io can be reached" >&2
       exit 1
     fi
   fi
 }
 
-install wasmtime-cli "$wasmtime_version" wasmtime 10 --features "$wasmtime_features"
-install wac-cli "$wac_version" wac 2 --features wit
+install wasmtime-cli "$wasmtime_version" wasmtime 7 1 --features "$wasmtime_features"
+install wac-cli "$wac_version" wac 1 0 --features wit
 
 if ! command -v npm >/dev/null || [ "$(node --print 'process.versions.node.split(".")[0]')" -lt 20 ]; then
   echo "error: jco needs npm and Node.js 20 or newer (https://nodejs.org); install them, then run this again" >&2
