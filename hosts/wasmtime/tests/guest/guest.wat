@@ -52,7 +52,7 @@
 
   (func (export "vestibule:filter/request-filter@0.2.0#load")
     (param $file i32) (param $file_length i32) (param $text i32) (param $length i32)
-    (param $resolved i32) (param $resolved_length i32) (param $has_port i32) (param $port i32) (result i32)
+    (param $resolved i32) (param $resolved_length i32) (param $has_port i32) (param $port i32) (param $was_checked i32) (result i32)
     (local $result i32) (local $fault i32)
     (global.set $url (local.get $text))
     (global.set $url_length (local.get $length))
