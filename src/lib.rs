@@ -18,7 +18,7 @@
 //!
 //! ```
 //! use vestibule::{config::{Config, Source}, entropy::Fixed, filter::{Filter, Step, Surroundings},
-//!                 oidc::cache::ProviderCache, time::UnixTime, web::http::RequestHead};
+//!                 oidc::cache::ProviderCache, session::NothingEnded, time::UnixTime, web::http::RequestHead};
 //!
 //! let toml = r#"
 //! [auth]
@@ -33,10 +33,10 @@
 //! let mut cache = ProviderCache::default();
 //! let mut entropy = Fixed::default();
 //! let now = UnixTime::from_secs(1_700_000_000);
-//! let mut surroundings = Surroundings { cache: &mut cache, now, entropy: &mut entropy };
+//! let mut surroundings = Surroundings { cache: &mut cache, now, entropy: &mut entropy, ended: &NothingEnded };
 //! let head = RequestHead::get("/reports?year=2026", "localhost:8501").with("accept", "text/html");
 //! // Nobody is logged in, so the filter wants the provider's metadata before it can redirect there.
-//! match filter.begin(&head, None, &mut surroundings) {
+//! match filter.begin(head, None, &mut surroundings) {
 //!     Step::Fetch(request, _waiting) => assert!(request.url.as_str().starts_with("https://accounts.google.com/")),
 //!     Step::Done(_) => unreachable!(),
 //! }
