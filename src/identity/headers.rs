@@ -268,6 +268,12 @@ fn write_scalar(value: &mut Vec<u8>, scalar: &Value) -> Option<()> {
 }
 
 fn write_text(value: &mut Vec<u8>, text: &str) {
+    // Nearly every text is written as it is, and is looked at many bytes at a time.
+    let is_plain = text.bytes().fold(true, |plain, b| plain & (b > b' ') & (b < 0x7f) & (b != b'%') & (b != b','));
+    if is_plain {
+        value.extend_from_slice(text.as_bytes());
+        return;
+    }
     let trimmed = text.trim_matches(' ');
     let start = text.len() - text.trim_start_matches(' ').len();
     let end = if trimmed.is_empty() { 0 } else { text.len() - start - trimmed.len() };
