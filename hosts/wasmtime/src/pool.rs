@@ -75,7 +75,6 @@ struct Job {
 /// Dropped without an answer when the instance traps.
 type DecisionSender = oneshot::Sender<Result<Decision, FilterError>>;
 
-#[expect(clippy::large_enum_variant, reason = "made and matched at once, never kept")]
 enum Dispatched {
     Run(Slot, Job),
     Queued,
