@@ -1,4 +1,4 @@
-//! What a provider says of somebody: claims, as JSON or as a session holds them ([`packed`]).
+//! What a provider says of somebody: claims, as JSON or as a session holds them (`packed.rs`).
 //!
 //! Whoever asks for a claim gets the same answer from both. A decision asks for few of them, so that a session's claims are
 //! not turned into JSON for it.

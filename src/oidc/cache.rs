@@ -1,9 +1,9 @@
 //! What an instance remembers of providers. Only a cache: an instance without it asks again.
 //!
-//! 1. An answer is used for [`FRESH`]; then the provider is asked again. When it is down, the old answer serves until it is
-//!    [`STALE`]. An answer that is there but wrong, such as another issuer, is an error, and what was said before is forgotten.
-//! 2. After a failure the provider is left alone for [`PAUSE`]. A login in the meantime gets what is known, or that failure.
-//! 3. An unknown `kid` makes one request for keys in [`KEY_REFETCH_FLOOR`], and one for a login.
+//! 1. An answer is used for `FRESH`; then the provider is asked again. When it is down, the old answer serves until it is
+//!    `STALE`. An answer that is there but wrong, such as another issuer, is an error, and what was said before is forgotten.
+//! 2. After a failure the provider is left alone for `PAUSE`. A login in the meantime gets what is known, or that failure.
+//! 3. An unknown `kid` makes one request for keys in `KEY_REFETCH_FLOOR`, and one for a login.
 //! 4. An entry that a clock put into the future counts as none. Two decisions that find nothing at the same time both ask.
 
 use std::collections::BTreeMap;

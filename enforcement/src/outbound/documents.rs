@@ -10,7 +10,7 @@
 //!    have this host ask machines that only this host reaches.
 //!
 //! Endpoints from before the last change stay permitted, for logins that are under way. A document that cannot be read is
-//! asked for again after [`RETRY_AFTER`]. Plain http is for endpoints of a document that itself came by plain http, from this
+//! asked for again after `RETRY_AFTER`. Plain http is for endpoints of a document that itself came by plain http, from this
 //! machine.
 
 use std::collections::HashSet;
