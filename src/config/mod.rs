@@ -62,8 +62,8 @@ pub struct Source {
     pub resolved: Vec<(Reference, Option<Secret>)>,
     /// Replaces `{port}` in `redirect_uri`.
     pub port: Option<u16>,
-    /// The very same was parsed before, without a fault that is fatal: what takes long and would only be told, or has been
-    /// judged then (how hard the secret is to guess), is left out.
+    /// The very same was parsed before: warnings about rules, which take long to find, are left out. Every fault that is fatal
+    /// is still found.
     pub was_checked: bool,
 }
 
@@ -240,15 +240,13 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let cookie_secret = read_cookie_secret(&auth, &outside);
     let expose_tokens = read_expose_tokens(&auth);
     let providers = provider::read_all(&auth, &extras, &outside);
-    if !source.was_checked {
-        let known = known_texts(&providers);
-        if let Some(text) = cookie_secret.as_ref().filter(|text| text.at.is_some()) {
-            check_cookie_secret(findings, text, &known, MAKE_SECRET);
-        }
-        // They open sessions as the secret in use does: whoever guesses one can log in as anybody.
-        let remedy = "remove it; the sessions that it has sealed end, and their users log in again";
-        previous.iter().for_each(|secret| check_cookie_secret(findings, secret, &known, remedy));
+    let known = known_texts(&providers);
+    if let Some(text) = cookie_secret.as_ref().filter(|text| text.at.is_some()) {
+        check_cookie_secret(findings, text, &known, MAKE_SECRET);
     }
+    // They open sessions as the secret in use does: whoever guesses one can log in as anybody.
+    let remedy = "remove it; the sessions that it has sealed end, and their users log in again";
+    previous.iter().for_each(|secret| check_cookie_secret(findings, secret, &known, remedy));
     auth.finish_lenient();
     let policy = rules.read(&identity.groups_claim, &providers, &outside);
     admission::refuse_claims_of_any_tenant(rules.sections(), policy.as_ref(), &providers);

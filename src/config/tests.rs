@@ -225,6 +225,14 @@ fn redirect_uris_are_judged() {
 }
 
 #[test]
+fn a_configuration_that_is_said_to_be_checked_is_refused_for_the_same_faults() {
+    let weak =
+        Source { was_checked: true, ..Source::new("f", &with("").replace(SECRET, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")) };
+    let faults = Config::parse(&weak).unwrap_err();
+    assert!(faults.iter().any(|fault| fault.fatal && fault.key == "auth.cookie_secret"), "{faults:?}");
+}
+
+#[test]
 fn unknown_keys_of_ours_are_errors_and_of_streamlits_warnings() {
     let unknown = parse(&with("[vestibule]\nloginn = \"required\"\n")).unwrap_err();
     assert_eq!((unknown[0].line, unknown[0].key.as_str(), unknown[0].remedy.as_str()), (8, "vestibule.loginn", "did you mean `login`?"));

@@ -42,7 +42,7 @@ impl Instance {
         Instance::load_as(component, configuration.clone().into(), cpu_budget).await
     }
 
-    /// [`Instance::load`] of the very configuration that another instance has loaded: it is not checked once more. For the pool,
+    /// [`Instance::load`] of the very configuration that another instance has loaded: its warnings are not looked for. For the pool,
     /// which loads one configuration, and for measurements.
     ///
     /// # Errors
