@@ -70,7 +70,9 @@ pub use event_log::log;
 pub use filter::Filter;
 pub use instance::Instance;
 pub use options::FilterOptions;
+#[cfg(feature = "outbound")]
+pub use outbound::system_roots_file;
 pub use outbound::{OutboundError, OutboundOptions};
 pub use request_head::RequestHead;
-pub use runtime::{Runtime, RuntimeError, RuntimeOptions, give_back_memory};
+pub use runtime::{Runtime, RuntimeError, RuntimeOptions};
 pub use trusted_file::{ChangeableByOthers, Reason, TrustedFile, TrustedFileError, Weakness};

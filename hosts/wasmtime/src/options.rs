@@ -1,6 +1,6 @@
 //! What an embedder sets of a filter.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
@@ -30,11 +30,13 @@ pub struct FilterOptions {
     pub ended: Option<Arc<dyn Ended>>,
 }
 
+/// Asked once: the system answers from six files.
+static PROCESSORS: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
+
 impl Default for FilterOptions {
     fn default() -> Self {
-        let processors = thread::available_parallelism().map_or(1, usize::from);
         FilterOptions {
-            instances: 2 * processors,
+            instances: 2 * *PROCESSORS,
             in_flight_per_instance: 64,
             queue: 1024,
             decision_timeout: Duration::from_secs(30),

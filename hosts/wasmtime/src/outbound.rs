@@ -17,6 +17,8 @@ mod provider_client;
 #[cfg(not(feature = "outbound"))]
 #[path = "outbound/no_client.rs"]
 mod provider_client;
+#[cfg(feature = "outbound")]
+mod system_roots;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +34,8 @@ use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response
 use crate::trusted_file::ChangeableByOthers;
 use places::Places;
 use provider_client::ProviderClient;
+#[cfg(feature = "outbound")]
+pub use system_roots::system_roots_file;
 
 /// Limits and trust of the outbound client.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::upstream::application::Upstream;
+use crate::upstream::authorities::connector_options;
 
 /// A longer name is none: nothing that goes by it knows one of this length.
 const MAX_NAME_BYTES: usize = 256;
@@ -70,7 +71,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 async fn ask(upstream: &Upstream, path: &str, host: Option<&HeaderValue>) -> Result<ResponseHeader, Failure> {
     let mut request = RequestHeader::build(Method::GET, path.as_bytes(), None)?;
     request.insert_header(HOST, host.cloned().unwrap_or(HeaderValue::from_static("localhost")))?;
-    let connector = Connector::new(None);
+    let connector = Connector::new(Some(connector_options()));
     let mut failures = 0;
     let mut session = loop {
         let candidate = upstream.peer(failures, false).await?;

@@ -2,4 +2,5 @@
 
 pub mod application;
 pub mod application_server;
+pub mod authorities;
 pub mod forwarding;

@@ -14,6 +14,7 @@ use url::Url;
 use vestibule_enforcement::outbound::networks::{Network, Networks, Refused};
 
 use super::names::{self, Lookup, Names};
+use super::system_roots;
 use super::{Failure, OutboundError, OutboundOptions, ProviderResponse};
 use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response};
 use crate::trusted_file::{self, TrustedFile, TrustedFileError};
@@ -25,7 +26,7 @@ const USER_AGENT: &str = concat!("vestibule/", env!("CARGO_PKG_VERSION"));
 const REFUSED_HEADERS: [HeaderName; 7] = [CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 
 /// More than all authorities of a system take.
-const MAX_ROOTS_BYTES: u64 = 4 << 20;
+pub(super) const MAX_ROOTS_BYTES: u64 = 4 << 20;
 
 pub(super) struct ProviderClient {
     options: OutboundOptions,
@@ -89,8 +90,6 @@ impl ProviderClient {
         if let Some(client) = clients.get(&networks) {
             return Ok(client.clone());
         }
-        // They are read again for each client.
-        judge_system_roots(|name| std::env::var_os(name))?;
         // A proxy resolves the names; what is resolved here is then its own.
         let resolved = if self.options.proxy_from_environment { Networks::ALL } else { networks };
         let names = Arc::new(Names { lookup: Arc::clone(&self.lookup), networks: resolved });
@@ -161,6 +160,14 @@ fn describe(error: reqwest::Error) -> Error {
 }
 
 fn client(options: &OutboundOptions, extra: &[Certificate], names: &Arc<Names>) -> Result<Client, OutboundError> {
+    if let Some(system) = system_roots::certificates() {
+        let system = system.iter().map(|certificate| Certificate::from_der(certificate)).collect::<Result<Vec<_>, _>>();
+        let roots = system.map(|system| system.into_iter().chain(extra.iter().cloned()));
+        let client = roots.and_then(|roots| builder(options, names).tls_certs_only(roots).build());
+        return client.map_err(|error| OutboundError::Client(error.to_string()));
+    }
+    // They are read again for each client.
+    judge_system_roots(|name| std::env::var_os(name))?;
     let with_system_roots = builder(options, names).tls_certs_merge(extra.iter().cloned()).build();
     match with_system_roots {
         Ok(client) => Ok(client),
