@@ -10,13 +10,13 @@ use pingora::apps::HttpServerOptions;
 use pingora::listeners::tls::Acceptor;
 use pingora::protocols::http::v2::server::default_h2_options;
 use pingora::proxy::http_proxy;
-use pingora::server::configuration::ServerConf;
 use tokio::task::JoinSet;
 
 use crate::client::shares::Shares;
 use crate::exchange::ending::EndableExchanges;
 use crate::exchange::proxy::Edge;
 use crate::listen::listener::Listener;
+use crate::upstream::authorities::server_conf;
 
 /// Of a response over HTTP/2 that the peer does not take: a stream holds so much, and a connection has 100 of them.
 const H2_SEND_BUFFER_BYTES: usize = 64 * 1024;
@@ -29,12 +29,10 @@ impl Edge {
         let mut judging = JoinSet::new();
         judging.spawn(self.judge());
         let limits = listener.limits();
-        let requests = Shares::new(limits.all, limits.each);
-        let edge = self.with_requests(Arc::clone(&requests));
+        let edge = self.with_requests(Shares::new(limits.all, limits.each));
         let current = edge.current();
-        let mut proxy = http_proxy(&Arc::new(ServerConf::default()), edge);
+        let mut proxy = http_proxy(&Arc::new(server_conf()), edge);
         let mut options = HttpServerOptions::default();
-        options.h2_idle_timeout = Some(limits.idle);
         // Refused in `proxy.rs`: Pingora's own answer would say which server this is.
         options.allow_connect_method_proxying = true;
         proxy.server_options = Some(options);
@@ -43,6 +41,6 @@ impl Edge {
         h2.max_send_buffer_size(H2_SEND_BUFFER_BYTES);
         proxy.h2_options = Some(h2);
         let trusts = move |peer| current.load().1.trusted_proxies.contains(peer);
-        listener.serve_app(Arc::new(EndableExchanges(Arc::new(proxy))), tls, Arc::new(trusts), requests, stop, grace).await;
+        listener.serve_app(Arc::new(EndableExchanges(Arc::new(proxy))), tls, Arc::new(trusts), stop, grace).await;
     }
 }

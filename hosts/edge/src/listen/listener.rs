@@ -14,6 +14,7 @@ use pingora::listeners::tls::Acceptor;
 use pingora::protocols::l4::listener::Listener as Accepting;
 use pingora::protocols::l4::stream::Stream as Socket;
 use pingora::protocols::{ALPN, GetSocketDigest as _, IO, Stream, TcpKeepalive};
+use pingora::time::fast_timeout::set_fast_timeout_to_tokio_threshold;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -21,9 +22,9 @@ use tokio::time::Instant;
 
 use crate::client::shares::{Full, Place, Shares};
 use crate::listen::http1::{Http1Connection, LARGE_HEADS};
+use crate::listen::http2_idle::Counted;
 use crate::listen::http2_watch::Http2Watch;
 use crate::listen::limits::{ConnectionLimits, SHARES};
-use crate::listen::memory;
 use crate::listen::watched_connection::Watched;
 
 /// Refused connections are told once in this time, with their number: anybody can make any number of them.
@@ -88,22 +89,21 @@ impl Listener {
     }
 
     /// Serves until `stop` resolves, then takes no more connections and no more requests on those it has, and returns
-    /// when all have ended or after `grace`. Of peers, `trusts` tells the proxies; `requests` are those in flight.
+    /// when all have ended or after `grace`. Of peers, `trusts` tells the proxies.
     pub(crate) async fn serve_app<A: HttpServerApp + Send + Sync + 'static>(
         self,
         app: Arc<A>,
         tls: Option<Acceptor>,
         trusts: Arc<Trusts>,
-        requests: Arc<Shares>,
         stop: impl Future<Output = ()>,
         grace: Duration,
     ) {
+        // Below a second it is a thread of Pingora's all the same, which wakes a hundred times a second, idle or not.
+        set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
         let (stopping, shutdown) = watch::channel(false);
         let serving = Arc::new(Serving { app, tls, limits: self.limits, heads: Shares::new(LARGE_HEADS, LARGE_HEADS / SHARES), shutdown });
         let places = Shares::new(self.limits.all, self.limits.each);
         let mut refusals = Refusals::default();
-        let mut freed = memory::Freed::default();
-        let mut memory_check = tokio::time::interval(memory::INTERVAL);
         let mut connections = JoinSet::new();
         let accepting = Accepting::from(self.socket);
         tokio::pin!(stop);
@@ -111,22 +111,13 @@ impl Listener {
             tokio::select! {
                 () = &mut stop => break,
                 Some(ended) = connections.join_next() => log_panic(ended),
-                _ = memory_check.tick() => {
-                    // Over HTTP/2 one connection has many requests.
-                    let busy = places.count().max(requests.count());
-                    freed.note(busy);
-                    freed.look(busy);
-                }
                 () = refusals.due() => refusals.tell(),
                 accepted = accepting.accept() => match accepted {
                     Ok(connection) => {
                         let peer = peer(&connection);
                         let client = peer.filter(|peer| !trusts(*peer));
                         match places.take(client) {
-                            Ok(place) => {
-                                freed.note(places.count());
-                                connections.spawn(Arc::clone(&serving).serve(connection, client, place));
-                            }
+                            Ok(place) => drop(connections.spawn(Arc::clone(&serving).serve(connection, client, place))),
                             // Dropped, and so closed.
                             Err(full) => refusals.add(full, peer),
                         }
@@ -188,7 +179,11 @@ impl<A: HttpServerApp + Send + Sync + 'static> Serving<A> {
         let Some(stream) = self.establish(connection).await else { return };
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             let stream = Box::new(Watched::new(stream, Http2Watch::new(self.limits.head)));
-            self.app.process_new(stream, &self.shutdown).await;
+            let app = Arc::new(Counted::new(Arc::clone(&self.app)));
+            tokio::select! {
+                _ = app.process_new(stream, &self.shutdown) => {}
+                () = app.idle(self.limits.idle) => {}
+            }
         } else {
             let (limits, heads, shutdown) = (&self.limits, &self.heads, &self.shutdown);
             Http1Connection { limits, heads, client, shutdown }.serve(&self.app, stream).await;

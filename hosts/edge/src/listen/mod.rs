@@ -2,10 +2,10 @@
 
 pub mod framing;
 pub mod http1;
+pub mod http2_idle;
 pub mod http2_watch;
 pub mod limits;
 pub mod listener;
-pub mod memory;
 pub mod request_bytes;
 pub mod tls;
 pub mod watched_connection;

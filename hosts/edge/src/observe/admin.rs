@@ -15,7 +15,6 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 
-use crate::client::shares::Shares;
 use crate::listen::limits::ConnectionLimits;
 use crate::listen::listener::{CannotListen, Listener};
 
@@ -29,7 +28,7 @@ pub async fn serve(address: &str, stopping: Arc<AtomicBool>) -> Result<impl Futu
     let address = listener.address();
     tracing::info!(code = "admin.listening", address = %address, "health at http://{address}/healthz");
     let health = Arc::new(Health { stopping });
-    Ok(listener.serve_app(health, None, Arc::new(|_| false), Shares::new(0, 0), std::future::pending(), Duration::ZERO))
+    Ok(listener.serve_app(health, None, Arc::new(|_| false), std::future::pending(), Duration::ZERO))
 }
 
 struct Health {

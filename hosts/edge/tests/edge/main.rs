@@ -24,6 +24,7 @@ mod program;
 mod provider_traces;
 mod raw;
 mod reload;
+mod resources;
 mod rules;
 mod scripted;
 mod streaming;

@@ -1,5 +1,6 @@
 //! The program as an operator runs it: started, watched by its log, told by signals.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -66,6 +67,31 @@ impl Program {
         self.log.next_line().await.expect("a log of text")
     }
 
+    /// What it has of the machine's memory, in bytes.
+    #[allow(dead_code, reason = "`tests/serve` does not use it")]
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(self.proc().join("status")).expect("of this system");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")).expect("a line of it");
+        resident.parse::<u64>().expect("a number") * 1024
+    }
+
+    /// The name of each thread that it has now, and how often it was given a processor.
+    #[allow(dead_code, reason = "`tests/serve` does not use it")]
+    pub fn threads(&self) -> Vec<(String, u64)> {
+        let threads = fs::read_dir(self.proc().join("task")).expect("of this system");
+        let read = |thread: fs::DirEntry| {
+            let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+            let name = status.lines().find_map(|line| line.strip_prefix("Name:")).unwrap_or_default().trim().to_owned();
+            let counts = status.lines().filter(|line| line.contains("ctxt_switches")).filter_map(|line| line.split_whitespace().last());
+            (name, counts.map(|count| count.parse::<u64>().expect("a number")).sum())
+        };
+        threads.map(|thread| read(thread.expect("a thread"))).collect()
+    }
+
+    fn proc(&self) -> PathBuf {
+        Path::new("/proc").join(self.child.id().expect("it runs").to_string())
+    }
+
     pub fn signal(&self, signal: Signal) {
         let id = self.child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)).expect("it runs");
         kill_process(id, signal).expect("it takes signals");
@@ -95,11 +121,11 @@ pub async fn run(arguments: &[&str]) -> Output {
     command(arguments).output().await.expect("the program starts")
 }
 
-/// The component that `make build` makes.
+/// The component that `make build` makes for the program.
 pub fn component() -> PathBuf {
     let path = match std::env::var_os("VESTIBULE_COMPONENT") {
         Some(path) => PathBuf::from(path),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/vestibule.wasm"),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/vestibule-wide.wasm"),
     };
     assert!(path.is_file(), "{}: no component there; run `make build`, or set VESTIBULE_COMPONENT", path.display());
     path
