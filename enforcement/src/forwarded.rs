@@ -45,7 +45,7 @@ pub struct Told<'a> {
 
 /// Removes the peer's copies. To be done before the filter's headers are added.
 pub fn remove(request: &mut impl Fields) {
-    request.remove_where(&|name| WRITTEN.contains(&folded(name).as_str()));
+    request.remove_where(&|name| WRITTEN.iter().any(|written| folded(name).eq(written.chars())));
 }
 
 /// Adds ours, but for names that are there.
@@ -88,11 +88,17 @@ fn add_absent(request: &mut impl Fields, name: &'static str, value: &str) -> Res
 }
 
 /// The name that CGI-like servers make of `name`: what is neither letter nor digit is one separator.
-fn folded(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+fn folded(name: &str) -> impl Iterator<Item = char> {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
 }
 
 fn is_public_https(host: &str, public_origin: &str) -> bool {
+    if public_origin.strip_prefix("https://") == Some(host) {
+        return true;
+    }
+    if !public_origin.starts_with("https:") {
+        return false;
+    }
     let Ok(origin) = Url::parse(public_origin) else { return false };
     origin.scheme() == "https" && Url::parse(&format!("https://{host}")).is_ok_and(|url| url.origin() == origin.origin())
 }
@@ -103,8 +109,9 @@ pub fn is_plain_authority(host: &str) -> bool {
 }
 
 fn port(host: &str, secure: bool) -> u16 {
-    let scheme = if secure { "https" } else { "http" };
-    Url::parse(&format!("{scheme}://{host}")).ok().and_then(|url| url.port_or_known_default()).unwrap_or(if secure { 443 } else { 80 })
+    // The colons of an IPv6 address are in brackets.
+    let given = host.rsplit_once(':').filter(|(name, _)| name.ends_with(']') || !name.contains(':'));
+    given.and_then(|(_, port)| port.parse().ok()).unwrap_or(if secure { 443 } else { 80 })
 }
 
 #[cfg(test)]

@@ -52,7 +52,9 @@ static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 pub fn start(format: Format) -> io::Result<()> {
     let chosen = std::env::var("VESTIBULE_LOG").unwrap_or_else(|_| DEFAULT_FILTER.to_owned());
     let chosen = EnvFilter::try_new(chosen).unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    let filter = chosen.and(filter_fn(|message| may_be_written(message.target(), *message.level())));
+    // Without a hint of its own it would hide the other's, and every message of Pingora's would be made to be thrown away.
+    let known = filter_fn(|message| may_be_written(message.target(), *message.level())).with_max_level_hint(LevelFilter::TRACE);
+    let filter = chosen.and(known);
     let queue = LogQueue::start(io::stderr(), move |lost| lost_line(format, lost))?;
     let log = tracing_subscriber::registry().with(layer(format, queue.clone()).with_filter(filter));
     // A log that is there already, as in a test, stays.
