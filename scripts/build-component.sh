@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Builds the components for wasm32-wasip2: dist/vestibule.wasm, dist/vestibule-middleware.wasm and
-# dist/vestibule-proxy.wasm. With --wasi-config it builds vestibule-middleware-config.wasm and vestibule-proxy-config.wasm
+# Builds the components for wasm32-wasip2: dist/vestibule.wasm, dist/vestibule-wide.wasm,
+# dist/vestibule-middleware.wasm and dist/vestibule-proxy.wasm. With --wasi-config it builds vestibule-middleware-config.wasm and vestibule-proxy-config.wasm
 # instead, for hosts that have wasi:config. Ways to a toolchain that can, in this order:
 #
 #   rustup   the target is installed, or rustup can add it
 #   debian   Debian's rustc-web, which compiles the standard library for the target from its own sources
+#
+# vestibule-wide.wasm is vestibule.wasm with WebAssembly's wide arithmetic, for hosts that turn it on; rustc warns that it is
+# not stable.
 #
 # The way that was taken is kept in target/wasm/way, so that a build does not try for a download again each time;
 # WASM_TOOLCHAIN=rustup or =debian chooses one, `make clean` forgets.
@@ -43,6 +46,7 @@ build_all() {
     return
   fi
   build_guest vestibule "" --features component
+  more_features=,+wide-arithmetic build_guest vestibule -wide --features component
   build_guest vestibule-middleware ""
   build_guest vestibule-proxy ""
   build_guest vestibule-relay ""
@@ -133,7 +137,7 @@ linker_folders() {
 
 # Those that the dependencies are compiled with too. Every host has SIMD on by default.
 rust_flags() {
-  echo "-C target-feature=+simd128"
+  echo "-C target-feature=+simd128${more_features:-}"
 }
 
 cargo_arguments=(--profile component --lib --crate-type cdylib --target "$target" --target-dir "$target_dir")

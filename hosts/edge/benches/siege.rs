@@ -100,7 +100,7 @@ impl Site {
         // For as long as this program runs.
         std::mem::forget(provider);
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let component = std::env::var_os("VESTIBULE_COMPONENT").map_or_else(|| root.join("dist/vestibule.wasm"), Into::into);
+        let component = std::env::var_os("VESTIBULE_COMPONENT").map_or_else(|| root.join("dist/vestibule-wide.wasm"), Into::into);
         let identity = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
         let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
         std::fs::write(&certificate, identity.cert.pem()).expect("written");

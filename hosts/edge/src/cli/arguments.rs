@@ -99,7 +99,7 @@ pub struct Explain {
 
 #[derive(Debug, Clone, Args)]
 pub struct Common {
-    /// The component [default: vestibule.wasm beside this program]
+    /// The component [default: vestibule-wide.wasm or vestibule.wasm beside this program]
     #[arg(long, value_name = "FILE")]
     pub component: Option<PathBuf>,
     /// Folder for the compiled component, so that the next start is faster

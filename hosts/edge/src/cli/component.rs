@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// The component's name beside the program.
-const FILE_NAME: &str = "vestibule.wasm";
+/// The component's names beside the program, the one that it likes best first.
+const FILE_NAMES: [&str; 2] = ["vestibule-wide.wasm", "vestibule.wasm"];
 
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
@@ -14,16 +14,23 @@ pub enum NoComponent {
     NoProgram(std::io::Error),
 }
 
-/// The component's path: the one given, else `vestibule.wasm` beside this program.
+/// The component's path: the one given, else `vestibule-wide.wasm` or `vestibule.wasm` beside this program.
 ///
 /// # Errors
 /// [`NoComponent`] when no file is there.
 pub fn find(given: Option<&Path>) -> Result<PathBuf, NoComponent> {
-    let path = match given {
-        Some(path) => path.to_owned(),
-        None => std::env::current_exe().map_err(NoComponent::NoProgram)?.with_file_name(FILE_NAME),
+    let paths = match given {
+        Some(path) => vec![path.to_owned()],
+        None => beside(&std::env::current_exe().map_err(NoComponent::NoProgram)?),
     };
-    if path.is_file() { Ok(path) } else { Err(NoComponent::NotThere(path)) }
+    match paths.iter().find(|path| path.is_file()) {
+        Some(path) => Ok(path.clone()),
+        None => Err(NoComponent::NotThere(paths.into_iter().next_back().unwrap_or_default())),
+    }
+}
+
+fn beside(program: &Path) -> Vec<PathBuf> {
+    FILE_NAMES.map(|name| program.with_file_name(name)).into()
 }
 
 #[cfg(test)]
