@@ -1,4 +1,5 @@
-//! What a decision takes of the allocator: a ceiling that does not depend on how busy a machine is.
+//! What a decision takes of the allocator and, where valgrind is installed, of the processor: ceilings that do not depend on
+//! how busy a machine is.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
 #![expect(unsafe_code, reason = "an allocator that counts, and leaves the work to the system's")]
@@ -25,6 +26,10 @@ const CEILING: usize = 15;
 
 /// For each cookie beyond the first that a session takes: its name, and the whole of the session.
 const FOR_A_CHUNK: usize = 3;
+
+#[cfg(not(debug_assertions))]
+/// Of the decisions of [`an_authenticated_request_takes_few_allocations`] together.
+const MOST_INSTRUCTIONS: u64 = 400_000;
 
 struct Counting;
 
@@ -75,6 +80,27 @@ fn an_authenticated_request_takes_few_allocations() {
         assert!(matches!(decision.outcome, Outcome::Forward(forward) if forward.expires_at.is_some()));
         assert!(taken <= ceiling, "{}: {taken} allocations, more than {ceiling}", shape.name());
     }
+}
+
+// What is not optimised takes some times as many.
+#[cfg(not(debug_assertions))]
+#[test]
+fn an_authenticated_request_takes_few_instructions() {
+    if !std::process::Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        println!("not counted: there is no valgrind");
+        return;
+    }
+    let counted = std::process::Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*one_decision*"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "an_authenticated_request_takes_few_allocations"])
+        .output()
+        .unwrap();
+    let report = String::from_utf8_lossy(&counted.stderr);
+    let line = report.lines().find_map(|line| line.split_once("Collected :")).unwrap_or_else(|| panic!("{report}"));
+    let instructions: u64 = line.1.trim().parse().unwrap();
+    println!("{instructions} instructions");
+    assert!(instructions > 0 && instructions <= MOST_INSTRUCTIONS, "{instructions}, more than {MOST_INSTRUCTIONS}");
 }
 
 /// By itself, for tools that count what is done below a function.
