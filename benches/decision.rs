@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a measurement that fails ends the program")]
 
+mod loading;
 mod realistic;
 #[path = "../tests/rig/mod.rs"]
 mod rig;
@@ -35,11 +36,15 @@ const FRESH_DECISIONS: u32 = 100;
 const BUDGET: Duration = Duration::from_millis(500);
 
 fn main() {
-    let path = std::env::var("VESTIBULE_COMPONENT").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/dist/vestibule.wasm").into());
+    let path =
+        std::env::var("VESTIBULE_COMPONENT").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/dist/vestibule-wide.wasm").into());
+    loading::measure(Path::new(&path), median);
+    println!();
+
     let async_runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let runtime = host::Runtime::new(&host::RuntimeOptions::default()).expect("a runtime");
     let component =
-        host::FilterComponent::from_file(&runtime, Path::new(&path), None).expect("dist/vestibule.wasm: run `make build` first");
+        host::FilterComponent::from_file(&runtime, Path::new(&path), None).expect("dist/vestibule-wide.wasm: run `make build` first");
 
     println!(
         "{:<40} {:>7} {:>7} {:>14} {:>14} {:>14} {:>7}",
