@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 echo "[1/2] compiling the tests$([ -e target/release/.tests ] || echo ' (first time about 5 minutes on 2 cores)')"
-cargo test --release --workspace --all-targets --no-run
+cargo test --release --workspace --no-run
 touch target/release/.tests
 
 echo "[2/2] running the tests"
