@@ -10,7 +10,7 @@ use crate::{load, request};
 /// Connections at the same time: as many as keep the proxy busy, and one that is always alone.
 pub const CONNECTIONS: [usize; 2] = [16, 1];
 
-/// Each side in each of them, with each number of connections.
+/// Of each side with each number of connections.
 const ROUNDS: usize = 15;
 const ROUND: Duration = Duration::from_millis(1500);
 
@@ -28,6 +28,8 @@ pub struct Side {
 /// What a side took: for each number of connections, one figure for each round.
 pub struct Taken {
     pub name: &'static str,
+    /// Bytes of [`Side::session`].
+    pub session: usize,
     /// Microseconds of processor time for a request.
     pub processor: [Vec<f64>; CONNECTIONS.len()],
     /// Requests in a second.
@@ -36,18 +38,20 @@ pub struct Taken {
 
 /// Measures all sides, in turns.
 pub async fn measure(sides: &[Side]) -> Vec<Taken> {
-    let mut taken: Vec<_> =
-        sides.iter().map(|side| Taken { name: side.name, processor: Default::default(), rate: Default::default() }).collect();
+    let mut taken: Vec<_> = sides
+        .iter()
+        .map(|side| Taken { name: side.name, session: side.session.len(), processor: Default::default(), rate: Default::default() })
+        .collect();
     // The first round is for caches, pools and connections to the application.
     for number in 0..=ROUNDS {
         for (index, connections) in CONNECTIONS.into_iter().enumerate() {
             for turn in 0..sides.len() {
-                // Each side follows each other one, not always the same.
-                let turn = (turn + number) % sides.len();
-                let (processor, rate) = sides[turn].round(connections).await;
+                // There and back: a side follows now one neighbour and now the other.
+                let side = if number % 2 == 0 { turn } else { sides.len() - 1 - turn };
+                let (processor, rate) = sides[side].round(connections).await;
                 if number > 0 {
-                    taken[turn].processor[index].push(processor);
-                    taken[turn].rate[index].push(rate);
+                    taken[side].processor[index].push(processor);
+                    taken[side].rate[index].push(rate);
                 }
             }
         }
@@ -78,12 +82,15 @@ impl Side {
 
 /// Prints what each side took.
 pub fn print_sides(taken: &[Taken]) {
-    println!("\n| side | µs of processor a request, 16 connections | 1 connection | requests/s, 16 connections | 1 connection |");
-    println!("| --- | --- | --- | --- | --- |");
+    println!(
+        "\n| side | session's cookies | µs of processor a request, 16 connections | 1 connection | requests/s, 16 connections | 1 connection |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- |");
     for side in taken {
         let [many, one] = &side.processor;
         let [many_rate, one_rate] = &side.rate;
-        println!("| {} | {} | {} | {} | {} |", side.name, shown(many, 1), shown(one, 1), shown(many_rate, 0), shown(one_rate, 0));
+        let (processor, rate) = ([shown(many, 1), shown(one, 1)].join(" | "), [shown(many_rate, 0), shown(one_rate, 0)].join(" | "));
+        println!("| {} | {} B | {processor} | {rate} |", side.name, side.session);
     }
 }
 

@@ -8,25 +8,27 @@ use crate::{connections, role, site};
 const PROTECTED: &str = "/reports?year=2026";
 const PUBLIC: &str = "/open/reports?year=2026";
 
+const RULES: &str = "[[vestibule.rule]]\npath = \"/open/**\"\naccess = \"public\"\n[[vestibule.rule]]\npath = \"/**\"\n";
+
 /// Names of the sides.
 const MINIMAL: &str = "minimal Pingora";
 const UNDECIDED: &str = "our edge without a decision";
 const LOGGED_IN: &str = "`vestibule serve`, logged in";
-const WITH_ID_TOKEN: &str = "the same with the ID token's cookies";
+const WITH_ID_TOKEN: &str = "`vestibule serve`, logged in, with the ID token's cookies";
 
 /// Measures and prints.
 pub async fn compare() {
     let provider = site::provider().await;
     let folder = tempfile::tempdir().expect("a folder");
     let (_application, application) = Process::role(role::APPLICATION, "").await;
-    let configuration = site::configuration(folder.path(), &provider, application).display().to_string();
+    let configuration =
+        site::configuration(folder.path(), &provider, "{port}", &format!("[vestibule]\nupstream = \"http://{application}\"\n{RULES}"));
     let application = application.to_string();
     comparison::print_machine();
 
     let (serve, address) = Process::role(role::SERVE, &configuration).await;
     let cookies = site::log_in(address).await;
     let session = site::without_id_token(&cookies);
-    println!("The session's cookies have {} bytes, {} with the ID token's.", session.len(), cookies.len());
     // All but the last get the same request: those without a login hand the session's cookie on.
     let sides = [
         side(MINIMAL, role::PINGORA, &application, &session).await,
@@ -46,7 +48,7 @@ pub async fn compare() {
         difference("logged in, beside no decision", logged_in, undecided),
         difference("logged in, beside a public path", logged_in, public),
         difference("logged in, beside a minimal Pingora", logged_in, minimal),
-        difference("with the ID token, beside logged in without it", with_id_token, logged_in),
+        difference("logged in, with the ID token's cookies beside without them", with_id_token, logged_in),
     ]);
 
     connections::print_heading();

@@ -19,6 +19,7 @@ mod comparison;
 mod connections;
 mod edge;
 mod load;
+mod peers;
 mod process;
 mod request;
 mod role;
@@ -40,6 +41,7 @@ fn main() {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [] => in_one_thread(edge::compare()),
+        ["--peers"] => in_one_thread(peers::compare()),
         [ROLE, name, argument] => role::play(name, argument),
         _ => panic!("no such arguments: {arguments:?}"),
     }

@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use reqwest::{StatusCode, Url};
 use serde_json::Map;
@@ -11,9 +11,6 @@ use vestibule_dev_provider::{Options, Person, Provider, Running};
 
 use crate::browser::Browser;
 use crate::realistic::Shape;
-
-/// Of the development provider.
-pub const CLIENT: [&str; 2] = ["vestibule-demo", "vestibule-demo-secret"];
 
 /// Who logs in.
 const PERSON: &str = "alice";
@@ -27,13 +24,11 @@ pub async fn provider() -> Running {
     Provider::start(Options { people, ..Options::default() }).await.expect("a provider")
 }
 
-/// A configuration of ours in `folder`: `/open/**` is public, everything else wants a login.
-pub fn configuration(folder: &Path, provider: &Running, application: SocketAddr) -> PathBuf {
-    let [id, secret] = CLIENT;
+/// Writes a configuration of ours into `folder`, with `rest` behind `[auth]`, and returns its path; `port` is where browsers go.
+pub fn configuration(folder: &Path, provider: &Running, port: &str, rest: &str) -> String {
     let text = format!(
-        "[auth]\nredirect_uri = \"http://127.0.0.1:{{port}}/oauth2callback\"\ncookie_secret = \"{}\"\nclient_id = \"{id}\"\n\
-         client_secret = \"{secret}\"\nserver_metadata_url = \"{}\"\n[vestibule]\nupstream = \"http://{application}\"\n\
-         [[vestibule.rule]]\npath = \"/open/**\"\naccess = \"public\"\n[[vestibule.rule]]\npath = \"/**\"\n",
+        "[auth]\nredirect_uri = \"http://127.0.0.1:{port}/oauth2callback\"\ncookie_secret = \"{}\"\nclient_id = \"vestibule-demo\"\n\
+         client_secret = \"vestibule-demo-secret\"\nserver_metadata_url = \"{}\"\n{rest}",
         vestibule_edge::random::cookie_secret(),
         provider.metadata_url()
     );
@@ -41,7 +36,7 @@ pub fn configuration(folder: &Path, provider: &Running, application: SocketAddr)
     std::fs::write(&path, text).expect("written");
     // Others must not read it.
     std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("the file is ours");
-    path
+    path.display().to_string()
 }
 
 /// Logs in at a proxy as a browser does; the `Cookie` header of whoever is logged in.
