@@ -15,6 +15,7 @@
 #![expect(clippy::print_stdout, reason = "what was measured")]
 #![expect(unreachable_pub, reason = "what the modules of this one program share has no outside to be hidden from")]
 
+mod application;
 mod comparison;
 mod connections;
 mod edge;

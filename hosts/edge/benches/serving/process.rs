@@ -102,7 +102,7 @@ impl Drop for Process {
 impl ProcessorTime {
     /// In microseconds. What a thread did that ended meanwhile is lost: programs under load keep theirs.
     pub fn since(&self, earlier: &Self) -> f64 {
-        let each = self.0.iter().map(|(thread, now)| now - earlier.0.get(thread).copied().unwrap_or(0));
+        let each = self.0.iter().map(|(thread, now)| now.saturating_sub(earlier.0.get(thread).copied().unwrap_or(0)));
         each.sum::<u64>() as f64 / 1000.0
     }
 }

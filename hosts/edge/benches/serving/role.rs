@@ -13,10 +13,7 @@ use pingora::proxy::{ProxyHttp, Session, http_proxy_service};
 use pingora::server::Server;
 use pingora::server::configuration::ServerConf;
 use pingora::upstreams::peer::HttpPeer;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
-use tokio::time::sleep;
 use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_edge::cli::arguments::{Arguments, Command};
 use vestibule_edge::cli::serve;
@@ -29,8 +26,7 @@ use vestibule_edge::observe::log;
 use vestibule_edge::upstream::application::Upstream;
 use vestibule_wasmtime::{Decision, Forward, Outcome, RequestHead};
 
-use crate::request::{BODY, WEBSOCKET_KEY};
-use crate::site;
+use crate::{application, site};
 
 /// The application.
 pub const APPLICATION: &str = "application";
@@ -44,9 +40,6 @@ pub const SERVE: &str = "serve";
 /// The default of `--upstream-timeout`.
 const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// No application has the answer to an upgrade at once.
-const UPGRADE_AFTER: Duration = Duration::from_millis(5);
-
 /// Plays the role until the program that started this one ends.
 pub fn play(name: &str, argument: &str) {
     std::thread::spawn(|| {
@@ -57,7 +50,7 @@ pub fn play(name: &str, argument: &str) {
     raise_descriptors();
     let many_threads = || Builder::new_multi_thread().enable_all().build().expect("a runtime");
     match name {
-        APPLICATION => Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(application()),
+        APPLICATION => Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(application::serve(announce)),
         PINGORA => minimal_pingora(argument.parse().expect("an address")),
         UNDECIDED => many_threads().block_on(edge_that_decides_nothing(argument)),
         SERVE => many_threads().block_on(edge(argument)),
@@ -67,53 +60,6 @@ pub fn play(name: &str, argument: &str) {
 
 fn announce(address: SocketAddr) {
     println!("{address}");
-}
-
-/// Answers [`BODY`] to everything; an upgrade to anything becomes an echo of bytes.
-async fn application() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    announce(listener.local_addr().expect("an address"));
-    loop {
-        let (connection, _) = listener.accept().await.expect("a connection");
-        connection.set_nodelay(true).expect("an option of sockets");
-        // A proxy may close its connection whenever it likes.
-        tokio::spawn(async move { _ = answer(connection).await });
-    }
-}
-
-async fn answer(mut connection: TcpStream) -> std::io::Result<()> {
-    let page = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{BODY}", BODY.len());
-    let switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    let mut received = Vec::with_capacity(16 * 1024);
-    // The requests are without a body, and one at a time.
-    while connection.read_buf(&mut received).await? > 0 {
-        if !received.ends_with(b"\r\n\r\n") {
-            continue;
-        }
-        if memchr::memmem::find(&received, WEBSOCKET_KEY.as_bytes()).is_none() {
-            connection.write_all(page.as_bytes()).await?;
-            received.clear();
-            continue;
-        }
-        drop(received);
-        // Pingora 0.9.1 may close an upgraded connection whose `101` is there at its first look (`src/upgrade/socket.rs`).
-        sleep(UPGRADE_AFTER).await;
-        connection.write_all(switch).await?;
-        return echo(connection).await;
-    }
-    Ok(())
-}
-
-async fn echo(mut connection: TcpStream) -> std::io::Result<()> {
-    loop {
-        // An idle connection has no buffer.
-        connection.readable().await?;
-        let mut bytes = [0; 256];
-        match connection.read(&mut bytes).await? {
-            0 => return Ok(()),
-            length => connection.write_all(&bytes[..length]).await?,
-        }
-    }
 }
 
 /// What every proxy made with Pingora does, and no more.
