@@ -10,9 +10,9 @@ use crate::{load, request};
 /// Connections at the same time: as many as keep the proxy busy, and one that is always alone.
 pub const CONNECTIONS: [usize; 2] = [16, 1];
 
-/// Of each side with each number of connections.
-const ROUNDS: usize = 15;
-const ROUND: Duration = Duration::from_millis(1500);
+/// Of each side with each number of connections. Many and short: a pair is then close in time, and other work hits both.
+const ROUNDS: usize = 45;
+const ROUND: Duration = Duration::from_millis(500);
 
 /// A proxy, and what is asked of it.
 pub struct Side {
