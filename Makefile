@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build wasi-config demo test test-hosts test-wasi-hosts e2e fuzz bench bench-hosts load siege lint clean
+.PHONY: help build wasi-config demo test test-hosts test-wasi-hosts e2e fuzz bench bench-edge bench-hosts bench-peers load siege lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -33,8 +33,14 @@ fuzz: ## fuzz the core; TARGET=one of fuzz/fuzz_targets, SECONDS=600 for each, K
 bench: build ## compare decisions in the component with the same core compiled natively
 	@cargo bench --workspace --bench decision --quiet
 
+bench-edge: build ## compare the edge with the same edge without a decision, and with a minimal Pingora
+	@cargo bench --workspace --bench serving --quiet
+
 bench-hosts: build ## compare every host with the same one without the login
 	@scripts/bench-hosts.sh
+
+bench-peers: build ## compare what the login costs in other proxies: Apache, Envoy, nginx
+	@scripts/bench-peers.sh
 
 load: build ## five minutes of mixed visitors while the configuration is replaced; SECONDS_OF_LOAD changes the time
 	@scripts/load.sh $(SECONDS_OF_LOAD)

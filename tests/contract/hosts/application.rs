@@ -19,6 +19,13 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+/// Answers the same bytes whoever asks: what a comparison of hosts asks for. [`echo`] has more to write with a login, and would make
+/// the host without it look slower than it is.
+pub const SAME_PAGE: &str = "/same";
+
+/// Of [`SAME_PAGE`].
+const SAME_PAGE_BYTES: usize = 1024;
+
 /// An application, and what rows watch and steer it by.
 #[derive(Clone, Default)]
 pub struct Application(Arc<Controls>);
@@ -62,6 +69,7 @@ impl Application {
             .route("/slow", get(slow))
             .route("/upload", post(upload))
             .route("/cacheable", get(cacheable))
+            .route(SAME_PAGE, get(same_page))
             .fallback(echo)
             .layer(from_fn_with_state(self.clone(), take_any_upgrade))
             .with_state(self.clone())
@@ -145,7 +153,13 @@ async fn echo(State(application): State<Application>, method: Method, uri: Uri, 
     ([(header::CONTENT_TYPE, "application/json"), (header::SET_COOKIE, "app=1")], echo.to_string()).into_response()
 }
 
-/// The same for a page that the application would let every cache keep.
+async fn same_page() -> Response {
+    const PAGE: [u8; SAME_PAGE_BYTES] = [b'a'; SAME_PAGE_BYTES];
+
+    ([(header::CONTENT_TYPE, "text/plain")], Bytes::from_static(&PAGE)).into_response()
+}
+
+/// The echo of a page that the application would let every cache keep.
 async fn cacheable(state: State<Application>, method: Method, uri: Uri, headers: HeaderMap, body: Body) -> Response {
     let mut response = echo(state, method, uri, headers, body).await;
     response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("public, max-age=3600"));

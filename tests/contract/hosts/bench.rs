@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 use url::Url;
 
+use crate::application::SAME_PAGE;
 use crate::browser::Browser;
 use crate::shape::Shape;
 use crate::site::{Kind, Ports, Site};
@@ -31,11 +32,11 @@ pub async fn run(shapes: &[Box<dyn Shape>]) -> Result<()> {
     for shape in shapes {
         let site = Site::start(shape.as_ref(), Kind::Required, Ports::default()).await?;
         let browser = Browser::new()?;
-        let url = site.url("/data")?;
+        let url = site.url(SAME_PAGE)?;
         browser.log_in(&url, "alice").await?;
         let cookies = browser.cookies(&url);
         let plain = Site::start_plain(shape.as_ref()).await?;
-        let plain_url = plain.url("/data")?;
+        let plain_url = plain.url(SAME_PAGE)?;
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             without.push(load(&plain_url, &cookies).await?);
