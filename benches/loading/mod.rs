@@ -10,7 +10,7 @@ const LOADS: usize = 11;
 const MIB: u64 = 1024 * 1024;
 
 /// Prints it for the component at `path`. To be called before anything else was compiled.
-pub fn measure(path: &Path, median: impl Fn(&[f64]) -> f64) {
+pub(crate) fn measure(path: &Path, median: impl Fn(&[f64]) -> f64) {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-cache");
     let _ = fs::remove_dir_all(&cache);
     // "5" has the system forget the most that was in use so far (proc_pid_clear_refs(5)).

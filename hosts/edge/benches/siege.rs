@@ -39,6 +39,9 @@ const MOST_MORE: u64 = 100 * MIB;
 const LEFT_PERCENT: u64 = 10;
 const LEFT_AFTER: Duration = Duration::from_secs(60);
 
+/// Longer than it takes the allocator's thread.
+const GIVEN_BACK_AFTER: Duration = Duration::from_secs(20);
+
 /// What another client may wait for.
 const PROMISED: Duration = Duration::from_secs(1);
 
@@ -213,7 +216,8 @@ impl Site {
             }
         }
         drop(open);
-        sleep(Duration::from_secs(1)).await;
+        // What the start and the traffic have left behind is no part of what is there before.
+        sleep(GIVEN_BACK_AFTER).await;
         self.memory()
     }
 

@@ -33,6 +33,11 @@ mod browser;
 #[path = "../../../../benches/realistic/mod.rs"]
 mod realistic;
 
+/// The program's, for all sides.
+#[cfg(all(unix, not(target_env = "musl")))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// What precedes the name of a role.
 const ROLE: &str = "--role";
 
