@@ -16,6 +16,7 @@ cd "$(dirname "$0")/.."
 . scripts/packages.sh
 
 variant=${1:-}
+profile=component
 target=wasm32-wasip2
 # Its own folder: two toolchains in one would compile everything anew at each change of hands.
 target_dir=$PWD/target/wasm
@@ -46,7 +47,7 @@ build_all() {
     return
   fi
   build_guest vestibule "" --features component
-  more_features=,+wide-arithmetic build_guest vestibule -wide --features component
+  profile=component-wide more_features=,+wide-arithmetic build_guest vestibule -wide --features component
   build_guest vestibule-middleware ""
   build_guest vestibule-proxy ""
   build_guest vestibule-relay ""
@@ -57,8 +58,8 @@ build_all() {
 build_guest() {
   local package=$1 suffix=$2
   shift 2
-  in_toolchain cargo rustc --package "$package" "$@" "${cargo_arguments[@]}" -- "${link_arguments[@]}"
-  scripts/install-artefact.sh "$target_dir/$target/component/${package//-/_}.wasm" "dist/$package$suffix.wasm"
+  in_toolchain cargo rustc --profile "$profile" --package "$package" "$@" "${cargo_arguments[@]}" -- "${link_arguments[@]}"
+  scripts/install-artefact.sh "$target_dir/$target/$profile/${package//-/_}.wasm" "dist/$package$suffix.wasm"
 }
 
 # Prints the way; says on stderr why.
@@ -140,7 +141,7 @@ rust_flags() {
   echo "-C target-feature=+simd128${more_features:-}"
 }
 
-cargo_arguments=(--profile component --lib --crate-type cdylib --target "$target" --target-dir "$target_dir")
+cargo_arguments=(--lib --crate-type cdylib --target "$target" --target-dir "$target_dir")
 
 # Without an adapter for preview 1, a call to the system that shells/preview1 does not answer fails the link.
 # The stand-ins answer what wasi-libc imports directly; a test reads the result's imports.
