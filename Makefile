@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build wasi-config demo test test-hosts test-wasi-hosts e2e fuzz bench bench-edge bench-hosts bench-peers load siege lint clean
+.PHONY: help build wasi-config demo test test-hosts test-wasi-hosts e2e fuzz bench bench-edge bench-hosts bench-signatures bench-peers load siege lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -38,6 +38,9 @@ bench-edge: build ## compare the edge with the same edge without a decision, and
 
 bench-hosts: build ## compare every host with the same one without the login
 	@scripts/bench-hosts.sh
+
+bench-signatures: build ## compare the verification of signatures natively and in WebAssembly
+	@scripts/bench-signatures.sh
 
 bench-peers: build ## compare what the login costs in other proxies: Apache, Envoy, nginx
 	@scripts/bench-peers.sh

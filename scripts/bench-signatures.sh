@@ -7,13 +7,14 @@ cd "$(dirname "$0")/.."
 scripts/check-wasi-hosts.sh
 cargo build --release --workspace --bins --quiet
 
+# build NAME PROFILE MORE_FEATURES
 build() {
-  RUSTFLAGS="-C target-feature=+simd128$2" cargo build --profile component --package vestibule-signatures \
+  RUSTFLAGS="-C target-feature=+simd128$3" cargo build --profile "$2" --package vestibule-signatures \
     --target wasm32-wasip2 --target-dir target/wasm --quiet
-  cp target/wasm/wasm32-wasip2/component/vestibule-signatures.wasm "target/signatures-$1.wasm"
+  cp "target/wasm/wasm32-wasip2/$2/vestibule-signatures.wasm" "target/signatures-$1.wasm"
 }
-build plain ""
-build wide ,+wide-arithmetic
+build plain component ""
+build wide component-wide ,+wide-arithmetic
 
 for _ in 1 2 3; do
   target/release/vestibule-signatures | sed 's/^/native /'

@@ -11,7 +11,7 @@ wasmtime_features+=,parallel-compilation,cache,logging,backtrace,addr2line,deman
 wac_version=0.12.0
 
 # install CRATE VERSION PROGRAM MINUTES OPTIMISATION ARGUMENT...
-# Compiling wac takes far longer than running it, and so does most of wasmtime's optimisation.
+# wac is not optimised: compiling it takes far longer than running it.
 install() {
   local crate=$1 version=$2 program=$3 minutes=$4 optimisation=$5
   shift 5
@@ -24,7 +24,7 @@ install() {
   fi
 }
 
-install wasmtime-cli "$wasmtime_version" wasmtime 6 1 --features "$wasmtime_features"
+install wasmtime-cli "$wasmtime_version" wasmtime 10 3 --features "$wasmtime_features"
 install wac-cli "$wac_version" wac 1 0 --features wit
 
 if ! command -v npm >/dev/null || [ "$(node --print 'process.versions.node.split(".")[0]')" -lt 20 ]; then

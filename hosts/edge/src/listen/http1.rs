@@ -40,8 +40,9 @@ pub const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Most heads are shorter, and arrive at once.
 pub const SMALL_HEAD_BYTES: usize = 8 * 1024;
 
-/// Unfinished heads beyond [`SMALL_HEAD_BYTES`], of all connections: 64 MiB at most.
-pub const LARGE_HEADS: usize = 1024;
+/// Unfinished heads beyond [`SMALL_HEAD_BYTES`], of all connections, over HTTP/2 as well: 16 MiB at most. Two thousand
+/// connections over HTTP/2 that have begun a head take 70 MiB by themselves.
+pub const LARGE_HEADS: usize = 256;
 
 /// What is read at once.
 const PIECE_BYTES: usize = 16 * 1024;

@@ -2,12 +2,16 @@
 //!
 //! 1. The preface, a frame's head and a header block with all its CONTINUATION frames are whole in the time that a request
 //!    head of HTTP/1.1 has.
-//! 2. A peer that takes back most of its requests is let go: each has cost a decision, and a request to the application
+//! 2. A header block of more than [`SMALL_HEAD_BYTES`] that is not whole takes one of the places that large heads of HTTP/1.1
+//!    have, or ends the connection.
+//! 3. A peer that takes back most of its requests is let go: each has cost a decision, and a request to the application
 //!    (CVE-2023-44487, rapid reset).
 
 use std::future::Future as _;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,6 +19,8 @@ use pingora::protocols::Stream;
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::client::shares::{Place, Shares};
+use crate::listen::http1::SMALL_HEAD_BYTES;
 use crate::listen::watched_connection::Watch;
 
 const PREFACE_BYTES: usize = 24;
@@ -37,6 +43,12 @@ pub struct Http2Watch {
     at: At,
     /// In a header block that goes on in the next frame.
     in_block: bool,
+    /// Of that block, or of the one frame that it is.
+    block_bytes: usize,
+    heads: Arc<Shares>,
+    client: Option<IpAddr>,
+    /// Held while a large block is not whole.
+    place: Option<Place>,
     /// The newest stream (RFC 9113 section 5.1.1: each has a higher number than those before it).
     newest: u32,
     requests: u64,
@@ -59,15 +71,29 @@ enum At {
 const HEAD: At = At::Head { have: 0, head: [0; FRAME_HEAD_BYTES] };
 
 impl Http2Watch {
-    /// For a connection that begins now, and whose header blocks take `patience` at most.
-    pub fn new(patience: Duration) -> Self {
-        let due = Some(Instant::now() + patience);
-        Self { at: At::Preface { left: PREFACE_BYTES }, in_block: false, newest: 0, requests: 0, resets: 0, patience, due, timer: None }
+    /// For a connection that begins now, and whose header blocks take `patience` at most. `heads`: places for large ones, of which
+    /// `client` has its share.
+    pub fn new(patience: Duration, heads: Arc<Shares>, client: Option<IpAddr>) -> Self {
+        Self {
+            at: At::Preface { left: PREFACE_BYTES },
+            in_block: false,
+            block_bytes: 0,
+            heads,
+            client,
+            place: None,
+            newest: 0,
+            requests: 0,
+            resets: 0,
+            patience,
+            due: Some(Instant::now() + patience),
+            timer: None,
+        }
     }
 
     /// What a frame's head says. The frame's length is bounded by `h2`.
     fn begin(&mut self, head: [u8; FRAME_HEAD_BYTES]) -> io::Result<usize> {
         let [high, middle, low, kind, flags, stream @ ..] = head;
+        let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         match kind {
             HEADERS | CONTINUATION => {
                 let stream = u32::from_be_bytes(stream) & !RESERVED_BIT;
@@ -78,6 +104,13 @@ impl Http2Watch {
                 }
                 self.in_block = flags & END_HEADERS == 0;
                 self.due.get_or_insert_with(|| Instant::now() + self.patience);
+                self.block_bytes = self.block_bytes.saturating_add(length);
+                if self.block_bytes > SMALL_HEAD_BYTES && self.place.is_none() {
+                    self.place = Some(self.heads.take(self.client).map_err(|full| {
+                        tracing::info!(code = "http2.no_room", "closed an HTTP/2 connection with a large head, because {full}");
+                        io::Error::other(full)
+                    })?);
+                }
             }
             RST_STREAM => {
                 self.resets += 1;
@@ -89,13 +122,15 @@ impl Http2Watch {
             }
             _ => self.settle(),
         }
-        Ok(usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low))
+        Ok(length)
     }
 
     /// A frame is whole, or one that is none of a header block has begun.
     fn settle(&mut self) {
         if !self.in_block {
             self.due = None;
+            self.block_bytes = 0;
+            self.place = None;
         }
     }
 }
@@ -176,7 +211,7 @@ mod tests {
     }
 
     fn begun() -> Http2Watch {
-        let mut watch = Http2Watch::new(PATIENCE);
+        let mut watch = Http2Watch::new(PATIENCE, Shares::new(1, 1), None);
         assert!(watch.due.is_some(), "the preface is to come");
         watch.look(&[0; PREFACE_BYTES]).expect("a preface");
         assert!(watch.due.is_none());
@@ -210,6 +245,32 @@ mod tests {
         let data = frame(0, 0, 100);
         assert!(!is_due(&data[..50]), "bodies have their own time");
         assert!(!is_due(&[whole, data].concat()));
+    }
+
+    #[test]
+    fn a_large_block_takes_a_place_until_it_is_whole() {
+        let heads = Shares::new(1, 1);
+        let begun = || {
+            let mut watch = Http2Watch::new(PATIENCE, Arc::clone(&heads), None);
+            watch.look(&[0; PREFACE_BYTES]).expect("a preface");
+            watch
+        };
+        let small = frame(HEADERS, 0, SMALL_HEAD_BYTES);
+        let large = [&*frame(HEADERS, 0, SMALL_HEAD_BYTES / 2), &frame(CONTINUATION, 0, SMALL_HEAD_BYTES / 2 + 1)].concat();
+        let (mut first, mut second) = (begun(), begun());
+        first.look(&large).expect("there is a place");
+        for _ in 0..3 {
+            second.look(&[&*small, &frame(CONTINUATION, END_HEADERS, 0)].concat()).expect("small ones take none");
+        }
+        assert!(second.look(&large).is_err(), "and this is large");
+        assert!(begun().look(&frame(HEADERS, END_HEADERS, SMALL_HEAD_BYTES + 1)[..9]).is_err(), "in one frame");
+        first.look(&frame(CONTINUATION, END_HEADERS, 1)).expect("a frame");
+        let mut third = begun();
+        third.look(&frame(HEADERS, END_HEADERS, SMALL_HEAD_BYTES + 1)).expect("the place is free again");
+        third.look(&large).expect("and again");
+        assert!(begun().look(&large).is_err());
+        drop(third);
+        begun().look(&large).expect("a connection that ends gives it back");
     }
 
     #[test]

@@ -178,7 +178,7 @@ impl<A: HttpServerApp + Send + Sync + 'static> Serving<A> {
         let _ = connection.set_keepalive(&KEEPALIVE);
         let Some(stream) = self.establish(connection).await else { return };
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
-            let stream = Box::new(Watched::new(stream, Http2Watch::new(self.limits.head)));
+            let stream = Box::new(Watched::new(stream, Http2Watch::new(self.limits.head, Arc::clone(&self.heads), client)));
             let app = Arc::new(Counted::new(Arc::clone(&self.app)));
             tokio::select! {
                 _ = app.process_new(stream, &self.shutdown) => {}

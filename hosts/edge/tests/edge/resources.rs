@@ -63,7 +63,7 @@ async fn memory_is_given_back_when_connections_have_ended() {
             held.push(connection);
         }
     }
-    until("are held", || program.memory() > before + 12 * MIB).await;
+    until("are held", || program.memory() > before + 8 * MIB).await;
     drop(held);
     until("are given back", || program.memory() <= before + before / 10 + MIB).await;
 }
