@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the components for wasm32-wasip2: dist/vestibule.wasm, dist/vestibule-wide.wasm,
-# dist/vestibule-middleware.wasm and dist/vestibule-proxy.wasm. With --wasi-config it builds vestibule-middleware-config.wasm and vestibule-proxy-config.wasm
-# instead, for hosts that have wasi:config. Ways to a toolchain that can, in this order:
+# dist/vestibule-middleware.wasm and dist/vestibule-proxy.wasm. With --wasi-config it builds
+# vestibule-middleware-config.wasm and vestibule-proxy-config.wasm instead, for hosts that have wasi:config. Ways to a toolchain that can, in this order:
 #
 #   rustup   the target is installed, or rustup can add it
 #   debian   Debian's rustc-web, which compiles the standard library for the target from its own sources

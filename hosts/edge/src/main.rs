@@ -8,8 +8,7 @@ use vestibule_edge::cli::{check, explain, serve};
 use vestibule_edge::observe::log;
 use vestibule_edge::random;
 
-/// What many connections have left behind goes back to the system within seconds, by jemalloc's own thread, and a request takes
-/// less of the processor than with glibc's allocator.
+/// What many connections have left behind goes back to the system within seconds, by jemalloc's own thread.
 #[cfg(all(unix, not(target_env = "musl")))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The component's names beside the program, the one that it likes best first.
+/// The component's names beside the program, the preferred one first.
 const FILE_NAMES: [&str; 2] = ["vestibule-wide.wasm", "vestibule.wasm"];
 
 /// Why there is no component.
@@ -36,6 +36,12 @@ fn beside(program: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_build_with_wide_arithmetic_is_preferred() {
+        let names = beside(Path::new("/opt/vestibule/vestibule"));
+        assert_eq!(names, [Path::new("/opt/vestibule/vestibule-wide.wasm"), Path::new("/opt/vestibule/vestibule.wasm")]);
+    }
 
     #[test]
     fn a_missing_component_names_the_remedy() {
