@@ -64,6 +64,8 @@ codes! {
     LoginReturnToRefused = "login.return_to_refused",
     /// The provider token of `st.login` is invalid or has expired; the user chooses the provider.
     LoginProviderTokenInvalid = "login.provider_token_invalid",
+    /// The provider refused a login with `prompt=select_account`; the login is started once more without it.
+    LoginWithoutPrompt = "login.without_prompt",
     /// The authorization response lacks a parameter, or has one twice.
     CallbackMalformed = "callback.malformed",
     /// The authorization response belongs to no login that this browser has started.
@@ -84,14 +86,20 @@ codes! {
     MetadataInvalid = "metadata.invalid",
     /// The provider's metadata cannot be fetched; what is known of it is used.
     MetadataStale = "metadata.stale",
+    /// Something optional in the provider's metadata cannot be used; the login goes on without it.
+    MetadataIgnored = "metadata.ignored",
+    /// An endpoint of the provider has gone; the metadata is fetched again.
+    MetadataRefetch = "metadata.refetch",
     /// The provider's key set cannot be used.
     KeysInvalid = "keys.invalid",
     /// The provider's key set cannot be fetched; the known one is used.
     KeysStale = "keys.stale",
-    /// An ID token names an unknown key; the key set is fetched again.
+    /// An ID token does not fit the known keys; the key set is fetched again.
     KeysRefetch = "keys.refetch",
     /// The token endpoint refused the authorization code or the client.
     TokenRefused = "token.refused",
+    /// The provider reads client credentials in another spelling than was sent first; from now on it gets that one.
+    TokenCredentialForm = "token.credential_form",
     /// The token response cannot be used.
     TokenInvalid = "token.invalid",
     /// The userinfo response cannot be used, or is for another subject.
@@ -106,8 +114,6 @@ codes! {
     IdTokenCritical = "id_token.critical",
     /// The provider has no key with the ID token's `kid`.
     IdTokenUnknownKey = "id_token.unknown_key",
-    /// Several keys fit the ID token, and it names none.
-    IdTokenAmbiguousKey = "id_token.ambiguous_key",
     /// The ID token's signature is wrong.
     IdTokenSignature = "id_token.signature",
     /// The ID token is from another issuer.

@@ -115,6 +115,16 @@ impl Error {
         }
     }
 
+    /// Whether another attempt helps without the person doing anything else.
+    pub fn is_temporary(&self) -> bool {
+        self.status() == 503
+    }
+
+    /// Whether somebody may have meant to do harm.
+    pub fn is_suspicious(&self) -> bool {
+        matches!(self, Error::Oidc(oidc::Error::IssuerParameter { .. }))
+    }
+
     /// Whether it is an operator's business rather than a person's at the browser.
     pub fn is_operators(&self) -> bool {
         self.status() >= 500 || matches!(self, Error::Question(_))
@@ -134,19 +144,19 @@ impl Error {
             Error::Malformed(_) | Error::LookalikeHeader | Error::ForeignUpgrade => explain(
                 "This request cannot be understood",
                 "The address or a header of the request is not in the form that the web agreed on.",
-                "Check the address, or go to the first page.",
+                "Check the address, or go back to the application.",
                 false,
             ),
             Error::MethodNotAllowed => explain(
                 "This does not work here",
                 "This page can be visited, but nothing can be sent to it.",
-                "Go to the first page.",
+                "Go back to the application.",
                 false,
             ),
             Error::NotVisited | Error::ForeignOrigin => explain(
                 "This does not work here",
                 "This address is made to be visited from this application, not to be fetched by another page.",
-                "Go to the first page.",
+                "Go back to the application.",
                 false,
             ),
             Error::LoginRequired => explain(
@@ -155,7 +165,7 @@ impl Error {
                 "Log in, then do it again.",
                 true,
             ),
-            Error::NotARoute => explain("There is nothing here", "No page has this address.", "Go to the first page.", false),
+            Error::NotARoute => explain("There is nothing here", "No page has this address.", "Go back to the application.", false),
             Error::Denied(Denied { account: Some(account), .. }) => explain(
                 "This account has no access",
                 &format!("You are logged in as {account}, and this account may not see this page."),
@@ -163,29 +173,56 @@ impl Error {
                 false,
             ),
             Error::Denied(_) => {
-                explain("There is no access to this", "Nobody may see this page, whoever they are.", "Go to the first page.", false)
+                explain("There is no access to this", "Nobody may see this page, whoever they are.", "Go back to the application.", false)
             }
             Error::UnknownProvider => {
                 explain("There is no such login", "The link names a way to log in that this application does not have.", AGAIN, true)
             }
-            Error::UnknownState | Error::Oidc(oidc::Error::AuthorizationResponse(_) | oidc::Error::IssuerParameter) => explain(
+            Error::Oidc(oidc::Error::IssuerParameter { .. }) => explain(
+                "This login was stopped",
+                "The answer came from another provider than the one you were sent to. Nobody was logged in.",
+                "Please log in again. If it happens again, tell whoever runs this application, and give them the reference number.",
+                true,
+            ),
+            Error::Oidc(oidc::Error::AuthorizationResponse(_)) => explain(
+                "The login failed",
+                "What came back from the provider is no answer to a login, so you were not logged in.",
+                AGAIN_OR_TELL,
+                true,
+            ),
+            Error::UnknownState => explain(
                 "This login cannot be finished",
                 "It was not started in this browser, or it has already been used, or it took too long.",
                 AGAIN,
                 true,
             ),
-            Error::Oidc(oidc::Error::AccessDenied) => explain(
-                "You were not logged in",
-                "The login was cancelled, or the provider did not give this application access to your account.",
-                "You can try again, or choose another account.",
-                true,
-            ),
-            Error::Oidc(oidc::Error::ProviderReported(_)) => explain(
-                "The login failed",
-                "The provider could not log you in.",
-                "Please try again; if it happens again, tell whoever runs this application.",
-                true,
-            ),
+            Error::Oidc(oidc::Error::ProviderReported(reported)) => {
+                let (title, happened, advice) = match reported.error.as_str() {
+                    "access_denied" => (
+                        "You were not logged in",
+                        "The login was cancelled, or the provider did not give this application access to your account.",
+                        "You can try again, or choose another account.",
+                    ),
+                    "consent_required" => (
+                        "You were not logged in",
+                        "The provider needs your consent to tell this application who you are, and did not get it.",
+                        "Log in again and agree, or ask whoever runs this application to have it agreed to for everybody.",
+                    ),
+                    "login_required" => {
+                        ("You were not logged in", "You have no login with the provider now, and it did not ask for one.", AGAIN)
+                    }
+                    "interaction_required" | "account_selection_required" => (
+                        "You were not logged in",
+                        "The provider needs something more from you before it can log you in, such as a second factor or a choice of account.",
+                        "Log in again, and follow the provider's pages to their end.",
+                    ),
+                    "temporarily_unavailable" | "server_error" => {
+                        ("The login is not available now", "The provider that checks logins has trouble of its own.", LATER)
+                    }
+                    _ => ("The login failed", "The provider could not log you in.", AGAIN_OR_TELL),
+                };
+                explain(title, happened, advice, true)
+            }
             Error::Oidc(oidc::Error::Unreachable { .. }) => {
                 explain("The login is not available now", "The provider that checks logins cannot be reached.", LATER, true)
             }

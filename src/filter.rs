@@ -184,12 +184,17 @@ fn one_line(message: &str) -> String {
 
 fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>) -> Response {
     let reference = entropy::reference(context.entropy);
-    let level = if error.is_operators() { Level::Error } else { Level::Info };
+    let level = match error {
+        error if error.is_operators() => Level::Error,
+        error if error.is_suspicious() => Level::Warn,
+        _ => Level::Info,
+    };
     let event = Event { reference: Some(reference.clone()), rule: error.rule(), ..Event::new(level, error.code(), error.to_string()) };
     visit.events.push(event);
     let config = context.config;
     let response = if visit.is_navigation {
-        pages::error(error, config, visit.return_to.as_ref(), &reference, context.entropy)
+        let ways_back: Vec<_> = visit.return_to.iter().chain(&visit.ways_back).collect();
+        pages::error(error, config, &ways_back, &reference, context.entropy)
     } else {
         let login = pages::login_url(config, None, None);
         pages::problem(error, error.explanation().offer_login.then_some(login.as_str()), Some(&reference))

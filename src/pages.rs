@@ -61,19 +61,30 @@ pub(crate) fn signed_out(config: &Config, entropy: &mut dyn Entropy) -> Response
     page.into_response(200)
 }
 
-/// An error in words, for a person.
-pub(crate) fn error(error: &Error, config: &Config, return_to: Option<&ReturnTo>, reference: &str, entropy: &mut dyn Entropy) -> Response {
+/// An error in words, for a person: `ways_back` are the pages that they may have been on their way to.
+pub(crate) fn error(error: &Error, config: &Config, ways_back: &[&ReturnTo], reference: &str, entropy: &mut dyn Entropy) -> Response {
     let Explanation { title, happened, advice, offer_login } = error.explanation();
     let mut actions = vec![];
-    if offer_login {
-        actions.push(Action { label: "Log in".into(), href: login_url(config, None, return_to), primary: true });
+    let return_to = match ways_back {
+        [only] => Some(*only),
+        _ => None,
+    };
+    let login = if error.is_temporary() { "Try again" } else { "Log in" };
+    match ways_back {
+        _ if !offer_login => {}
+        [] | [_] => actions.push(Action { label: login.into(), href: login_url(config, None, return_to), primary: true }),
+        several => actions.extend(several.iter().map(|page| Action {
+            label: format!("{login} for {}", shortened(page.as_str())),
+            href: login_url(config, None, Some(page)),
+            primary: false,
+        })),
     }
     if let Error::Denied(Denied { account: Some(_), .. }) = error {
         let href = another_account_url(config, return_to);
         actions.push(Action { label: "Use another account".into(), href, primary: true });
         actions.push(Action { label: "Log out".into(), href: config.public.route(route::LOGOUT), primary: false });
     }
-    actions.push(Action { label: "Go to the first page".into(), href: config.public.home(), primary: false });
+    actions.push(Action { label: "Back to the application".into(), href: config.public.home(), primary: false });
     let page = Page {
         title,
         paragraphs: vec![happened, advice.to_owned()],
@@ -82,6 +93,14 @@ pub(crate) fn error(error: &Error, config: &Config, return_to: Option<&ReturnTo>
         nonce: entropy::token::<16>(entropy),
     };
     page.into_response(error.status())
+}
+
+/// An address as a person can tell it from others.
+fn shortened(address: &str) -> String {
+    const MAX_CHARACTERS: usize = 60;
+    let mut rest = address.chars();
+    let beginning: String = rest.by_ref().take(MAX_CHARACTERS).collect();
+    if rest.next().is_some() { format!("{beginning}…") } else { beginning }
 }
 
 /// An error in JSON, for a program (RFC 9457).

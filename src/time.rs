@@ -1,12 +1,10 @@
 //! Time as an argument: the core never reads a clock.
 
-use std::time::Duration;
+use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-/// How far a provider's clock may be from ours: Streamlit's two minutes.
-pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(120);
 
 /// The end of the year 9999: no claim means a later time, and no arithmetic overflows before it.
 const LATEST: f64 = 253_402_300_799.0;
@@ -41,5 +39,14 @@ impl UnixTime {
     /// How long ago `earlier` was; zero when it lies in the future.
     pub const fn since(self, earlier: UnixTime) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// As RFC 3339 writes it; what comes after the year 9999, as its end.
+impl fmt::Display for UnixTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number of seconds")]
+        let seconds = self.0.min(LATEST as u64);
+        humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).fmt(f)
     }
 }

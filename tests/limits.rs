@@ -50,11 +50,13 @@ fn a_login_that_starts_counts_whatever_has_started_it_and_nothing_else_does() {
 fn a_callback_that_is_refused_counts_and_one_that_ends_well_does_not() {
     let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
     let bad = Some(Counted::BadCallback);
-    let post = |path: &str| RequestHead { method: "POST".into(), ..RequestHead::get(path, rig::HOST) };
+    let post = |path: &str| {
+        RequestHead { method: "POST".into(), ..RequestHead::get(path, rig::HOST) }.with("content-type", "application/x-www-form-urlencoded")
+    };
     for (head, body, expected) in [
         (browser.head("/oauth2callback?code=x&state=y"), None, (400, bad)),
         (browser.head("/oauth2callback?code=x"), None, (400, bad)),
-        (browser.head("/oauth2callback?error=access_denied"), None, (400, bad)),
+        (browser.head("/oauth2callback?error=access_denied"), None, (403, bad)),
         (post("/oauth2callback"), Some(&b"code=x&code=y&state=z"[..]), (400, bad)),
         (post("/oauth2callback"), Some(b"code=x&state=y"), (303, None)),
         // They cost nobody anything: a page elsewhere may have them made by the hundred.

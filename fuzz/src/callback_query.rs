@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use url::form_urlencoded;
 use vestibule::decision::Outcome;
 use vestibule::filter::{Filter, Step};
-use vestibule::oidc::authorization::AuthorizationResponse;
+use vestibule::oidc::authorization::Callback;
 use vestibule::web::http::{Request, RequestHead};
 
 use super::destination::assert_is_ours;
@@ -27,10 +27,11 @@ pub fn run(data: &[u8]) {
     let all = |name: &str| given.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str()).collect::<Vec<_>>();
     let (code, error) = (all("code"), all("error"));
 
-    let parsed = AuthorizationResponse::parse(form_urlencoded::parse(&query));
+    let parsed = Callback::parse(form_urlencoded::parse(&query), false);
     match &parsed {
-        Ok(None) => assert!(code.is_empty() && error.is_empty()),
-        Ok(Some(response)) => {
+        Ok(Callback::Landing) => assert!(code.is_empty() && error.is_empty()),
+        Ok(Callback::ErrorWithoutState(_)) => assert!(code.is_empty() && error.len() == 1 && all("state").concat().is_empty()),
+        Ok(Callback::Response(response)) => {
             assert_eq!(all("state"), [response.state()]);
             assert!(code.len() + error.len() == 1 && all("iss").len() <= 1);
         }
@@ -56,6 +57,7 @@ pub fn run(data: &[u8]) {
 
     // Posted: it becomes a visit, or is refused.
     let post = RequestHead { method: "POST".into(), ..visitor::head("/oauth2callback", &started.cookies) };
+    let post = post.with("content-type", "application/x-www-form-urlencoded");
     assert!(matches!(site::begin(filter, &post, None), Step::Done(decision) if matches!(decision.outcome, Outcome::NeedBody(_))));
     let response = site::response(site::begin(filter, &post, Some(&query))).expect("an answer");
     assert!(!cookies_set(&response.headers).any(|(name, _)| is_session(&name)));

@@ -47,7 +47,10 @@ fn read(filter: &Filter, data: &[u8]) {
         endpoints.for_each(|endpoint| assert_may_be_asked(endpoint, &provider.metadata_url));
         // It travels in the login attempt.
         let kept: ProviderMetadata = serde_json::from_value(serde_json::to_value(metadata).expect("JSON")).expect("the same again");
-        assert_eq!(kept, ProviderMetadata { authorization_endpoint: None, ..metadata.clone() });
+        assert_eq!(
+            kept,
+            ProviderMetadata { authorization_endpoint: None, takes_account_prompt: false, ignored: vec![], ..metadata.clone() }
+        );
     }
 
     let (mut cache, mut entropy, now) = (ProviderCache::default(), Fixed::default(), UnixTime::from_secs(NOW));

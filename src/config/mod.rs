@@ -239,7 +239,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let public = origin::read(&auth, source.port);
     let cookie_secret = read_cookie_secret(&auth, &outside);
     let expose_tokens = read_expose_tokens(&auth);
-    let providers = provider::read_all(&auth, &extras, &outside);
+    let providers = provider::read_all(&auth, &extras, preset.app.is_some(), &outside);
     let known = known_texts(&providers);
     if let Some(text) = cookie_secret.as_ref().filter(|text| text.at.is_some()) {
         check_cookie_secret(findings, text, &known, MAKE_SECRET);

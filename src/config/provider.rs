@@ -21,7 +21,10 @@ const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 
 /// Streamlit's defaults.
 const DEFAULT_SCOPE: &str = "openid email profile";
-const DEFAULT_PROMPT: &str = "select_account";
+const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(2 * 60);
+
+/// With more, an ID token would hardly expire.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(15 * 60);
 
 /// Authorization request parameters that protect the login, and are therefore not the user's to set.
 const OURS: [&str; 12] = [
@@ -39,9 +42,9 @@ const OURS: [&str; 12] = [
     "request_uri",
 ];
 
-pub(super) fn read_all(auth: &Section<'_>, extras: &Section<'_>, outside: &Outside<'_>) -> Vec<Provider> {
+pub(super) fn read_all(auth: &Section<'_>, extras: &Section<'_>, is_streamlit: bool, outside: &Outside<'_>) -> Vec<Provider> {
     let mut providers = vec![];
-    let unnamed = read(UNNAMED, auth, extras, outside);
+    let unnamed = read(UNNAMED, auth, extras, is_streamlit, outside);
     let named = sections(auth);
     let has_unnamed = unnamed.is_given;
     if has_unnamed || named.is_empty() {
@@ -52,7 +55,7 @@ pub(super) fn read_all(auth: &Section<'_>, extras: &Section<'_>, outside: &Outsi
             auth.findings.fatal(section.at(), &auth.key(name), "is the name of the provider in [auth] itself", "choose another name");
             continue;
         }
-        providers.extend(read(name, section, extras, outside).finish(section));
+        providers.extend(read(name, section, extras, is_streamlit, outside).finish(section));
         section.finish_lenient();
     }
     let known: Vec<_> = named.iter().map(|(name, _)| name.as_str()).chain(has_unnamed.then_some(UNNAMED)).collect();
@@ -94,7 +97,7 @@ impl Draft {
     }
 }
 
-fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, outside: &Outside<'_>) -> Draft {
+fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, is_streamlit: bool, outside: &Outside<'_>) -> Draft {
     let client_id = outside.string(section, "client_id", "client_id_env", "client_id_file");
     let client_secret = outside.string(section, "client_secret", "client_secret_env", "client_secret_file");
     let metadata = section.string("server_metadata_url");
@@ -121,6 +124,8 @@ fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, outside: &Outsi
     let userinfo = extra.and_then(|extra| extra.boolean("userinfo")).unwrap_or(false);
     let trust_email = extra.and_then(|extra| extra.boolean("trust_email")).unwrap_or(false);
     let tenants = extra.map(read_tenants).unwrap_or_default();
+    let audiences = extra.and_then(|extra| extra.strings("audiences")).unwrap_or_default();
+    let clock_skew = extra.and_then(read_clock_skew).unwrap_or(DEFAULT_CLOCK_SKEW);
     if let Some(extra) = extra {
         extra.finish_strict();
     }
@@ -133,8 +138,11 @@ fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, outside: &Outsi
             metadata_url,
             expected_issuer,
             tenants,
+            audiences: audiences.into_iter().map(|audience| audience.value).collect(),
+            clock_skew,
             requirements: options.requirements,
             scope: options.scope,
+            asks_for_account: options.prompt.is_none() && is_streamlit,
             authorize_params: options.authorize_params,
             client_authentication: options.client_authentication,
             userinfo,
@@ -158,10 +166,21 @@ fn read_tenants(extra: &Section<'_>) -> Vec<String> {
     tenants.into_iter().map(|tenant| tenant.value).collect()
 }
 
+fn read_clock_skew(extra: &Section<'_>) -> Option<Duration> {
+    let clock_skew = extra.duration("clock_skew")?;
+    if clock_skew > MAX_CLOCK_SKEW {
+        let problem = format!("`{}` is longer than 15 minutes", humantime::format_duration(clock_skew));
+        extra.findings.fatal(extra.at(), &extra.key("clock_skew"), problem, "set the clocks right, and write \"2m\" for example");
+    }
+    Some(clock_skew)
+}
+
 /// `client_kwargs`, and `authorize_params` beside it.
 struct ClientOptions {
     requirements: Requirements,
     scope: String,
+    /// `None` when nobody has written it. An empty one is none at all.
+    prompt: Option<String>,
     authorize_params: Vec<(String, String)>,
     client_authentication: Option<ClientAuthentication>,
 }
@@ -171,11 +190,11 @@ impl ClientOptions {
         let mut options = Self {
             requirements: Requirements::default(),
             scope: DEFAULT_SCOPE.into(),
+            prompt: None,
             authorize_params: vec![],
             client_authentication: None,
         };
         let mut seen = BTreeSet::new();
-        let mut prompt = Some(DEFAULT_PROMPT.to_owned());
         let kwargs = section.entries("client_kwargs").unwrap_or_default();
         let params = section.entries("authorize_params").unwrap_or_default();
         for entry in kwargs.iter().chain(&params) {
@@ -211,7 +230,7 @@ impl ClientOptions {
                 }
                 "scope" if text.split(' ').any(|scope| scope == "openid") => options.scope = text,
                 "scope" => refuse("does not hold `openid`: the provider would not say who the user is", "add openid"),
-                "prompt" => prompt = Some(text).filter(|text| !text.is_empty()),
+                "prompt" => options.prompt = Some(text),
                 "token_endpoint_auth_method" => match text.as_str() {
                     "client_secret_basic" => options.client_authentication = Some(ClientAuthentication::Basic),
                     "client_secret_post" => options.client_authentication = Some(ClientAuthentication::Post),
@@ -232,6 +251,7 @@ impl ClientOptions {
                 _ => options.authorize_params.push((name.clone(), text)),
             }
         }
+        let prompt = options.prompt.clone().filter(|prompt| !prompt.is_empty());
         options.authorize_params.extend(prompt.map(|prompt| ("prompt".to_owned(), prompt)));
         options
     }

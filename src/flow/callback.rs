@@ -9,14 +9,15 @@ use crate::error::Error;
 use crate::flow::{Context, Progress};
 use crate::identity::headers;
 use crate::limit::Counted;
-use crate::oidc::authorization::AuthorizationResponse;
+use crate::oidc::authorization::Callback;
 use crate::oidc::cache::Lookup;
-use crate::oidc::error::{self as oidc, Endpoint, Rejected};
+use crate::oidc::error::{self as oidc, Endpoint, Failure, Rejected, ReportedError};
 use crate::oidc::grant::AuthorizationGrant;
 use crate::oidc::id_token::{IdTokenVerifier, Identity, VerifiedIdToken};
 use crate::oidc::jwks::KeySet;
+use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::Provider;
-use crate::oidc::token::{self, TokenResponse};
+use crate::oidc::token::{self, CredentialForm, TokenResponse};
 use crate::oidc::userinfo;
 use crate::pages;
 use crate::policy::Login;
@@ -38,13 +39,18 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
         ("GET", _) => {}
         // Looked at, not visited: the code is kept for the visit.
         ("HEAD", _) => return Ok(looked_at()),
+        ("POST", _) if !is_form(request) => {
+            return Err(oidc::Error::AuthorizationResponse("what was posted is not application/x-www-form-urlencoded").into());
+        }
         ("POST", None) => return Ok(Progress::Done(Outcome::NeedBody(MAX_FORM_BYTES))),
         // A cross-site POST brings no `SameSite=Lax` cookie along, a cross-site GET does: hand the form on as one.
         ("POST", Some(form)) => return Ok(Progress::Done(Outcome::Respond(form_as_query(form, config)?))),
         _ => return Err(Error::MethodNotAllowed),
     }
-    let Some(response) = AuthorizationResponse::parse(request.query_pairs())? else {
-        return Ok(Progress::Done(Outcome::Respond(landing(visit, context))));
+    let response = match Callback::parse(request.query_pairs(), visit.jar.is_logging_out())? {
+        Callback::Response(response) => response,
+        Callback::ErrorWithoutState(reported) => return Err(stateless(reported, visit, context)),
+        Callback::Landing => return Ok(Progress::Done(Outcome::Respond(landing(visit, context)))),
     };
     let attempt = match LoginAttempt::find(&visit.jar, response.state(), &config.sessions, &config.providers, context.now) {
         Ok(attempt) => attempt,
@@ -64,16 +70,77 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     cookies.delete_attempt(attempt.id());
     visit.set_cookies = cookies.into_headers();
 
-    let grant = attempt.redeem(response)?;
-    let provider = config.provider(&grant.provider).ok_or(Error::UnknownProvider)?;
-    let request = token::request(&grant, provider, config.public.redirect_uri());
-    Ok(Progress::Fetch(request, Flow::Tokens(Box::new(ExpectTokens { grant }))))
+    let provider = config.provider(attempt.provider()).ok_or(Error::UnknownProvider)?;
+    let has_optional_prompt = attempt.has_optional_prompt();
+    let grant = match attempt.redeem(response) {
+        Err(oidc::Error::ProviderReported(reported)) if has_optional_prompt && reported.error == "invalid_request" => {
+            return without_prompt(provider, &reported, visit, context);
+        }
+        redeemed => redeemed?,
+    };
+    let course = Course { credentials: context.cache.habits(&provider.name).credentials, ..Course::default() };
+    Ok(redeem(grant, course, provider, config))
+}
+
+/// An error that does not say which login it is about: with one on its way it is that one, which stays as it is, for anybody
+/// can send a browser here.
+fn stateless(reported: ReportedError, visit: &mut Visit, context: &Context<'_>) -> Error {
+    let config = context.config;
+    let pending = LoginAttempt::pending(&visit.jar, &config.sessions, &config.providers, context.now);
+    visit.ways_back =
+        pending.iter().filter_map(|attempt| ReturnTo::parse(attempt.return_to(), config.public.redirect_uri()).ok()).collect();
+    visit.ways_back.dedup_by(|one, other| one.as_str() == other.as_str());
+    if visit.ways_back.len() == 1 {
+        visit.return_to = visit.ways_back.pop();
+    }
+    visit.may_repeat = false;
+    oidc::Error::ProviderReported(reported).into()
+}
+
+/// Starts the login once more without a `prompt` that the provider may not know. That is not remembered: anybody can come
+/// back with this error, and the next one would no more be asked which account to use.
+fn without_prompt(provider: &Provider, reported: &ReportedError, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    visit.leave_prompt = true;
+    let message = format!(
+        "provider `{}` reports {reported}; starting the login once more without prompt=select_account: if it succeeds, set \
+         client_kwargs = {{ prompt = \"\" }}",
+        provider.name
+    );
+    visit.note(Level::Warn, Code::LoginWithoutPrompt, message);
+    super::login::start(provider, visit, context)
+}
+
+/// What has been tried in this login beside its usual course: each is tried once.
+#[derive(Clone, Copy, Debug, Default)]
+struct Course {
+    credentials: CredentialForm,
+    has_changed_credentials: bool,
+    has_renewed_metadata: bool,
+    keys: Keys,
+}
+
+/// How the keys were come by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Keys {
+    /// They were known, and may be older than the token.
+    #[default]
+    Cached,
+    /// They were asked for in this login.
+    Fetched,
+    /// They are not asked for any more.
+    Settled,
+}
+
+fn redeem(grant: AuthorizationGrant, course: Course, provider: &Provider, config: &Config) -> Progress {
+    let request = token::request(&grant, provider, config.public.redirect_uri(), course.credentials);
+    Progress::Fetch(request, Flow::Tokens(Box::new(ExpectTokens { grant, course })))
 }
 
 /// Waits for the token response.
 #[derive(Debug)]
 pub(crate) struct ExpectTokens {
     grant: AuthorizationGrant,
+    course: Course,
 }
 
 impl ExpectTokens {
@@ -84,22 +151,50 @@ impl ExpectTokens {
         context: &mut Context<'_>,
     ) -> Result<Progress, Error> {
         let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
-        let tokens = TokenResponse::parse(answer, provider)?;
-        let metadata = &self.grant.metadata;
-        match context.cache.keys(&metadata.issuer, &metadata.jwks_uri, context.now) {
-            Lookup::Fresh(keys) => verify(self.grant, tokens, &keys, Refetch::Once, visit, context),
-            Lookup::Paused(Some(keys)) => {
-                note_stale_keys(visit);
-                verify(self.grant, tokens, &keys, Refetch::No, visit, context)
-            }
-            Lookup::Paused(None) => Err(oidc::Error::Unreachable {
-                provider: provider.name.clone(),
-                what: Endpoint::Keys,
-                error: OutboundError::Unreachable("it failed a moment ago".into()),
-            }
-            .into()),
-            Lookup::Fetch => Ok(fetch_keys(self.grant, tokens)),
+        let Self { grant, mut course } = self;
+        if token::is_invalid_client(&answer)
+            && !course.has_changed_credentials
+            && let Some(credentials) = course.credentials.other(&grant, provider)
+        {
+            course = Course { credentials, has_changed_credentials: true, ..course };
+            return Ok(redeem(grant, course, provider, context.config));
         }
+        let tokens = match TokenResponse::parse(answer, provider, &grant.secrets()) {
+            Ok(tokens) => tokens,
+            Err(error) => return renew(Renewal { grant, course, then: Then::Redeem, cause: error }, visit, context),
+        };
+        if course.has_changed_credentials {
+            context.cache.habits_mut(&provider.name).credentials = course.credentials;
+            let message = format!("provider `{}` reads client credentials in HTTP Basic {}", provider.name, course.credentials);
+            visit.note(Level::Info, Code::TokenCredentialForm, message);
+        }
+        with_keys(grant, course, tokens, visit, context)
+    }
+}
+
+/// Takes the keys that are known, or asks for them.
+fn with_keys(
+    grant: AuthorizationGrant,
+    mut course: Course,
+    tokens: TokenResponse,
+    visit: &mut Visit,
+    context: &mut Context<'_>,
+) -> Result<Progress, Error> {
+    let metadata = &grant.metadata;
+    match context.cache.keys(&metadata.issuer, &metadata.jwks_uri, context.now) {
+        Lookup::Fresh(keys) => verify(grant, course, tokens, &keys, visit, context),
+        Lookup::Paused(Some(keys)) => {
+            note_stale_keys(visit);
+            course.keys = Keys::Settled;
+            verify(grant, course, tokens, &keys, visit, context)
+        }
+        Lookup::Paused(None) => Err(oidc::Error::Unreachable {
+            provider: grant.provider,
+            what: Endpoint::Keys,
+            error: OutboundError::Unreachable("it failed a moment ago".into()),
+        }
+        .into()),
+        Lookup::Fetch => Ok(fetch_keys(grant, course, tokens)),
     }
 }
 
@@ -107,6 +202,7 @@ impl ExpectTokens {
 #[derive(Debug)]
 pub(crate) struct ExpectKeys {
     grant: AuthorizationGrant,
+    course: Course,
     tokens: TokenResponse,
 }
 
@@ -118,20 +214,109 @@ impl ExpectKeys {
         context: &mut Context<'_>,
     ) -> Result<Progress, Error> {
         let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
-        let metadata = &self.grant.metadata;
-        let keys = match KeySet::parse(answer, provider) {
+        let Self { grant, mut course, tokens } = self;
+        let metadata = &grant.metadata;
+        match KeySet::parse(answer, provider) {
             Ok(keys) => {
                 context.cache.store_keys(&metadata.issuer, &metadata.jwks_uri, keys.clone(), context.now);
-                keys
+                verify(grant, course, tokens, &keys, visit, context)
+            }
+            Err(error) => match context.cache.keys_failed(&metadata.issuer, &metadata.jwks_uri, error.failure(), context.now) {
+                Some(stale) => {
+                    note_stale_keys(visit);
+                    course.keys = Keys::Settled;
+                    verify(grant, course, tokens, &stale, visit, context)
+                }
+                None => renew(Renewal { grant, course, then: Then::Keys(tokens), cause: error }, visit, context),
+            },
+        }
+    }
+}
+
+/// What goes on with newer metadata, where an endpoint has gone that the login was to use.
+#[derive(Debug)]
+pub(crate) struct Renewal {
+    grant: AuthorizationGrant,
+    course: Course,
+    then: Then,
+    cause: oidc::Error,
+}
+
+#[derive(Debug)]
+enum Then {
+    Redeem,
+    Keys(TokenResponse),
+    Userinfo(TokenResponse, VerifiedIdToken),
+}
+
+/// Asks for the metadata again, where the endpoint may have moved; else the error stands.
+fn renew(mut renewal: Renewal, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    let provider = context.config.provider(&renewal.grant.provider).ok_or(Error::UnknownProvider)?;
+    if !renewal.cause.is_gone() || renewal.course.has_renewed_metadata {
+        return Err(renewal.cause.into());
+    }
+    renewal.course.has_renewed_metadata = true;
+    if context.cache.may_refetch_metadata(&provider.name, context.now) {
+        visit.note(Level::Warn, Code::MetadataRefetch, format!("{}; asking for the metadata again", renewal.cause));
+        return Ok(Progress::Fetch(ProviderMetadata::request(provider), Flow::Renewal(Box::new(renewal))));
+    }
+    // Somebody else has asked a moment ago.
+    match context.cache.metadata(&provider.name, context.now) {
+        Lookup::Fresh(metadata) => renewal.go_on(metadata, provider, visit, context),
+        _ => Err(renewal.cause.into()),
+    }
+}
+
+impl Renewal {
+    pub(super) fn resume(
+        self,
+        answer: Result<OutboundResponse, OutboundError>,
+        visit: &mut Visit,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Error> {
+        let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
+        match ProviderMetadata::parse(answer, provider) {
+            Ok(metadata) => {
+                context.cache.store_metadata(&provider.name, metadata.clone(), context.now);
+                self.go_on(metadata, provider, visit, context)
             }
             Err(error) => {
-                let stale = context.cache.keys_failed(&metadata.issuer, &metadata.jwks_uri, error.failure(), context.now);
-                let stale = stale.ok_or(error)?;
-                note_stale_keys(visit);
-                stale
+                context.cache.metadata_failed(&provider.name, error.failure(), context.now);
+                // What the provider says of itself now is the news; that it says nothing is none.
+                Err(if error.failure() == Failure::Unacceptable { error } else { self.cause }.into())
             }
+        }
+    }
+
+    fn go_on(
+        mut self,
+        metadata: ProviderMetadata,
+        provider: &Provider,
+        visit: &mut Visit,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Error> {
+        let known = &self.grant.metadata;
+        // The code is for the issuer that was asked.
+        if metadata.issuer != known.issuer {
+            let fault = format!("its issuer was `{}`, and is now `{}`", oidc::shown(&known.issuer), oidc::shown(&metadata.issuer));
+            return Err(oidc::Error::Answer { provider: provider.name.clone(), what: Endpoint::Metadata, fault }.into());
+        }
+        let has_moved = match self.then {
+            // A code that has been sent to an endpoint is not sent there again.
+            Then::Redeem => metadata.token_endpoint != known.token_endpoint,
+            Then::Keys(_) => metadata.jwks_uri != known.jwks_uri,
+            Then::Userinfo(..) => metadata.userinfo_endpoint != known.userinfo_endpoint,
         };
-        verify(self.grant, self.tokens, &keys, Refetch::No, visit, context)
+        if !has_moved {
+            return Err(self.cause.into());
+        }
+        self.grant.metadata = metadata;
+        let Self { grant, course, then, .. } = self;
+        match then {
+            Then::Redeem => Ok(redeem(grant, course, provider, context.config)),
+            Then::Keys(tokens) => with_keys(grant, course, tokens, visit, context),
+            Then::Userinfo(tokens, proof) => fetch_userinfo(grant, course, tokens, proof, provider),
+        }
     }
 }
 
@@ -139,6 +324,7 @@ impl ExpectKeys {
 #[derive(Debug)]
 pub(crate) struct ExpectUserinfo {
     grant: AuthorizationGrant,
+    course: Course,
     tokens: TokenResponse,
     proof: VerifiedIdToken,
 }
@@ -151,8 +337,11 @@ impl ExpectUserinfo {
         context: &mut Context<'_>,
     ) -> Result<Progress, Error> {
         let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
-        let identity = userinfo::complete(self.proof, answer, provider)?;
-        establish(&self.grant, self.tokens, identity, provider, visit, context)
+        let Self { grant, course, tokens, proof } = self;
+        match userinfo::parse(answer, &proof, provider) {
+            Ok(told) => establish(&grant, tokens, userinfo::complete(proof, told), provider, visit, context),
+            Err(error) => renew(Renewal { grant, course, then: Then::Userinfo(tokens, proof), cause: error }, visit, context),
+        }
     }
 }
 
@@ -160,23 +349,17 @@ fn note_stale_keys(visit: &mut Visit) {
     visit.note(Level::Warn, Code::KeysStale, "the key set cannot be fetched; using the one known before");
 }
 
-/// Whether a token with an unknown `kid` is worth asking for the keys: once for a login, and not after they were asked for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Refetch {
-    Once,
-    No,
-}
-
-fn fetch_keys(grant: AuthorizationGrant, tokens: TokenResponse) -> Progress {
+fn fetch_keys(grant: AuthorizationGrant, course: Course, tokens: TokenResponse) -> Progress {
+    let course = Course { keys: if course.keys == Keys::Cached { Keys::Fetched } else { Keys::Settled }, ..course };
     let request = KeySet::request(&grant.metadata.jwks_uri);
-    Progress::Fetch(request, Flow::Keys(Box::new(ExpectKeys { grant, tokens })))
+    Progress::Fetch(request, Flow::Keys(Box::new(ExpectKeys { grant, course, tokens })))
 }
 
 fn verify(
     grant: AuthorizationGrant,
+    course: Course,
     tokens: TokenResponse,
     keys: &KeySet,
-    refetch: Refetch,
     visit: &mut Visit,
     context: &mut Context<'_>,
 ) -> Result<Progress, Error> {
@@ -193,23 +376,43 @@ fn verify(
     };
     let proof = match verifier.verify(&tokens.id_token, context.now) {
         Ok(proof) => proof,
-        Err(Rejected::UnknownKey)
-            if refetch == Refetch::Once && context.cache.may_refetch_keys(&metadata.issuer, &metadata.jwks_uri, context.now) =>
-        {
-            visit.note(Level::Info, Code::KeysRefetch, "the ID token names a key that is not known yet");
-            return Ok(fetch_keys(grant, tokens));
+        Err(rejection) if may_refetch(rejection.reason, course.keys, metadata, context) => {
+            visit.note(Level::Info, Code::KeysRefetch, format!("the ID token does not fit the keys that are known: {rejection}"));
+            return Ok(fetch_keys(grant, course, tokens));
         }
-        Err(reason) => return Err(oidc::Error::IdToken { provider: provider.name.clone(), reason }.into()),
+        Err(rejection) => return Err(oidc::Error::IdToken { provider: provider.name.clone(), rejection }.into()),
     };
     if !provider.userinfo {
         return establish(&grant, tokens, proof.into_identity(), provider, visit, context);
     }
-    let Some(endpoint) = &metadata.userinfo_endpoint else {
-        let fault = "there is no userinfo_endpoint, and the configuration wants it to be asked".to_owned();
+    fetch_userinfo(grant, course, tokens, proof, provider)
+}
+
+/// Whether keys that were not known when the token was rejected are worth asking for. Keys that are known may have been
+/// replaced, under a new name or under the same one; those that were fetched just now may lag behind.
+fn may_refetch(reason: Rejected, keys: Keys, metadata: &ProviderMetadata, context: &mut Context<'_>) -> bool {
+    match (reason, keys) {
+        (Rejected::UnknownKey | Rejected::Signature, Keys::Cached) => {
+            context.cache.may_refetch_keys(&metadata.issuer, &metadata.jwks_uri, context.now)
+        }
+        (Rejected::UnknownKey, Keys::Fetched) => context.cache.may_refetch_keys_twice(&metadata.issuer, &metadata.jwks_uri, context.now),
+        _ => false,
+    }
+}
+
+fn fetch_userinfo(
+    grant: AuthorizationGrant,
+    course: Course,
+    tokens: TokenResponse,
+    proof: VerifiedIdToken,
+    provider: &Provider,
+) -> Result<Progress, Error> {
+    let Some(endpoint) = &grant.metadata.userinfo_endpoint else {
+        let fault = "there is no usable userinfo_endpoint, and the configuration wants it to be asked".to_owned();
         return Err(oidc::Error::Answer { provider: provider.name.clone(), what: Endpoint::Metadata, fault }.into());
     };
     let request = userinfo::request(endpoint, &tokens.access_token);
-    Ok(Progress::Fetch(request, Flow::Userinfo(Box::new(ExpectUserinfo { grant, tokens, proof }))))
+    Ok(Progress::Fetch(request, Flow::Userinfo(Box::new(ExpectUserinfo { grant, course, tokens, proof }))))
 }
 
 fn establish(
@@ -264,9 +467,19 @@ fn establish(
     Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), visit.method))))
 }
 
+/// Whether what comes behind the head is said to be a form (OAuth 2.0 Form Post Response Mode, section 2).
+fn is_form(request: &Request<'_>) -> bool {
+    let mut types = request.header("content-type");
+    let form = types.next().filter(|_| types.next().is_none()).and_then(|value| std::str::from_utf8(value).ok());
+    form.and_then(|value| value.split(';').next()).is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+}
+
 /// The callback without a response: where providers send the browser after a logout, and nothing else.
 fn landing(visit: &mut Visit, context: &mut Context<'_>) -> Response {
     let config = context.config;
+    let mut cookies = visit.jar.writer();
+    cookies.delete_logging_out();
+    visit.set_cookies.append(&mut cookies.into_headers());
     let is_logged_in = context.session(context.sealed(visit).as_ref()).is_some();
     if is_logged_in { Response::redirect(&config.public.home(), visit.method) } else { after_logout(visit, context) }
 }
@@ -284,9 +497,9 @@ pub(super) fn after_logout(visit: &Visit, context: &mut Context<'_>) -> Response
 
 fn form_as_query(form: &[u8], config: &Config) -> Result<Response, Error> {
     // A form that is no response is not handed on, and one that is too long does not become a long address.
-    AuthorizationResponse::parse(url::form_urlencoded::parse(form))?;
+    Callback::parse(url::form_urlencoded::parse(form), false)?;
     let mut url = config.public.redirect_uri().clone();
-    let known = |name: &str| ["code", "state", "iss", "error"].contains(&name);
+    let known = |name: &str| ["code", "state", "iss", "error", "error_description", "error_uri"].contains(&name);
     url.query_pairs_mut().extend_pairs(url::form_urlencoded::parse(form).filter(|(name, _)| known(name)));
     Ok(Response::redirect(&url[url::Position::BeforePath..], "POST"))
 }

@@ -10,7 +10,7 @@ use crate::decision::{Level, Outcome};
 use crate::error::Error;
 use crate::flow::{Context, Progress};
 use crate::limit::Counted;
-use crate::oidc::authorization;
+use crate::oidc::authorization::{self, Asking, Prompt};
 use crate::oidc::cache::Lookup;
 use crate::oidc::error::{self as oidc, Endpoint};
 use crate::oidc::metadata::ProviderMetadata;
@@ -112,6 +112,10 @@ pub(super) fn receive_metadata(
 ) -> Result<ProviderMetadata, oidc::Error> {
     match ProviderMetadata::parse(answer, provider) {
         Ok(metadata) => {
+            for ignored in &metadata.ignored {
+                let message = format!("the metadata of provider `{}`: {ignored}; the login goes on without it", provider.name);
+                visit.note(Level::Warn, Code::MetadataIgnored, message);
+            }
             context.cache.store_metadata(&provider.name, metadata.clone(), context.now);
             Ok(metadata)
         }
@@ -126,7 +130,8 @@ pub(super) fn receive_metadata(
     }
 }
 
-fn start(provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+/// A login with that provider, from its metadata on.
+pub(super) fn start(provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     if visit.only_looks {
         return Ok(looked_at());
     }
@@ -156,19 +161,18 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
         return Err(oidc::Error::Answer { provider: provider.name.clone(), what: Endpoint::Metadata, fault }.into());
     };
     let return_to = destination(visit.return_to.take(), config);
-    let mut attempt = LoginAttempt::start(provider, metadata, &return_to, context.now, context.entropy);
-    let location = authorization::request(
-        &endpoint,
-        provider,
-        config.public.redirect_uri(),
-        attempt.state(),
-        attempt.nonce(),
-        attempt.code_verifier(),
-        visit.select_account,
-    );
+    let asks_for_account = visit.select_account || provider.asks_for_account;
+    let prompt = match (asks_for_account, visit.leave_prompt || !metadata.takes_account_prompt) {
+        (true, false) => Prompt::SelectAccount,
+        (true, true) => Prompt::Left,
+        (false, _) => Prompt::Configured,
+    };
+    let mut attempt = LoginAttempt::start(provider, metadata, &return_to, prompt == Prompt::SelectAccount, context.now, context.entropy);
+    let asking = Asking { state: attempt.state(), nonce: attempt.nonce(), code_verifier: attempt.code_verifier(), prompt };
+    let location = authorization::request(&endpoint, provider, config.public.redirect_uri(), &asking);
     let mut cookies = visit.jar.writer();
     attempt.write(&visit.jar, &mut cookies, &config.sessions, &config.providers, context.now, context.entropy)?;
-    visit.set_cookies = cookies.into_headers();
+    visit.set_cookies.append(&mut cookies.into_headers());
     visit.note(Level::Info, Code::LoginStarted, format!("login with provider `{}` started", provider.name));
     let redirect = Response { counts_as: Some(Counted::LoginStart), ..Response::redirect(location.as_str(), visit.method) };
     Ok(Progress::Done(Outcome::Respond(redirect)))

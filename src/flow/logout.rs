@@ -1,11 +1,14 @@
 //! The way out: here at once, and at the provider when it can be asked.
 
+use std::time::Duration;
+
 use super::{Flow, Visit, callback, login, looked_at, only_get, only_visited};
 use crate::code::Code;
 use crate::decision::{Level, Outcome};
 use crate::entropy;
 use crate::error::Error;
 use crate::flow::{Context, Progress};
+use crate::oidc::authorization::LOGOUT_STATE;
 use crate::oidc::cache::Lookup;
 use crate::oidc::end_session;
 use crate::oidc::metadata::ProviderMetadata;
@@ -13,6 +16,9 @@ use crate::oidc::provider::Provider;
 use crate::secret::Secret;
 use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
+
+/// How long a logout may take at the provider.
+const RETURN: Duration = Duration::from_secs(10 * 60);
 
 /// `GET /auth/logout`, with `return_to` for a logout that ends here.
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
@@ -75,9 +81,13 @@ impl ExpectMetadata {
         }
     }
 
-    fn log_out_at(&self, provider: &Provider, metadata: &ProviderMetadata, visit: &Visit, context: &mut Context<'_>) -> Progress {
+    fn log_out_at(&self, provider: &Provider, metadata: &ProviderMetadata, visit: &mut Visit, context: &mut Context<'_>) -> Progress {
         let Some(endpoint) = &metadata.end_session_endpoint else { return local(visit, context) };
-        let state = entropy::token::<16>(context.entropy);
+        // Not every provider brings our `state` back, and what comes back must not pass for a login that went wrong.
+        let mut cookies = visit.jar.writer();
+        cookies.set_logging_out(RETURN.as_secs());
+        visit.set_cookies.append(&mut cookies.into_headers());
+        let state = format!("{LOGOUT_STATE}{}", entropy::token::<16>(context.entropy));
         let back = context.config.public.redirect_uri();
         let location = end_session::request(endpoint, provider, back, self.id_token.as_ref(), self.logout_hint.as_deref(), &state);
         Progress::Done(Outcome::Respond(Response::redirect(location.as_str(), visit.method)))

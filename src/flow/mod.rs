@@ -61,8 +61,12 @@ pub(crate) struct Visit {
     pub(crate) may_repeat: bool,
     /// Where the user wants to be, for links on error pages.
     pub(crate) return_to: Option<ReturnTo>,
+    /// The same, where it may be one of several.
+    pub(crate) ways_back: Vec<ReturnTo>,
     /// The user wants to choose an account, whatever the configuration says about it.
     pub(crate) select_account: bool,
+    /// The provider has refused `prompt=select_account` in this login.
+    pub(crate) leave_prompt: bool,
     /// What a refusal of this visit counts as.
     pub(crate) refusal_counts_as: Option<Counted>,
     pub(crate) events: Vec<Event>,
@@ -85,7 +89,9 @@ impl Visit {
             jar: CookieJar::read(request, &config.sessions.cookie_names),
             may_repeat: true,
             return_to: None,
+            ways_back: vec![],
             select_account: false,
+            leave_prompt: false,
             refusal_counts_as: None,
             events: vec![],
             subject: None,
@@ -142,6 +148,7 @@ pub(crate) enum Flow {
     Tokens(Box<callback::ExpectTokens>),
     Keys(Box<callback::ExpectKeys>),
     Userinfo(Box<callback::ExpectUserinfo>),
+    Renewal(Box<callback::Renewal>),
     Logout(Box<logout::ExpectMetadata>),
 }
 
@@ -157,6 +164,7 @@ impl Flow {
             Flow::Tokens(state) => state.resume(answer, visit, context),
             Flow::Keys(state) => state.resume(answer, visit, context),
             Flow::Userinfo(state) => state.resume(answer, visit, context),
+            Flow::Renewal(state) => state.resume(answer, visit, context),
             Flow::Logout(state) => state.resume(answer, visit, context),
         }
     }

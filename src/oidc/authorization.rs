@@ -5,37 +5,47 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::error::Error;
+use super::error::{Error, ReportedError};
 use crate::oidc::provider::Provider;
 use crate::secret::Secret;
 
 /// Longest accepted parameter. Entra's codes have about 1,800 bytes.
 const MAX_PARAMETER_BYTES: usize = 8 * 1024;
 
-/// Where to send the browser: Streamlit's parameters in Streamlit's order, and PKCE always. `select_account`: the
-/// provider shall ask which account to use, whatever is configured (`prompt`, OIDC Core section 3.1.2.1).
-pub fn request(
-    endpoint: &Url,
-    provider: &Provider,
-    redirect_uri: &Url,
-    state: &Secret,
-    nonce: &Secret,
-    code_verifier: &Secret,
-    select_account: bool,
-) -> Url {
-    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(code_verifier.expose().as_bytes()));
+/// What of an authorization request differs from login to login.
+pub struct Asking<'a> {
+    pub state: &'a Secret,
+    pub nonce: &'a Secret,
+    pub code_verifier: &'a Secret,
+    pub prompt: Prompt,
+}
+
+/// `prompt` (OIDC Core section 3.1.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// What is configured, if anything.
+    Configured,
+    /// The provider shall ask which account to use, whatever is configured.
+    SelectAccount,
+    /// None: the provider does not know it.
+    Left,
+}
+
+/// Where to send the browser: Streamlit's parameters in Streamlit's order, and PKCE always.
+pub fn request(endpoint: &Url, provider: &Provider, redirect_uri: &Url, asking: &Asking<'_>) -> Url {
+    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(asking.code_verifier.expose().as_bytes()));
     let mut url = endpoint.clone();
     url.query_pairs_mut()
         .append_pair("response_type", "code")
         .append_pair("client_id", &provider.client_id)
         .append_pair("redirect_uri", redirect_uri.as_str())
         .append_pair("scope", &provider.scope)
-        .append_pair("state", state.expose())
-        .append_pair("nonce", nonce.expose())
+        .append_pair("state", asking.state.expose())
+        .append_pair("nonce", asking.nonce.expose())
         .append_pair("code_challenge", &challenge)
         .append_pair("code_challenge_method", "S256")
-        .extend_pairs(provider.authorize_params.iter().filter(|(name, _)| !(select_account && name == "prompt")))
-        .extend_pairs(select_account.then_some(("prompt", "select_account")));
+        .extend_pairs(provider.authorize_params.iter().filter(|(name, _)| asking.prompt == Prompt::Configured || name != "prompt"))
+        .extend_pairs((asking.prompt == Prompt::SelectAccount).then_some(("prompt", "select_account")));
     url
 }
 
@@ -43,29 +53,44 @@ pub fn request(
 #[derive(Clone, Debug)]
 pub struct AuthorizationCode(pub(super) Secret);
 
+/// What a visit of `redirect_uri` is.
+#[derive(Debug)]
+pub enum Callback {
+    Response(AuthorizationResponse),
+    /// An error that does not say which login it is about.
+    ErrorWithoutState(ReportedError),
+    /// The end of a logout: providers send the browser here after it, with the `state` that we gave them, or with nothing.
+    Landing,
+}
+
 /// What came back to `redirect_uri`. The result is inaccessible until the state and the issuer have been matched.
 #[derive(Debug)]
 pub struct AuthorizationResponse {
     state: String,
     iss: Option<String>,
-    result: Result<AuthorizationCode, String>,
+    result: Result<AuthorizationCode, ReportedError>,
 }
 
-impl AuthorizationResponse {
-    /// Reads the query (or form) of the callback. `None`: it has no parameter of a response, as after a logout.
+impl Callback {
+    /// Reads the query (or form) of the callback; `is_logging_out`: this browser was sent to a provider to log out.
     ///
     /// # Errors
     /// [`Error::AuthorizationResponse`] when a parameter comes twice (RFC 6749 section 3.1), is missing, empty or too
-    /// long, or when the response both succeeds and fails.
-    pub fn parse(pairs: url::form_urlencoded::Parse<'_>) -> Result<Option<Self>, Error> {
-        let [mut code, mut state, mut iss, mut error] = [const { None::<String> }; 4];
+    /// long, and when the response both succeeds and fails, or does neither.
+    pub fn parse(pairs: url::form_urlencoded::Parse<'_>, is_logging_out: bool) -> Result<Self, Error> {
+        let [mut code, mut state, mut iss, mut error, mut description, mut uri, mut jwt] = [const { None::<String> }; 7];
+        let mut is_empty = true;
         for (name, value) in pairs {
+            is_empty = false;
             let slot = match &*name {
                 "code" => &mut code,
                 "state" => &mut state,
                 "iss" => &mut iss,
                 "error" => &mut error,
-                // `session_state`, `scope`, `hd` and what else providers add. `error_description` is text from outside.
+                "error_description" => &mut description,
+                "error_uri" => &mut uri,
+                "response" => &mut jwt,
+                // `session_state`, `scope`, `hd` and what else providers add.
                 _ => continue,
             };
             if value.len() > MAX_PARAMETER_BYTES {
@@ -75,20 +100,36 @@ impl AuthorizationResponse {
                 return Err(Error::AuthorizationResponse("a parameter comes twice"));
             }
         }
-        if code.is_none() && error.is_none() {
-            // The landing after a logout has nothing, or the `state` of the logout.
-            return Ok(None);
-        }
-        let state = state.filter(|state| !state.is_empty()).ok_or(Error::AuthorizationResponse("there is no state"))?;
+        let state = state.filter(|state| !state.is_empty());
         let result = match (code, error) {
             (Some(code), None) if !code.is_empty() => Ok(AuthorizationCode(Secret::new(code))),
-            (None, Some(error)) => Err(error),
+            (None, Some(error)) => Err(ReportedError::new(&error, description.as_deref(), uri.as_deref())),
             (Some(_), Some(_)) => return Err(Error::AuthorizationResponse("it holds a code and an error")),
-            _ => return Err(Error::AuthorizationResponse("the code is empty")),
+            (Some(_), None) => return Err(Error::AuthorizationResponse("the code is empty")),
+            (None, None) if is_empty || is_logging_out || state.as_deref().is_some_and(is_of_logout) => return Ok(Self::Landing),
+            (None, None) if jwt.is_some() => {
+                return Err(Error::AuthorizationResponse(
+                    "it is a JWT, which nobody asked for (response_mode): set the provider to `query`",
+                ));
+            }
+            (None, None) => return Err(Error::AuthorizationResponse("it holds neither a code nor an error")),
         };
-        Ok(Some(Self { state, iss, result }))
+        match (state, result) {
+            (Some(state), result) => Ok(Self::Response(AuthorizationResponse { state, iss, result })),
+            (None, Err(reported)) => Ok(Self::ErrorWithoutState(reported)),
+            (None, Ok(_)) => Err(Error::AuthorizationResponse("there is no state")),
+        }
     }
+}
 
+/// What the `state` of a logout begins with, so that its end can be told from a login that went wrong.
+pub const LOGOUT_STATE: &str = "logout.";
+
+fn is_of_logout(state: &str) -> bool {
+    state.starts_with(LOGOUT_STATE)
+}
+
+impl AuthorizationResponse {
     pub fn state(&self) -> &str {
         &self.state
     }
@@ -99,14 +140,7 @@ impl AuthorizationResponse {
 
     /// The code, or the error that the provider reported.
     pub(crate) fn into_code(self) -> Result<AuthorizationCode, Error> {
-        self.result.map_err(|error| match error.as_str() {
-            "access_denied" => Error::AccessDenied,
-            // RFC 6749 section 4.1.2.1 allows these characters; anything else is not an error code but an attempt.
-            code if code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') => {
-                Error::ProviderReported(code.to_owned())
-            }
-            _ => Error::ProviderReported("(unreadable)".into()),
-        })
+        self.result.map_err(Error::ProviderReported)
     }
 }
 
@@ -114,20 +148,44 @@ impl AuthorizationResponse {
 mod tests {
     use super::*;
 
-    fn parse(query: &str) -> Result<Option<AuthorizationResponse>, Error> {
-        AuthorizationResponse::parse(url::form_urlencoded::parse(query.as_bytes()))
+    fn parse(query: &str) -> Result<Callback, Error> {
+        Callback::parse(url::form_urlencoded::parse(query.as_bytes()), false)
+    }
+
+    fn reported(query: &str) -> String {
+        match parse(query).unwrap() {
+            Callback::Response(response) => response.into_code().unwrap_err().to_string(),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn reads_success_failure_and_nothing() {
-        let success = parse("code=c&state=s&session_state=x&iss=https%3A%2F%2Fop").unwrap().unwrap();
+        let Callback::Response(success) = parse("code=c&state=s&session_state=x&iss=https%3A%2F%2Fop").unwrap() else {
+            panic!("no response");
+        };
         assert_eq!((success.state(), success.iss()), ("s", Some("https://op")));
         assert!(success.into_code().is_ok());
-        assert!(parse("").unwrap().is_none());
-        assert!(parse("state=after-logout").unwrap().is_none());
-        assert_eq!(parse("error=access_denied&state=s").unwrap().unwrap().into_code().unwrap_err(), Error::AccessDenied);
-        let strange = parse("error=%3Cscript%3E&state=s").unwrap().unwrap().into_code().unwrap_err();
-        assert_eq!(strange, Error::ProviderReported("(unreadable)".into()));
+        assert!(matches!(parse("").unwrap(), Callback::Landing));
+        assert!(matches!(parse("state=logout.abc&lc=1033").unwrap(), Callback::Landing));
+        for query in ["state=another", "foo=bar"] {
+            let after_logout = Callback::parse(url::form_urlencoded::parse(query.as_bytes()), true);
+            assert!(matches!(after_logout.unwrap(), Callback::Landing), "{query}");
+        }
+        assert_eq!(reported("error=access_denied&state=s"), "the provider reports the error `access_denied`");
+        assert_eq!(reported("error=%3Cscript%3E&state=s"), "the provider reports the error `(unreadable)`");
+        assert!(matches!(parse("error=access_denied").unwrap(), Callback::ErrorWithoutState(_)));
+        assert!(matches!(parse("error=access_denied&state=").unwrap(), Callback::ErrorWithoutState(_)));
+    }
+
+    #[test]
+    fn what_a_provider_says_of_an_error_is_told_within_bounds() {
+        let query = "state=s&error=invalid_request&error_description=AADSTS50011%3A+%22x%22%0d%0aforged+line%1b%5b31m%e2%80%aeX&error_uri=https%3A%2F%2Fop";
+        let expected =
+            "the provider reports the error `invalid_request`, \"AADSTS50011: 'x'\r\nforged line\u{1b}[31m\u{202e}X\", see https://op";
+        assert_eq!(reported(query), expected, "an event has no line ends and no marks of direction: filter.rs");
+        let long = reported(&format!("state=s&error=e&error_description={}", "%C3%A4".repeat(1000)));
+        assert_eq!(long.chars().filter(|c| *c == 'ä').count(), 300);
     }
 
     #[test]
@@ -135,12 +193,16 @@ mod tests {
         for (query, why) in [
             ("code=c", "there is no state"),
             ("code=c&state=", "there is no state"),
-            ("error=access_denied", "there is no state"),
             ("code=&state=s", "the code is empty"),
             ("code=c&code=c&state=s", "a parameter comes twice"),
             ("code=c&state=s&state=s", "a parameter comes twice"),
             ("code=c&state=s&iss=a&iss=b", "a parameter comes twice"),
+            ("error=e&state=s&error_description=a&error_description=b", "a parameter comes twice"),
             ("code=c&error=e&state=s", "it holds a code and an error"),
+            ("state=s", "it holds neither a code nor an error"),
+            ("foo=bar", "it holds neither a code nor an error"),
+            ("iss=https%3A%2F%2Fop&session_state=x", "it holds neither a code nor an error"),
+            ("response=a.b.c", "it is a JWT, which nobody asked for (response_mode): set the provider to `query`"),
         ] {
             assert_eq!(parse(query).unwrap_err(), Error::AuthorizationResponse(why), "{query}");
         }

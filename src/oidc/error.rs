@@ -1,27 +1,104 @@
 //! What goes wrong between us and a provider, with the provider's answers, or with what the browser brings back from it.
 
+use std::fmt;
+
 use crate::code::Code;
 use crate::web::http::OutboundError;
+
+/// Longest value from outside in a message, in characters.
+const MAX_SHOWN: usize = 120;
+
+/// Longest words of a provider about an error, in characters: Entra's begin with a number, and end with others.
+const MAX_DESCRIPTION: usize = 300;
 
 /// Why a step of the protocol failed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("the authorization response is malformed: {0}")]
     AuthorizationResponse(&'static str),
-    #[error("the authorization response names another issuer, or none (RFC 9207)")]
-    IssuerParameter,
-    #[error("the provider reports that access was denied")]
-    AccessDenied,
-    #[error("the provider reports the error `{0}`")]
-    ProviderReported(String),
-    #[error("{what} of provider `{provider}`: {error}")]
+    #[error(
+        "the authorization response to a login with provider `{provider}` names {given} as its issuer, and that provider's is {expected} \
+         (RFC 9207): somebody may be mixing up providers on purpose"
+    )]
+    IssuerParameter { provider: String, given: String, expected: String },
+    #[error("the provider reports {0}")]
+    ProviderReported(ReportedError),
+    #[error("{what} of provider `{provider}` {error}{}", outbound_advice(error))]
     Unreachable { provider: String, what: Endpoint, error: OutboundError },
     #[error("{what} of provider `{provider}` answered with status {status}{detail}")]
     Status { provider: String, what: Endpoint, status: u16, detail: String },
     #[error("{what} of provider `{provider}`: {fault}")]
     Answer { provider: String, what: Endpoint, fault: String },
-    #[error("the ID token of provider `{provider}` is rejected: {reason}")]
-    IdToken { provider: String, reason: Rejected },
+    #[error("the ID token of provider `{provider}` is rejected: {rejection}")]
+    IdToken { provider: String, rejection: Rejection },
+}
+
+/// What a provider says of an error (RFC 6749 sections 4.1.2.1 and 5.2): text from outside, made fit for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedError {
+    /// Of the characters that the section allows, or `(unreadable)`.
+    pub error: String,
+    description: Option<String>,
+    uri: Option<String>,
+}
+
+impl ReportedError {
+    pub(super) fn new(error: &str, description: Option<&str>, uri: Option<&str>) -> Self {
+        // Anything else is not an error code but an attempt.
+        let is_code = error.len() <= 64 && error.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'.');
+        let shown = |text: Option<&str>| text.filter(|text| !text.trim().is_empty()).map(|text| bounded(text, MAX_DESCRIPTION));
+        let error = if is_code { error.to_owned() } else { "(unreadable)".to_owned() };
+        Self { error, description: shown(description), uri: shown(uri) }
+    }
+
+    /// What the person who runs this can do about it.
+    fn advice(&self) -> &'static str {
+        match self.error.as_str() {
+            "invalid_client" => ": check client_id and client_secret, and how they are sent (token_endpoint_auth_method)",
+            "invalid_grant" => ": the code was used before or took too long, or redirect_uri is not the registered one",
+            "unauthorized_client" => ": this client may not use the authorization code flow; see its registration",
+            "invalid_scope" => ": the provider does not know a word of `scope` in client_kwargs",
+            "unsupported_response_type" => ": register the client for the response type `code`",
+            _ => "",
+        }
+    }
+}
+
+impl fmt::Display for ReportedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the error `{}`", self.error)?;
+        if let Some(description) = &self.description {
+            write!(f, ", \"{description}\"")?;
+        }
+        if let Some(uri) = &self.uri {
+            write!(f, ", see {uri}")?;
+        }
+        f.write_str(self.advice())
+    }
+}
+
+/// A value from outside, for a message: bounded, and without the mark that ends a quotation. What is not printable goes when
+/// the message becomes an event.
+pub(crate) fn shown(text: &str) -> String {
+    bounded(text, MAX_SHOWN)
+}
+
+fn bounded(text: &str, characters: usize) -> String {
+    let mut rest = text.trim().chars();
+    let mut line: String = rest.by_ref().take(characters).map(|c| if c == '"' { '\'' } else { c }).collect();
+    if rest.next().is_some() {
+        line.push('…');
+    }
+    line
+}
+
+fn outbound_advice(error: &OutboundError) -> &'static str {
+    match error {
+        OutboundError::Unreachable(text) if text.contains("certificate") => {
+            ": if its certificate is signed by an authority of your own, name that authority's file in SSL_CERT_FILE"
+        }
+        _ => "",
+    }
 }
 
 /// What of a provider was asked.
@@ -57,8 +134,6 @@ pub enum Rejected {
     Critical,
     #[error("the provider has no such key")]
     UnknownKey,
-    #[error("several keys fit and it does not say which")]
-    AmbiguousKey,
     #[error("its signature is wrong")]
     Signature,
     #[error("it is from another issuer")]
@@ -98,7 +173,6 @@ impl Rejected {
             Rejected::Algorithm => Code::IdTokenAlgorithm,
             Rejected::Critical => Code::IdTokenCritical,
             Rejected::UnknownKey => Code::IdTokenUnknownKey,
-            Rejected::AmbiguousKey => Code::IdTokenAmbiguousKey,
             Rejected::Signature => Code::IdTokenSignature,
             Rejected::Issuer => Code::IdTokenIssuer,
             Rejected::Tenant => Code::IdTokenTenant,
@@ -117,6 +191,35 @@ impl Rejected {
     }
 }
 
+/// A token that is not accepted, in words for the log: the values that differ, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    pub reason: Rejected,
+    words: Option<String>,
+}
+
+impl Rejected {
+    /// With words of its own, in which what comes from the token has gone through `shown`.
+    pub(super) fn because(self, words: impl Into<String>) -> Rejection {
+        Rejection { reason: self, words: Some(words.into()) }
+    }
+}
+
+impl From<Rejected> for Rejection {
+    fn from(reason: Rejected) -> Self {
+        Self { reason, words: None }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.words {
+            Some(words) => f.write_str(words),
+            None => self.reason.fmt(f),
+        }
+    }
+}
+
 /// How asking failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
@@ -131,8 +234,8 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Error::AuthorizationResponse(_) => Code::CallbackMalformed,
-            Error::IssuerParameter => Code::CallbackIssuerMismatch,
-            Error::AccessDenied => Code::CallbackAccessDenied,
+            Error::IssuerParameter { .. } => Code::CallbackIssuerMismatch,
+            Error::ProviderReported(reported) if reported.error == "access_denied" => Code::CallbackAccessDenied,
             Error::ProviderReported(_) => Code::CallbackProviderError,
             Error::Unreachable { .. } => Code::ProviderUnreachable,
             Error::Status { what: Endpoint::Token, .. } => Code::TokenRefused,
@@ -141,18 +244,17 @@ impl Error {
             Error::Answer { what: Endpoint::Token, .. } => Code::TokenInvalid,
             Error::Answer { what: Endpoint::Keys, .. } => Code::KeysInvalid,
             Error::Answer { what: Endpoint::Userinfo, .. } => Code::UserinfoInvalid,
-            Error::IdToken { reason, .. } => reason.code(),
+            Error::IdToken { rejection, .. } => rejection.reason.code(),
         }
     }
 
     /// Of the response to the browser.
     pub fn status(&self) -> u16 {
         match self {
-            Error::AuthorizationResponse(_) | Error::IssuerParameter => 400,
-            Error::AccessDenied => 403,
-            Error::ProviderReported(code) => match code.as_str() {
+            Error::AuthorizationResponse(_) | Error::IssuerParameter { .. } => 400,
+            Error::ProviderReported(reported) => match reported.error.as_str() {
                 "temporarily_unavailable" | "server_error" => 503,
-                "login_required" | "interaction_required" | "account_selection_required" | "consent_required" => 403,
+                "access_denied" | "login_required" | "interaction_required" | "account_selection_required" | "consent_required" => 403,
                 _ => 502,
             },
             Error::Unreachable { .. } => 503,
@@ -164,5 +266,10 @@ impl Error {
     /// What it means for what is remembered of the provider.
     pub fn failure(&self) -> Failure {
         if self.status() == 503 { Failure::Unavailable } else { Failure::Unacceptable }
+    }
+
+    /// Whether the endpoint may have moved, so that newer metadata can help.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Error::Status { status: 404 | 410, .. } | Error::Unreachable { error: OutboundError::Unreachable(_), .. })
     }
 }

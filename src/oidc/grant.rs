@@ -18,3 +18,10 @@ pub struct AuthorizationGrant {
     /// Parsed again on use, because the public origin may have changed.
     pub return_to: String,
 }
+
+impl AuthorizationGrant {
+    /// What is sent for it, and shown to nobody.
+    pub fn secrets(&self) -> [&Secret; 2] {
+        [&self.code.0, &self.code_verifier]
+    }
+}

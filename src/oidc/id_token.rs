@@ -1,30 +1,80 @@
 //! ID Token verification (OIDC Core section 3.1.3.7). The only file that verifies one.
 
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jwt_simple::prelude::{ECDSAP256PublicKeyLike, ECDSAP384PublicKeyLike, EdDSAPublicKeyLike, RSAPublicKeyLike};
-use jwt_simple::prelude::{JWTClaims, NoCustomClaims, UnixTimeStamp, VerificationOptions};
-use jwt_simple::token::Token;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
-use super::error::Rejected;
-use super::jwks::{Algorithm, KeySelection, KeySet, VerificationKey};
-use super::outbound::is_object;
+use super::error::{Rejected, Rejection, shown};
+use super::jwks::KeySet;
+use super::outbound::object;
+use super::signature::Algorithm;
 use crate::claims::Claims;
 use crate::oidc::issuer::{is_issuer_of_token, may_sign_for};
-use crate::oidc::provider::{ProvenLogin, Provider, Unmet};
+use crate::oidc::provider::{ProvenLogin, Provider, Requirements, Unmet};
 use crate::secret::Secret;
-use crate::time::{CLOCK_SKEW, UnixTime};
+use crate::time::UnixTime;
 
 /// A token this old was not issued for the login that has just come back.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
 /// Longest accepted token, in bytes. It also has to fit into a session.
 const MAX_BYTES: usize = 256 * 1024;
+
+/// Longest `sub`, in characters (OIDC Core section 2, where they are ASCII).
+const MAX_SUBJECT_CHARACTERS: usize = 255;
+
+/// What of a token's header is looked at (RFC 7515 section 4.1). The rest is not: `jwk`, `jku` and `x5u` name keys that
+/// anybody can make, and what is not known is ignored.
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    typ: Option<String>,
+    /// Whether there is one, of whatever form.
+    #[serde(default, deserialize_with = "is_there")]
+    crit: bool,
+}
+
+/// The members of an object, each once: of two with one name, some readers take the first, and others the last (RFC 7519
+/// section 4).
+struct Members(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
+        object.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members, A::Error> {
+        let mut members = Map::new();
+        while let Some((name, value)) = object.next_entry::<String, Value>()? {
+            if members.insert(name, value).is_some() {
+                return Err(A::Error::custom("a member comes twice"));
+            }
+        }
+        Ok(Members(members))
+    }
+}
+
+fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    serde::de::IgnoredAny::deserialize(value).map(|_| true)
+}
 
 /// A token that passed every step. Made by [`IdTokenVerifier::verify`] only.
 #[derive(Debug)]
@@ -81,162 +131,244 @@ pub struct IdTokenVerifier<'a> {
 }
 
 impl IdTokenVerifier<'_> {
-    /// Takes the steps of OIDC Core section 3.1.3.7, in its numbering; those that need no signature come with the
-    /// claims, because jwt-simple leaves nearly all of them to its caller.
+    /// Takes the steps of OIDC Core section 3.1.3.7, in its numbering; those that need no signature come with the claims.
     ///
     /// # Errors
-    /// [`Rejected`], with the step that failed. [`Rejected::UnknownKey`] may be cured by fresher keys.
-    pub fn verify(&self, raw: &Secret, now: UnixTime) -> Result<VerifiedIdToken, Rejected> {
+    /// [`Rejection`], with the step that failed. [`Rejected::UnknownKey`] and [`Rejected::Signature`] may be cured by fresher
+    /// keys.
+    pub fn verify(&self, raw: &Secret, now: UnixTime) -> Result<VerifiedIdToken, Rejection> {
         let raw = raw.expose();
         if raw.len() > MAX_BYTES {
-            return Err(Rejected::Malformed);
+            return Err(Rejected::Malformed.because(format!("it is longer than {MAX_BYTES} bytes")));
         }
         // 1. Encrypted ID tokens are not negotiated; five parts are one, and are rejected here.
         let mut parts = raw.split('.');
         let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-            return Err(Rejected::Malformed);
+            return Err(Rejected::Malformed.because(match raw.split('.').count() {
+                5 => "it is encrypted: have the provider sign ID tokens, and not encrypt them",
+                _ => "it is not a signed JWT",
+            }));
         };
+        let signed = &raw[..header.len() + 1 + payload.len()];
         if signature.is_empty() {
-            return Err(Rejected::Signature);
+            return Err(Rejected::Signature.because("it is not signed"));
         }
-        // The library would read a header that is an array.
-        if !URL_SAFE_NO_PAD.decode(header).is_ok_and(|json| is_object(&json)) {
-            return Err(Rejected::Malformed);
-        }
-        let header = Token::decode_metadata(raw).map_err(|_| Rejected::Malformed)?;
-        // A logout token or an access token is no ID token, whoever signed it (RFC 8725 section 3.11).
-        if header.signature_type().is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
-            return Err(Rejected::Type);
+        let header: Header = part(header)?;
+        // A logout token or an access token is no ID token, whoever signed it (RFC 8725 section 3.11). Section 4.1.9 of RFC
+        // 7515 has `application/` left out, and lets it stand.
+        if let Some(typ) = header.typ.as_deref()
+            && !["JWT", "application/jwt"].iter().any(|known| known.eq_ignore_ascii_case(typ))
+        {
+            return Err(Rejected::Type.because(format!("its type is `{}`, and that of an ID token is JWT", shown(typ))));
         }
         // RFC 7515 section 4.1.11: what must be understood and is not, is rejected.
-        if header.critical().is_some() {
-            return Err(Rejected::Critical);
+        if header.crit {
+            return Err(Rejected::Critical.into());
         }
-        // 7. and 8. Only the provider's public keys, by an algorithm that needs one. `jwk`, `jku` and `x5u` are not read.
-        let algorithm = Algorithm::from_name(header.algorithm()).ok_or(Rejected::Algorithm)?;
-        if self.algorithms.is_some_and(|listed| !listed.contains(&algorithm)) {
-            return Err(Rejected::Algorithm);
-        }
-        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Rejected::Malformed)?;
-        let claims: Map<String, Value> = serde_json::from_slice(&payload).map_err(|_| Rejected::Malformed)?;
-        // Before the library converts these numbers with less care.
-        let expires_at = date(&claims, "exp", Rejected::Expired)?.ok_or(Rejected::Expired)?;
-        let issued_at = date(&claims, "iat", Rejected::IssuedAt)?.ok_or(Rejected::IssuedAt)?;
+        // 7. and 8. Only the provider's public keys, by an algorithm that needs one.
+        let algorithm = self.algorithm(&header.alg)?;
+        let Members(claims) = part(payload)?;
+        let expires_at = date(&claims, "exp", Rejected::Expired)?.ok_or_else(|| Rejected::Expired.because("it has no `exp`"))?;
+        let issued_at = date(&claims, "iat", Rejected::IssuedAt)?.ok_or_else(|| Rejected::IssuedAt.because("it has no `iat`"))?;
         let not_before = date(&claims, "nbf", Rejected::NotBefore)?;
-
-        // The library cannot read these claims in any other type, and would blame the signature.
         for (name, otherwise) in
             [("iss", Rejected::Issuer), ("sub", Rejected::Subject), ("nonce", Rejected::Nonce), ("jti", Rejected::Malformed)]
         {
             if claims.get(name).is_some_and(|value| !value.is_string()) {
-                return Err(otherwise);
+                return Err(otherwise.because(format!("its `{name}` is not a text")));
             }
-        }
-        let is_audience = |value: &Value| value.is_string() || value.as_array().is_some_and(|all| all.iter().all(Value::is_string));
-        if claims.get("aud").is_some_and(|value| !is_audience(value)) {
-            return Err(Rejected::Audience);
         }
 
         // 6. The signature.
-        let (key, key_issuer) = match self.keys.select(algorithm, header.key_id()) {
-            KeySelection::Key { key, issuer } => (key, issuer),
-            KeySelection::UnknownKid => return Err(Rejected::UnknownKey),
-            KeySelection::Ambiguous => return Err(Rejected::AmbiguousKey),
-        };
-        verify_signature(&key, raw)?;
+        let key_issuers = self.verify_signature(algorithm, header.kid.as_deref(), signed, signature)?;
 
         // 2. The issuer is exactly that of the metadata, and with Entra's template that of the token's tenant.
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        let iss = text("iss").filter(|iss| is_issuer_of_token(self.issuer, iss, text("tid"))).ok_or(Rejected::Issuer)?;
-        if key_issuer.is_some_and(|key_issuer| !may_sign_for(key_issuer, iss, text("tid"))) {
-            return Err(Rejected::Issuer);
+        let iss = text("iss").ok_or_else(|| Rejected::Issuer.because("it has no `iss`"))?;
+        if !is_issuer_of_token(self.issuer, iss, text("tid")) {
+            let words = format!("it is from the issuer `{}`, and the provider's metadata names `{}`", shown(iss), shown(self.issuer));
+            return Err(Rejected::Issuer.because(words));
         }
-        // 3. We are its audience, and nobody else is: an audience that we do not know is one that we do not trust.
-        let client_id = self.provider.client_id.as_str();
-        let for_us = match claims.get("aud") {
-            Some(Value::String(audience)) => audience == client_id,
-            Some(Value::Array(audiences)) => audiences.len() == 1 && audiences[0] == client_id,
-            _ => false,
-        };
-        if !for_us {
-            return Err(Rejected::Audience);
+        if !key_issuers.iter().any(|issuer| issuer.is_none_or(|issuer| may_sign_for(issuer, iss, text("tid")))) {
+            return Err(Rejected::Issuer.because(format!("its key signs for another issuer than `{}`", shown(iss))));
         }
+        // 3. We are an audience, and every other one is trusted.
+        self.check_audiences(claims.get("aud"))?;
         // 4. and 5. If it names the party it was issued to, that is us.
-        if claims.get("azp").is_some_and(|party| party != client_id) {
-            return Err(Rejected::AuthorizedParty);
+        let client_id = self.provider.client_id.as_str();
+        if let Some(party) = claims.get("azp").filter(|party| *party != client_id) {
+            let words = format!("it was issued to {} (`azp`), and client_id is `{}`", quoted(party), shown(client_id));
+            return Err(Rejected::AuthorizedParty.because(words));
         }
-        // Section 2: `sub` has at most 255 characters. Streamlit accepts an empty one.
-        let subject = text("sub").filter(|sub| !sub.trim().is_empty() && sub.len() <= 255).ok_or(Rejected::Subject)?.to_owned();
-        // 9. It has not expired.
-        if now >= expires_at.after(CLOCK_SKEW) {
-            return Err(Rejected::Expired);
+        let subject = text("sub").ok_or_else(|| Rejected::Subject.because("it has no `sub`"))?;
+        // Streamlit accepts an empty one.
+        if subject.trim().is_empty() {
+            return Err(Rejected::Subject.because("its `sub` is empty"));
         }
-        // 10. It was issued just now: the code was redeemed a moment ago.
-        if issued_at > now.after(CLOCK_SKEW) || now.since(issued_at) > MAX_AGE + CLOCK_SKEW {
-            return Err(Rejected::IssuedAt);
+        if subject.chars().count() > MAX_SUBJECT_CHARACTERS {
+            return Err(Rejected::Subject.because(format!("its `sub` has more than {MAX_SUBJECT_CHARACTERS} characters")));
         }
-        if not_before.is_some_and(|not_before| not_before > now.after(CLOCK_SKEW)) {
-            return Err(Rejected::NotBefore);
-        }
-        // 11. It was issued for this login.
-        if !text("nonce").is_some_and(|nonce| self.nonce.matches(nonce)) {
-            return Err(Rejected::Nonce);
+        self.check_dates(expires_at, issued_at, not_before, now)?;
+        // 11. It was issued for this login. Whose else it is remains unsaid: a nonce is a secret.
+        match text("nonce") {
+            None => return Err(Rejected::Nonce.because("it has no `nonce`")),
+            Some(nonce) if !self.nonce.matches(nonce) => return Err(Rejected::Nonce.into()),
+            Some(_) => {}
         }
         // Section 3.1.3.8: it was issued together with this access token.
         if let Some(at_hash) = claims.get("at_hash")
             && !at_hash.as_str().is_some_and(|hash| is_hash_of(hash, self.access_token, algorithm))
         {
-            return Err(Rejected::AccessTokenHash);
+            return Err(Rejected::AccessTokenHash.into());
         }
+        let subject = subject.to_owned();
         // 12. and 13. What the authorization request asked for has been done, and nothing else that the section demands lacks.
         let (claims, metadata_tag) = (Claims::from(claims), self.provider.metadata_tag());
-        self.provider.admits(&ProvenLogin { claims: &claims, requested_at: self.requested_at, metadata_tag: &metadata_tag })?;
+        let login = ProvenLogin { claims: &claims, requested_at: self.requested_at, metadata_tag: &metadata_tag };
+        self.provider.admits(&login).map_err(|unmet| self.rejection(unmet, &claims))?;
         Ok(VerifiedIdToken(Identity { claims, subject, requested_at: self.requested_at }))
+    }
+
+    fn algorithm(&self, name: &str) -> Result<Algorithm, Rejection> {
+        let Some(algorithm) = Algorithm::from_name(name) else {
+            let words = match name {
+                "none" => "it is not signed (`alg` is `none`): have the provider sign ID tokens with RS256".to_owned(),
+                "HS256" | "HS384" | "HS512" => {
+                    format!(
+                        "it is signed with {name}, which proves no more than that somebody has the client secret: have the provider sign with RS256 instead"
+                    )
+                }
+                _ => format!("its signature algorithm is `{}`: have the provider sign with RS256 instead", shown(name)),
+            };
+            return Err(Rejected::Algorithm.because(words));
+        };
+        if self.algorithms.is_some_and(|listed| !listed.contains(&algorithm)) {
+            let words =
+                format!("it is signed with {name}, which the provider's metadata does not list in id_token_signing_alg_values_supported");
+            return Err(Rejected::Algorithm.because(words));
+        }
+        Ok(algorithm)
+    }
+
+    /// Returns for whom each key signs that the signature may be of, where the key says so.
+    fn verify_signature(
+        &self,
+        algorithm: Algorithm,
+        kid: Option<&str>,
+        signed: &str,
+        signature: &str,
+    ) -> Result<Vec<Option<&str>>, Rejection> {
+        let malformed = || Rejected::Signature.because("its signature is not base64url");
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| malformed())?;
+        let mut is_known = false;
+        let candidates = self.keys.candidates(algorithm, kid).inspect(|_| is_known = true);
+        let verifying = candidates.filter(|candidate| candidate.key.verifies(signed.as_bytes(), &signature));
+        let issuers: Vec<_> = verifying.map(|candidate| candidate.issuer).collect();
+        match (issuers.is_empty(), is_known) {
+            (false, _) => Ok(issuers),
+            (true, true) => Err(Rejected::Signature.because(match kid {
+                Some(kid) => format!("its signature is not of the provider's key `{}`", shown(kid)),
+                None => "its signature is of none of the provider's keys, and it does not name one".to_owned(),
+            })),
+            (true, false) => Err(Rejected::UnknownKey.because(match kid {
+                Some(kid) => format!("the provider's key set has no key `{}` for its algorithm; it has {}", shown(kid), self.keys),
+                None => format!("the provider's key set has no key for its algorithm; it has {}", self.keys),
+            })),
+        }
+    }
+
+    fn check_audiences(&self, aud: Option<&Value>) -> Result<(), Rejection> {
+        let client_id = self.provider.client_id.as_str();
+        let audiences = match aud {
+            None => return Err(Rejected::Audience.because("it has no `aud`")),
+            Some(Value::Array(audiences)) => audiences.as_slice(),
+            Some(one) => std::slice::from_ref(one),
+        };
+        if let Some(other) = audiences.iter().find(|audience| !audience.is_string()) {
+            return Err(Rejected::Audience.because(format!("its `aud` holds {}, which is not a text", quoted(other))));
+        }
+        if !audiences.iter().any(|audience| audience == client_id) {
+            let all: Vec<_> = audiences.iter().take(8).map(quoted).collect();
+            let words = format!("it is for the audience {}, and client_id is `{}`", all.join(", "), shown(client_id));
+            return Err(Rejected::Audience.because(words));
+        }
+        let is_trusted =
+            |audience: &Value| audience == client_id || self.provider.audiences.iter().any(|trusted| audience == trusted.as_str());
+        match audiences.iter().find(|audience| !is_trusted(audience)) {
+            None => Ok(()),
+            Some(other) => Err(Rejected::Audience.because(format!(
+                "it is also for the audience {}, which is not trusted: if it should be, name it in vestibule.provider.{}.audiences",
+                quoted(other),
+                self.provider.name
+            ))),
+        }
+    }
+
+    fn check_dates(&self, expires_at: UnixTime, issued_at: UnixTime, not_before: Option<UnixTime>, now: UnixTime) -> Result<(), Rejection> {
+        let skew = self.provider.clock_skew;
+        let apart = |name: &str, at: UnixTime| {
+            let (sooner, later) = (at.min(now), at.max(now));
+            let difference = humantime::format_duration(later.since(sooner));
+            let relation = if at < now { "ago" } else { "ahead" };
+            format!("its `{name}` is {at}, {difference} {relation}: it is {now} here. If the clocks differ, set them right")
+        };
+        // 9. It has not expired.
+        if now >= expires_at.after(skew) {
+            return Err(Rejected::Expired.because(apart("exp", expires_at)));
+        }
+        // 10. It was issued just now: the code was redeemed a moment ago.
+        if issued_at > now.after(skew) || now.since(issued_at) > MAX_AGE + skew {
+            return Err(Rejected::IssuedAt.because(apart("iat", issued_at)));
+        }
+        match not_before.filter(|not_before| *not_before > now.after(skew)) {
+            Some(not_before) => Err(Rejected::NotBefore.because(apart("nbf", not_before))),
+            None => Ok(()),
+        }
+    }
+
+    fn rejection(&self, unmet: Unmet, claims: &Claims<'_>) -> Rejection {
+        let (reason, name) = match unmet {
+            Unmet::Issuer => (Rejected::Issuer, "iss"),
+            Unmet::Tenant => (Rejected::Tenant, "tid"),
+            Unmet::AuthenticationContext => (Rejected::AuthenticationContext, "acr"),
+            Unmet::AuthenticationTime => (Rejected::AuthenticationTime, "auth_time"),
+            Unmet::HostedDomain => (Rejected::HostedDomain, "hd"),
+        };
+        let Some(value) = claims.whole().get(name) else { return reason.because(format!("{reason}: it has no `{name}`")) };
+        let Requirements { max_age, acr_values, hosted_domain } = &self.provider.requirements;
+        let wanted = match unmet {
+            Unmet::Issuer => {
+                return reason.because(format!("its issuer {} is not the one that the configuration stands for", quoted(value)));
+            }
+            Unmet::Tenant => format!("tenants = {:?}", self.provider.tenants),
+            Unmet::AuthenticationContext => format!("acr_values = {:?}", acr_values.join(" ")),
+            Unmet::AuthenticationTime => {
+                format!("max_age = {}, and the login was started at {}", max_age.unwrap_or_default().as_secs(), self.requested_at)
+            }
+            Unmet::HostedDomain => format!("hd = {:?}", hosted_domain.as_deref().unwrap_or_default()),
+        };
+        reason.because(format!("{reason}: its `{name}` is {}, and the configuration says {wanted}", quoted(value)))
     }
 }
 
-impl From<Unmet> for Rejected {
-    fn from(unmet: Unmet) -> Self {
-        match unmet {
-            Unmet::Issuer => Self::Issuer,
-            Unmet::Tenant => Self::Tenant,
-            Unmet::AuthenticationContext => Self::AuthenticationContext,
-            Unmet::AuthenticationTime => Self::AuthenticationTime,
-            Unmet::HostedDomain => Self::HostedDomain,
-        }
+/// A part of a token: base64url of a JSON object.
+fn part<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Rejection> {
+    let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| Rejected::Malformed)?;
+    Ok(object(&json).map_err(|_| Rejected::Malformed)?)
+}
+
+/// A claim as the log shows it.
+fn quoted(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("`{}`", shown(text)),
+        other => shown(&other.to_string()),
     }
 }
 
 /// A date among the claims; `None` when it is absent.
-fn date(claims: &Map<String, Value>, name: &str, otherwise: Rejected) -> Result<Option<UnixTime>, Rejected> {
-    claims.get(name).map(|value| UnixTime::from_numeric_date(value).ok_or(otherwise)).transpose()
-}
-
-fn verify_signature(key: &VerificationKey, raw: &str) -> Result<(), Rejected> {
-    // The library is asked for the signature only. Its clock stands at zero, when nothing has expired: dates are
-    // checked by the steps above, whose errors are exact.
-    let options = || {
-        Some(VerificationOptions {
-            accept_future: true,
-            time_tolerance: None,
-            artificial_time: Some(UnixTimeStamp::from_secs(0)),
-            max_token_length: Some(MAX_BYTES),
-            ..VerificationOptions::default()
-        })
-    };
-    use VerificationKey as Key;
-    let verified: Result<JWTClaims<NoCustomClaims>, _> = match key {
-        Key::Rs256(key) => key.verify_token(raw, options()),
-        Key::Rs384(key) => key.verify_token(raw, options()),
-        Key::Rs512(key) => key.verify_token(raw, options()),
-        Key::Ps256(key) => key.verify_token(raw, options()),
-        Key::Ps384(key) => key.verify_token(raw, options()),
-        Key::Ps512(key) => key.verify_token(raw, options()),
-        Key::Es256(key) => key.verify_token(raw, options()),
-        Key::Es384(key) => key.verify_token(raw, options()),
-        Key::EdDsa(key) => key.verify_token(raw, options()),
-    };
-    verified.map(|_| ()).map_err(|_| Rejected::Signature)
+fn date(claims: &Map<String, Value>, name: &str, otherwise: Rejected) -> Result<Option<UnixTime>, Rejection> {
+    let wrong = |value| otherwise.because(format!("its `{name}` is {}, which is not a date", quoted(value)));
+    claims.get(name).map(|value| UnixTime::from_numeric_date(value).ok_or_else(|| wrong(value))).transpose()
 }
 
 /// The left half of the hash that belongs to the signature's algorithm (OIDC Core section 3.1.3.6; EdDSA with Ed25519
@@ -246,7 +378,7 @@ fn is_hash_of(hash: &str, access_token: &Secret, algorithm: Algorithm) -> bool {
     let digest = match algorithm {
         Algorithm::Rs256 | Algorithm::Ps256 | Algorithm::Es256 => Sha256::digest(token).to_vec(),
         Algorithm::Rs384 | Algorithm::Ps384 | Algorithm::Es384 => Sha384::digest(token).to_vec(),
-        Algorithm::Rs512 | Algorithm::Ps512 | Algorithm::EdDsa => Sha512::digest(token).to_vec(),
+        Algorithm::Rs512 | Algorithm::Ps512 | Algorithm::Es512 | Algorithm::EdDsa => Sha512::digest(token).to_vec(),
     };
     let expected = URL_SAFE_NO_PAD.encode(&digest[..digest.len() / 2]);
     hash.as_bytes().ct_eq(expected.as_bytes()).into()

@@ -1,11 +1,13 @@
 //! Provider metadata (OpenID Connect Discovery 1.0, RFC 8414).
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 
-use super::error::{Endpoint, Error};
-use super::jwks::Algorithm;
+use super::error::{Endpoint, Error, shown};
 use super::outbound;
+use super::signature::Algorithm;
+use super::token::encoding_changes;
 use crate::oidc::provider::{ClientAuthentication, Provider};
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 
@@ -37,21 +39,34 @@ pub struct ProviderMetadata {
     /// Those of our algorithms that it signs ID tokens with; all when it does not say.
     #[serde(rename = "g", skip_serializing_if = "Option::is_none", default)]
     pub signing_algorithms: Option<Vec<Algorithm>>,
+    /// Whether it knows `prompt=select_account`, as far as it says (`prompt_values_supported`).
+    #[serde(skip, default)]
+    pub takes_account_prompt: bool,
+    /// What is optional and cannot be used, in words; it counts as absent.
+    #[serde(skip, default)]
+    pub ignored: Vec<String>,
 }
 
-/// The document as it comes. Unknown members are ignored (Discovery section 3).
+/// The document as it comes. Unknown members are ignored (Discovery section 3), and so are optional ones that are of no use:
+/// their feature is lost, and not the login.
 #[derive(Deserialize)]
 struct Document {
     issuer: String,
     authorization_endpoint: String,
     token_endpoint: String,
     jwks_uri: String,
-    userinfo_endpoint: Option<String>,
-    end_session_endpoint: Option<String>,
-    token_endpoint_auth_methods_supported: Option<Vec<String>>,
-    id_token_signing_alg_values_supported: Option<Vec<String>>,
     #[serde(default)]
-    authorization_response_iss_parameter_supported: bool,
+    userinfo_endpoint: Value,
+    #[serde(default)]
+    end_session_endpoint: Value,
+    #[serde(default)]
+    token_endpoint_auth_methods_supported: Value,
+    #[serde(default)]
+    id_token_signing_alg_values_supported: Value,
+    #[serde(default)]
+    prompt_values_supported: Value,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: Value,
 }
 
 impl ProviderMetadata {
@@ -69,7 +84,8 @@ impl ProviderMetadata {
         let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Metadata)?;
         let document: Document = outbound::object(&body).map_err(|error| fault(format!("not provider metadata: {error}")))?;
         if !provider.expected_issuer.admits_metadata(&document.issuer) {
-            return Err(fault("its issuer is not the one that server_metadata_url stands for".into()));
+            let words = format!("its issuer is `{}`, which is not the one that server_metadata_url stands for", shown(&document.issuer));
+            return Err(fault(words));
         }
         // Only a provider that is itself on this machine may have endpoints that are reached by plain http.
         let local = provider.metadata_url.scheme() == "http";
@@ -81,19 +97,43 @@ impl ProviderMetadata {
             });
             usable.ok_or_else(|| fault(format!("its {name} is not an https URL")))
         };
-        let optional = |name: &str, text: &Option<String>| text.as_deref().map(|text| endpoint(name, text)).transpose();
+        let mut ignored = vec![];
+        let mut endpoint_if_any = |name: &str, value: &Value| {
+            let usable = value.as_str().and_then(|text| endpoint(name, text).ok());
+            if usable.is_none() && !value.is_null() {
+                ignored.push(format!("its {name} is not an https URL"));
+            }
+            usable
+        };
+        let userinfo_endpoint = endpoint_if_any("userinfo_endpoint", &document.userinfo_endpoint);
+        let end_session_endpoint = endpoint_if_any("end_session_endpoint", &document.end_session_endpoint);
+        let mut names_if_any = |name: &str, value: Value| {
+            let is_given = !value.is_null();
+            let names: Option<Vec<String>> = serde_json::from_value(value).ok().filter(|_| is_given);
+            if names.is_none() && is_given {
+                ignored.push(format!("its {name} is not a list of names"));
+            }
+            names
+        };
+        let authentication_methods = names_if_any("token_endpoint_auth_methods_supported", document.token_endpoint_auth_methods_supported);
+        let signing_algorithms = names_if_any("id_token_signing_alg_values_supported", document.id_token_signing_alg_values_supported);
+        let prompts = names_if_any("prompt_values_supported", document.prompt_values_supported);
+        let sends_iss = document.authorization_response_iss_parameter_supported;
+        if !sends_iss.is_boolean() && !sends_iss.is_null() {
+            ignored.push("its authorization_response_iss_parameter_supported is not true or false".to_owned());
+        }
         Ok(Self {
             authorization_endpoint: Some(endpoint("authorization_endpoint", &document.authorization_endpoint)?),
             token_endpoint: endpoint("token_endpoint", &document.token_endpoint)?,
             jwks_uri: endpoint("jwks_uri", &document.jwks_uri)?,
-            userinfo_endpoint: optional("userinfo_endpoint", &document.userinfo_endpoint)?,
-            end_session_endpoint: optional("end_session_endpoint", &document.end_session_endpoint)?,
-            client_authentication: client_authentication(provider, document.token_endpoint_auth_methods_supported.as_deref())
+            userinfo_endpoint,
+            end_session_endpoint,
+            client_authentication: client_authentication(provider, authentication_methods.as_deref())
                 .ok_or_else(|| fault("it supports none of client_secret_basic, client_secret_post and none".into()))?,
-            signing_algorithms: document
-                .id_token_signing_alg_values_supported
-                .map(|names| names.iter().filter_map(|name| Algorithm::from_name(name)).collect()),
-            sends_iss: document.authorization_response_iss_parameter_supported,
+            signing_algorithms: signing_algorithms.map(|names| names.iter().filter_map(|name| Algorithm::from_name(name)).collect()),
+            sends_iss: sends_iss == true,
+            takes_account_prompt: prompts.is_none_or(|prompts| prompts.iter().any(|prompt| prompt == "select_account")),
+            ignored,
             issuer: document.issuer,
         })
     }
@@ -110,6 +150,10 @@ fn client_authentication(provider: &Provider, listed: Option<&[String]>) -> Opti
     }
     let Some(listed) = listed else { return Some(ClientAuthentication::Basic) };
     let lists = |name: &str| listed.iter().any(|method| method == name);
-    let in_order = [("client_secret_basic", ClientAuthentication::Basic), ("client_secret_post", ClientAuthentication::Post)];
+    let mut in_order = [("client_secret_basic", ClientAuthentication::Basic), ("client_secret_post", ClientAuthentication::Post)];
+    // Not every provider decodes what RFC 6749 section 2.3.1 has encoded, and in a form there is no doubt.
+    if encoding_changes(provider) {
+        in_order.reverse();
+    }
     in_order.into_iter().find(|(name, _)| lists(name)).map(|(_, method)| method)
 }

@@ -11,5 +11,6 @@ pub mod jwks;
 pub mod metadata;
 mod outbound;
 pub mod provider;
+pub mod signature;
 pub mod token;
 pub mod userinfo;

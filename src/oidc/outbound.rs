@@ -4,24 +4,29 @@ use serde::de::{self, DeserializeOwned};
 use url::Url;
 
 use super::error::{Endpoint, Error};
-use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
+use crate::web::http::{Header, OutboundError, OutboundRequest, OutboundResponse};
 
 /// For a whole exchange: a person is waiting.
 const TIMEOUT_MS: u32 = 10_000;
 
 /// A `GET` for JSON of at most `max_response_bytes`.
 pub(super) fn get_json(url: Url, max_response_bytes: u32) -> OutboundRequest {
-    let headers = vec![("accept".to_owned(), b"application/json".to_vec())];
+    let headers = headers();
     OutboundRequest { method: "GET", url, headers, body: vec![], max_response_bytes, timeout_ms: TIMEOUT_MS }
 }
 
 /// A form `POST` that answers with JSON of at most `max_response_bytes`.
 pub(super) fn post_form(url: Url, form: String, max_response_bytes: u32) -> OutboundRequest {
-    let headers = vec![
-        ("accept".to_owned(), b"application/json".to_vec()),
-        ("content-type".to_owned(), b"application/x-www-form-urlencoded".to_vec()),
-    ];
+    let mut headers = headers();
+    headers.push(("content-type".to_owned(), b"application/x-www-form-urlencoded".to_vec()));
     OutboundRequest { method: "POST", url, headers, body: form.into_bytes(), max_response_bytes, timeout_ms: TIMEOUT_MS }
+}
+
+/// Nothing here decompresses an answer.
+fn headers() -> Vec<Header> {
+    [("accept", "application/json"), ("accept-encoding", "identity")]
+        .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
+        .into()
 }
 
 /// The body of an answer with status 200, within the limit that the request set.

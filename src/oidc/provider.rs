@@ -10,7 +10,7 @@ use url::Url;
 use super::issuer::ExpectedIssuer;
 use crate::claims::{Claim, Claims};
 use crate::secret::Secret;
-use crate::time::{CLOCK_SKEW, UnixTime};
+use crate::time::UnixTime;
 
 /// No chance: the operator chooses the URLs.
 const METADATA_TAG_BYTES: usize = 9;
@@ -49,10 +49,16 @@ pub struct Provider {
     pub expected_issuer: ExpectedIssuer,
     /// Entra tenants (GUIDs) that may log in; empty for all that the endpoint lets through.
     pub tenants: Vec<String>,
+    /// Audiences that an ID token may have beside ours (OIDC Core section 3.1.3.7, step 3).
+    pub audiences: Vec<String>,
+    /// How far its clock may be from ours.
+    pub clock_skew: Duration,
     pub requirements: Requirements,
     pub scope: String,
     /// Authorization request parameters beyond those of the protocol, in order.
     pub authorize_params: Vec<(String, String)>,
+    /// Whether `prompt=select_account` is sent though nobody wrote it, as Streamlit does.
+    pub asks_for_account: bool,
     /// `None`: chosen from the provider's metadata.
     pub client_authentication: Option<ClientAuthentication>,
     /// Whether claims are completed from the userinfo endpoint.
@@ -117,7 +123,7 @@ impl Provider {
         }
         if let Some(max_age) = max_age {
             let at = login.claims.get("auth_time").and_then(Claim::as_numeric_date).ok_or(Unmet::AuthenticationTime)?;
-            if login.requested_at.since(at) > max_age.saturating_add(CLOCK_SKEW) {
+            if login.requested_at.since(at) > max_age.saturating_add(self.clock_skew) {
                 return Err(Unmet::AuthenticationTime);
             }
         }

@@ -1,11 +1,14 @@
 //! The token request and response (RFC 6749 sections 4.1.3, 5.1 and 5.2, OIDC Core section 3.1.3).
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use super::error::{Endpoint, Error};
+use super::error::{Endpoint, Error, ReportedError, shown};
 use super::outbound;
 use crate::oidc::grant::AuthorizationGrant;
 use crate::oidc::provider::{ClientAuthentication, Provider};
@@ -15,8 +18,55 @@ use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 /// Room for tokens that list thousands of groups; far under what would hurt.
 const MAX_BYTES: u32 = 512 * 1024;
 
+/// How id and secret are written into HTTP Basic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CredentialForm {
+    /// As RFC 6749 section 2.3.1 has it: form-encoded.
+    #[default]
+    Encoded,
+    /// As they are: what many providers expect, and many clients send, Streamlit's among them.
+    Raw,
+}
+
+impl CredentialForm {
+    /// The other one, where the provider could take the two for different credentials.
+    pub fn other(self, grant: &AuthorizationGrant, provider: &Provider) -> Option<Self> {
+        let is_basic = grant.metadata.client_authentication == ClientAuthentication::Basic;
+        let secret = provider.client_secret.as_ref().filter(|_| is_basic && encoding_changes(provider))?.expose();
+        match self {
+            // A colon ends the id, and a header has one line.
+            Self::Encoded => (!provider.client_id.contains(':')
+                && !(provider.client_id.chars().chain(secret.chars())).any(char::is_control))
+            .then_some(Self::Raw),
+            Self::Raw => Some(Self::Encoded),
+        }
+    }
+
+    fn write(self, text: &str) -> String {
+        match self {
+            Self::Encoded => form_urlencoded::byte_serialize(text.as_bytes()).collect(),
+            Self::Raw => text.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for CredentialForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Encoded => "form-encoded (RFC 6749 section 2.3.1)",
+            Self::Raw => "as they are, not form-encoded",
+        })
+    }
+}
+
+/// Whether form-encoding makes other texts of id and secret: of `+ / = ~ : %`, and more.
+pub(super) fn encoding_changes(provider: &Provider) -> bool {
+    let secret = provider.client_secret.as_ref().map(Secret::expose);
+    [Some(provider.client_id.as_str()), secret].into_iter().flatten().any(|text| CredentialForm::Encoded.write(text) != text)
+}
+
 /// Redeems an authorization grant. That the grant exists proves that state and issuer have been matched.
-pub fn request(grant: &AuthorizationGrant, provider: &Provider, redirect_uri: &Url) -> OutboundRequest {
+pub fn request(grant: &AuthorizationGrant, provider: &Provider, redirect_uri: &Url, credentials: CredentialForm) -> OutboundRequest {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", "authorization_code")
         .append_pair("redirect_uri", redirect_uri.as_str())
@@ -26,10 +76,8 @@ pub fn request(grant: &AuthorizationGrant, provider: &Provider, redirect_uri: &U
     let mut authorization = None;
     match (grant.metadata.client_authentication, secret) {
         (ClientAuthentication::Basic, Some(secret)) => {
-            // RFC 6749 section 2.3.1: both are form-encoded before they are joined; Entra's secrets hold a `~`.
-            let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-            let credentials = STANDARD.encode(format!("{}:{}", encode(&provider.client_id), encode(secret)));
-            authorization = Some(format!("Basic {credentials}"));
+            let pair = format!("{}:{}", credentials.write(&provider.client_id), credentials.write(secret));
+            authorization = Some(format!("Basic {}", STANDARD.encode(pair)));
         }
         (ClientAuthentication::Post, Some(secret)) => {
             form.append_pair("client_id", &provider.client_id).append_pair("client_secret", secret);
@@ -41,6 +89,12 @@ pub fn request(grant: &AuthorizationGrant, provider: &Provider, redirect_uri: &U
     let mut request = outbound::post_form(grant.metadata.token_endpoint.clone(), form.finish(), MAX_BYTES);
     request.headers.extend(authorization.map(|value| ("authorization".to_owned(), value.into_bytes())));
     request
+}
+
+/// Whether the provider does not know the client by its credentials (RFC 6749 section 5.2).
+pub fn is_invalid_client(answer: &Result<OutboundResponse, OutboundError>) -> bool {
+    let Ok(OutboundResponse { status: 400 | 401, body, .. }) = answer else { return false };
+    outbound::object::<Failure>(body).is_ok_and(|failure| failure.error == "invalid_client")
 }
 
 /// A successful token response. Nothing in it is verified yet.
@@ -57,27 +111,27 @@ struct Success {
     token_type: Option<String>,
 }
 
+/// RFC 6749 section 5.2.
 #[derive(Deserialize)]
 struct Failure {
     error: String,
+    #[serde(default)]
+    error_description: Value,
+    #[serde(default)]
+    error_uri: Value,
 }
 
 impl TokenResponse {
-    /// Parses the answer to [`request`].
+    /// Parses the answer to [`request`]. `asked_with`: what of the request no log may show, beside the client secret.
     ///
     /// # Errors
     /// When there is no answer, when it is an error, or lacks a token, or brings one that is not a bearer token
     /// (OIDC Core section 3.1.3.3; the type compares case-insensitively, RFC 6749 section 5.1).
-    pub fn parse(answer: Result<OutboundResponse, OutboundError>, provider: &Provider) -> Result<Self, Error> {
+    pub fn parse(answer: Result<OutboundResponse, OutboundError>, provider: &Provider, asked_with: &[&Secret]) -> Result<Self, Error> {
         if let Ok(OutboundResponse { status, body, .. }) = &answer
-            && (400..500).contains(status)
+            && *status != 200
         {
-            let detail = match outbound::object::<Failure>(body) {
-                Ok(failure) if failure.error.len() <= 64 && failure.error.bytes().all(|b| b.is_ascii_graphic()) => {
-                    format!(" and the error `{}`", failure.error)
-                }
-                _ => String::new(),
-            };
+            let detail = refusal(body, provider, asked_with);
             return Err(Error::Status { provider: provider.name.clone(), what: Endpoint::Token, status: *status, detail });
         }
         let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Token)?;
@@ -90,5 +144,25 @@ impl TokenResponse {
         let id_token = answer.id_token.ok_or_else(|| fault("there is no ID token: does the scope hold `openid`?"))?;
         let access_token = answer.access_token.ok_or_else(|| fault("there is no access token"))?;
         Ok(Self { id_token, access_token })
+    }
+}
+
+/// What a refusal says, for the log. An answer may repeat what it was asked, so our secrets are taken out of it.
+fn refusal(body: &[u8], provider: &Provider, asked_with: &[&Secret]) -> String {
+    let secrets = || asked_with.iter().copied().chain(&provider.client_secret).map(Secret::expose).filter(|secret| !secret.is_empty());
+    let without_secrets = |text: &str| {
+        secrets().fold(text.to_owned(), |text, secret| {
+            let encoded = CredentialForm::Encoded.write(secret);
+            text.replace(secret, "(secret)").replace(&encoded, "(secret)")
+        })
+    };
+    let text = |value: &Value| value.as_str().map(without_secrets);
+    match outbound::object::<Failure>(body) {
+        Ok(failure) => {
+            let (description, uri) = (text(&failure.error_description), text(&failure.error_uri));
+            format!(" and {}", ReportedError::new(&without_secrets(&failure.error), description.as_deref(), uri.as_deref()))
+        }
+        Err(_) if body.trim_ascii().is_empty() => String::new(),
+        Err(_) => format!(" and \"{}\"", shown(&without_secrets(&String::from_utf8_lossy(body)))),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::error::{Endpoint, Error};
+use super::error::{Endpoint, Error, shown};
 use super::id_token::{Identity, VerifiedIdToken};
 use super::outbound;
 use crate::oidc::provider::Provider;
@@ -21,6 +21,25 @@ pub fn request(endpoint: &Url, access_token: &Secret) -> OutboundRequest {
     request
 }
 
+/// Parses the answer to [`request`]: what is told of the person of this ID token.
+///
+/// # Errors
+/// When there is no answer, and when its `sub` is not the ID token's (section 5.3.2: then none of it may be used).
+pub fn parse(answer: Result<OutboundResponse, OutboundError>, token: &VerifiedIdToken, provider: &Provider) -> Result<Told, Error> {
+    let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Userinfo)?;
+    let fault = |text: String| outbound::unacceptable(&provider.name, Endpoint::Userinfo, text);
+    let claims: Map<String, Value> = serde_json::from_slice(&body).map_err(|_| fault("not a JSON object".into()))?;
+    match claims.get("sub").and_then(Value::as_str) {
+        None => Err(fault("it has no `sub`".into())),
+        Some(sub) if sub == token.subject() => Ok(Told(claims)),
+        Some(sub) => Err(fault(format!("its `sub` is `{}`, and the ID token's is `{}`", shown(sub), shown(token.subject())))),
+    }
+}
+
+/// What the userinfo endpoint says of the subject of an ID token. Made by [`parse`] only.
+#[derive(Debug)]
+pub struct Told(Map<String, Value>);
+
 /// The claims of the ID token, completed by those of the userinfo endpoint:
 ///
 /// 1. What the ID token says stands: it is signed.
@@ -28,19 +47,10 @@ pub fn request(endpoint: &Url, access_token: &Secret) -> OutboundRequest {
 /// 3. A verdict (`email_verified`, any other `…_verified`) counts for the value that it came with. The two are taken from
 ///    one of the sources: the ID token when it has the value; else from here. When both have the very same value and only
 ///    this one has verdicts on it, these count.
-///
-/// # Errors
-/// When there is no answer, and when its `sub` is not the ID token's (section 5.3.2: then none of it may be used).
-pub fn complete(token: VerifiedIdToken, answer: Result<OutboundResponse, OutboundError>, provider: &Provider) -> Result<Identity, Error> {
-    let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Userinfo)?;
-    let fault = |text: &str| outbound::unacceptable(&provider.name, Endpoint::Userinfo, text);
-    let claims: Map<String, Value> = serde_json::from_slice(&body).map_err(|_| fault("not a JSON object"))?;
-    if claims.get("sub").and_then(Value::as_str) != Some(token.subject()) {
-        return Err(fault("its sub is not the ID token's"));
-    }
+pub fn complete(token: VerifiedIdToken, told: Told) -> Identity {
     let mut identity = token.into_identity();
-    identity.claims = joined(identity.claims.whole(), claims).into();
-    Ok(identity)
+    identity.claims = joined(identity.claims.whole(), told.0).into();
+    identity
 }
 
 /// Claims about the login rather than the person. Some decide who is admitted ([`Provider::admits`]).

@@ -48,6 +48,9 @@ pub struct LoginAttempt {
     return_to: String,
     #[serde(rename = "t")]
     started_at: UnixTime,
+    /// Whether the request had a `prompt` that can be left out where the provider does not know it.
+    #[serde(rename = "q", default)]
+    has_optional_prompt: bool,
     /// Where the metadata came from.
     #[serde(rename = "u")]
     metadata_tag: String,
@@ -57,7 +60,14 @@ pub struct LoginAttempt {
 }
 
 impl LoginAttempt {
-    pub fn start(provider: &Provider, metadata: ProviderMetadata, return_to: &ReturnTo, now: UnixTime, entropy: &mut dyn Entropy) -> Self {
+    pub fn start(
+        provider: &Provider,
+        metadata: ProviderMetadata,
+        return_to: &ReturnTo,
+        has_optional_prompt: bool,
+        now: UnixTime,
+        entropy: &mut dyn Entropy,
+    ) -> Self {
         let id = entropy::token::<6>(entropy);
         Self {
             // 256 random bits behind the id: RFC 6749 section 10.10 asks for 160.
@@ -70,6 +80,7 @@ impl LoginAttempt {
             client_id: provider.client_id.clone(),
             return_to: return_to.as_str().to_owned(),
             started_at: now,
+            has_optional_prompt,
             metadata_tag: provider.metadata_tag(),
             metadata,
         }
@@ -126,6 +137,13 @@ impl LoginAttempt {
         if attempt.state.matches(state) { Ok(attempt) } else { Err(Error::UnknownState) }
     }
 
+    /// All that this browser has on their way, the newest first.
+    pub fn pending(jar: &CookieJar, settings: &SessionSettings, providers: &[Provider], now: UnixTime) -> Vec<Self> {
+        let mut pending: Vec<_> = jar.attempts().filter_map(|(id, sealed)| Self::open(id, sealed, settings, providers, now)).collect();
+        pending.sort_by_key(|attempt| std::cmp::Reverse(attempt.started_at));
+        pending
+    }
+
     /// Spends the attempt for an authorization grant.
     ///
     /// # Errors
@@ -137,7 +155,9 @@ impl LoginAttempt {
             None => !self.metadata.sends_iss,
         };
         if !issuer_matches {
-            return Err(oidc::Error::IssuerParameter);
+            let given = response.iss().map_or_else(|| "none".to_owned(), |iss| format!("`{}`", oidc::shown(iss)));
+            let expected = format!("`{}`", oidc::shown(&self.metadata.issuer));
+            return Err(oidc::Error::IssuerParameter { provider: self.provider, given, expected });
         }
         let code = response.into_code()?;
         let Self { code_verifier, nonce, metadata, provider, return_to, started_at, .. } = self;
@@ -162,6 +182,14 @@ impl LoginAttempt {
 
     pub fn return_to(&self) -> &str {
         &self.return_to
+    }
+
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    pub fn has_optional_prompt(&self) -> bool {
+        self.has_optional_prompt
     }
 
     fn seal(&self, settings: &SessionSettings, entropy: &mut dyn Entropy) -> String {

@@ -55,6 +55,8 @@ pub struct CookieNames {
     tokens: String,
     /// What every login attempt's name begins with; its id follows.
     attempt: String,
+    /// Says that a logout at the provider is on its way, and nothing else.
+    logout: String,
     /// Which others are kept from the application, as ours are.
     hidden: Option<fn(&[u8]) -> bool>,
 }
@@ -70,6 +72,7 @@ impl CookieNames {
             session: format!("{prefix}{FAMILY}session_{tag}"),
             tokens: format!("{prefix}{FAMILY}tokens_{tag}"),
             attempt: format!("{prefix}{FAMILY}login_{tag}_"),
+            logout: format!("{prefix}{FAMILY}logout_{tag}"),
             hidden,
         }
     }
@@ -148,6 +151,11 @@ impl CookieJar {
         self.ours().filter_map(|(name, value)| Some((name.strip_prefix(&self.names.attempt)?, value)))
     }
 
+    /// Whether this browser has been sent to the provider to log out, and is not back.
+    pub fn is_logging_out(&self) -> bool {
+        self.value(&self.names.logout).is_some()
+    }
+
     /// The `Cookie` header that the application gets: `None` when nothing has to change.
     pub fn without_ours(&self) -> Option<&[u8]> {
         (!self.ours.is_empty() || self.has_hidden).then_some(&self.others)
@@ -198,7 +206,10 @@ impl CookieJar {
 
 impl CookieNames {
     fn is_ours(&self, name: &str) -> bool {
-        is_chunk_of(&self.session, name) || is_chunk_of(&self.tokens, name) || name.strip_prefix(&self.attempt).is_some_and(is_attempt_id)
+        is_chunk_of(&self.session, name)
+            || is_chunk_of(&self.tokens, name)
+            || name == self.logout
+            || name.strip_prefix(&self.attempt).is_some_and(is_attempt_id)
     }
 }
 
@@ -287,6 +298,17 @@ impl CookieWriter<'_> {
     pub fn delete_attempt(&mut self, id: &str) {
         if self.headers.len() < MAX_ATTEMPT_DELETIONS {
             self.delete(&format!("{}{id}", self.jar.names.attempt));
+        }
+    }
+
+    pub fn set_logging_out(&mut self, max_age_secs: u64) {
+        let name = self.jar.names.logout.clone();
+        self.set(&name, "1", max_age_secs);
+    }
+
+    pub fn delete_logging_out(&mut self) {
+        if self.jar.is_logging_out() {
+            self.delete(&self.jar.names.logout);
         }
     }
 

@@ -68,7 +68,7 @@ fn google_logs_in_with_the_documentations_configuration() {
     assert!(location.as_str().starts_with("https://accounts.google.com/o/oauth2/v2/auth?response_type=code&"), "{location}");
     assert_eq!(asked(&location, "redirect_uri").as_deref(), Some("http://localhost:8501/oauth2callback"));
     assert_eq!(asked(&location, "scope").as_deref(), Some("openid email profile"));
-    assert_eq!(asked(&location, "prompt").as_deref(), Some("select_account"), "the account is chosen");
+    assert_eq!(asked(&location, "prompt"), None);
     assert_eq!(asked(&location, "code_challenge_method").as_deref(), Some("S256"), "and not `plain`, which is listed first");
     let places =
         ["accounts.google.com/.well-known/openid-configuration", "oauth2.googleapis.com/token", "www.googleapis.com/oauth2/v3/certs"];

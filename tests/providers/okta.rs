@@ -83,8 +83,8 @@ fn okta_logs_in_at_the_organisations_server_and_at_a_custom_one() {
         let (mut rig, mut browser) = (rig(&config(issuer, ""), published(issuer)), browser());
         let location = log_in(&mut rig, &mut browser, NAME);
         assert_eq!(location.path(), authorize);
-        // Without an account to choose Okta takes the one that is signed on; the parameter does no harm.
-        assert_eq!(asked(&location, "prompt").as_deref(), Some("select_account"));
+        // Okta takes the account that is signed on.
+        assert_eq!(asked(&location, "prompt"), None);
         let forward = browser.visit(&mut rig, "/").forward();
         assert_eq!(told(&forward, "X-Forwarded-User").as_deref(), Some("00u5n9tlv21Jh6JtY697"));
         assert_eq!(told(&forward, "X-Forwarded-Email").as_deref(), Some("alice@example.com"));

@@ -46,6 +46,8 @@ pub(crate) struct Rig {
     pub sent: Vec<OutboundRequest>,
     /// Codes of every event, in order.
     pub events: Vec<String>,
+    /// Their messages.
+    pub messages: Vec<String>,
 }
 
 impl Rig {
@@ -59,6 +61,7 @@ impl Rig {
             provider: Provider::new(ISSUER),
             sent: vec![],
             events: vec![],
+            messages: vec![],
         }
     }
 
@@ -82,6 +85,7 @@ impl Rig {
             match step {
                 Step::Done(decision) => {
                     self.events.extend(decision.events.iter().map(|event| event.code.to_string()));
+                    self.messages.extend(decision.events.iter().map(|event| event.message.clone()));
                     return decision;
                 }
                 Step::Fetch(request, waiting) => {
@@ -98,6 +102,15 @@ impl Rig {
                 }
             }
         }
+    }
+
+    pub(crate) fn last_message(&self) -> &str {
+        self.messages.last().map_or("", String::as_str)
+    }
+
+    /// How often an address that ends so was asked.
+    pub(crate) fn asked(&self, end: &str) -> usize {
+        self.sent.iter().filter(|request| request.url.path().ends_with(end)).count()
     }
 
     pub(crate) fn last_event(&self) -> &str {
@@ -219,6 +232,10 @@ pub(crate) struct Provider {
     pub edit_jwks: Edit<Value>,
     pub edit_answer: Edit<Value>,
     pub edit_userinfo: Edit<Value>,
+    /// Whether it takes the credentials of a token request.
+    pub knows_client: Option<Box<dyn Fn(&OutboundRequest) -> bool>>,
+    /// Answers, each to one request whose URL ends so, in order.
+    pub first: Vec<(&'static str, u16, Value)>,
     /// Answers every request with this instead.
     pub outage: Option<OutboundError>,
     /// Answers the requests whose URL ends so with this status and body instead.
@@ -257,6 +274,8 @@ impl Provider {
             edit_jwks: None,
             edit_answer: None,
             edit_userinfo: None,
+            knows_client: None,
+            first: vec![],
             outage: None,
             instead: vec![],
             silent: vec![],
@@ -291,6 +310,10 @@ impl Provider {
     pub(crate) fn answer(&mut self, request: &OutboundRequest, now: u64) -> Result<OutboundResponse, OutboundError> {
         if let Some(outage) = &self.outage {
             return Err(outage.clone());
+        }
+        if let Some(place) = self.first.iter().position(|(end, ..)| request.url.path().ends_with(end)) {
+            let (_, status, body) = self.first.remove(place);
+            return Ok(OutboundResponse { status, headers: vec![], body: body.to_string().into_bytes() });
         }
         if self.silent.iter().any(|end| request.url.path().ends_with(end)) {
             return Err(OutboundError::TimedOut);
@@ -338,6 +361,9 @@ impl Provider {
     }
 
     fn token(&mut self, request: &OutboundRequest, now: u64) -> (u16, Value) {
+        if self.knows_client.as_ref().is_some_and(|knows| !knows(request)) {
+            return (401, json!({ "error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided." }));
+        }
         let form: BTreeMap<String, String> = url::form_urlencoded::parse(&request.body).into_owned().collect();
         let Some(issued) = self.codes.remove(&form["code"]) else { return (400, json!({ "error": "invalid_grant" })) };
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(form["code_verifier"].as_bytes()));

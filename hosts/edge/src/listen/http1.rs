@@ -40,7 +40,7 @@ pub const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Most heads are shorter, and arrive at once.
 pub const SMALL_HEAD_BYTES: usize = 8 * 1024;
 
-/// Unfinished heads beyond [`SMALL_HEAD_BYTES`], of all connections, over HTTP/2 as well: 16 MiB at most. Two thousand
+/// Unfinished heads beyond [`SMALL_HEAD_BYTES`], of all connections: 16 MiB at most. Over HTTP/2 large frames count as well. Two thousand
 /// connections over HTTP/2 that have begun a head take 70 MiB by themselves.
 pub const LARGE_HEADS: usize = 256;
 

@@ -1,9 +1,11 @@
 //! What HTTP/2 connections may not do, seen from their frames (RFC 9113 section 4.1); what is in the frames, `h2` judges.
 //!
-//! 1. The preface, a frame's head and a header block with all its CONTINUATION frames are whole in the time that a request
-//!    head of HTTP/1.1 has.
-//! 2. A header block of more than [`SMALL_HEAD_BYTES`] that is not whole takes one of the places that large heads of HTTP/1.1
-//!    have, or ends the connection.
+//! 1. The preface, every frame but those of a request's body, and a header block with all its CONTINUATION frames are whole in
+//!    the time that a request head of HTTP/1.1 has.
+//! 2. Such a frame that is larger than [`SMALL_FRAME_BYTES`] and not whole takes one of the places that large heads of HTTP/1.1
+//!    have, and a block that goes on in a second frame one of [`CONTINUED_BLOCKS`], or the connection ends. `h2` keeps a frame
+//!    until it is whole, and decodes each as it comes: one byte of a block may name a line of the table, and stand for a
+//!    hundred in memory.
 //! 3. A peer that takes back most of its requests is let go: each has cost a decision, and a request to the application
 //!    (CVE-2023-44487, rapid reset).
 
@@ -20,12 +22,19 @@ use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::client::shares::{Place, Shares};
-use crate::listen::http1::SMALL_HEAD_BYTES;
 use crate::listen::watched_connection::Watch;
+
+/// Header blocks in several frames, of all connections, that are not whole: 8 MiB at most. Clients send one frame, of up to
+/// 16 KiB, unless the head is larger.
+pub const CONTINUED_BLOCKS: usize = 32;
+
+/// What `h2` has room for in any case.
+const SMALL_FRAME_BYTES: usize = 4 * 1024;
 
 const PREFACE_BYTES: usize = 24;
 const FRAME_HEAD_BYTES: usize = 9;
 
+const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const RST_STREAM: u8 = 0x3;
 const CONTINUATION: u8 = 0x9;
@@ -43,12 +52,12 @@ pub struct Http2Watch {
     at: At,
     /// In a header block that goes on in the next frame.
     in_block: bool,
-    /// Of that block, or of the one frame that it is.
-    block_bytes: usize,
-    heads: Arc<Shares>,
+    places: Places,
     client: Option<IpAddr>,
-    /// Held while a large block is not whole.
-    place: Option<Place>,
+    /// Held while a large frame is not whole.
+    large: Option<Place>,
+    /// Held while a block of several frames is not whole.
+    continued: Option<Place>,
     /// The newest stream (RFC 9113 section 5.1.1: each has a higher number than those before it).
     newest: u32,
     requests: u64,
@@ -58,6 +67,15 @@ pub struct Http2Watch {
     due: Option<Instant>,
     /// Made when it is first waited for, and kept.
     timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What all connections of a listener share.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// For large frames: those of large heads of HTTP/1.1.
+    pub heads: Arc<Shares>,
+    /// For blocks of several frames.
+    pub blocks: Arc<Shares>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,16 +89,15 @@ enum At {
 const HEAD: At = At::Head { have: 0, head: [0; FRAME_HEAD_BYTES] };
 
 impl Http2Watch {
-    /// For a connection that begins now, and whose header blocks take `patience` at most. `heads`: places for large ones, of which
-    /// `client` has its share.
-    pub fn new(patience: Duration, heads: Arc<Shares>, client: Option<IpAddr>) -> Self {
+    /// For a connection that begins now, and whose header blocks take `patience` at most. Of `places`, `client` has its share.
+    pub fn new(patience: Duration, places: Places, client: Option<IpAddr>) -> Self {
         Self {
             at: At::Preface { left: PREFACE_BYTES },
             in_block: false,
-            block_bytes: 0,
-            heads,
+            places,
             client,
-            place: None,
+            large: None,
+            continued: None,
             newest: 0,
             requests: 0,
             resets: 0,
@@ -94,22 +111,25 @@ impl Http2Watch {
     fn begin(&mut self, head: [u8; FRAME_HEAD_BYTES]) -> io::Result<usize> {
         let [high, middle, low, kind, flags, stream @ ..] = head;
         let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+        let stream = u32::from_be_bytes(stream) & !RESERVED_BIT;
+        if kind == DATA && stream <= self.newest {
+            self.settle();
+            return Ok(length);
+        }
+        self.due.get_or_insert_with(|| Instant::now() + self.patience);
+        if length > SMALL_FRAME_BYTES {
+            self.large = Some(take(&self.places.heads, self.client)?);
+        }
         match kind {
             HEADERS | CONTINUATION => {
-                let stream = u32::from_be_bytes(stream) & !RESERVED_BIT;
                 // Trailers come on a stream that is there already.
                 if kind == HEADERS && stream > self.newest {
                     self.newest = stream;
                     self.requests += 1;
                 }
                 self.in_block = flags & END_HEADERS == 0;
-                self.due.get_or_insert_with(|| Instant::now() + self.patience);
-                self.block_bytes = self.block_bytes.saturating_add(length);
-                if self.block_bytes > SMALL_HEAD_BYTES && self.place.is_none() {
-                    self.place = Some(self.heads.take(self.client).map_err(|full| {
-                        tracing::info!(code = "http2.no_room", "closed an HTTP/2 connection with a large head, because {full}");
-                        io::Error::other(full)
-                    })?);
+                if self.in_block && self.continued.is_none() {
+                    self.continued = Some(take(&self.places.blocks, self.client)?);
                 }
             }
             RST_STREAM => {
@@ -118,21 +138,27 @@ impl Http2Watch {
                     tracing::info!(code = "http2.resets", resets = self.resets, "closed an HTTP/2 connection that takes back its requests");
                     return Err(io::Error::other("requests are taken back"));
                 }
-                self.settle();
             }
-            _ => self.settle(),
+            _ => {}
         }
         Ok(length)
     }
 
-    /// A frame is whole, or one that is none of a header block has begun.
+    /// A frame is whole, or part of a body has begun.
     fn settle(&mut self) {
+        self.large = None;
         if !self.in_block {
             self.due = None;
-            self.block_bytes = 0;
-            self.place = None;
+            self.continued = None;
         }
     }
+}
+
+fn take(places: &Arc<Shares>, client: Option<IpAddr>) -> io::Result<Place> {
+    places.take(client).map_err(|full| {
+        tracing::info!(code = "http2.no_room", "closed an HTTP/2 connection with a large head, because {full}");
+        io::Error::other(full)
+    })
 }
 
 impl Watch for Http2Watch {
@@ -210,8 +236,16 @@ mod tests {
         frame
     }
 
+    fn one_of_each() -> Places {
+        Places { heads: Shares::new(1, 1), blocks: Shares::new(1, 1) }
+    }
+
     fn begun() -> Http2Watch {
-        let mut watch = Http2Watch::new(PATIENCE, Shares::new(1, 1), None);
+        begun_in(&one_of_each())
+    }
+
+    fn begun_in(places: &Places) -> Http2Watch {
+        let mut watch = Http2Watch::new(PATIENCE, places.clone(), None);
         assert!(watch.due.is_some(), "the preface is to come");
         watch.look(&[0; PREFACE_BYTES]).expect("a preface");
         assert!(watch.due.is_none());
@@ -242,35 +276,64 @@ mod tests {
         assert!(is_due(&[part.clone(), frame(CONTINUATION, 0, 3)].concat()));
         assert!(is_due(&[part.clone(), frame(CONTINUATION, 0, 0)].concat()));
         assert!(!is_due(&[part.clone(), frame(CONTINUATION, 0, 3), frame(CONTINUATION, END_HEADERS, 0)].concat()));
-        let data = frame(0, 0, 100);
-        assert!(!is_due(&data[..50]), "bodies have their own time");
+        let data = frame(DATA, 0, 100);
+        assert!(is_due(&data[..50]), "of no request");
+        assert!(!is_due(&[&*whole, &data[..50]].concat()), "bodies have their own time");
         assert!(!is_due(&[whole, data].concat()));
     }
 
     #[test]
-    fn a_large_block_takes_a_place_until_it_is_whole() {
-        let heads = Shares::new(1, 1);
-        let begun = || {
-            let mut watch = Http2Watch::new(PATIENCE, Arc::clone(&heads), None);
-            watch.look(&[0; PREFACE_BYTES]).expect("a preface");
-            watch
-        };
-        let small = frame(HEADERS, 0, SMALL_HEAD_BYTES);
-        let large = [&*frame(HEADERS, 0, SMALL_HEAD_BYTES / 2), &frame(CONTINUATION, 0, SMALL_HEAD_BYTES / 2 + 1)].concat();
-        let (mut first, mut second) = (begun(), begun());
-        first.look(&large).expect("there is a place");
-        for _ in 0..3 {
-            second.look(&[&*small, &frame(CONTINUATION, END_HEADERS, 0)].concat()).expect("small ones take none");
+    fn other_frames_are_due_until_they_are_whole() {
+        for kind in (0..=u8::MAX).filter(|kind| ![DATA, HEADERS, CONTINUATION].contains(kind)) {
+            let whole = frame(kind, 0, 20);
+            assert!(is_due(&whole[..28]), "{kind}");
+            assert!(!is_due(&whole), "{kind}");
         }
-        assert!(second.look(&large).is_err(), "and this is large");
-        assert!(begun().look(&frame(HEADERS, END_HEADERS, SMALL_HEAD_BYTES + 1)[..9]).is_err(), "in one frame");
-        first.look(&frame(CONTINUATION, END_HEADERS, 1)).expect("a frame");
-        let mut third = begun();
-        third.look(&frame(HEADERS, END_HEADERS, SMALL_HEAD_BYTES + 1)).expect("the place is free again");
-        third.look(&large).expect("and again");
-        assert!(begun().look(&large).is_err());
-        drop(third);
-        begun().look(&large).expect("a connection that ends gives it back");
+    }
+
+    #[test]
+    fn a_large_frame_takes_a_place_until_it_is_whole() {
+        let places = one_of_each();
+        for kind in (0..=u8::MAX).filter(|kind| *kind != CONTINUATION) {
+            let (small, large) = (frame(kind, END_HEADERS, SMALL_FRAME_BYTES), frame(kind, END_HEADERS, SMALL_FRAME_BYTES + 1));
+            let (mut first, mut second) = (begun_in(&places), begun_in(&places));
+            first.look(&large[..FRAME_HEAD_BYTES]).expect("there is a place");
+            second.look(&small).expect("small ones take none");
+            assert!(begun_in(&places).look(&large[..FRAME_HEAD_BYTES]).is_err(), "{kind}: the place is taken");
+            first.look(&large[FRAME_HEAD_BYTES..]).expect("the rest");
+            second.look(&large[..FRAME_HEAD_BYTES]).expect("the place is free again");
+            drop(second);
+            begun_in(&places).look(&large).expect("a connection that ends gives it back");
+        }
+    }
+
+    #[test]
+    fn bodies_take_no_place() {
+        let places = one_of_each();
+        let request = frame(HEADERS, END_HEADERS, 20);
+        let body = frame(DATA, 0, SMALL_FRAME_BYTES + 1);
+        let mut uploads: Vec<_> = (0..3).map(|_| begun_in(&places)).collect();
+        for upload in &mut uploads {
+            upload.look(&[&*request, &body[..FRAME_HEAD_BYTES]].concat()).expect("as many as come");
+        }
+        assert_eq!(places.heads.count(), 0);
+    }
+
+    #[test]
+    fn a_block_of_several_frames_takes_a_place_until_it_is_whole() {
+        let places = one_of_each();
+        let (part, rest) = (frame(HEADERS, 0, 1), frame(CONTINUATION, END_HEADERS, 1));
+        let mut first = begun_in(&places);
+        first.look(&[&*part, &frame(CONTINUATION, 0, 1)].concat()).expect("there is a place");
+        assert!(begun_in(&places).look(&part[..FRAME_HEAD_BYTES]).is_err(), "and it is taken");
+        begun_in(&places).look(&frame(HEADERS, END_HEADERS, 1)).expect("one frame takes none");
+        assert!(begun_in(&places).look(&frame(CONTINUATION, 0, 1)).is_err(), "a block without a beginning");
+        first.look(&rest).expect("the end");
+        let mut second = begun_in(&places);
+        second.look(&part).expect("the place is free again");
+        drop(second);
+        begun_in(&places).look(&[part, rest].concat()).expect("a connection that ends gives it back");
+        assert_eq!((places.heads.count(), places.blocks.count()), (0, 0));
     }
 
     #[test]

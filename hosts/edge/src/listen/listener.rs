@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::client::shares::{Full, Place, Shares};
 use crate::listen::http1::{Http1Connection, LARGE_HEADS};
 use crate::listen::http2_idle::Counted;
-use crate::listen::http2_watch::Http2Watch;
+use crate::listen::http2_watch::{CONTINUED_BLOCKS, Http2Watch, Places};
 use crate::listen::limits::{ConnectionLimits, SHARES};
 use crate::listen::watched_connection::Watched;
 
@@ -101,7 +101,9 @@ impl Listener {
         // Below a second it is a thread of Pingora's all the same, which wakes a hundred times a second, idle or not.
         set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
         let (stopping, shutdown) = watch::channel(false);
-        let serving = Arc::new(Serving { app, tls, limits: self.limits, heads: Shares::new(LARGE_HEADS, LARGE_HEADS / SHARES), shutdown });
+        let heads = Shares::new(LARGE_HEADS, LARGE_HEADS / SHARES);
+        let blocks = Shares::new(CONTINUED_BLOCKS, CONTINUED_BLOCKS / SHARES);
+        let serving = Arc::new(Serving { app, tls, limits: self.limits, places: Places { heads, blocks }, shutdown });
         let places = Shares::new(self.limits.all, self.limits.each);
         let mut refusals = Refusals::default();
         let mut connections = JoinSet::new();
@@ -166,7 +168,7 @@ struct Serving<A> {
     app: Arc<A>,
     tls: Option<Acceptor>,
     limits: ConnectionLimits,
-    heads: Arc<Shares>,
+    places: Places,
     shutdown: watch::Receiver<bool>,
 }
 
@@ -178,14 +180,14 @@ impl<A: HttpServerApp + Send + Sync + 'static> Serving<A> {
         let _ = connection.set_keepalive(&KEEPALIVE);
         let Some(stream) = self.establish(connection).await else { return };
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
-            let stream = Box::new(Watched::new(stream, Http2Watch::new(self.limits.head, Arc::clone(&self.heads), client)));
+            let stream = Box::new(Watched::new(stream, Http2Watch::new(self.limits.head, self.places.clone(), client)));
             let app = Arc::new(Counted::new(Arc::clone(&self.app)));
             tokio::select! {
                 _ = app.process_new(stream, &self.shutdown) => {}
                 () = app.idle(self.limits.idle) => {}
             }
         } else {
-            let (limits, heads, shutdown) = (&self.limits, &self.heads, &self.shutdown);
+            let (limits, heads, shutdown) = (&self.limits, &self.places.heads, &self.shutdown);
             Http1Connection { limits, heads, client, shutdown }.serve(&self.app, stream).await;
         }
     }

@@ -49,6 +49,12 @@ async fn callbacks_without_a_state_are_a_page_and_the_program_lives() {
         "?code=x&&state=&=",
         "?code=x&state=..",
         "?code&state",
+        "?state",
+        "?state=x",
+        "?x=y",
+        "?%",
+        "?session_state=x",
+        "?response=a.b.c",
     ] {
         let (head, body) = visitor.raw("GET", &format!("/oauth2callback{query}"), &[("Accept", "text/html")]).await;
         assert_eq!(head.status(), 400, "{query}: {body}");
@@ -56,7 +62,7 @@ async fn callbacks_without_a_state_are_a_page_and_the_program_lives() {
         assert!(body.contains("Reference number"), "{query}: {body}");
     }
     // What comes after a logout has no code and no error: the page that says so.
-    for query in ["", "?", "?state", "?state=", "?state=x", "?x=y", "?%", "?&&&", "?=", "?session_state=x"] {
+    for query in ["", "?", "?&&&"] {
         let (head, body) = visitor.raw("GET", &format!("/oauth2callback{query}"), &[("Accept", "text/html")]).await;
         assert_eq!(head.status(), 200, "{query}: {body}");
         assert!(body.contains("You are logged out") && head.values("set-cookie").is_empty(), "{query}: {body}");

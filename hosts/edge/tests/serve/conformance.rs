@@ -129,7 +129,7 @@ async fn oidcc_client_test_kid_absent_multiple_jwks() {
     // The key before the rotation stays published, and fits as well.
     visitor.provider.running.rotate_key().await.expect("a key");
     visitor.script(|script| script.omit_kid = true);
-    visitor.is_refused(502, "id_token.ambiguous_key").await;
+    visitor.gets_in().await;
 }
 
 async fn oidcc_client_test_idtoken_sig_none() {
