@@ -113,7 +113,7 @@ const LOGIN_PAGES = [
   ['chooser', 200, 'Log in', (page) => page.goto(`${cut.url}/auth/login`)],
   ['logged-out', 200, 'You are logged out', (page) => page.goto(`${demo.url}/auth/logout`)],
   ['400-wrong-state', 400, 'This login cannot be finished', (page) => page.goto(`${demo.url}/oauth2callback?code=c&state=s`)],
-  ['400-malformed', 400, 'This request cannot be understood', (page) => page.goto(`${demo.url}/a%2Fb`)],
+  ['400-malformed', 400, 'This request cannot be understood', (page) => page.goto(`${demo.url}/a%00`)],
   ['401-form-without-session', 401, 'Please log in', (page) => posts(page, `${demo.url}/comments`, 'hello')],
   ['403-access-denied', 403, 'You were not logged in', denies],
   ['403-account-without-right', 403, 'This account has no access', logsInWithoutRight],

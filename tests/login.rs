@@ -188,7 +188,16 @@ fn a_form_that_comes_too_late_is_not_lost_in_a_redirect() {
     let response = Browser::default().send(&mut rig, &head).response();
     assert_eq!(response.status, 401);
     assert!(body(&response).contains("What you sent was not passed on"));
-    assert!(body(&response).contains("/auth/login?return_to=%2Fsave"));
+    assert!(body(&response).contains("href=\"/auth/login\""), "{}", body(&response));
+    for (referer, link) in [
+        ("https://app.example/form?id=7", "/auth/login?return_to=%2Fform%3Fid%3D7"),
+        ("https://evil.example/form", "href=\"/auth/login\""),
+        ("https://app.example/", "/auth/login?return_to=%2F"),
+    ] {
+        let head = RequestHead { method: "POST".into(), ..Browser::default().head("/save") }.with("referer", referer);
+        let response = Browser::default().send(&mut rig, &head).response();
+        assert!(body(&response).contains(link), "{referer}: {}", body(&response));
+    }
 }
 
 #[test]
@@ -551,10 +560,24 @@ fn a_login_on_another_host_moves_to_the_public_one() {
     let head = RequestHead::get("/x?y=1", "internal:8080").with("accept", "text/html");
     let response = Browser::default().send(&mut rig, &head).response();
     assert_eq!(response.header("location"), Some("https://app.example/auth/login?return_to=%2Fx%3Fy%3D1"));
-    // And from there it does not move again, whatever `Host` a proxy in between writes.
-    let head = RequestHead::get("/auth/login?return_to=%2Fx%3Fy%3D1", "internal:8080").with("accept", "text/html");
-    let response = Browser::default().send(&mut rig, &head).response();
-    assert!(response.header("location").unwrap().starts_with(ISSUER));
+    // A login that begins there moves as well, with all that was asked for.
+    for (asked, moved) in [
+        ("", "moved=1"),
+        ("?return_to=%2Fx%3Fy%3D1", "return_to=%2Fx%3Fy%3D1&moved=1"),
+        ("?provider=default&prompt=select_account&return_to=/x", "provider=default&return_to=%2Fx&prompt=select_account&moved=1"),
+        ("?return_to=https%3A%2F%2Fevil.example%2F", "moved=1"),
+        ("?provider=a%26b", "provider=a%26b&moved=1"),
+    ] {
+        let login = |path: &str| RequestHead::get(path, "127.0.0.1:8080").with("accept", "text/html");
+        let mut browser = Browser::default();
+        let response = browser.send(&mut rig, &login(&format!("/auth/login{asked}"))).response();
+        assert_eq!(response.header("location"), Some(format!("https://app.example/auth/login?{moved}").as_str()), "{asked}");
+        assert!(browser.cookies.is_empty(), "nothing has begun");
+        // And from there it does not move again, whatever `Host` a proxy in between writes.
+        let response = browser.send(&mut rig, &login(&format!("/auth/login?{moved}"))).response();
+        let goes_on = response.status == 404 || response.header("location").unwrap().starts_with(ISSUER);
+        assert!(goes_on, "{asked}: {response:?}");
+    }
 }
 
 #[test]

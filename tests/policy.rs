@@ -133,7 +133,7 @@ fn our_own_routes_are_no_rules_business() {
     assert_eq!(browser.visit(&mut rig, "/").response().status, 403);
     assert_eq!(browser.visit(&mut rig, "/oauth2callbackX").response().status, 403);
     assert_eq!(browser.visit(&mut rig, "/auth/logout").response().status, 302);
-    assert!(browser.cookies.is_empty());
+    assert!(browser.cookies.keys().all(|name| name.contains("_logout_")), "{:?}", browser.cookies);
 }
 
 /// Rows of "which rule a request falls under": none of these is the public page that it looks like.
@@ -176,6 +176,24 @@ fn no_spelling_leads_from_a_rule_to_a_page_of_another() {
         // The last is a page of its own: nothing public is like it.
         let expected = if path == "/%E2%84%AA" { Status(403) } else { Status(400) };
         assert_eq!(becomes, expected, "{path}");
+    }
+    // Every way to read them comes to the same rule, or there is a rule between two of them.
+    for (path, expected) in [
+        ("/public/%2Fa", Forwarded),
+        ("/public/a%2Fb%5cc", Forwarded),
+        ("/public/x/%2F/y", Forwarded),
+        ("/app/queues/%2F/q", Login),
+        ("/app%5C", Status(400)),
+        ("/public%2Fx", Status(400)),
+        ("/public%5Capp", Status(400)),
+        ("/%2Fapp", Status(400)),
+        ("/%5Capp", Status(400)),
+        ("/%2F", Status(400)),
+        ("/app%2Fpublic", Status(400)),
+        ("/app/%2F", Login),
+        ("/app/a%5C", Login),
+    ] {
+        assert_eq!(becomes(&mut rig, &Browser::default().head(path)), expected, "{path}");
     }
     for (path, expected) in [
         ("/%70ublic/a", Forwarded),
@@ -389,6 +407,31 @@ proptest! {
         for pair in decided.windows(2) {
             prop_assert_eq!(pair[0].1, pair[1].1, "{} {} and {} {}, under\n{}",
                 pair[0].0.method, pair[0].0.path_with_query, pair[1].0.method, pair[1].0.path_with_query, rules);
+        }
+    }
+
+    /// Each server splits at the encoded separators that it takes for ones, and keeps what is empty, or does not.
+    #[test]
+    fn what_is_decided_of_encoded_separators_holds_however_they_are_read(
+        rules in rules(),
+        segments in proptest::collection::vec(prop_oneof![4 => proptest::sample::select(&NAMES[..]), 1 => Just("")], 1..5),
+        separators in proptest::collection::vec(proptest::sample::select(&["/", "%2F", "%5C"][..]), 5),
+    ) {
+        let config = config(&rules, "");
+        let path = segments.iter().zip(&separators).fold(String::new(), |path, (segment, separator)| {
+            let encoded = percent_encoding::utf8_percent_encode(segment, percent_encoding::NON_ALPHANUMERIC);
+            format!("{path}{}{encoded}", if path.is_empty() { "/" } else { *separator })
+        });
+        let head = |path: &str| RequestHead::get(path, rig::HOST);
+        if let Some(decided) = asked(&head(&path), &config) {
+            for separators in [&["%2F"][..], &["%5C"], &["%2F", "%5C"]] {
+                let read = separators.iter().fold(path.clone(), |path, separator| path.replace(separator, "/"));
+                let without_empty = format!("/{}", read.split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>().join("/"));
+                for read in [read, without_empty] {
+                    let other = asked(&head(&read), &config);
+                    prop_assert!(other.is_none_or(|other| other == decided), "{} and {} under\n{}", path, read, rules);
+                }
+            }
         }
     }
 

@@ -696,3 +696,32 @@ fn nobody_is_asked_for_what_has_to_be_decompressed() {
         assert_eq!(encodings, [b"identity"], "{}", request.url);
     }
 }
+
+#[test]
+fn a_providers_page_that_was_left_open_too_long_still_knows_the_way() {
+    let (mut rig, mut browser) = (rig(""), Browser::default());
+    let left_open = browser.start(&mut rig, "/reports?x=1");
+    let callback = rig.provider.authorize(&left_open, "alice");
+    rig.now += 31 * 60;
+    let page = browser.visit(&mut rig, &callback).response();
+    assert_eq!((page.status, rig.last_event()), (400, "callback.unknown_state"), "it logs nobody in");
+    assert!(String::from_utf8_lossy(&page.body).contains("/auth/login?return_to=%2Freports%3Fx%3D1"));
+    // Not for whoever has only the id of the attempt.
+    let other = callback.replace("state=", "state=x");
+    assert!(!String::from_utf8_lossy(&browser.visit(&mut rig, &other).response().body).contains("reports"));
+
+    // Another tab has logged in meanwhile.
+    let mut elsewhere = browser.clone();
+    let location = elsewhere.start(&mut rig, "/auth/login?return_to=%2Felsewhere");
+    let mut both = elsewhere.clone();
+    both.cookies.extend(browser.cookies.clone());
+    let of_other_tab = rig.provider.authorize(&location, "alice");
+    assert_eq!(elsewhere.visit(&mut rig, &of_other_tab).response().header("location"), Some("/elsewhere"));
+    assert_eq!(elsewhere.cookies.keys().filter(|name| name.contains("login_")).count(), 0, "what has expired is cleared away");
+    both.cookies.extend(elsewhere.cookies);
+    assert_eq!(both.visit(&mut rig, &callback).response().header("location"), Some("/reports?x=1"));
+
+    rig.now += 4 * 60 * 60;
+    let page = browser.visit(&mut rig, &callback).response();
+    assert!(!String::from_utf8_lossy(&page.body).contains("reports"), "and then it is forgotten");
+}

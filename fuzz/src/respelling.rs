@@ -95,7 +95,9 @@ fn renamed(name: &str, choose: &mut impl FnMut(usize) -> usize) -> String {
 }
 
 fn append(path: &mut String, segment: &str, choose: &mut impl FnMut(usize) -> usize) {
-    path.push('/');
+    // Some servers split at an encoded separator, the most liberal one at any.
+    let is_first = path.is_empty();
+    path.push_str(if is_first || choose(12) != 1 { "/" } else { ["%2F", "%2f", "%5C", "%5c"][choose(4)] });
     for byte in segment.bytes() {
         let is_free = byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte);
         match (is_free, choose(4)) {

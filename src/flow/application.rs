@@ -130,7 +130,8 @@ fn not_logged_in(request: &Request<'_>, visit: &mut Visit, context: &mut Context
         )));
     }
     if request.method != "GET" && request.method != "HEAD" {
-        // A form cannot be sent to the provider and back, so nothing pretends that it was.
+        // A form cannot be sent to the provider and back, so nothing pretends that it was. Its page can be filled in again.
+        visit.return_to = login::page_before(request, config);
         return Err(Error::LoginRequired);
     }
     // The login's cookies belong to the public origin: start there, or the callback will not find them. The answer to a

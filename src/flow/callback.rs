@@ -55,12 +55,16 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     let attempt = match LoginAttempt::find(&visit.jar, response.state(), &config.sessions, &config.providers, context.now) {
         Ok(attempt) => attempt,
         Err(error) => {
+            let way_back = LoginAttempt::expired_way_back(&visit.jar, response.state(), &config.sessions, &config.providers, context.now);
+            visit.return_to = way_back.and_then(|page| ReturnTo::parse(&page, config.public.redirect_uri()).ok());
             if context.session(context.sealed(visit).as_ref()).is_none() {
                 return Err(error);
             }
-            // The Back button onto a callback that has done its work: the user is logged in, so take them in.
+            // The Back button onto a callback that has done its work, or one that came too late while another tab has logged
+            // in: the user is logged in, so take them in.
             visit.note(Level::Info, Code::CallbackAlreadyLoggedIn, "a used or foreign callback was visited by a logged-in user");
-            return Ok(Progress::Done(Outcome::Respond(Response::redirect(&config.public.home(), request.method))));
+            let page = super::login::destination(visit.return_to.take(), config);
+            return Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), request.method))));
         }
     };
     visit.return_to = ReturnTo::parse(attempt.return_to(), config.public.redirect_uri()).ok();
@@ -427,6 +431,7 @@ fn establish(
     let session = Session::establish(identity, provider, &config.sessions, context.now, context.entropy);
     let replaced = context.session(context.sealed(visit).as_ref()).map(|replaced| replaced.handle());
     let mut cookies = visit.jar.writer();
+    LoginAttempt::delete_expired(&visit.jar, &mut cookies, &config.sessions, &config.providers, context.now);
     session.write(&mut cookies, &config.sessions, context.now, context.entropy)?;
 
     let mut hint_lost = None;

@@ -28,11 +28,12 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     // Whoever comes here comes to see a page, whatever their browser says about it.
     visit.is_navigation = true;
     let config = context.config;
-    let (mut provider, mut return_to) = (None, None);
+    let (mut provider, mut return_to, mut has_moved) = (None, None, false);
     for (name, value) in request.query_pairs() {
         match &*name {
             "provider" => provider = Some(value.into_owned()),
             "return_to" => return_to = Some(value.into_owned()),
+            MOVED => has_moved = true,
             route::PROMPT => visit.select_account = value == route::SELECT_ACCOUNT,
             _ => {}
         }
@@ -46,6 +47,11 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
         }
         None => page_before(request, config),
     };
+    // The login's cookies belong to the public origin, where the provider sends the browser back to. A proxy in between may
+    // write another `Host` than the browser did: then it moves once, and stays.
+    if !has_moved && !config.public.has_authority(request.authority) {
+        return Ok(move_to_public_origin(provider.as_deref(), visit, config));
+    }
     match provider {
         None => choose_or_start(visit, context),
         // A provider's name in TOML may hold dots, so the name comes first.
@@ -68,8 +74,22 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     }
 }
 
+/// Of a login that has been sent to the public origin.
+const MOVED: &str = "moved";
+
+/// The same login, there.
+fn move_to_public_origin(provider: Option<&str>, visit: &Visit, config: &Config) -> Progress {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(provider.map(|name| ("provider", name)));
+    query.extend_pairs(visit.return_to.as_ref().map(|page| ("return_to", page.as_str())));
+    query.extend_pairs(visit.select_account.then_some((route::PROMPT, route::SELECT_ACCOUNT)));
+    query.append_pair(MOVED, "1");
+    let location = format!("{}{}?{}", config.public.origin(), config.public.route(route::LOGIN), query.finish());
+    Progress::Done(Outcome::Respond(Response::redirect(&location, visit.method)))
+}
+
 /// The page of ours that the browser comes from: Streamlit's `st.login()` does not say where the user is.
-fn page_before(request: &Request<'_>, config: &Config) -> Option<ReturnTo> {
+pub(super) fn page_before(request: &Request<'_>, config: &Config) -> Option<ReturnTo> {
     let mut referers = request.header("referer");
     let referer = referers.next().filter(|_| referers.next().is_none())?;
     ReturnTo::parse(std::str::from_utf8(referer).ok()?, config.public.redirect_uri()).ok()

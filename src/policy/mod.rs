@@ -27,6 +27,9 @@
 //!    step 7, the request is refused. So what is decided without a refusal depends on the liberal reading alone: there is no
 //!    spelling of a path that comes under one rule here and is another page to the application.
 //!
+//! 9. An encoded `/` or `\` in a segment separates to some servers and not to others. The path is read in each of those
+//!    ways, and refused where one of them comes to something else.
+//!
 //! Step 8 is left out only where it comes to the same: when neither the request nor any pattern has another form. Where
 //! every request is asked for the same (one rule without `path`, for example), a request that breaks a step is judged like
 //! the others.
@@ -178,16 +181,27 @@ impl Policy {
         let target = Target::parse(request, self.names_hosts)?;
         let ruling = self.first(&target);
         // This is looked at with every request: most have one form, and so have most patterns.
-        if (!self.is_plain || !target.is_plain()) && !ruling.is_like(&self.first(&target.liberal()?)) {
-            return Err(Malformed::Ambiguous);
+        if self.is_plain && target.is_plain() {
+            return Ok(ruling);
         }
-        Ok(ruling)
+        match self.other_reading(&target, &ruling)? {
+            Some(_) => Err(Malformed::Ambiguous),
+            None => Ok(ruling),
+        }
     }
 
-    /// What decides on a request as it is written, and as the most liberal server reads it.
+    /// What decides on a request as some server reads it, where that asks for something else than `ruling`.
+    fn other_reading(&self, target: &Target<'_>, ruling: &Ruling<'_>) -> Result<Option<Ruling<'_>>, Malformed> {
+        let readings = [target.liberal()?].into_iter().chain(target.further()?);
+        Ok(readings.map(|reading| self.first(&reading)).find(|other| !ruling.is_like(other)))
+    }
+
+    /// What decides on a request as it is written, and as some server reads it.
     fn readings(&self, request: &Request<'_>) -> Result<[Ruling<'_>; 2], Malformed> {
         let target = Target::parse(request, self.names_hosts)?;
-        Ok([self.first(&target), self.first(&target.liberal()?)])
+        let written = self.first(&target);
+        let other = self.other_reading(&target, &written)?;
+        Ok([self.first(&target), other.unwrap_or(written)])
     }
 
     /// Of each rule, what of the request it is not for.

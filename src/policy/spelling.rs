@@ -25,8 +25,43 @@ use icu_normalizer::DecomposingNormalizerBorrowed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unclear;
 
+/// What servers differ in that split a decoded segment, or do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Splitting {
+    /// At `/`.
+    pub(super) at_slash: bool,
+    /// At `\`.
+    pub(super) at_backslash: bool,
+    /// Whether what is empty between two of them is a segment.
+    pub(super) keeps_empty: bool,
+}
+
+impl Splitting {
+    /// Of the most liberal server.
+    pub(super) const LIBERAL: Self = Self { at_slash: true, at_backslash: true, keeps_empty: false };
+
+    /// All others.
+    pub(super) fn others() -> impl Iterator<Item = Self> {
+        let both = [false, true];
+        let all = both.into_iter().flat_map(move |at_slash| {
+            both.into_iter()
+                .flat_map(move |at_backslash| both.into_iter().map(move |keeps_empty| Self { at_slash, at_backslash, keeps_empty }))
+        });
+        all.filter(|splitting| *splitting != Self::LIBERAL)
+    }
+
+    fn is_separator(self, c: char) -> bool {
+        (c == '/' && self.at_slash) || (c == '\\' && self.at_backslash)
+    }
+}
+
 /// The segments of a path as the most liberal server reads them.
 pub(super) fn liberal<'a>(segments: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, Unclear> {
+    split(segments, Splitting::LIBERAL)
+}
+
+/// The same, as a server reads them that splits segments in this way.
+pub(super) fn split<'a>(segments: impl IntoIterator<Item = &'a str>, splitting: Splitting) -> Result<Vec<String>, Unclear> {
     let mut read = vec![];
     for segment in segments {
         let folded = folded(segment);
@@ -34,7 +69,11 @@ pub(super) fn liberal<'a>(segments: impl IntoIterator<Item = &'a str>) -> Result
             return Err(Unclear);
         }
         let end = folded.find(['?', '#']);
-        for part in folded[..end.unwrap_or(folded.len())].split(['/', '\\']) {
+        for part in folded[..end.unwrap_or(folded.len())].split(|c| splitting.is_separator(c)) {
+            if part.is_empty() && splitting.keeps_empty {
+                read.push(String::new());
+                continue;
+            }
             let name = part.split(';').next().unwrap_or_default();
             let name = if name.contains(":$") { name.split(':').next().unwrap_or_default() } else { name };
             if matches!(name.trim(), "." | "..") {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::spelling::{self, has_escape, is_plain};
+use super::spelling::{self, Splitting, has_escape, is_plain};
 use crate::web::http::{Malformed, Request};
 use crate::web::proxy_headers;
 
@@ -69,6 +69,33 @@ impl<'a> Target<'a> {
         }
         let segments = segments.into_iter().map(Cow::Owned).collect();
         Ok(Target { method: Cow::Owned(method), host: self.host.clone(), segments, is_liberal: true })
+    }
+}
+
+impl Target<'_> {
+    /// Further readings, where a segment has an encoded separator in it: servers split at `/`, at `\`, at both or at none of
+    /// them, and take what is empty between two for a segment or not.
+    ///
+    /// # Errors
+    /// As [`Target::liberal`]; [`Malformed::Ambiguous`] also where the path begins with two separators, one of them encoded:
+    /// what follows is a host to some.
+    pub(super) fn further(&self) -> Result<Vec<Target<'_>>, Malformed> {
+        const SEPARATORS: [char; 2] = ['/', '\\'];
+        if !self.segments.iter().any(|segment| segment.contains(SEPARATORS)) {
+            return Ok(vec![]);
+        }
+        if self.segments.first().is_some_and(|segment| segment.starts_with(SEPARATORS)) {
+            return Err(Malformed::Ambiguous);
+        }
+        let reading = |splitting| {
+            let segments = spelling::split(self.segments.iter().map(AsRef::as_ref), splitting).map_err(|_| Malformed::Ambiguous)?;
+            if segments.len() > MAX_SEGMENTS {
+                return Err(Malformed::Path);
+            }
+            let segments = segments.into_iter().map(Cow::Owned).collect();
+            Ok(Target { method: Cow::Owned(self.method.to_ascii_uppercase()), host: self.host.clone(), segments, is_liberal: true })
+        };
+        Splitting::others().map(reading).collect()
     }
 }
 

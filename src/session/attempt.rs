@@ -28,6 +28,9 @@ pub const MAX_PENDING_ATTEMPTS: usize = 5;
 /// How long a person may take at the provider: enough to find a second factor.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
+/// How long the page is remembered that the person was on their way to, for a provider's page that was left open.
+const REMEMBERED: Duration = Duration::from_secs(4 * 60 * 60);
+
 /// A login that was started in this browser and has not come back. Redeemed once: redeeming consumes it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LoginAttempt {
@@ -121,7 +124,7 @@ impl LoginAttempt {
             let what = format!("the metadata of provider `{}`", self.provider);
             return Err(Error::SessionTooLarge { what, bytes: sealed.len(), limit: MAX_ATTEMPT_BYTES });
         }
-        cookies.set_attempt(&self.id, &sealed, LIFETIME.as_secs());
+        cookies.set_attempt(&self.id, &sealed, REMEMBERED.as_secs());
         Ok(())
     }
 
@@ -135,6 +138,35 @@ impl LoginAttempt {
         let (id, sealed) = candidates.next().filter(|_| candidates.next().is_none()).ok_or(Error::UnknownState)?;
         let attempt = Self::open(id, sealed, settings, providers, now).ok_or(Error::UnknownState)?;
         if attempt.state.matches(state) { Ok(attempt) } else { Err(Error::UnknownState) }
+    }
+
+    /// The page that the person of an attempt was on their way to, which has expired and logs nobody in any more; `None` where
+    /// there is no such attempt.
+    pub fn expired_way_back(
+        jar: &CookieJar,
+        state: &str,
+        settings: &SessionSettings,
+        providers: &[Provider],
+        now: UnixTime,
+    ) -> Option<String> {
+        let (id, _) = state.split_once('.')?;
+        let mut candidates = jar.attempts().filter(|(given, _)| *given == id);
+        let (id, sealed) = candidates.next().filter(|_| candidates.next().is_none())?;
+        let attempt = Self::open_within(REMEMBERED, id, sealed, settings, providers, now)?;
+        attempt.state.matches(state).then_some(attempt.return_to)
+    }
+
+    /// Deletes those that log nobody in any more, and were kept for their way back.
+    pub fn delete_expired(
+        jar: &CookieJar,
+        cookies: &mut CookieWriter<'_>,
+        settings: &SessionSettings,
+        providers: &[Provider],
+        now: UnixTime,
+    ) {
+        jar.attempts()
+            .filter(|(id, sealed)| Self::open(id, sealed, settings, providers, now).is_none())
+            .for_each(|(id, _)| cookies.delete_attempt(id));
     }
 
     /// All that this browser has on their way, the newest first.
@@ -198,13 +230,24 @@ impl LoginAttempt {
     }
 
     fn open(id: &str, sealed: &str, settings: &SessionSettings, providers: &[Provider], now: UnixTime) -> Option<Self> {
+        Self::open_within(LIFETIME, id, sealed, settings, providers, now)
+    }
+
+    fn open_within(
+        lifetime: Duration,
+        id: &str,
+        sealed: &str,
+        settings: &SessionSettings,
+        providers: &[Provider],
+        now: UnixTime,
+    ) -> Option<Self> {
         let Opened { plaintext, .. } = settings.keys.open(Purpose::LoginAttempt, sealed)?;
         let attempt = Self { id: id.to_owned(), ..serde_json::from_slice(&plaintext).ok()? };
         let provider = Provider::find(providers, &attempt.provider).filter(|provider| provider.client_id == attempt.client_id)?;
         // The provider of that name may have become another one since.
         let is_current =
             attempt.metadata_tag == provider.metadata_tag() && provider.expected_issuer.admits_metadata(&attempt.metadata.issuer);
-        let in_time = now < attempt.started_at.after(LIFETIME) && attempt.started_at <= now.after(CLOCK_DIFFERENCE);
+        let in_time = now < attempt.started_at.after(lifetime) && attempt.started_at <= now.after(CLOCK_DIFFERENCE);
         (is_current && in_time).then_some(attempt)
     }
 }

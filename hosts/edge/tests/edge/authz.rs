@@ -66,7 +66,7 @@ async fn logins_are_limited_for_whoever_the_proxy_tells_and_questions_are_not() 
     let service = Service::start("[vestibule.limits]\nlogins_per_minute = 1\n").await;
     let address = service.address;
     let login = async |told: &str| {
-        let request = format!("GET /auth/login HTTP/1.1\r\nHost: vestibule\r\nAccept: text/html\r\n{told}\r\n");
+        let request = format!("GET /auth/login?moved=1 HTTP/1.1\r\nHost: vestibule\r\nAccept: text/html\r\n{told}\r\n");
         Wire::connect(address).await.exchange(&request).await.expect("an answer").0.status()
     };
     assert_eq!(login("X-Forwarded-For: 192.0.2.7\r\n").await, 302);

@@ -52,6 +52,7 @@ pub fn all() -> Vec<Row> {
         "a form without a session is 401, and not passed on", Required: refusal::a_form_without_a_session_is_not_passed_on;
         "an image of `/auth/logout` is 403", Required: refusal::an_image_logs_nobody_out;
         "a path with two readings does not pass", Required: refusal::a_path_with_two_readings_does_not_pass;
+        "an encoded slash arrives as it came", Required: refusal::an_encoded_slash_arrives_as_it_came;
         MALFORMED_HOST, Required: refusal::a_malformed_host_does_not_pass;
         "identity headers of the client do not arrive", Optional: identity::claims_of_the_client_do_not_arrive;
         "nor do names that servers take for them", Optional: identity::lookalikes_do_not_arrive;

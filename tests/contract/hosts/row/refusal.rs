@@ -45,13 +45,25 @@ pub(super) async fn an_image_logs_nobody_out(site: &Site) -> Result<()> {
 /// application gets it as it is.
 pub(super) async fn a_path_with_two_readings_does_not_pass(site: &Site) -> Result<()> {
     let browser = logged_in(site, "alice").await?;
-    for path in ["/public/..%2fapp", "/public%5Capp", "/public%00"] {
+    for path in ["/public/..%2fapp", "/public%5C..%5Capp", "/public%00"] {
         let page = browser.step(&site.url(path)?).await?;
         if let Ok(echo) = Echo::parse(&page.body) {
             ensure!(echo.target() != path, "the application got {path}");
         } else {
             ensure!((400..500).contains(&page.status), "{path}: {} {}", page.status, page.body);
         }
+    }
+    Ok(())
+}
+
+/// RabbitMQ calls a virtual host `/`, GitLab a project `group/name`, npm a package `@scope/name`. No rule here is between two
+/// ways to read them.
+pub(super) async fn an_encoded_slash_arrives_as_it_came(site: &Site) -> Result<()> {
+    let browser = logged_in(site, "alice").await?;
+    for path in ["/api/queues/%2F/q", "/api/v4/projects/group%2Fname", "/@scope%2fname", "/files/a%5Cb"] {
+        let page = browser.step(&site.url(path)?).await?;
+        expect_status(&page, 200)?;
+        expect("the path", Echo::parse(&page.body)?.target(), path)?;
     }
     Ok(())
 }
