@@ -4,7 +4,7 @@
 //! that allows none; whatever comes from outside is escaped by the template engine.
 
 use askama::Template;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::entropy::{self, Entropy};
@@ -114,7 +114,11 @@ pub(crate) fn problem(error: &Error, login: Option<&str>, reference: Option<&str
     if let (Some(reference), Some(members)) = (reference, problem.as_object_mut()) {
         members.insert("reference".into(), reference.into());
     }
-    let response = Response { status: error.status(), body: problem.to_string().into_bytes(), ..Response::default() };
+    problem_document(error.status(), &problem)
+}
+
+fn problem_document(status: u16, problem: &Value) -> Response {
+    let response = Response { status, body: problem.to_string().into_bytes(), ..Response::default() };
     response.with("content-type", "application/problem+json").with("cache-control", "no-store").with("x-content-type-options", "nosniff")
 }
 
@@ -130,6 +134,10 @@ pub enum HostFailure {
     UpstreamTimedOut,
     /// Longer than the filter asked for.
     BodyTooLarge,
+    /// The client sends it too slowly.
+    BodyTooSlow,
+    /// The client has as many requests in flight as one may have.
+    TooManyRequests,
     /// The client has none left of what is counted ([`crate::limit`]); again after this many seconds.
     TooManyLogins {
         retry_after: u64,
@@ -144,7 +152,23 @@ impl HostFailure {
             HostFailure::UpstreamUnreachable => 502,
             HostFailure::UpstreamTimedOut => 504,
             HostFailure::BodyTooLarge => 413,
+            HostFailure::BodyTooSlow => 408,
+            HostFailure::TooManyRequests => 429,
             HostFailure::TooManyLogins { .. } => 429,
+        }
+    }
+
+    /// Of the problem document. Stable: scripts look at it.
+    pub fn code(self) -> &'static str {
+        match self {
+            HostFailure::Filter => "host.filter_failed",
+            HostFailure::Overloaded => "host.overloaded",
+            HostFailure::UpstreamUnreachable => "host.upstream_unreachable",
+            HostFailure::UpstreamTimedOut => "host.upstream_timed_out",
+            HostFailure::BodyTooLarge => "host.body_too_large",
+            HostFailure::BodyTooSlow => "host.body_too_slow",
+            HostFailure::TooManyRequests => "host.too_many_requests",
+            HostFailure::TooManyLogins { .. } => "host.too_many_logins",
         }
     }
 
@@ -161,23 +185,43 @@ impl HostFailure {
                 "There were more logins from your network than are allowed in a minute. Nothing is lost: please try again in a moment.",
             ),
             HostFailure::BodyTooLarge => ("Too much was sent", "What was sent is larger than what is accepted here."),
+            HostFailure::BodyTooSlow => ("The request took too long", "What was sent did not arrive in time, so it was not passed on."),
+            HostFailure::TooManyRequests => {
+                ("Too many requests", "There are more requests from your network at once than are allowed. Please try again in a moment.")
+            }
         }
     }
 }
 
-/// The page of a host's own failure. `nonce`: 16 random bytes or more, as base64url, fresh for every page.
-pub fn host_failure(failure: HostFailure, reference: &str, nonce: &str) -> Response {
+/// A host's own failure: as a page where somebody looks at it (`is_page`, see [`RequestHead::is_navigation`]), else as a problem
+/// document (RFC 9457). `nonce`: 16 random bytes or more, as base64url, fresh for every page.
+///
+/// [`RequestHead::is_navigation`]: crate::web::http::RequestHead::is_navigation
+pub fn host_failure(failure: HostFailure, is_page: bool, reference: &str, nonce: &str) -> Response {
+    let response = if is_page { failure_page(failure, reference, nonce) } else { failure_problem(failure, reference) };
+    match failure {
+        HostFailure::Overloaded | HostFailure::TooManyRequests => response.with("retry-after", "1"),
+        HostFailure::TooManyLogins { retry_after } => response.with("retry-after", &retry_after.to_string()),
+        _ => response,
+    }
+}
+
+fn failure_problem(failure: HostFailure, reference: &str) -> Response {
+    let (title, happened) = failure.words();
+    let (status, code) = (failure.status(), failure.code());
+    problem_document(
+        status,
+        &json!({ "type": "about:blank", "title": title, "status": status, "detail": happened, "code": code, "reference": reference }),
+    )
+}
+
+fn failure_page(failure: HostFailure, reference: &str, nonce: &str) -> Response {
     let (title, happened) = failure.words();
     // An empty reference is the page itself (RFC 3986 section 4.4).
     let again = Action { label: "Try again".into(), href: String::new(), primary: true };
     let actions = if failure == HostFailure::BodyTooLarge { vec![] } else { vec![again] };
     let page = Page { title, paragraphs: vec![happened.to_owned()], actions, reference: Some(reference), nonce: nonce.to_owned() };
-    let response = page.into_response(failure.status());
-    match failure {
-        HostFailure::Overloaded => response.with("retry-after", "1"),
-        HostFailure::TooManyLogins { retry_after } => response.with("retry-after", &retry_after.to_string()),
-        _ => response,
-    }
+    page.into_response(failure.status())
 }
 
 /// What a 401 says of the way in (RFC 9110 section 11.6.1): by a cookie, which the login sets. No browser has a dialog of

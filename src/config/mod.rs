@@ -194,7 +194,10 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     for error in &errors {
         let at = error.span().map(|span| span.start);
         // The parser's message quotes no value, only what it expected.
-        findings.fatal(at, "(syntax)", error.message(), "write valid TOML (https://toml.io)");
+        match error.span().and_then(|span| source.toml.get(span)).filter(|_| error.message() == "duplicate key") {
+            Some(key) => findings.fatal(at, key, "is given twice", "keep one of the two"),
+            None => findings.fatal(at, "(syntax)", error.message(), "write valid TOML (https://toml.io)"),
+        }
     }
     if !errors.is_empty() {
         return None;
@@ -247,7 +250,19 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     // They open sessions as the secret in use does: whoever guesses one can log in as anybody.
     let remedy = "remove it; the sessions that it has sealed end, and their users log in again";
     previous.iter().for_each(|secret| check_cookie_secret(findings, secret, &known, remedy));
-    auth.finish_lenient();
+    auth.finish_lenient(|name| {
+        vestibule.knows(name).then(|| vestibule.path()).or_else(|| provider::place_of_extra(name, provider::UNNAMED))
+    });
+    if !source.was_checked {
+        auth.warn_of_variables();
+        vestibule.warn_of_variables();
+    }
+    for (name, section) in provider::sections(&auth) {
+        if vestibule.knows(&name) && !section.has("client_id") && !section.has("server_metadata_url") {
+            let remedy = format!("write [{}]", vestibule.key(&name));
+            findings.fatal(section.at(), &section.path(), "is taken for a provider of that name, and is none", remedy);
+        }
+    }
     let policy = rules.read(&identity.groups_claim, &providers, &outside);
     admission::refuse_claims_of_any_tenant(rules.sections(), policy.as_ref(), &providers);
     if policy.is_some() && login.is_some() {
@@ -618,12 +633,21 @@ fn read_url(section: &Section<'_>, name: &'static str) -> Option<String> {
 
 fn read_listen(section: &Section<'_>) -> Option<String> {
     let text = section.string("listen")?;
-    let good = text.value.parse::<std::net::SocketAddr>().is_ok();
+    let good = text.value.parse::<std::net::SocketAddr>().is_ok() || is_name_and_port(&text.value);
     if !good {
         let problem = format!("`{}` is not an address and a port", text.value);
         section.findings.fatal(text.at, &text.key, problem, "write \"127.0.0.1:8501\", or \"0.0.0.0:8501\" for every interface");
     }
     good.then_some(text.value)
+}
+
+/// `localhost:8501`, or another name, which is looked up when it is listened on.
+fn is_name_and_port(text: &str) -> bool {
+    let Some((name, port)) = text.split_once(':') else { return false };
+    let label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    // What looks like a number is an address, and a wrong one.
+    let is_name = name.split('.').all(label) && !name.split('.').next_back().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    is_name && port.parse::<u16>().is_ok()
 }
 
 #[cfg(test)]

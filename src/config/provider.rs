@@ -14,7 +14,7 @@ use crate::secret::Secret;
 use crate::web::origin::is_confidential;
 
 /// Name of the provider whose settings stand in `[auth]` itself.
-const UNNAMED: &str = "default";
+pub(super) const UNNAMED: &str = "default";
 
 /// The end of every metadata URL (OpenID Connect Discovery 1.0, section 4).
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
@@ -56,7 +56,7 @@ pub(super) fn read_all(auth: &Section<'_>, extras: &Section<'_>, is_streamlit: b
             continue;
         }
         providers.extend(read(name, section, extras, is_streamlit, outside).finish(section));
-        section.finish_lenient();
+        section.finish_lenient(|key| place_of_extra(key, name));
     }
     let known: Vec<_> = named.iter().map(|(name, _)| name.as_str()).chain(has_unnamed.then_some(UNNAMED)).collect();
     for (name, section) in extras.sections(&known) {
@@ -71,6 +71,12 @@ pub(super) fn read_all(auth: &Section<'_>, extras: &Section<'_>, is_streamlit: b
         extras.findings.fatal(Some(at), &extras.key(&name), "stands under no provider", remedy);
     }
     providers
+}
+
+/// Where a key of that name stands, when it is one of those beside Streamlit's.
+pub(super) fn place_of_extra(key: &str, provider: &str) -> Option<String> {
+    const EXTRAS: [&str; 7] = ["title", "issuer", "tenants", "audiences", "clock_skew", "userinfo", "trust_email"];
+    EXTRAS.contains(&key).then(|| format!("vestibule.provider.{provider}"))
 }
 
 /// The sections of the named providers, in the order of the file.
@@ -118,8 +124,9 @@ fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, is_streamlit: b
 
     let extra = extra.as_ref();
     let issuer = extra.and_then(|extra| extra.string("issuer"));
-    let metadata_url = metadata.and_then(|text| read_metadata_url(section, &text));
-    let expected_issuer = metadata_url.as_ref().and_then(|url| expected_issuer(section, url, issuer));
+    let metadata_url = metadata.and_then(|text| Some((read_metadata_url(section, &text)?, text.at)));
+    let expected_issuer = metadata_url.as_ref().and_then(|(url, at)| expected_issuer(section, url, *at, issuer));
+    let metadata_url = metadata_url.map(|(url, _)| url);
     let title = extra.and_then(|extra| extra.string("title")).map_or_else(|| title_of(name), |text| text.value);
     let userinfo = extra.and_then(|extra| extra.boolean("userinfo")).unwrap_or(false);
     let trust_email = extra.and_then(|extra| extra.boolean("trust_email")).unwrap_or(false);
@@ -284,7 +291,7 @@ fn read_metadata_url(section: &Section<'_>, text: &Placed<String>) -> Option<Url
     }
 }
 
-fn expected_issuer(section: &Section<'_>, metadata_url: &Url, issuer: Option<Placed<String>>) -> Option<ExpectedIssuer> {
+fn expected_issuer(section: &Section<'_>, metadata_url: &Url, at: Option<usize>, issuer: Option<Placed<String>>) -> Option<ExpectedIssuer> {
     if let Some(issuer) = issuer {
         let good = Url::parse(&issuer.value).is_ok_and(|url| is_confidential(&url) && url.query().is_none() && url.fragment().is_none());
         if !good {
@@ -306,7 +313,7 @@ fn expected_issuer(section: &Section<'_>, metadata_url: &Url, issuer: Option<Pla
     url.set_query(None);
     let Some(issuer) = url.as_str().strip_suffix(WELL_KNOWN) else {
         let remedy = format!("write the issuer's URL with {WELL_KNOWN} behind it, or give [vestibule.provider.<name>] issuer = \"…\"");
-        section.findings.fatal(section.at(), &section.key("server_metadata_url"), format!("does not end in {WELL_KNOWN}"), remedy);
+        section.findings.fatal(at, &section.key("server_metadata_url"), format!("does not end in {WELL_KNOWN}"), remedy);
         return None;
     };
     // Entra takes a tenant's GUID in capitals, and answers with small letters.

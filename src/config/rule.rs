@@ -325,8 +325,18 @@ fn list(section: &Section<'_>, name: &'static str, example: &str) -> Vec<Placed<
     items.unwrap_or_default()
 }
 
-/// What is legal, and lets more people pass than is likely to be meant.
+/// What is legal, and lets more people pass than is likely to be meant, or fewer.
 fn warn_of_dangers(sections: &[Section<'_>], rules: &[Rule]) {
+    if let (Some(section), Some(_)) = (sections.last(), rules.last())
+        && !section.findings.has_fatal()
+        && !rules.iter().any(Rule::is_for_everything)
+        && !rules.iter().any(|rule| rule.paths.iter().any(PathPattern::is_nearly_everything))
+    {
+        let problem = "is the last one, and not for every request: everything else is denied";
+        let remedy =
+            "end the list with a rule without a path: `access = \"required\"` for any login, `access = \"deny\"` to say that it is meant";
+        section.findings.warning(section.at(), &section.path(), problem, remedy);
+    }
     for (section, rule) in sections.iter().zip(rules) {
         let warn = |problem: &str, remedy: &str| section.findings.warning(section.at(), &section.path(), problem, remedy);
         let is_for_all = rule.methods.is_empty() && rule.hosts.is_empty();
@@ -581,7 +591,25 @@ mod tests {
             ("require = { claim = { sub = \"1\" } }\n", false),
             ("require = { groups = \"team-*\" }\n", true),
         ] {
-            assert_eq!(!warnings(&format!("[[vestibule.rule]]\n{rule}")).is_empty(), warned, "{rule}");
+            let told = warnings(&format!("[[vestibule.rule]]\n{rule}"));
+            assert_eq!(told.iter().any(|(_, problem)| !problem.contains("everything else is denied")), warned, "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_list_without_a_rule_for_the_rest_is_told() {
+        let public = "[[vestibule.rule]]\npath = \"/public/**\"\naccess = \"public\"\n";
+        for (more, is_told) in [
+            ("", true),
+            ("[[vestibule.rule]]\npath = [\"/\", \"/app/**\"]\n", true),
+            ("[[vestibule.rule]]\nmethods = \"GET\"\n", true),
+            ("[[vestibule.rule]]\n", false),
+            ("[[vestibule.rule]]\npath = \"/**\"\n", false),
+            ("[[vestibule.rule]]\npath = [\"/\", \"/*/**\"]\n", false),
+            ("[[vestibule.rule]]\naccess = \"deny\"\n", false),
+        ] {
+            let told = warnings(&format!("{public}{more}"));
+            assert_eq!(told.iter().any(|(_, problem)| problem.contains("everything else is denied")), is_told, "{more}");
         }
     }
 }

@@ -294,12 +294,40 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Warns of scalar keys that nobody asked for: Streamlit ignores them, so the file must stay usable.
-    pub(super) fn finish_lenient(&self) {
+    /// Warns of scalar keys that nobody asked for: Streamlit ignores them, so the file must stay usable. `elsewhere`: the
+    /// table that a key of that name has a meaning in.
+    pub(super) fn finish_lenient(&self, elsewhere: impl Fn(&str) -> Option<String>) {
         for (name, at) in self.unasked() {
             let is_table = self.table.and_then(|table| table.get(name.as_str())).is_some_and(|value| value.get_ref().is_table());
-            if !is_table {
-                self.findings.warning(Some(at), &self.key(&name), "unknown key, ignored", "remove it, or check its spelling");
+            if is_table {
+                continue;
+            }
+            let moved = elsewhere(&name).map(|table| format!("move it to [{table}]"));
+            let remedy = moved.unwrap_or_else(|| "remove it, or check its spelling".to_owned());
+            self.findings.warning(Some(at), &self.key(&name), "unknown key, ignored", remedy);
+        }
+    }
+
+    /// Whether a key of that name was asked for, in what has been read so far.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.asked.borrow().contains(name)
+    }
+
+    /// Warns of texts that look like a reference to an environment variable, here and in every table below.
+    pub(super) fn warn_of_variables(&self) {
+        let mut tables: Vec<(String, &DeTable<'_>)> = self.table.map(|table| (self.path.clone(), table)).into_iter().collect();
+        while let Some((path, table)) = tables.pop() {
+            for (name, value) in table {
+                let key = format!("{path}.{}", name.get_ref());
+                match value.get_ref() {
+                    DeValue::Table(inner) => tables.push((key, inner)),
+                    DeValue::String(text) if is_variable(text) => {
+                        let problem = "is taken as it is written: no variable is put in its place";
+                        let remedy = format!("write the value, or {}_env = \"NAME\" where the setting has that form", name.get_ref());
+                        self.findings.warning(Some(name.span().start), &key, problem, remedy);
+                    }
+                    _ => {}
+                }
             }
         }
     }
@@ -367,4 +395,15 @@ impl<'a> Section<'a> {
         self.findings.fatal(Some(span.start), &self.key(name), problem, format!("write {wanted}"));
         None
     }
+}
+
+/// `${NAME}`, anywhere in a text, or `$NAME` as the whole of it.
+fn is_variable(text: &str) -> bool {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    };
+    let in_braces = text.split("${").skip(1).any(|rest| rest.split_once('}').is_some_and(|(name, _)| is_name(name)));
+    in_braces || text.strip_prefix('$').is_some_and(is_name)
 }

@@ -240,6 +240,63 @@ fn unknown_keys_of_ours_are_errors_and_of_streamlits_warnings() {
     assert_eq!(faults(&with("[vestibule.provider.nobody]\nuserinfo = true\n")), [(7, "vestibule.provider.nobody".to_owned())]);
 }
 
+/// The first fault or warning about a key: its line and remedy.
+fn remedy(toml: &str, key: &str) -> (u32, String) {
+    let told = parse(toml).map_or_else(|faults| faults, |config| config.warnings);
+    let fault = told.iter().find(|fault| fault.key == key).unwrap_or_else(|| panic!("{key}: {told:#?}"));
+    (fault.line, fault.remedy.clone())
+}
+
+#[test]
+fn keys_that_stand_in_the_wrong_table_are_told_where_they_belong() {
+    assert_eq!(remedy(&with("login = \"optional\"\n"), "auth.login"), (7, "move it to [vestibule]".into()));
+    assert_eq!(remedy(&with("trust_email = true\n"), "auth.trust_email"), (7, "move it to [vestibule.provider.default]".into()));
+    let named = with(
+        "[auth.okta]\nclient_id = \"a\"\nclient_secret = \"b\"\nserver_metadata_url = \"https://o.example/.well-known/openid-configuration\"\ntenants = \"x\"\n",
+    );
+    assert_eq!(remedy(&named, "auth.okta.tenants"), (11, "move it to [vestibule.provider.okta]".into()));
+    assert_eq!(remedy(&with("[auth.session]\nmax_age = \"8h\"\n"), "auth.session"), (7, "write [vestibule.session]".into()));
+    assert_eq!(remedy(&with("cooky = 1\n"), "auth.cooky").1, "remove it, or check its spelling");
+}
+
+#[test]
+fn what_looks_like_a_variable_is_told() {
+    for (value, is_told) in
+        [("${APP_NAME}", true), ("$APP_NAME", true), ("a ${X} b", true), ("$5", false), ("${}", false), ("a$B", false), ("${a b}", false)]
+    {
+        let told = warned(&with(&format!("[vestibule.provider.default]\ntitle = \"{value}\"\n")));
+        assert_eq!(told, if is_told { vec!["vestibule.provider.default.title"] } else { vec![] }, "{value}");
+    }
+    let (line, remedy) = remedy(&with("").replace("client_id = \"", "client_id = \"${CLIENT}"), "auth.client_id");
+    assert!(line > 0 && remedy.contains("client_id_env"), "{line} {remedy}");
+}
+
+#[test]
+fn a_key_that_comes_twice_is_named() {
+    assert_eq!(faults(&with("client_id = \"b\"\n")), [(7, "client_id".to_owned())]);
+    assert_eq!(faults("[auth]\n[auth]\n")[0].0, 2);
+}
+
+#[test]
+fn a_name_may_be_listened_on() {
+    for (listen, is_good) in [
+        ("localhost:8501", true),
+        ("app.internal:80", true),
+        ("127.0.0.1:8501", true),
+        ("[::1]:8501", true),
+        ("localhost", false),
+        ("8501", false),
+        (":8501", false),
+        ("localhost:", false),
+        ("localhost:99999", false),
+        ("1.2.3:80", false),
+        ("a b:80", false),
+        ("http://localhost:80", false),
+    ] {
+        assert_eq!(parse(&with(&format!("[vestibule]\nlisten = \"{listen}\"\n"))).is_ok(), is_good, "{listen}");
+    }
+}
+
 #[test]
 fn every_setting_is_checked() {
     for (more, key) in [
@@ -505,6 +562,7 @@ fn an_address_of_this_network_behind_https_asks_who_is_in_front() {
         ("https://app.example", "10.1.2.3:443", true),
         ("https://app.example", "[fd00::1]:443", true),
         ("https://app.example", "[::ffff:192.168.0.1]:443", true),
+        ("https://app.example", "localhost:443", true),
         ("https://app.example", "0.0.0.0:443", false),
         ("https://app.example", "203.0.113.7:443", false),
         ("http://localhost:8501", "127.0.0.1:8501", false),

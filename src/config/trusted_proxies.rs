@@ -42,8 +42,11 @@ fn is_wide(network: &str) -> bool {
 /// Warns where something else seems to end TLS, and nobody has said what: https to the world, and peers that can only be
 /// from this machine or network. An empty list says that there is nothing in front.
 pub(super) fn warn_of_silence(vestibule: &Section<'_>, listen: Option<&str>, public: &PublicOrigin) {
-    let address = listen.and_then(|listen| listen.parse::<SocketAddr>().ok()).map(|listen| listen.ip());
-    if vestibule.has(KEY) || !public.is_secure() || !address.is_some_and(is_near) {
+    let is_near = listen.is_some_and(|listen| match listen.parse::<SocketAddr>() {
+        Ok(listen) => is_near(listen.ip()),
+        Err(_) => listen.starts_with("localhost:"),
+    });
+    if vestibule.has(KEY) || !public.is_secure() || !is_near {
         return;
     }
     let problem = "is missing, and `listen` is an address of this machine or network while redirect_uri is https: \

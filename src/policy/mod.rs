@@ -278,7 +278,8 @@ impl Rule {
         }
     }
 
-    fn is_for_everything(&self) -> bool {
+    /// Whether it is for every request.
+    pub fn is_for_everything(&self) -> bool {
         let every_path = self.paths.is_empty() || self.paths.iter().any(PathPattern::is_everything);
         every_path && self.methods.is_empty() && self.hosts.is_empty()
     }

@@ -310,6 +310,14 @@ pub enum OutboundError {
     Protocol(String),
 }
 
+impl RequestHead {
+    /// As [`Request::is_navigation`], of a head that need not be one that can be decided on.
+    pub fn is_navigation(&self) -> bool {
+        let request = Request { method: "GET", path: "/", query: None, authority: "", headers: &self.headers, application_server: None };
+        request.is_navigation()
+    }
+}
+
 /// The target may hold a code, and a header a cookie.
 impl fmt::Debug for RequestHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

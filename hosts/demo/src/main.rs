@@ -64,15 +64,14 @@ async fn run(arguments: &Demo) -> anyhow::Result<()> {
     println!("The whole configuration, {}:\n\n{text}", config.display());
     println!("Provider: {}", provider.issuer());
     println!("Application, as seen from behind the login: http://{app}\n");
-    println!("Open  http://{listen}  in a browser; Ctrl-C stops the demo.");
-
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     };
-    let served = serve::until(&serve_arguments(arguments, config, app), Some(listener), stop).await;
+    let ready = |listen| println!("Open  http://{listen}  in a browser; Ctrl-C stops the demo.");
+    let served = serve::until(&serve_arguments(arguments, config, app), Some(listener), ready, stop).await;
     provider.shutdown().await;
     served
 }

@@ -45,7 +45,7 @@ async fn the_demo_lets_somebody_in() {
         panic!("no address");
     };
     let url = tokio::time::timeout(PATIENCE, url).await.expect("an address");
-    // The address is open before the component has been compiled: until then the connection waits.
+    // It is printed once requests are answered.
     let log_in = async { Browser::new().log_in(&format!("{url}/reports/2026?x=1"), "chloe").await };
     let page = tokio::time::timeout(PATIENCE, log_in).await.expect("a page");
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);

@@ -36,12 +36,12 @@ pub enum Accept {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
     /// The file is not there or may not be read.
-    #[error("cannot read {}: {source}; create the file, or name another one", path.display())]
+    #[error("cannot read {}: {reason}; {}", path.display(), remedy(reason.kind()))]
     Unreadable {
         /// As given.
         path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
+        /// The system's reason. It is in the message.
+        reason: io::Error,
     },
     /// Longer than any configuration is.
     #[error("{} is longer than {limit} bytes; name another file", path.display())]
@@ -108,6 +108,16 @@ impl ConfigurationFile {
         with_references(path, toml, references, port, accept).await
     }
 
+    /// Whether there is such a file, and it may be read; what is in it is not looked at. A pipe is not opened.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Unreadable`].
+    pub fn find(path: &Path) -> Result<(), ConfigurationError> {
+        let found =
+            std::fs::metadata(path).and_then(|metadata| if metadata.is_file() { std::fs::File::open(path).map(drop) } else { Ok(()) });
+        found.map_err(|reason| ConfigurationError::Unreadable { path: path.into(), reason })
+    }
+
     /// What the paths in a configuration are relative to: the folder of its file, and the working directory for one that
     /// comes from a pipe.
     pub fn folder(path: &Path) -> &Path {
@@ -140,6 +150,16 @@ impl ConfigurationFile {
     }
 }
 
+/// What to do about a file that cannot be read.
+fn remedy(reason: io::ErrorKind) -> &'static str {
+    match reason {
+        io::ErrorKind::PermissionDenied => "let the user who runs this read it, and enter the folders that it is in",
+        io::ErrorKind::IsADirectory => "name a file in it",
+        io::ErrorKind::InvalidData => "write it in UTF-8",
+        _ => "create the file, or name another one",
+    }
+}
+
 async fn with_references(
     path: &Path,
     toml: String,
@@ -161,7 +181,7 @@ async fn resolve(reference: &Reference, folder: &Path, accept: Accept) -> Result
         Reference::Environment(name) => environment(name),
         Reference::File(path) => match read_text(&folder.join(path), MAX_REFERENCE_BYTES, accept).await {
             Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
-            Err(ConfigurationError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(ConfigurationError::Unreadable { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         },
     }
@@ -189,8 +209,8 @@ async fn read_text(path: &Path, limit: u64, accept: Accept) -> Result<String, Co
     let late = |_| ConfigurationError::Late { path: path.into(), patience: PIPE_PATIENCE };
     let read = timeout(PIPE_PATIENCE, reading).await.map_err(late)?;
     let bytes =
-        read.map_err(|error| ConfigurationError::Unreadable { path: path.into(), source: error.into() })?.map_err(|error| match error {
-            TrustedFileError::Unreadable { path, source } => ConfigurationError::Unreadable { path, source },
+        read.map_err(|error| ConfigurationError::Unreadable { path: path.into(), reason: error.into() })?.map_err(|error| match error {
+            TrustedFileError::Unreadable { path, source } => ConfigurationError::Unreadable { path, reason: source },
             TrustedFileError::TooLong { path, limit } => ConfigurationError::TooLong { path, limit },
             TrustedFileError::ChangeableByOthers(error) => error.into(),
         })?;

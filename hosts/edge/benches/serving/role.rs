@@ -126,5 +126,5 @@ async fn edge(configuration: &str) {
     let options = ["vestibule", "serve", "--config", configuration, "--component", &component, "--cache", &cache];
     let Command::Serve(arguments) = Arguments::parse_from(options).command else { unreachable!("that is the command") };
     log::start(arguments.common.log).expect("a log");
-    serve::until(&arguments, Some(listener), std::future::pending()).await.expect("it serves");
+    serve::until(&arguments, Some(listener), |_| {}, std::future::pending()).await.expect("it serves");
 }

@@ -16,6 +16,8 @@ use crate::listen::tls;
 /// There is no component.
 #[expect(clippy::print_stdout, reason = "the verdict is what was asked for; faults go to stderr")]
 pub async fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
+    // Before the component is compiled, which takes seconds.
+    ConfigurationFile::find(&arguments.config)?;
     let component = serve::compile(&arguments.common)?;
     let mut warnings = Vec::new();
     let filter = load(&component, arguments, &mut warnings).await;

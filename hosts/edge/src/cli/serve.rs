@@ -1,11 +1,12 @@
 //! `vestibule serve`: reads the configuration, listens, and keeps going until told to stop.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use vestibule_wasmtime::{FilterComponent, Runtime, RuntimeOptions};
+use vestibule_wasmtime::{ConfigurationFile, FilterComponent, Runtime, RuntimeOptions};
 
 use crate::cli::arguments::{Common, Serve};
 use crate::cli::component;
@@ -32,14 +33,19 @@ pub async fn run(arguments: &Serve) -> anyhow::Result<()> {
             _ = interrupt.recv() => {}
         }
     };
-    until(arguments, None, stop).await
+    until(arguments, None, |_| {}, stop).await
 }
 
-/// Serves until `stop` resolves, on `listener` if there is one already.
+/// Serves until `stop` resolves, on `listener` if there is one already. `ready` is called once requests are answered.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn until(arguments: &Serve, listener: Option<Listener>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub async fn until(
+    arguments: &Serve,
+    listener: Option<Listener>,
+    ready: impl FnOnce(SocketAddr),
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let acceptor = match (&arguments.tls_cert, &arguments.tls_key) {
         (Some(certificate), Some(key)) => {
             let tls = tls::load(certificate, key)?;
@@ -51,6 +57,8 @@ pub async fn until(arguments: &Serve, listener: Option<Listener>, stop: impl Fut
         _ => None,
     };
     let limits = ConnectionLimits::with_descriptors(limits::raise_descriptors());
+    // Before the component is compiled, which takes seconds.
+    ConfigurationFile::find(&arguments.config)?;
     let component = compile(&arguments.common)?;
     let mut source = ActiveSource::new(component, arguments.config.clone(), arguments.upstream.clone(), arguments.upstream_timeout).await?;
     let reading = source.first().await?;
@@ -73,6 +81,7 @@ pub async fn until(arguments: &Serve, listener: Option<Listener>, stop: impl Fut
 
     let (scheme, address) = (if acceptor.is_some() { "https" } else { "http" }, listener.address());
     tracing::info!(code = "listener.listening", address = %address, "listening on {scheme}://{address}");
+    ready(address);
     let edge = Edge::new(current, acceptor.is_some()).with_ended(ended);
     let stop = async {
         stop.await;

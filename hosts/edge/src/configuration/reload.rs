@@ -325,7 +325,7 @@ async fn mended(refused: Option<&ConfigurationError>) {
 fn is_for_permissions(refused: &ConfigurationError) -> bool {
     match refused {
         ConfigurationError::ChangeableByOthers(_) => true,
-        ConfigurationError::Unreadable { source, .. } => source.kind() == ErrorKind::PermissionDenied,
+        ConfigurationError::Unreadable { reason, .. } => reason.kind() == ErrorKind::PermissionDenied,
         _ => false,
     }
 }
@@ -346,7 +346,7 @@ fn is_still_refused(refused: &ConfigurationError) -> bool {
 
 /// Whether the configuration is not there: it is being replaced, and the new one will be noticed.
 fn is_away(found: &Found) -> bool {
-    matches!(found, Err(ConfigurationError::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound)
+    matches!(found, Err(ConfigurationError::Unreadable { reason, .. }) if reason.kind() == ErrorKind::NotFound)
 }
 
 fn is_same(found: &Found, taken: &Found) -> bool {

@@ -10,7 +10,7 @@ use crate::listen::framing::Malformed;
 /// What the peer sees of a request that failed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// A page for a person, with a reference number.
+    /// A page for a person, or a problem document for a script, with a reference number.
     Page(HostFailure),
     /// The peer broke the protocol: a bare status.
     Status(u16),
@@ -28,6 +28,7 @@ pub fn shown(error: &Error) -> Shown {
     use ErrorType::*;
     match (error.etype(), error.esource()) {
         (CustomCode(mark, code), _) if *mark == MARK => Shown::Page(failure(*code)),
+        (HTTPStatus(429), _) => Shown::Page(HostFailure::TooManyRequests),
         (HTTPStatus(code @ 400..=499), _) => Shown::Status(*code),
         (ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout, ErrorSource::Upstream) => {
             Shown::Page(HostFailure::UpstreamTimedOut)
@@ -35,7 +36,7 @@ pub fn shown(error: &Error) -> Shown {
         (_, ErrorSource::Upstream) => Shown::Page(HostFailure::UpstreamUnreachable),
         (ReadError, ErrorSource::Downstream) if is_malformed(error) => Shown::Status(400),
         (ReadError | WriteError | ConnectionClosed, ErrorSource::Downstream) => Shown::Nothing,
-        (ReadTimedout | WriteTimedout, ErrorSource::Downstream) => Shown::Status(408),
+        (ReadTimedout | WriteTimedout, ErrorSource::Downstream) => Shown::Page(HostFailure::BodyTooSlow),
         (_, ErrorSource::Downstream) => Shown::Status(400),
         (_, ErrorSource::Internal | ErrorSource::Unset) => Shown::Page(HostFailure::Filter),
     }
@@ -79,7 +80,8 @@ mod tests {
         check(ReadTimedout, Upstream, &Shown::Page(HostFailure::UpstreamTimedOut));
         check(ConnectionClosed, Downstream, &Shown::Nothing);
         check(InvalidHTTPHeader, Downstream, &Shown::Status(400));
-        check(ReadTimedout, Downstream, &Shown::Status(408));
+        check(ReadTimedout, Downstream, &Shown::Page(HostFailure::BodyTooSlow));
+        check(HTTPStatus(429), Downstream, &Shown::Page(HostFailure::TooManyRequests));
         check(HTTPStatus(400), Unset, &Shown::Status(400));
         check(HTTPStatus(500), Unset, &Shown::Page(HostFailure::Filter));
         check(InternalError, Internal, &Shown::Page(HostFailure::Filter));

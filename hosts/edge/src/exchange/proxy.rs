@@ -188,13 +188,13 @@ impl Edge {
         let attempt = Attempt { limits: &active.limits, client: exchange.client.address(), path: &path };
         let _turn = match self.admit(attempt).await {
             Ok(turn) => turn,
-            Err(spent) => return Ok(Decided::Respond(too_many(spent, attempt))),
+            Err(spent) => return Ok(Decided::Respond(too_many(spent, attempt, is_navigation(session)))),
         };
         let decided = self.decide_admitted(session, (generation, &active), authority, exchange).await?;
         if let Decided::Respond(Response { counts_as: Some(counted), .. }) = &decided
             && let Err(spent) = self.budgets.count(attempt, *counted)
         {
-            return Ok(Decided::Respond(too_many(spent, attempt)));
+            return Ok(Decided::Respond(too_many(spent, attempt, is_navigation(session))));
         }
         Ok(decided)
     }
@@ -342,13 +342,19 @@ fn client(session: &Session, active: &Active) -> Result<Client> {
     }
 }
 
+/// Whether a person looks at the answer.
+fn is_navigation(session: &Session) -> bool {
+    let headers = session.req_header().headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    vestibule::web::http::RequestHead { headers, ..Default::default() }.is_navigation()
+}
+
 /// Who is at the other end of the connection.
 fn peer(session: &Session) -> Option<IpAddr> {
     session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip())
 }
 
 /// What a client gets that has nothing left.
-fn too_many(spent: Spent, attempt: Attempt<'_>) -> Response {
+fn too_many(spent: Spent, attempt: Attempt<'_>, is_page: bool) -> Response {
     let retry_after = spent.retry_after();
     let code = match spent.counted {
         Counted::LoginStart => "login.limited",
@@ -357,7 +363,7 @@ fn too_many(spent: Spent, attempt: Attempt<'_>) -> Response {
     let reference = random::reference();
     let client = attempt.client.map(tracing::field::display);
     tracing::info!(code, client, retry_after, reference, "this client has reached its limit of [vestibule.limits]");
-    let page = pages::host_failure(HostFailure::TooManyLogins { retry_after }, &reference, &random::nonce());
+    let page = pages::host_failure(HostFailure::TooManyLogins { retry_after }, is_page, &reference, &random::nonce());
     let mut response = Response::new(page.status, page.body);
     response.headers = page.headers;
     response
@@ -661,14 +667,18 @@ impl ProxyHttp for Edge {
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
         let reference = random::reference();
         log::failure(error, &exchange.path, &reference);
-        exchange.disposition = log::Disposition::Failed;
+        // Who closes a tab with an event stream or a WebSocket in it has had their answer.
+        let is_left = failure::shown(error) == Shown::Nothing && session.response_written().is_some();
+        if !is_left {
+            exchange.disposition = log::Disposition::Failed;
+        }
         let mut sent = 0;
         if session.response_written().is_none() {
             // The connection is closed after this, and its peer is to know.
             session.set_keepalive(None);
             let result = match failure::shown(error) {
                 Shown::Page(failure) => {
-                    let page = pages::host_failure(failure, &reference, &random::nonce());
+                    let page = pages::host_failure(failure, is_navigation(session), &reference, &random::nonce());
                     sent = page.status;
                     // A session that was renewed on the way is not lost with the application's answer.
                     let renewed = exchange.onward.as_ref().map_or(&[][..], |onward| &onward.forward.response_headers);

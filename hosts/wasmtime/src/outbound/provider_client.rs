@@ -34,7 +34,7 @@ pub(super) struct ProviderClient {
     lookup: Lookup,
     /// By the networks that it reaches: connections that were made under one permission are not used under another.
     /// There are as few as there are kinds of networks with metadata documents on them.
-    clients: Mutex<HashMap<Networks, Client>>,
+    clients: Mutex<HashMap<(Networks, Connections), Client>>,
 }
 
 impl From<Error> for Failure {
@@ -57,7 +57,7 @@ impl ProviderClient {
         };
         let made = ProviderClient { options: options.clone(), extra_roots, lookup, clients: Mutex::default() };
         // What is wrong with the settings is told now, not at the first login.
-        made.client(Networks::ALL)?;
+        made.client(Networks::ALL, Connections::Kept)?;
         Ok(made)
     }
 
@@ -75,28 +75,67 @@ impl ProviderClient {
             other => return Err(Error::Protocol(format!("method {other:?} is not GET or POST")).into()),
         };
         let limit = usize_of(request.max_response_bytes.min(self.options.max_response_bytes));
-        let client = self.client(networks).map_err(|error| Error::Unreachable(error.to_string()))?;
-        let sending = client.request(method, url).headers(headers(&request.headers)?).body(request.body).send();
-        let response = sending.await.map_err(|error| refusal(&error).map_or_else(|| describe(error).into(), Failure::Refused))?;
+        let fields = headers(&request.headers)?;
+        let send = async |connections| {
+            let client = self.client(networks, connections).map_err(Unanswered::Client)?;
+            let sending = client.request(method.clone(), url.clone()).headers(fields.clone()).body(request.body.clone()).send();
+            sending.await.map_err(Unanswered::Sending)
+        };
+        // A code is redeemed once, so it does not go out on a connection that may be closing.
+        let connections = if method == Method::GET { Connections::Kept } else { Connections::New };
+        let response = match send(connections).await {
+            // Providers close connections when they like, also while the next request is on its way (RFC 9110 section 9.2.2).
+            Err(Unanswered::Sending(error)) if connections == Connections::Kept && is_broken_off(&error) => send(Connections::New).await,
+            answer => answer,
+        };
+        let response = response.map_err(Unanswered::into_failure)?;
         let network = response.remote_addr().filter(|_| !self.options.proxy_from_environment).map(|peer| Network::of(peer.ip()));
         let status = response.status().as_u16();
         let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
         Ok(ProviderResponse { response: Response { status, headers, body: read_body(response, limit).await? }, network })
     }
 
-    fn client(&self, networks: Networks) -> Result<Client, OutboundError> {
+    fn client(&self, networks: Networks, connections: Connections) -> Result<Client, OutboundError> {
         // No code panics while it holds the lock; if it did, each client would still be whole.
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&networks) {
+        if let Some(client) = clients.get(&(networks, connections)) {
             return Ok(client.clone());
         }
         // A proxy resolves the names; what is resolved here is then its own.
         let resolved = if self.options.proxy_from_environment { Networks::ALL } else { networks };
         let names = Arc::new(Names { lookup: Arc::clone(&self.lookup), networks: resolved });
-        let client = client(&self.options, &self.extra_roots, &names)?;
-        clients.insert(networks, client.clone());
+        let client = client(&self.options, &self.extra_roots, &names, connections)?;
+        clients.insert((networks, connections), client.clone());
         Ok(client)
     }
+}
+
+/// Which connections a request may go out on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Connections {
+    /// One that has answered before, if there is one.
+    Kept,
+    New,
+}
+
+/// Why there is no response, not even its head.
+enum Unanswered {
+    Client(OutboundError),
+    Sending(reqwest::Error),
+}
+
+impl Unanswered {
+    fn into_failure(self) -> Failure {
+        match self {
+            Self::Client(error) => Error::Unreachable(error.to_string()).into(),
+            Self::Sending(error) => refusal(&error).map_or_else(|| describe(error).into(), Failure::Refused),
+        }
+    }
+}
+
+/// Whether a connection was there, and ended before the head of a response was.
+fn is_broken_off(error: &reqwest::Error) -> bool {
+    !error.is_timeout() && !error.is_connect() && !error.is_builder() && refusal(error).is_none()
 }
 
 async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, Error> {
@@ -159,16 +198,16 @@ fn describe(error: reqwest::Error) -> Error {
     if error.is_connect() { Error::Unreachable(text) } else { Error::Protocol(text) }
 }
 
-fn client(options: &OutboundOptions, extra: &[Certificate], names: &Arc<Names>) -> Result<Client, OutboundError> {
+fn client(options: &OutboundOptions, extra: &[Certificate], names: &Arc<Names>, connections: Connections) -> Result<Client, OutboundError> {
     if let Some(system) = system_roots::certificates() {
         let system = system.iter().map(|certificate| Certificate::from_der(certificate)).collect::<Result<Vec<_>, _>>();
         let roots = system.map(|system| system.into_iter().chain(extra.iter().cloned()));
-        let client = roots.and_then(|roots| builder(options, names).tls_certs_only(roots).build());
+        let client = roots.and_then(|roots| builder(options, names, connections).tls_certs_only(roots).build());
         return client.map_err(|error| OutboundError::Client(error.to_string()));
     }
     // They are read again for each client.
     judge_system_roots(|name| std::env::var_os(name))?;
-    let with_system_roots = builder(options, names).tls_certs_merge(extra.iter().cloned()).build();
+    let with_system_roots = builder(options, names, connections).tls_certs_merge(extra.iter().cloned()).build();
     match with_system_roots {
         Ok(client) => Ok(client),
         // A container without certificates still serves providers on loopback and those of the extra roots.
@@ -178,13 +217,20 @@ fn client(options: &OutboundOptions, extra: &[Certificate], names: &Arc<Names>) 
                 "the system's root certificates cannot be used ({}); https providers are unreachable unless the extra root certificates cover them: install the package `ca-certificates`",
                 error.source().map_or_else(|| error.to_string(), ToString::to_string)
             );
-            builder(options, names).tls_certs_only(extra.iter().cloned()).build().map_err(|error| OutboundError::Client(error.to_string()))
+            builder(options, names, connections)
+                .tls_certs_only(extra.iter().cloned())
+                .build()
+                .map_err(|error| OutboundError::Client(error.to_string()))
         }
     }
 }
 
-fn builder(options: &OutboundOptions, names: &Arc<Names>) -> ClientBuilder {
-    let builder = Client::builder()
+fn builder(options: &OutboundOptions, names: &Arc<Names>, connections: Connections) -> ClientBuilder {
+    let builder = match connections {
+        Connections::Kept => Client::builder(),
+        Connections::New => Client::builder().pool_max_idle_per_host(0),
+    };
+    let builder = builder
         .user_agent(USER_AGENT)
         .redirect(redirect::Policy::none())
         .referer(false)

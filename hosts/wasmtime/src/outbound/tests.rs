@@ -223,6 +223,68 @@ async fn connections_are_used_again() {
     timeout(HANG, join(serve, ask)).await.expect("a second connection is asked for");
 }
 
+/// RFC 9112 section 9.6: a server may close at any time, and then the next request is on its way already.
+#[tokio::test]
+async fn what_was_asked_on_a_connection_that_closes_is_asked_once_more_on_a_new_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/metadata", listener.local_addr().unwrap());
+    let outbound = outbound(std::slice::from_ref(&url));
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+    let serve = async {
+        let (mut first, _) = listener.accept().await.unwrap();
+        assert!(first.read(&mut [0; 4096]).await.unwrap() > 0);
+        first.write_all(answer).await.unwrap();
+        // The second request is read, and not answered.
+        assert!(first.read(&mut [0; 4096]).await.unwrap() > 0);
+        drop(first);
+        let (mut second, _) = listener.accept().await.unwrap();
+        assert!(second.read(&mut [0; 4096]).await.unwrap() > 0);
+        second.write_all(answer).await.unwrap();
+        // Once: the third is not answered either, nor is its repetition.
+        let (mut third, _) = listener.accept().await.unwrap();
+        assert!(third.read(&mut [0; 4096]).await.unwrap() > 0);
+        drop(third);
+        let (mut fourth, _) = listener.accept().await.unwrap();
+        assert!(fourth.read(&mut [0; 4096]).await.unwrap() > 0);
+        drop(fourth);
+        listener
+    };
+    let ask = async {
+        assert_eq!(send(&outbound, get_request(&*url)).await.unwrap().status, 200);
+        assert_eq!(send(&outbound, get_request(&*url)).await.unwrap().status, 200);
+        let failed = send(&outbound, get_request(&*url)).await;
+        assert!(matches!(failed, Err(Error::Protocol(_))), "{failed:?}");
+    };
+    let (listener, ()) = timeout(HANG, join(serve, ask)).await.expect("in time");
+    assert!(timeout(Duration::from_millis(200), listener.accept()).await.is_err(), "and not a third time");
+}
+
+/// A code that was sent may have been redeemed.
+#[tokio::test]
+async fn what_is_posted_goes_out_once_on_a_new_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/metadata", listener.local_addr().unwrap());
+    let outbound = outbound(std::slice::from_ref(&url));
+    let serve = async {
+        let (mut kept, _) = listener.accept().await.unwrap();
+        assert!(kept.read(&mut [0; 4096]).await.unwrap() > 0);
+        kept.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+        let (mut other, _) = listener.accept().await.unwrap();
+        let mut bytes = [0; 4096];
+        let read = other.read(&mut bytes).await.unwrap();
+        assert!(bytes[..read].starts_with(b"POST "), "on a connection of its own");
+        drop(other);
+        (listener, kept)
+    };
+    let ask = async {
+        assert_eq!(send(&outbound, get_request(&*url)).await.unwrap().status, 200);
+        let posted = send(&outbound, Request { method: "POST".into(), body: b"code=x".to_vec(), ..get_request(&*url) }).await;
+        assert!(matches!(posted, Err(Error::Protocol(_))), "{posted:?}");
+    };
+    let ((listener, _kept), ()) = timeout(HANG, join(serve, ask)).await.expect("in time");
+    assert!(timeout(Duration::from_millis(200), listener.accept()).await.is_err(), "and not again");
+}
+
 #[tokio::test]
 async fn a_fresh_process_reads_the_metadata_before_it_refuses_an_origin() {
     let tokens = Provider::start("").await;
@@ -400,12 +462,13 @@ async fn a_provider_that_drips_breaks_off_or_lies_about_its_length_has_not_answe
         let drips = matches!(fault, Fault::Repeats(_, b"x"));
         let request = Request { timeout_ms: if drips { 300 } else { 20_000 }, ..get_request(&*url) };
         let served = async {
-            misbehave(&listener, &fault).await;
-            pending().await
+            loop {
+                misbehave(&listener, &fault).await;
+            }
         };
         let answer = tokio::select! {
             answer = send(&outbound, request) => answer,
-            () = served => unreachable!(),
+            () = served => unreachable!("it goes on"),
         };
         match answer.expect_err(what) {
             Error::TimedOut => assert!(drips, "{what}"),
