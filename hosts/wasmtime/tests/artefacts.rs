@@ -29,10 +29,10 @@ fn interfaces(file: &str) -> Interfaces {
 
 /// In bytes. They are stored, sent and compiled: what makes them larger is to be noticed.
 const LARGEST: [(&str, u64); 4] = [
-    ("vestibule.wasm", 2_100_000),
-    ("vestibule-wide.wasm", 2_100_000),
-    ("vestibule-middleware.wasm", 2_250_000),
-    ("vestibule-proxy.wasm", 2_250_000),
+    ("vestibule.wasm", 2_200_000),
+    ("vestibule-wide.wasm", 2_180_000),
+    ("vestibule-middleware.wasm", 2_400_000),
+    ("vestibule-proxy.wasm", 2_350_000),
 ];
 
 #[test]

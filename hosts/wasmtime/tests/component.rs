@@ -102,7 +102,7 @@ async fn a_person_logs_in_is_known_and_logs_out() {
     let decision = visitor.open(&filter, "/auth/logout").await;
     let end_session = location(respond(&decision));
     assert_eq!(end_session.origin().ascii_serialization(), provider.issuer());
-    assert_eq!(visitor.cookies.len(), 0, "{:?}", visitor.cookies);
+    assert!(visitor.cookies.keys().all(|name| name.contains("_logout_")), "{:?}", visitor.cookies);
     assert_stranger(&mut visitor, &filter).await;
     // Sealed cookies are their own proof: a copy of them is good until it expires.
     forward(&other_tab.open(&filter, "/").await);
@@ -265,7 +265,8 @@ async fn a_provider_that_is_down_stops_logins_and_nobody_who_is_logged_in() {
         let callback = visitor.until_callback(&filter, "/", "bob").await;
         provider.shutdown().await;
         let decision = visitor.open(&filter, &callback).await;
-        assert_eq!((respond(&decision).status, codes(&decision)), (503, vec!["provider.unreachable"]));
+        // In case that the endpoint has moved.
+        assert_eq!((respond(&decision).status, codes(&decision)), (503, vec!["metadata.refetch", "provider.unreachable"]));
         assert_stranger(&mut visitor, &filter).await;
         callback
     };

@@ -40,7 +40,6 @@ async fn callbacks_without_a_state_are_a_page_and_the_program_lives() {
         "?state=&code=x",
         "?code=",
         "?code=&state=",
-        "?error=access_denied",
         "?code=x&STATE=y",
         "?code=x&state=.",
         "?code=x&state=%00",
@@ -61,6 +60,9 @@ async fn callbacks_without_a_state_are_a_page_and_the_program_lives() {
         assert!(head.values("set-cookie").is_empty(), "{query}: {}", head.text);
         assert!(body.contains("Reference number"), "{query}: {body}");
     }
+    let (head, body) = visitor.raw("GET", "/oauth2callback?error=access_denied", &[("Accept", "text/html")]).await;
+    assert_eq!(head.status(), 403, "{body}");
+    assert!(head.values("set-cookie").is_empty() && body.contains("You were not logged in"), "{body}");
     // What comes after a logout has no code and no error: the page that says so.
     for query in ["", "?", "?&&&"] {
         let (head, body) = visitor.raw("GET", &format!("/oauth2callback{query}"), &[("Accept", "text/html")]).await;
