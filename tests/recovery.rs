@@ -725,3 +725,32 @@ fn a_providers_page_that_was_left_open_too_long_still_knows_the_way() {
     let page = browser.visit(&mut rig, &callback).response();
     assert!(!String::from_utf8_lossy(&page.body).contains("reports"), "and then it is forgotten");
 }
+
+/// OIDC Core section 4.
+#[test]
+fn a_provider_or_a_portal_may_start_the_login() {
+    let two = format!(
+        "{CONFIG}[auth.other]\nclient_id = \"c2\"\nclient_secret = \"0f9e8d7c6b5a\"\nserver_metadata_url = \"https://other.example/.well-known/openid-configuration\"\n"
+    );
+    for config in [CONFIG, &two] {
+        let (mut rig, mut browser) = (Rig::new(config), Browser::default());
+        let start = "/auth/login?iss=https%3A%2F%2Fop.example&target_link_uri=https%3A%2F%2Fapp.example%2Freports%3Fx%3D1&login_hint=alice%40example.com";
+        let location = browser.start(&mut rig, start);
+        assert_eq!(query(&location)["login_hint"], "alice@example.com");
+        let callback = rig.provider.authorize(&location, "alice");
+        assert_eq!(browser.visit(&mut rig, &callback).response().header("location"), Some("/reports?x=1"));
+    }
+    let (mut rig, mut browser) = (rig("client_kwargs = { login_hint = \"configured\" }\n"), Browser::default());
+    assert_eq!(query(&browser.start(&mut rig, "/auth/login"))["login_hint"], "configured");
+    let location = browser.start(&mut rig, "/auth/login?login_hint=bob");
+    assert_eq!(location.query_pairs().filter(|(name, _)| name == "login_hint").count(), 1);
+    assert_eq!(query(&location)["login_hint"], "bob");
+    let away = browser.start(&mut rig, "/auth/login?iss=https%3A%2F%2Fop.example&target_link_uri=https%3A%2F%2Fevil.example%2F");
+    let callback = rig.provider.authorize(&away, "alice");
+    assert_eq!(browser.visit(&mut rig, &callback).response().header("location"), Some("/"), "it leads nobody elsewhere");
+    let unknown = browser.visit(&mut rig, "/auth/login?iss=https%3A%2F%2Fevil.example").response();
+    assert_eq!((unknown.status, rig.last_event()), (404, "login.unknown_provider"));
+    let elsewhere = vestibule::web::http::RequestHead::get("/auth/login?iss=https%3A%2F%2Fop.example&login_hint=bob", "127.0.0.1:9");
+    let moved = browser.send(&mut rig, &elsewhere.with("accept", "text/html")).response();
+    assert_eq!(moved.header("location"), Some("https://app.example/auth/login?provider=default&login_hint=bob&moved=1"));
+}

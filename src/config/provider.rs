@@ -9,6 +9,7 @@ use url::Url;
 use super::section::{Placed, Section};
 use super::{Outside, is_sample};
 use crate::oidc::issuer::{ExpectedIssuer, is_guid};
+use crate::oidc::logout_url::LogoutUrl;
 use crate::oidc::provider::{ClientAuthentication, Provider, Requirements};
 use crate::secret::Secret;
 use crate::web::origin::is_confidential;
@@ -75,7 +76,7 @@ pub(super) fn read_all(auth: &Section<'_>, extras: &Section<'_>, is_streamlit: b
 
 /// Where a key of that name stands, when it is one of those beside Streamlit's.
 pub(super) fn place_of_extra(key: &str, provider: &str) -> Option<String> {
-    const EXTRAS: [&str; 7] = ["title", "issuer", "tenants", "audiences", "clock_skew", "userinfo", "trust_email"];
+    const EXTRAS: [&str; 8] = ["title", "logout_url", "issuer", "tenants", "audiences", "clock_skew", "userinfo", "trust_email"];
     EXTRAS.contains(&key).then(|| format!("vestibule.provider.{provider}"))
 }
 
@@ -132,6 +133,7 @@ fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, is_streamlit: b
     let trust_email = extra.and_then(|extra| extra.boolean("trust_email")).unwrap_or(false);
     let tenants = extra.map(read_tenants).unwrap_or_default();
     let audiences = extra.and_then(|extra| extra.strings("audiences")).unwrap_or_default();
+    let logout_url = extra.and_then(read_logout_url);
     let clock_skew = extra.and_then(read_clock_skew).unwrap_or(DEFAULT_CLOCK_SKEW);
     if let Some(extra) = extra {
         extra.finish_strict();
@@ -147,6 +149,7 @@ fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, is_streamlit: b
             tenants,
             audiences: audiences.into_iter().map(|audience| audience.value).collect(),
             clock_skew,
+            logout_url,
             requirements: options.requirements,
             scope: options.scope,
             asks_for_account: options.prompt.is_none() && is_streamlit,
@@ -171,6 +174,17 @@ fn read_tenants(extra: &Section<'_>) -> Vec<String> {
         extra.findings.fatal(tenant.at, &tenant.key, format!("`{}` is not a tenant's GUID", tenant.value), remedy);
     }
     tenants.into_iter().map(|tenant| tenant.value).collect()
+}
+
+fn read_logout_url(extra: &Section<'_>) -> Option<LogoutUrl> {
+    let text = extra.string("logout_url")?;
+    let parsed = LogoutUrl::parse(&text.value);
+    if let Err(error) = &parsed {
+        let remedy = "write \"https://…/logout?client_id={client_id}&logout_uri={return_to}\" for example; {id_token_hint}, {logout_hint} \
+                      and {state} are known as well";
+        extra.findings.fatal(text.at, &text.key, error.to_string(), remedy);
+    }
+    parsed.ok()
 }
 
 fn read_clock_skew(extra: &Section<'_>) -> Option<Duration> {

@@ -436,7 +436,10 @@ fn establish(
 
     let mut hint_lost = None;
     let exposed = config.sessions.expose_tokens;
-    let wants_hint = grant.metadata.end_session_endpoint.is_some();
+    let wants_hint = match &provider.logout_url {
+        Some(url) => url.takes_id_token(),
+        None => grant.metadata.end_session_endpoint.is_some(),
+    };
     let id_token = (exposed.id || wants_hint).then_some(tokens.id_token);
     let access_token = exposed.access.then_some(tokens.access_token);
     if id_token.is_some() || access_token.is_some() {

@@ -21,18 +21,21 @@ use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
 use crate::web::route;
 
-/// `GET /auth/login`, with `provider` (a name, or Streamlit's signed one), `return_to` and `prompt` (`select_account`).
+/// `GET /auth/login`, with `provider` (a name, or Streamlit's signed one), `return_to` and `prompt` (`select_account`); or with
+/// `iss`, `target_link_uri` and `login_hint`, by which a provider or a portal starts a login (OIDC Core section 4).
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     only_get(request)?;
     only_visited(request)?;
     // Whoever comes here comes to see a page, whatever their browser says about it.
     visit.is_navigation = true;
     let config = context.config;
-    let (mut provider, mut return_to, mut has_moved) = (None, None, false);
+    let (mut provider, mut iss, mut return_to, mut has_moved) = (None, None, None, false);
     for (name, value) in request.query_pairs() {
         match &*name {
             "provider" => provider = Some(value.into_owned()),
-            "return_to" => return_to = Some(value.into_owned()),
+            ISS => iss = Some(value.into_owned()),
+            "return_to" | "target_link_uri" => return_to = Some(value.into_owned()),
+            LOGIN_HINT => visit.login_hint = Some(value.into_owned()).filter(|hint| is_login_hint(hint)),
             MOVED => has_moved = true,
             route::PROMPT => visit.select_account = value == route::SELECT_ACCOUNT,
             _ => {}
@@ -47,6 +50,10 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
         }
         None => page_before(request, config),
     };
+    if let (None, Some(iss)) = (&provider, iss) {
+        let of_issuer = config.providers.iter().find(|provider| provider.expected_issuer.admits_metadata(&iss));
+        provider = Some(of_issuer.ok_or(Error::UnknownProvider)?.name.clone());
+    }
     // The login's cookies belong to the public origin, where the provider sends the browser back to. A proxy in between may
     // write another `Host` than the browser did: then it moves once, and stays.
     if !has_moved && !config.public.has_authority(request.authority) {
@@ -74,6 +81,15 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     }
 }
 
+const ISS: &str = "iss";
+const LOGIN_HINT: &str = "login_hint";
+
+/// A name or an address that the person may log in with. It only fills in a field of the provider's page.
+fn is_login_hint(hint: &str) -> bool {
+    const MAX_CHARACTERS: usize = 255;
+    !hint.is_empty() && hint.chars().count() <= MAX_CHARACTERS && !hint.chars().any(char::is_control)
+}
+
 /// Of a login that has been sent to the public origin.
 const MOVED: &str = "moved";
 
@@ -83,6 +99,7 @@ fn move_to_public_origin(provider: Option<&str>, visit: &Visit, config: &Config)
     query.extend_pairs(provider.map(|name| ("provider", name)));
     query.extend_pairs(visit.return_to.as_ref().map(|page| ("return_to", page.as_str())));
     query.extend_pairs(visit.select_account.then_some((route::PROMPT, route::SELECT_ACCOUNT)));
+    query.extend_pairs(visit.login_hint.as_ref().map(|hint| (LOGIN_HINT, hint)));
     query.append_pair(MOVED, "1");
     let location = format!("{}{}?{}", config.public.origin(), config.public.route(route::LOGIN), query.finish());
     Progress::Done(Outcome::Respond(Response::redirect(&location, visit.method)))
@@ -188,7 +205,13 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
         (false, _) => Prompt::Configured,
     };
     let mut attempt = LoginAttempt::start(provider, metadata, &return_to, prompt == Prompt::SelectAccount, context.now, context.entropy);
-    let asking = Asking { state: attempt.state(), nonce: attempt.nonce(), code_verifier: attempt.code_verifier(), prompt };
+    let asking = Asking {
+        state: attempt.state(),
+        nonce: attempt.nonce(),
+        code_verifier: attempt.code_verifier(),
+        prompt,
+        login_hint: visit.login_hint.as_deref(),
+    };
     let location = authorization::request(&endpoint, provider, config.public.redirect_uri(), &asking);
     let mut cookies = visit.jar.writer();
     attempt.write(&visit.jar, &mut cookies, &config.sessions, &config.providers, context.now, context.entropy)?;

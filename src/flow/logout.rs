@@ -11,6 +11,7 @@ use crate::flow::{Context, Progress};
 use crate::oidc::authorization::LOGOUT_STATE;
 use crate::oidc::cache::Lookup;
 use crate::oidc::end_session;
+use crate::oidc::logout_url::{LogoutUrl, Values};
 use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::Provider;
 use crate::secret::Secret;
@@ -48,6 +49,9 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     // Entra shows an account picker unless it is told whose session ends (its optional claim `login_hint`).
     let logout_hint = session.claims().text("login_hint").map(str::to_owned);
     let expect = ExpectMetadata { provider: provider.name.clone(), id_token, logout_hint };
+    if let Some(url) = &provider.logout_url {
+        return Ok(expect.log_out_by(url, provider, visit, context));
+    }
     match context.cache.metadata(&provider.name, context.now) {
         Lookup::Fresh(metadata) | Lookup::Paused(Some(metadata)) => Ok(expect.log_out_at(provider, &metadata, visit, context)),
         Lookup::Paused(None) => Ok(local(visit, context)),
@@ -83,15 +87,34 @@ impl ExpectMetadata {
 
     fn log_out_at(&self, provider: &Provider, metadata: &ProviderMetadata, visit: &mut Visit, context: &mut Context<'_>) -> Progress {
         let Some(endpoint) = &metadata.end_session_endpoint else { return local(visit, context) };
-        // Not every provider brings our `state` back, and what comes back must not pass for a login that went wrong.
-        let mut cookies = visit.jar.writer();
-        cookies.set_logging_out(RETURN.as_secs());
-        visit.set_cookies.append(&mut cookies.into_headers());
+        expect_return(visit);
         let state = format!("{LOGOUT_STATE}{}", entropy::token::<16>(context.entropy));
         let back = context.config.public.redirect_uri();
         let location = end_session::request(endpoint, provider, back, self.id_token.as_ref(), self.logout_hint.as_deref(), &state);
         Progress::Done(Outcome::Respond(Response::redirect(location.as_str(), visit.method)))
     }
+
+    /// The same at the address that the configuration has.
+    fn log_out_by(&self, url: &LogoutUrl, provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> Progress {
+        let state = format!("{LOGOUT_STATE}{}", entropy::token::<16>(context.entropy));
+        let values = Values {
+            client_id: &provider.client_id,
+            return_to: context.config.public.redirect_uri().as_str(),
+            id_token_hint: self.id_token.as_ref().map(Secret::expose),
+            logout_hint: self.logout_hint.as_deref(),
+            state: &state,
+        };
+        let Some(location) = url.with(&values) else { return local(visit, context) };
+        expect_return(visit);
+        Progress::Done(Outcome::Respond(Response::redirect(location.as_str(), visit.method)))
+    }
+}
+
+/// Not every provider brings our `state` back, and what comes back must not pass for a login that went wrong.
+fn expect_return(visit: &mut Visit) {
+    let mut cookies = visit.jar.writer();
+    cookies.set_logging_out(RETURN.as_secs());
+    visit.set_cookies.append(&mut cookies.into_headers());
 }
 
 fn local(visit: &Visit, context: &mut Context<'_>) -> Progress {

@@ -65,6 +65,8 @@ pub(crate) struct Visit {
     pub(crate) ways_back: Vec<ReturnTo>,
     /// The user wants to choose an account, whatever the configuration says about it.
     pub(crate) select_account: bool,
+    /// Who the person may be, for the provider's page.
+    pub(crate) login_hint: Option<String>,
     /// The provider has refused `prompt=select_account` in this login.
     pub(crate) leave_prompt: bool,
     /// What a refusal of this visit counts as.
@@ -91,6 +93,7 @@ impl Visit {
             return_to: None,
             ways_back: vec![],
             select_account: false,
+            login_hint: None,
             leave_prompt: false,
             refusal_counts_as: None,
             events: vec![],

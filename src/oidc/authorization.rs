@@ -18,6 +18,8 @@ pub struct Asking<'a> {
     pub nonce: &'a Secret,
     pub code_verifier: &'a Secret,
     pub prompt: Prompt,
+    /// In place of one that is configured.
+    pub login_hint: Option<&'a str>,
 }
 
 /// `prompt` (OIDC Core section 3.1.2.1).
@@ -44,7 +46,12 @@ pub fn request(endpoint: &Url, provider: &Provider, redirect_uri: &Url, asking: 
         .append_pair("nonce", asking.nonce.expose())
         .append_pair("code_challenge", &challenge)
         .append_pair("code_challenge_method", "S256")
-        .extend_pairs(provider.authorize_params.iter().filter(|(name, _)| asking.prompt == Prompt::Configured || name != "prompt"))
+        .extend_pairs(provider.authorize_params.iter().filter(|(name, _)| match name.as_str() {
+            "prompt" => asking.prompt == Prompt::Configured,
+            "login_hint" => asking.login_hint.is_none(),
+            _ => true,
+        }))
+        .extend_pairs(asking.login_hint.map(|hint| ("login_hint", hint)))
         .extend_pairs((asking.prompt == Prompt::SelectAccount).then_some(("prompt", "select_account")));
     url
 }

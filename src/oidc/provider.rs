@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::issuer::ExpectedIssuer;
+use super::logout_url::LogoutUrl;
 use crate::claims::{Claim, Claims};
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -59,6 +60,8 @@ pub struct Provider {
     pub authorize_params: Vec<(String, String)>,
     /// Whether `prompt=select_account` is sent though nobody wrote it, as Streamlit does.
     pub asks_for_account: bool,
+    /// Where it logs people out, in place of the `end_session_endpoint` of its metadata.
+    pub logout_url: Option<LogoutUrl>,
     /// `None`: chosen from the provider's metadata.
     pub client_authentication: Option<ClientAuthentication>,
     /// Whether claims are completed from the userinfo endpoint.

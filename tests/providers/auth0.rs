@@ -158,6 +158,15 @@ fn auth0_logs_out_at_the_provider_only_if_the_tenant_says_so() {
     metadata(&mut hidden, |metadata| drop(metadata.as_object_mut().unwrap().remove("end_session_endpoint")));
     log_in(&mut hidden, &mut person, NAME);
     assert_eq!(log_out(&mut hidden, &mut person), None);
+
+    // Its older one needs no switch.
+    let older =
+        "[vestibule.provider.auth0]\nlogout_url = \"https://acme.eu.auth0.com/v2/logout?client_id={client_id}&returnTo={return_to}\"";
+    let (mut older, mut person) = (rig(&config(older), published()), browser());
+    metadata(&mut older, |metadata| drop(metadata.as_object_mut().unwrap().remove("end_session_endpoint")));
+    log_in(&mut older, &mut person, NAME);
+    let location = log_out(&mut older, &mut person).expect("a logout at the provider");
+    assert_eq!((location.path(), asked(&location, "returnTo").as_deref()), ("/v2/logout", Some("http://localhost:8501/oauth2callback")));
 }
 
 #[test]

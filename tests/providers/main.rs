@@ -1,12 +1,14 @@
-//! Google, Microsoft Entra, Okta and Auth0 as they describe themselves: metadata, key sets and tokens of the shapes that
+//! Google, Microsoft Entra, Okta, Auth0, ZITADEL and Amazon Cognito as they describe themselves: metadata, key sets and tokens of the shapes that
 //! they publish, the configuration as Streamlit's documentation writes it. Each test says which quirk it is about.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
 
 mod auth0;
+mod cognito;
 mod entra;
 mod google;
 mod okta;
 #[path = "../rig/mod.rs"]
 mod rig;
 mod simulated;
+mod zitadel;
