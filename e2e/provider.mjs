@@ -3,7 +3,7 @@
 import { createServer } from 'node:http';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import OidcProvider, { interactionPolicy } from 'oidc-provider';
+import OidcProvider from 'oidc-provider';
 
 const KEYS = {
   RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
@@ -81,7 +81,6 @@ export class Provider {
       claims: { openid: ['sub'], profile: ['name', 'preferred_username', 'groups'], email: ['email', 'email_verified'] },
       conformIdTokenClaims: this.claimsInUserinfo,
       findAccount: (_context, accountId) => ({ accountId, claims: () => ({ ...claimsOf(accountId), ...this.claims }) }),
-      interactions: { policy: policy() },
     });
     this.answer = this.oidc.callback();
   }
@@ -104,18 +103,4 @@ export class Provider {
     this.server.listen(port, '127.0.0.1');
     await once(this.server, 'listening');
   }
-}
-
-// oidc-provider knows no prompt=select_account by itself: the login page is where an account is chosen.
-function policy() {
-  const { Check, Prompt, base } = interactionPolicy;
-  const policy = base();
-  const selectAccount = new Prompt({ name: 'select_account', requestable: true });
-  selectAccount.checks.clear();
-  policy.add(selectAccount, 0);
-  policy.get('login').checks.add(new Check('account_selection', 'the End-User shall choose an account', (context) => {
-    const { prompts, result } = context.oidc;
-    return prompts.has('select_account') && !result?.login ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT;
-  }));
-  return policy;
 }

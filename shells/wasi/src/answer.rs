@@ -96,9 +96,9 @@ pub async fn answer<C: ProviderClient>(
         Outcome::Forward(forward) => match onward(&loaded, &head, fields, tls, forward, read) {
             // Over the network, the application has a Spin of its own, or none.
             Ok(onward) if C::NEEDS_UPSTREAM => Instruction::Forward(onward),
-            Ok(Onward { mut fields, upstream, body, response_headers }) => {
+            Ok(Onward { mut fields, upstream, body, response_headers, is_page }) => {
                 fields.extend(of_spin);
-                Instruction::Forward(Onward { fields, upstream, body, response_headers })
+                Instruction::Forward(Onward { fields, upstream, body, response_headers, is_page })
             }
             Err(refused) => {
                 Instruction::Respond(complete(host_failure(HostFailure::Filter, head.is_navigation(), &refused.to_string()), &head))
