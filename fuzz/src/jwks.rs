@@ -17,19 +17,6 @@ use super::id_token::NONCE;
 use super::provider::{ACCESS_TOKEN, KEY_ID, Provider};
 use super::site::{self, ISSUER, NOW};
 
-const ALGORITHMS: [Algorithm; 10] = [
-    Algorithm::Rs256,
-    Algorithm::Rs384,
-    Algorithm::Rs512,
-    Algorithm::Ps256,
-    Algorithm::Ps384,
-    Algorithm::Ps512,
-    Algorithm::Es256,
-    Algorithm::Es384,
-    Algorithm::Es512,
-    Algorithm::EdDsa,
-];
-
 struct Site {
     filter: Filter,
     provider: Provider,
@@ -58,7 +45,7 @@ pub fn run(data: &[u8]) {
     let listed = document["keys"].as_array().expect("a list of keys");
     let ids = listed.iter().filter_map(|key| key["kid"].as_str()).map(Some).chain([None, Some(KEY_ID)]);
     for id in ids {
-        for algorithm in ALGORITHMS {
+        for &algorithm in Algorithm::ALL {
             let found = keys.candidates(algorithm, id).count();
             let fits = |key: &&Value| id.is_none() || key["kid"].as_str() == id || key["kid"].as_str().is_none();
             assert!(found <= listed.iter().filter(fits).count().min(64), "a key of another name");

@@ -33,21 +33,32 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// All of them, the usual ones first.
+    pub const ALL: &[Self] =
+        &[Self::Rs256, Self::Es256, Self::EdDsa, Self::Ps256, Self::Rs384, Self::Rs512, Self::Ps384, Self::Ps512, Self::Es384, Self::Es512];
+
+    /// Its name in a JWT header.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::Es512 => "ES512",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
     /// By its name in a JWT header (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864 section 2.2).
     pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "RS256" => Self::Rs256,
-            "RS384" => Self::Rs384,
-            "RS512" => Self::Rs512,
-            "PS256" => Self::Ps256,
-            "PS384" => Self::Ps384,
-            "PS512" => Self::Ps512,
-            "ES256" => Self::Es256,
-            "ES384" => Self::Es384,
-            "ES512" => Self::Es512,
-            "EdDSA" | "Ed25519" => Self::EdDsa,
-            _ => return None,
-        })
+        match name {
+            "Ed25519" => Some(Self::EdDsa),
+            _ => Self::ALL.iter().copied().find(|algorithm| algorithm.name() == name),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::instance::Instance;
 use crate::options::FilterOptions;
 use crate::outbound::Outbound;
 use crate::pool::Pool;
+use crate::provider_answer::{self, ProviderAnswer, ProviderError};
 use crate::request_head::RequestHead;
 
 /// Decides on requests. Cheap to clone. Dropping the last clone lets the decisions in flight come to their end.
@@ -17,6 +18,7 @@ use crate::request_head::RequestHead;
 pub struct Filter {
     pool: Arc<Pool>,
     summary: Arc<Summary>,
+    outbound: Arc<Outbound>,
 }
 
 impl Filter {
@@ -29,8 +31,8 @@ impl Filter {
         let (instance, summary) = Instance::load(component, &configuration, options.cpu_budget).await?;
         let max_exchanges = (options.instances.saturating_mul(options.in_flight_per_instance) / 2).max(1);
         let outbound = Arc::new(Outbound::new(&options.outbound, max_exchanges, &summary.metadata_urls, &summary.internal_hosts)?);
-        let pool = Pool::new(component.clone(), configuration, outbound, options, instance);
-        Ok(Filter { pool: Arc::new(pool), summary: Arc::new(summary) })
+        let pool = Pool::new(component.clone(), configuration, Arc::clone(&outbound), options, instance);
+        Ok(Filter { pool: Arc::new(pool), summary: Arc::new(summary), outbound })
     }
 
     /// What the component says of the configuration.
@@ -45,5 +47,14 @@ impl Filter {
     /// When there is no decision: answer the request with status 500, never forward it.
     pub async fn decide(&self, head: RequestHead, body: Option<Vec<u8>>) -> Result<Decision, FilterError> {
         self.pool.decide(head, body).await
+    }
+
+    /// Asks a provider for a JSON document of at most so many bytes, under the rules that hold for the component: metadata
+    /// that the configuration names, and what such metadata names. For checks, not for logins.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub async fn ask_provider(&self, url: &str, max_response_bytes: u32) -> Result<ProviderAnswer, ProviderError> {
+        Ok(self.outbound.send(provider_answer::request(url, max_response_bytes)).await?.into())
     }
 }

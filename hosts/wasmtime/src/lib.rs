@@ -56,6 +56,7 @@ mod options;
 mod outbound;
 mod pool;
 mod precompiled;
+mod provider_answer;
 mod request_head;
 mod runtime;
 mod trusted_file;
@@ -73,6 +74,7 @@ pub use options::FilterOptions;
 #[cfg(feature = "outbound")]
 pub use outbound::system_roots_file;
 pub use outbound::{OutboundError, OutboundOptions};
+pub use provider_answer::{ProviderAnswer, ProviderError};
 pub use request_head::RequestHead;
 pub use runtime::{Runtime, RuntimeError, RuntimeOptions};
 pub use trusted_file::{ChangeableByOthers, Reason, TrustedFile, TrustedFileError, Weakness};

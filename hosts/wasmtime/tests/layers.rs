@@ -8,9 +8,10 @@ use std::path::Path;
 mod imports;
 
 /// Lowest first. A module may import what stands before it, and its own parts.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "bindings",
     "decision",
+    "provider_answer",
     "request_head",
     "configuration",
     "ended",

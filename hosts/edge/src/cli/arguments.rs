@@ -65,6 +65,9 @@ pub struct Check {
     /// Fail on warnings as well
     #[arg(long)]
     pub strict: bool,
+    /// Ask each provider for its metadata and keys, and say what is found
+    #[arg(long)]
+    pub online: bool,
     /// Certificate chain for `vestibule serve`, to be checked as well
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,

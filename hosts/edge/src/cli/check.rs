@@ -6,6 +6,7 @@ use vestibule_wasmtime::{Accept, ConfigurationFile, Filter, FilterComponent, Fil
 
 use crate::cli::arguments::Check;
 use crate::cli::serve::{self, DEFAULT_PORT};
+use crate::cli::{explain, online};
 use crate::configuration::reload::everybody_reads;
 use crate::listen::tls;
 
@@ -30,6 +31,19 @@ pub async fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
+    let online = match arguments.online {
+        true => online::look(&filter, &explain::load(&arguments.config).await?).await,
+        false => Vec::new(),
+    };
+    let is_reachable = online.iter().all(|found| found.faults.is_empty());
+    for found in online {
+        print!("{found}");
+        found.faults.iter().for_each(|fault| eprintln!("provider `{}`: {fault}", found.name));
+        warnings.extend(found.warnings.iter().map(|warning| format!("provider `{}`: warning: {warning}", found.name)));
+    }
+    if !is_reachable {
+        return Ok(ExitCode::FAILURE);
+    }
     warnings.iter().for_each(|warning| eprintln!("{warning}"));
     if arguments.strict && !warnings.is_empty() {
         return Ok(ExitCode::FAILURE);

@@ -47,7 +47,11 @@ pub async fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn load(path: &Path) -> anyhow::Result<Config> {
+/// The configuration, read by the core itself.
+///
+/// # Errors
+/// The file cannot be read; every fault, one per line.
+pub async fn load(path: &Path) -> anyhow::Result<Config> {
     let references = |toml: &str| config::references(toml).into_iter().map(to_host).collect();
     let file = ConfigurationFile::read_with(path, Some(DEFAULT_PORT), references).await?;
     let resolved = file.resolved.into_iter().map(|item| (to_core(item.reference), item.value.map(Secret::new)));

@@ -4,4 +4,5 @@ pub mod arguments;
 pub mod check;
 pub mod component;
 pub mod explain;
+pub mod online;
 pub mod serve;

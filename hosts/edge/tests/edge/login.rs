@@ -303,6 +303,55 @@ async fn check_prints_every_fault() {
 }
 
 #[tokio::test]
+async fn check_online_says_what_a_provider_says_of_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("secrets.toml");
+    let component = program::component();
+    let arguments = ["check", "--online", "--config", text(&config), "--component", text(&component)];
+    let provider = Provider::start(Options::default()).await.expect("a provider");
+    std::fs::write(&config, secrets_toml(&provider, "http://127.0.0.1:1")).expect("written");
+    let output = program::run(&arguments).await;
+    let (told, faults) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{faults}");
+    for line in [
+        "provider `default`\n",
+        &format!("  issuer: {}\n", provider.issuer()),
+        "  clock: 0 s ahead of this one\n",
+        "  PKCE with S256: listed\n",
+        "  logout: at http://",
+        "  keys: `",
+        "  signatures: RS256\n",
+    ] {
+        assert!(told.contains(line), "{line:?} not in:\n{told}");
+    }
+    assert!(!told.contains("vestibule-demo-secret"), "{told}");
+
+    let issuer = provider.issuer();
+    provider.shutdown().await;
+    let output = program::run(&arguments).await;
+    let (told, faults) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(faults.contains("provider `default`: the metadata of provider `default` cannot be reached"), "{faults}");
+    assert!(!told.contains("in order"), "{told} {issuer}");
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_read_is_told_once_and_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = folder.path().join("no-such.toml");
+    for command in ["check", "serve"] {
+        let output = program::run(&[command, "--config", text(&missing), "--component", "no/such.wasm"]).await;
+        let message = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert_eq!(message.matches("No such file").count(), 1, "{message}");
+        assert!(message.contains("no-such.toml") && message.contains("create the file") && !message.contains("wasm"), "{message}");
+    }
+    let output = program::run(&["check", "--config", text(folder.path()), "--component", text(&program::component())]).await;
+    let message = String::from_utf8(output.stderr).expect("text");
+    assert!(output.status.code() == Some(1) && !message.contains("create the file"), "{message}");
+}
+
+#[tokio::test]
 async fn a_cookie_secret_is_fresh() {
     let (one, other) = (program::run(&["cookie-secret"]).await, program::run(&["cookie-secret"]).await);
     assert!(one.status.success() && one.stdout.len() > 40 && one.stdout != other.stdout);
@@ -310,7 +359,10 @@ async fn a_cookie_secret_is_fresh() {
 
 #[tokio::test]
 async fn a_component_that_is_not_there_is_told_with_the_remedy() {
-    let output = program::run(&["check", "--component", "no/such.wasm"]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("secrets.toml");
+    std::fs::write(&config, "").expect("written");
+    let output = program::run(&["check", "--component", "no/such.wasm", "--config", text(&config)]).await;
     let message = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(1));
     assert!(message.contains("no/such.wasm") && message.contains("make build"), "{message}");

@@ -1,0 +1,132 @@
+//! `vestibule check --online`: what each provider says of itself, read as a login would read it.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use serde_json::Value;
+use vestibule::config::Config;
+use vestibule::oidc::jwks::KeySet;
+use vestibule::oidc::metadata::ProviderMetadata;
+use vestibule::oidc::provider::{ClientAuthentication, Provider};
+use vestibule::oidc::signature::Algorithm;
+use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse};
+use vestibule_wasmtime::{Filter, ProviderError};
+
+/// What was found at one provider.
+#[derive(Debug)]
+pub struct Found {
+    /// The configuration's name for it.
+    pub name: String,
+    /// Nobody can log in.
+    pub faults: Vec<String>,
+    pub warnings: Vec<String>,
+    lines: Vec<String>,
+}
+
+/// As text for a terminal.
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "provider `{}`", self.name)?;
+        self.lines.iter().try_for_each(|line| writeln!(f, "  {line}"))
+    }
+}
+
+/// Asks every provider of the configuration, one after another.
+pub async fn look(filter: &Filter, config: &Config) -> Vec<Found> {
+    let mut all = Vec::new();
+    for provider in &config.providers {
+        let mut found = Found { name: provider.name.clone(), faults: vec![], warnings: vec![], lines: vec![] };
+        look_at(filter, provider, &mut found).await;
+        all.push(found);
+    }
+    all
+}
+
+async fn look_at(filter: &Filter, provider: &Provider, found: &mut Found) {
+    let answer = ask(filter, ProviderMetadata::request(provider)).await;
+    let clock = answer.as_ref().ok().and_then(clock);
+    let document: Value = answer.as_ref().ok().and_then(|answer| serde_json::from_slice(&answer.body).ok()).unwrap_or_default();
+    let metadata = match ProviderMetadata::parse(answer, provider) {
+        Ok(metadata) => metadata,
+        Err(error) => return found.faults.push(error.to_string()),
+    };
+    found.lines.push(format!("issuer: {}", metadata.issuer));
+    found.warnings.extend(metadata.ignored.iter().map(|ignored| format!("{ignored}; logins go on without it")));
+    tell_of_clock(clock, provider, found);
+    tell_of_protocol(&metadata, &document, provider, found);
+    let keys = match KeySet::parse(ask(filter, KeySet::request(&metadata.jwks_uri)).await, provider) {
+        Ok(keys) => keys,
+        Err(error) => return found.faults.push(error.to_string()),
+    };
+    tell_of_keys(&metadata, &keys, found);
+}
+
+async fn ask(filter: &Filter, request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {
+    match filter.ask_provider(request.url.as_str(), request.max_response_bytes).await {
+        Ok(answer) => Ok(OutboundResponse { status: answer.status, headers: answer.headers, body: answer.body }),
+        Err(ProviderError::NotAllowed) => Err(OutboundError::NotAllowed),
+        Err(ProviderError::TimedOut) => Err(OutboundError::TimedOut),
+        Err(ProviderError::TooLarge) => Err(OutboundError::TooLarge),
+        Err(ProviderError::Protocol(reason)) => Err(OutboundError::Protocol(reason)),
+        Err(error) => Err(OutboundError::Unreachable(error.to_string())),
+    }
+}
+
+/// Seconds that the provider's clock is ahead of this one, or behind it.
+fn clock(answer: &OutboundResponse) -> Option<i64> {
+    let (_, date) = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("date"))?;
+    let date = httpdate::parse_http_date(std::str::from_utf8(date).ok()?).ok()?;
+    let seconds = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_secs()).ok());
+    Some(seconds(date)? - seconds(SystemTime::now())?)
+}
+
+fn tell_of_clock(clock: Option<i64>, provider: &Provider, found: &mut Found) {
+    let Some(difference) = clock else { return found.lines.push("clock: it does not tell".into()) };
+    let relation = if difference < 0 { "behind" } else { "ahead of" };
+    let difference = difference.unsigned_abs();
+    found.lines.push(format!("clock: {difference} s {relation} this one"));
+    if difference > provider.clock_skew.as_secs() {
+        let borne = provider.clock_skew.as_secs();
+        found.faults.push(format!("its clock is {difference} s {relation} this one, and {borne} s are borne: set the clocks right"));
+    }
+}
+
+fn tell_of_protocol(metadata: &ProviderMetadata, document: &Value, provider: &Provider, found: &mut Found) {
+    let way = match metadata.client_authentication {
+        ClientAuthentication::Basic => "client_secret_basic",
+        ClientAuthentication::Post => "client_secret_post",
+        ClientAuthentication::None => "none",
+    };
+    found.lines.push(format!("client authentication: {way}"));
+    let lists_s256 =
+        document["code_challenge_methods_supported"].as_array().is_some_and(|methods| methods.iter().any(|method| method == "S256"));
+    found.lines.push(format!("PKCE with S256: {}", if lists_s256 { "listed" } else { "not listed, and sent all the same" }));
+    let logout = match (&provider.logout_url, &metadata.end_session_endpoint) {
+        (Some(_), _) => "at logout_url".to_owned(),
+        (None, Some(endpoint)) => format!("at {endpoint}"),
+        (None, None) => "here only: it names no end_session_endpoint".to_owned(),
+    };
+    found.lines.push(format!("logout: {logout}"));
+    if provider.userinfo && metadata.userinfo_endpoint.is_none() {
+        found
+            .faults
+            .push("there is no usable userinfo_endpoint, and the configuration wants it to be asked: remove userinfo = true".into());
+    }
+    if provider.asks_for_account && !metadata.takes_account_prompt {
+        found.warnings.push("it does not know prompt=select_account, which is left out: set client_kwargs = { prompt = \"\" }".into());
+    }
+}
+
+fn tell_of_keys(metadata: &ProviderMetadata, keys: &KeySet, found: &mut Found) {
+    let listed = metadata.signing_algorithms.as_deref();
+    let signs = |algorithm: &Algorithm| {
+        listed.is_none_or(|listed| listed.contains(algorithm)) && keys.candidates(*algorithm, None).next().is_some()
+    };
+    let usable: Vec<_> = Algorithm::ALL.iter().filter(|algorithm| signs(algorithm)).map(|algorithm| algorithm.name()).collect();
+    found.lines.push(format!("keys: {keys}"));
+    if usable.is_empty() {
+        found.faults.push("none of its keys verifies a signature of a kind that it lists: have it sign ID tokens with RS256".into());
+    } else {
+        found.lines.push(format!("signatures: {}", usable.join(", ")));
+    }
+}
