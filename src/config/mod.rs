@@ -5,6 +5,7 @@
 
 mod admission;
 mod authz;
+mod cors;
 mod fault;
 mod internal_hosts;
 mod origin;
@@ -34,6 +35,7 @@ use crate::oidc::provider::Provider;
 use crate::policy::{Admission, Login, Policy};
 use crate::secret::Secret;
 use crate::session::{CookieNames, ExposeTokens, KeyRing, Lifetime, SessionSettings};
+use crate::web::cors::Cors;
 use crate::web::origin::PublicOrigin;
 use crate::web::route;
 use crate::web::trusted_proxies::TrustedProxies;
@@ -105,6 +107,8 @@ pub struct Config {
     /// Whose word on where a request comes from is believed; of proxies that ask, who may ask.
     pub trusted_proxies: TrustedProxies,
     pub per_minute: PerMinute,
+    /// Pages of other origins.
+    pub cors: Cors,
     /// Whether events say who they are about.
     pub log_subjects: bool,
     /// Where a provider's metadata may name endpoints that are not on the internet, in the spelling of URLs.
@@ -230,6 +234,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let (authz, who_may_ask) = authz::read(&vestibule, upstream.is_some()).unzip();
     let listen = read_listen(&vestibule);
     let per_minute = read_limits(&vestibule.section("limits"));
+    let cors = cors::read(&vestibule.section("cors"), authz.is_some());
     let log_subjects = read_log_subjects(&vestibule.section("log"));
     let rules = rule::find(&vestibule, source.was_checked);
     vestibule.finish_strict();
@@ -318,6 +323,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         after_logout,
         authz,
         per_minute,
+        cors,
         log_subjects,
         trusted_proxies: who_may_ask.or(in_front).unwrap_or_default(),
         internal_hosts,

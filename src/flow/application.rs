@@ -12,6 +12,7 @@ use crate::identity::streamlit::{CookieForm, StreamlitApp};
 use crate::pages;
 use crate::policy::{Access, Verdict};
 use crate::session::Session;
+use crate::web::cors::Preflight;
 use crate::web::http::{Request, Response, Upgrade};
 use crate::web::return_to::ReturnTo;
 
@@ -26,6 +27,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     let account = session.as_ref().and_then(|session| session.account(&config.providers));
     match ruling.verdict(account.as_ref()) {
         Verdict::Pass => {}
+        Verdict::LoginRequired if Preflight::of(request).is_some() => return preflight(request, visit, context),
         Verdict::LoginRequired => return not_logged_in(request, visit, context),
         Verdict::Denied => {
             // So that who changes to another account comes back here.
@@ -69,6 +71,26 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
         forward.session = Some(session.handle());
     }
     Ok(Progress::Done(Outcome::Forward(forward)))
+}
+
+/// A preflight where a login is asked for, which it can never show: browsers send no cookie with it.
+fn preflight(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    let cors = &context.config.cors;
+    if let Some(answer) = Preflight::of(request).and_then(|preflight| cors.answer(&preflight)) {
+        return Ok(Progress::Done(Outcome::Respond(answer)));
+    }
+    if !cors.forwards_preflights {
+        return not_logged_in(request, visit, context);
+    }
+    // As nobody's, and with nothing in it by which the application could take it for somebody's.
+    let Edits { mut remove, set } = headers::edits(request, &visit.jar, None, &context.config.identity);
+    for name in ["cookie", "authorization"] {
+        if request.header(name).next().is_some() && !remove.iter().any(|removed| removed.eq_ignore_ascii_case(name)) {
+            remove.push(name.into());
+        }
+    }
+    let set = set.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("cookie")).collect();
+    Ok(Progress::Done(Outcome::Forward(Forward { remove_headers: remove, set_headers: set, ..Forward::default() })))
 }
 
 /// Whether a page of another origin asks for the connection: a browser sends cookies along with an upgrade that a page
@@ -125,9 +147,8 @@ fn not_logged_in(request: &Request<'_>, visit: &mut Visit, context: &mut Context
         let login = pages::login_url(config, None, None);
         // Not an event of its own: pages poll, and the log would be full of it.
         let response = pages::problem(&Error::LoginRequired, Some(&login), None);
-        return Ok(Progress::Done(Outcome::Respond(
-            response.with("www-authenticate", &pages::challenge(config)).with("vary", "accept, sec-fetch-mode, cookie"),
-        )));
+        let response = response.with("www-authenticate", &pages::challenge(config)).with("vary", "accept, sec-fetch-mode, cookie, origin");
+        return Ok(Progress::Done(Outcome::Respond(config.cors.open(request, response))));
     }
     if request.method != "GET" && request.method != "HEAD" {
         // A form cannot be sent to the provider and back, so nothing pretends that it was. Its page can be filled in again.

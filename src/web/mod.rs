@@ -1,5 +1,6 @@
 //! HTTP as the core sees it, and the addresses of this application in it.
 
+pub mod cors;
 pub mod field_lines;
 pub mod http;
 pub mod origin;
