@@ -96,7 +96,9 @@ fn rules_decide_outside_of_the_base_path_too() {
     ] {
         assert_eq!(becomes(&mut rig, &browser.head(path)), expected, "{path}");
     }
-    assert_eq!(rig.filter.config().warnings.iter().filter(|warning| warning.to_string().contains("rule")).count(), 0);
+    let of_rules: Vec<_> =
+        rig.filter.config().warnings.iter().map(ToString::to_string).filter(|warning| warning.contains("rule")).collect();
+    assert!(of_rules.iter().all(|warning| warning.contains("everything else is denied")), "{of_rules:?}");
 }
 
 #[test]
@@ -180,6 +182,10 @@ fn no_spelling_leads_from_a_rule_to_a_page_of_another() {
     // Every way to read them comes to the same rule, or there is a rule between two of them.
     for (path, expected) in [
         ("/public/%2Fa", Forwarded),
+        ("/public/a%3F%2Fb", Status(400)),
+        ("/public/a%23%5Cb", Status(400)),
+        ("/public/a;x%2Fb", Status(400)),
+        ("/public;x/a%2Fb", Status(400)),
         ("/public/a%2Fb%5cc", Forwarded),
         ("/public/x/%2F/y", Forwarded),
         ("/app/queues/%2F/q", Login),
@@ -414,7 +420,10 @@ proptest! {
     #[test]
     fn what_is_decided_of_encoded_separators_holds_however_they_are_read(
         rules in rules(),
-        segments in proptest::collection::vec(prop_oneof![4 => proptest::sample::select(&NAMES[..]), 1 => Just("")], 1..5),
+        segments in proptest::collection::vec(
+            prop_oneof![6 => proptest::sample::select(&NAMES[..]), 1 => Just(""), 1 => proptest::sample::select(&["a?b", "a#b", "admin;b", "12?"][..])],
+            1..5,
+        ),
         separators in proptest::collection::vec(proptest::sample::select(&["/", "%2F", "%5C"][..]), 5),
     ) {
         let config = config(&rules, "");
@@ -427,10 +436,10 @@ proptest! {
             for separators in [&["%2F"][..], &["%5C"], &["%2F", "%5C"]] {
                 let read = separators.iter().fold(path.clone(), |path, separator| path.replace(separator, "/"));
                 let without_empty = format!("/{}", read.split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>().join("/"));
-                for read in [read, without_empty] {
-                    let other = asked(&head(&read), &config);
-                    prop_assert!(other.is_none_or(|other| other == decided), "{} and {} under\n{}", path, read, rules);
-                }
+                // What is refused as it stands is not passed in disguise; but for `//`, which is always refused so.
+                prop_assert_eq!(asked(&head(&without_empty), &config), Some(decided), "{} and {} under\n{}", path, without_empty, rules);
+                let other = asked(&head(&read), &config);
+                prop_assert!(other.is_none_or(|other| other == decided), "{} and {} under\n{}", path, read, rules);
             }
         }
     }
@@ -489,7 +498,9 @@ fn spellings_are_decided_as_well_as_refused() {
         let decided: Vec<_> = heads.iter().filter_map(|head| asked(head, &config)).collect();
         assert!(decided.iter().all(|&decided| *decided == access), "{name}");
         let are_refused = decided.len() < heads.len();
-        assert!(decided.len() > 50 && are_refused == (name == "Admin"), "{name}: {}", decided.len());
+        // Of the other one, only separators in disguise are.
+        let enough = if name == "Admin" { 50 } else { 900 };
+        assert!(decided.len() > enough && are_refused, "{name}: {}", decided.len());
     }
 }
 
@@ -826,4 +837,27 @@ fn a_login_starts_for_the_page_that_a_rule_protects() {
     assert!(query(&location).contains_key("state"));
     let callback = rig.provider.authorize(&location, "alice");
     assert_eq!(browser.visit(&mut rig, &callback).response().header("location"), Some("/admin/users?x=1"));
+}
+
+/// Two readings of one path between which a rule stands, as real servers have them.
+#[test]
+fn no_disguise_of_a_separator_leads_past_a_rule() {
+    let admins = |path: &str, rest: &str| {
+        format!("[[vestibule.rule]]\npath = \"{path}\"\nrequire = {{ groups = \"nobody\" }}\n[[vestibule.rule]]\npath = \"{rest}\"\n")
+    };
+    for (rules, path) in [
+        (admins("/projects/*/admin/**", "/projects/**"), "/projects/12%3F%2Fadmin%2Fusers"),
+        (admins("/projects/*/admin/**", "/projects/**"), "/projects/12%23%5Cadmin%5Cusers"),
+        (admins("/api/*/admin/**", "/api/**"), "/api/v1;%2Fz/admin%2Fusers"),
+        (admins("/api/*/admin/**", "/api/**"), "/api/v1%3Bx%2Fadmin"),
+        (format!("[[vestibule.rule]]\npath = \"/assets/**\"\n{}", admins("/*/admin/**", "/*")), "/ASSETS%2Fadmin%2Fx"),
+        (admins("/a/b", "/**"), "/a%2Fb"),
+        (admins("/a/b", "/**"), "/a%5Cb"),
+        (admins("/a/*/b", "/**"), "/a/%2F/b"),
+        (admins("/a/*/*/b", "/**"), "/a/%2F/b"),
+        (admins("/a/b", "/**"), "/a/%2F/b"),
+    ] {
+        let (mut rig, browser) = logged_in(&rules, json!({}));
+        assert_eq!(becomes(&mut rig, &browser.head(path)), Status(400), "{path}");
+    }
 }

@@ -1,5 +1,7 @@
 //! The way back from the provider: the login attempt, the tokens, the keys, the session.
 
+use std::collections::BTreeSet;
+
 use super::{Flow, Visit, looked_at, only_visited};
 use crate::account::Account;
 use crate::code::Code;
@@ -93,7 +95,8 @@ fn stateless(reported: ReportedError, visit: &mut Visit, context: &Context<'_>) 
     let pending = LoginAttempt::pending(&visit.jar, &config.sessions, &config.providers, context.now);
     visit.ways_back =
         pending.iter().filter_map(|attempt| ReturnTo::parse(attempt.return_to(), config.public.redirect_uri()).ok()).collect();
-    visit.ways_back.dedup_by(|one, other| one.as_str() == other.as_str());
+    let mut seen = BTreeSet::new();
+    visit.ways_back.retain(|page| seen.insert(page.as_str().to_owned()));
     if visit.ways_back.len() == 1 {
         visit.return_to = visit.ways_back.pop();
     }
@@ -431,7 +434,7 @@ fn establish(
     let session = Session::establish(identity, provider, &config.sessions, context.now, context.entropy);
     let replaced = context.session(context.sealed(visit).as_ref()).map(|replaced| replaced.handle());
     let mut cookies = visit.jar.writer();
-    LoginAttempt::delete_expired(&visit.jar, &mut cookies, &config.sessions, &config.providers, context.now);
+    LoginAttempt::delete_stale(&visit.jar, &mut cookies, &config.sessions, &config.providers, context.now);
     session.write(&mut cookies, &config.sessions, context.now, context.entropy)?;
 
     let mut hint_lost = None;

@@ -13,6 +13,7 @@ use crate::limit::Counted;
 use crate::oidc::authorization::{self, Asking, Prompt};
 use crate::oidc::cache::Lookup;
 use crate::oidc::error::{self as oidc, Endpoint};
+use crate::oidc::issuer::ExpectedIssuer;
 use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::Provider;
 use crate::pages;
@@ -51,7 +52,9 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
         None => page_before(request, config),
     };
     if let (None, Some(iss)) = (&provider, iss) {
-        let of_issuer = config.providers.iter().find(|provider| provider.expected_issuer.admits_metadata(&iss));
+        // One that is for this issuer only, before one that is for many.
+        let named = config.providers.iter().find(|provider| provider.expected_issuer == ExpectedIssuer::Exact(iss.clone()));
+        let of_issuer = named.or_else(|| config.providers.iter().find(|provider| provider.expected_issuer.admits_metadata(&iss)));
         provider = Some(of_issuer.ok_or(Error::UnknownProvider)?.name.clone());
     }
     // The login's cookies belong to the public origin, where the provider sends the browser back to. A proxy in between may

@@ -18,7 +18,7 @@ pub struct Asking<'a> {
     pub nonce: &'a Secret,
     pub code_verifier: &'a Secret,
     pub prompt: Prompt,
-    /// In place of one that is configured.
+    /// Unless one is configured: any page may have led here.
     pub login_hint: Option<&'a str>,
 }
 
@@ -29,13 +29,14 @@ pub enum Prompt {
     Configured,
     /// The provider shall ask which account to use, whatever is configured.
     SelectAccount,
-    /// None: the provider does not know it.
+    /// Not `select_account`, which the provider does not know; what is configured, if anything.
     Left,
 }
 
 /// Where to send the browser: Streamlit's parameters in Streamlit's order, and PKCE always.
 pub fn request(endpoint: &Url, provider: &Provider, redirect_uri: &Url, asking: &Asking<'_>) -> Url {
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(asking.code_verifier.expose().as_bytes()));
+    let has_hint = provider.authorize_params.iter().any(|(name, _)| name == "login_hint");
     let mut url = endpoint.clone();
     url.query_pairs_mut()
         .append_pair("response_type", "code")
@@ -47,11 +48,10 @@ pub fn request(endpoint: &Url, provider: &Provider, redirect_uri: &Url, asking: 
         .append_pair("code_challenge", &challenge)
         .append_pair("code_challenge_method", "S256")
         .extend_pairs(provider.authorize_params.iter().filter(|(name, _)| match name.as_str() {
-            "prompt" => asking.prompt == Prompt::Configured,
-            "login_hint" => asking.login_hint.is_none(),
+            "prompt" => asking.prompt != Prompt::SelectAccount,
             _ => true,
         }))
-        .extend_pairs(asking.login_hint.map(|hint| ("login_hint", hint)))
+        .extend_pairs(asking.login_hint.filter(|_| !has_hint).map(|hint| ("login_hint", hint)))
         .extend_pairs((asking.prompt == Prompt::SelectAccount).then_some(("prompt", "select_account")));
     url
 }

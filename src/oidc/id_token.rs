@@ -1,11 +1,9 @@
 //! ID Token verification (OIDC Core section 3.1.3.7). The only file that verifies one.
 
-use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
@@ -13,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::error::{Rejected, Rejection, shown};
 use super::jwks::KeySet;
-use super::outbound::object;
+use super::outbound::{members, object};
 use super::signature::Algorithm;
 use crate::claims::Claims;
 use crate::oidc::issuer::{is_issuer_of_token, may_sign_for};
@@ -40,36 +38,6 @@ struct Header {
     /// Whether there is one, of whatever form.
     #[serde(default, deserialize_with = "is_there")]
     crit: bool,
-}
-
-/// The members of an object, each once: of two with one name, some readers take the first, and others the last (RFC 7519
-/// section 4).
-struct Members(Map<String, Value>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
-        object.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members, A::Error> {
-        let mut members = Map::new();
-        while let Some((name, value)) = object.next_entry::<String, Value>()? {
-            if members.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member comes twice"));
-            }
-        }
-        Ok(Members(members))
-    }
 }
 
 fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
@@ -153,7 +121,7 @@ impl IdTokenVerifier<'_> {
         if signature.is_empty() {
             return Err(Rejected::Signature.because("it is not signed"));
         }
-        let header: Header = part(header)?;
+        let header: Header = object(&decoded(header)?).map_err(|_| Rejected::Malformed)?;
         // A logout token or an access token is no ID token, whoever signed it (RFC 8725 section 3.11). Section 4.1.9 of RFC
         // 7515 has `application/` left out, and lets it stand.
         if let Some(typ) = header.typ.as_deref()
@@ -167,7 +135,7 @@ impl IdTokenVerifier<'_> {
         }
         // 7. and 8. Only the provider's public keys, by an algorithm that needs one.
         let algorithm = self.algorithm(&header.alg)?;
-        let Members(claims) = part(payload)?;
+        let claims = members(&decoded(payload)?).map_err(|_| Rejected::Malformed)?;
         let expires_at = date(&claims, "exp", Rejected::Expired)?.ok_or_else(|| Rejected::Expired.because("it has no `exp`"))?;
         let issued_at = date(&claims, "iat", Rejected::IssuedAt)?.ok_or_else(|| Rejected::IssuedAt.because("it has no `iat`"))?;
         let not_before = date(&claims, "nbf", Rejected::NotBefore)?;
@@ -351,10 +319,9 @@ impl IdTokenVerifier<'_> {
     }
 }
 
-/// A part of a token: base64url of a JSON object.
-fn part<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Rejection> {
-    let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| Rejected::Malformed)?;
-    Ok(object(&json).map_err(|_| Rejected::Malformed)?)
+/// A part of a token is base64url.
+fn decoded(part: &str) -> Result<Vec<u8>, Rejection> {
+    Ok(URL_SAFE_NO_PAD.decode(part).map_err(|_| Rejected::Malformed)?)
 }
 
 /// A claim as the log shows it.

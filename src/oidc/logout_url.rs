@@ -83,7 +83,18 @@ impl LogoutUrl {
             (STATE, values.state),
         ]
         .iter()
-        .fold(self.0.clone(), |url, (placeholder, value)| url.replace(placeholder, &encoded(value)))
+        .fold(self.without_absent(values), |url, (placeholder, value)| url.replace(placeholder, &encoded(value)))
+    }
+
+    /// The template without the parameters whose value there is not: some providers refuse an empty one.
+    fn without_absent(&self, values: &Values<'_>) -> String {
+        let Some((address, query)) = self.0.split_once('?') else { return self.0.clone() };
+        let is_absent = |parameter: &str| {
+            (values.id_token_hint.is_none() && parameter.contains(ID_TOKEN_HINT))
+                || (values.logout_hint.is_none() && parameter.contains(LOGOUT_HINT))
+        };
+        let present: Vec<_> = query.split('&').filter(|parameter| !is_absent(parameter)).collect();
+        format!("{address}?{}", present.join("&"))
     }
 }
 
@@ -123,7 +134,7 @@ mod tests {
         };
         let pairs: Vec<(String, String)> = url.with(&values).unwrap().query_pairs().into_owned().collect();
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(pairs, [pair("c", "a&r=https://evil"), pair("r", "https://app/{state}?x#y"), pair("i", ""), pair("s", "{client_id}")]);
+        assert_eq!(pairs, [pair("c", "a&r=https://evil"), pair("r", "https://app/{state}?x#y"), pair("s", "{client_id}")]);
         let long = "x".repeat(8 * 1024);
         assert!(url.with(&Values { id_token_hint: Some(&long), ..values }).unwrap().as_str().len() < 1024);
     }

@@ -1,6 +1,10 @@
 //! What every request to a provider has in common.
 
-use serde::de::{self, DeserializeOwned};
+use std::fmt;
+
+use serde::de::{self, DeserializeOwned, Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::error::{Endpoint, Error};
@@ -50,6 +54,41 @@ pub(super) fn success(
 /// What a JSON object says. Without this look at its beginning, serde would take an array of the members' values for it.
 pub(super) fn object<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
     if is_object(json) { serde_json::from_slice(json) } else { Err(de::Error::custom("not an object")) }
+}
+
+/// The members of a JSON object, each of which may be there once.
+pub(super) fn members(json: &[u8]) -> serde_json::Result<Map<String, Value>> {
+    object::<Members>(json).map(|Members(members)| members)
+}
+
+/// The members of an object, each once: of two with one name, some readers take the first, and others the last (RFC 7519
+/// section 4).
+struct Members(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
+        object.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members, A::Error> {
+        let mut members = Map::new();
+        while let Some((name, value)) = object.next_entry::<String, Value>()? {
+            if members.insert(name, value).is_some() {
+                return Err(A::Error::custom("a member comes twice"));
+            }
+        }
+        Ok(Members(members))
+    }
 }
 
 /// Whether JSON, if it is any, is an object.

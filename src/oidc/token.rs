@@ -128,11 +128,11 @@ impl TokenResponse {
     /// When there is no answer, when it is an error, or lacks a token, or brings one that is not a bearer token
     /// (OIDC Core section 3.1.3.3; the type compares case-insensitively, RFC 6749 section 5.1).
     pub fn parse(answer: Result<OutboundResponse, OutboundError>, provider: &Provider, asked_with: &[&Secret]) -> Result<Self, Error> {
-        if let Ok(OutboundResponse { status, body, .. }) = &answer
-            && *status != 200
+        if let Ok(answer) = &answer
+            && answer.status != 200
         {
-            let detail = refusal(body, provider, asked_with);
-            return Err(Error::Status { provider: provider.name.clone(), what: Endpoint::Token, status: *status, detail });
+            let detail = refusal(answer, provider, asked_with);
+            return Err(Error::Status { provider: provider.name.clone(), what: Endpoint::Token, status: answer.status, detail });
         }
         let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Token)?;
         let fault = |text: &str| outbound::unacceptable(&provider.name, Endpoint::Token, text);
@@ -147,22 +147,42 @@ impl TokenResponse {
     }
 }
 
-/// What a refusal says, for the log. An answer may repeat what it was asked, so our secrets are taken out of it.
-fn refusal(body: &[u8], provider: &Provider, asked_with: &[&Secret]) -> String {
-    let secrets = || asked_with.iter().copied().chain(&provider.client_secret).map(Secret::expose).filter(|secret| !secret.is_empty());
-    let without_secrets = |text: &str| {
-        secrets().fold(text.to_owned(), |text, secret| {
-            let encoded = CredentialForm::Encoded.write(secret);
-            text.replace(secret, "(secret)").replace(&encoded, "(secret)")
-        })
+/// What a refusal says, for the log. An answer may repeat what it was asked, in some spelling: our secrets are taken out of
+/// it, and where a piece of one is left, nothing of it is told. An answer that is no error may hold a token.
+fn refusal(answer: &OutboundResponse, provider: &Provider, asked_with: &[&Secret]) -> String {
+    if answer.status < 400 {
+        return String::new();
+    }
+    let secret = provider.client_secret.as_ref().map(Secret::expose);
+    let pair =
+        |form: CredentialForm| secret.map(|secret| STANDARD.encode(format!("{}:{}", form.write(&provider.client_id), form.write(secret))));
+    let mut secrets: Vec<String> = asked_with.iter().map(|secret| secret.expose().to_owned()).chain(secret.map(str::to_owned)).collect();
+    secrets.extend(secrets.iter().map(|secret| CredentialForm::Encoded.write(secret)).collect::<Vec<_>>());
+    secrets.extend([pair(CredentialForm::Encoded), pair(CredentialForm::Raw)].into_iter().flatten());
+    secrets.retain(|secret| !secret.is_empty());
+    // The longest first: one may begin with another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    let told = |text: &str| {
+        // More than the log shows.
+        let text: String = text.chars().take(1000).collect();
+        let text = secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "(secret)"));
+        let is_clean = !secrets.iter().flat_map(|secret| pieces(secret)).any(|piece| text.contains(piece));
+        if is_clean { text } else { "(not shown: it repeats a secret)".to_owned() }
     };
-    let text = |value: &Value| value.as_str().map(without_secrets);
-    match outbound::object::<Failure>(body) {
+    let text = |value: &Value| value.as_str().map(told);
+    match outbound::object::<Failure>(&answer.body) {
         Ok(failure) => {
             let (description, uri) = (text(&failure.error_description), text(&failure.error_uri));
-            format!(" and {}", ReportedError::new(&without_secrets(&failure.error), description.as_deref(), uri.as_deref()))
+            format!(" and {}", ReportedError::new(&told(&failure.error), description.as_deref(), uri.as_deref()))
         }
-        Err(_) if body.trim_ascii().is_empty() => String::new(),
-        Err(_) => format!(" and \"{}\"", shown(&without_secrets(&String::from_utf8_lossy(body)))),
+        Err(_) if answer.body.trim_ascii().is_empty() => String::new(),
+        Err(_) => format!(" and \"{}\"", shown(&told(&String::from_utf8_lossy(&answer.body)))),
     }
+}
+
+/// The parts of a secret that no encoding changes, long enough to be no word.
+fn pieces(secret: &str) -> impl Iterator<Item = &str> {
+    const BYTES: usize = 12;
+    let plain = secret.split(|c: char| !c.is_ascii_alphanumeric());
+    plain.flat_map(|run| (0..(run.len() + 1).saturating_sub(BYTES)).filter_map(move |start| run.get(start..start + BYTES)))
 }

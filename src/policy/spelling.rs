@@ -38,16 +38,22 @@ pub(super) struct Splitting {
 
 impl Splitting {
     /// Of the most liberal server.
-    pub(super) const LIBERAL: Self = Self { at_slash: true, at_backslash: true, keeps_empty: false };
+    const LIBERAL: Self = Self { at_slash: true, at_backslash: true, keeps_empty: false };
 
-    /// All others.
-    pub(super) fn others() -> impl Iterator<Item = Self> {
-        let both = [false, true];
-        let all = both.into_iter().flat_map(move |at_slash| {
-            both.into_iter()
-                .flat_map(move |at_backslash| both.into_iter().map(move |keeps_empty| Self { at_slash, at_backslash, keeps_empty }))
-        });
-        all.filter(|splitting| *splitting != Self::LIBERAL)
+    /// Every way to split where these separators occur.
+    pub(super) fn all(slash: bool, backslash: bool) -> impl Iterator<Item = Self> {
+        let maybe = |occurs: bool| if occurs { &[true, false][..] } else { &[false][..] };
+        maybe(slash).iter().flat_map(move |&at_slash| {
+            maybe(backslash).iter().flat_map(move |&at_backslash| {
+                [true, false].into_iter().map(move |keeps_empty| Self { at_slash, at_backslash, keeps_empty })
+            })
+        })
+    }
+
+    /// Segments that are read exactly, but for this.
+    pub(super) fn exactly<'a>(self, segments: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let parts = segments.into_iter().flat_map(|segment| segment.split(move |c| self.is_separator(c)));
+        parts.filter(|part| self.keeps_empty || !part.is_empty()).map(str::to_owned).collect()
     }
 
     fn is_separator(self, c: char) -> bool {
@@ -55,41 +61,58 @@ impl Splitting {
     }
 }
 
-/// The segments of a path as the most liberal server reads them.
-pub(super) fn liberal<'a>(segments: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, Unclear> {
-    split(segments, Splitting::LIBERAL)
+/// Segments after steps 1 and 2, from which every liberal reading is made: folding takes the longest of all.
+pub(super) struct Folded<'a>(Vec<Cow<'a, str>>);
+
+impl<'a> Folded<'a> {
+    /// # Errors
+    /// [`Unclear`] when there is an escape in one that was not there before.
+    pub(super) fn new(segments: impl IntoIterator<Item = &'a str>) -> Result<Self, Unclear> {
+        let folded: Vec<_> = segments.into_iter().map(folded).collect();
+        let has_new_escape = folded.iter().any(|segment| matches!(segment, Cow::Owned(_)) && has_escape(segment));
+        if has_new_escape { Err(Unclear) } else { Ok(Self(folded)) }
+    }
+
+    /// Whether a path may end in the middle of one of them, or a part of one be dropped.
+    pub(super) fn has_end(&self) -> bool {
+        self.0.iter().any(|segment| segment.contains(['?', '#', ';']))
+    }
+
+    /// As a server reads them that splits in this way.
+    ///
+    /// # Errors
+    /// [`Unclear`] when one of the segments is a dot segment to some server.
+    pub(super) fn split(&self, splitting: Splitting) -> Result<Vec<String>, Unclear> {
+        let mut read = vec![];
+        for segment in &self.0 {
+            let end = segment.find(['?', '#']);
+            for part in segment[..end.unwrap_or(segment.len())].split(|c| splitting.is_separator(c)) {
+                if part.is_empty() && splitting.keeps_empty {
+                    read.push(String::new());
+                    continue;
+                }
+                let name = part.split(';').next().unwrap_or_default();
+                let name = if name.contains(":$") { name.split(':').next().unwrap_or_default() } else { name };
+                if matches!(name.trim(), "." | "..") {
+                    return Err(Unclear);
+                }
+                let name = name.trim_start().trim_end_matches(|c: char| matches!(c, '.' | ':') || c.is_whitespace());
+                let is_of_aspnet = name.starts_with('(') && name.ends_with("))");
+                if !name.is_empty() && !is_of_aspnet {
+                    read.push(name.to_owned());
+                }
+            }
+            if end.is_some() {
+                break;
+            }
+        }
+        Ok(read)
+    }
 }
 
-/// The same, as a server reads them that splits segments in this way.
-pub(super) fn split<'a>(segments: impl IntoIterator<Item = &'a str>, splitting: Splitting) -> Result<Vec<String>, Unclear> {
-    let mut read = vec![];
-    for segment in segments {
-        let folded = folded(segment);
-        if matches!(folded, Cow::Owned(_)) && has_escape(&folded) {
-            return Err(Unclear);
-        }
-        let end = folded.find(['?', '#']);
-        for part in folded[..end.unwrap_or(folded.len())].split(|c| splitting.is_separator(c)) {
-            if part.is_empty() && splitting.keeps_empty {
-                read.push(String::new());
-                continue;
-            }
-            let name = part.split(';').next().unwrap_or_default();
-            let name = if name.contains(":$") { name.split(':').next().unwrap_or_default() } else { name };
-            if matches!(name.trim(), "." | "..") {
-                return Err(Unclear);
-            }
-            let name = name.trim_start().trim_end_matches(|c: char| matches!(c, '.' | ':') || c.is_whitespace());
-            let is_of_aspnet = name.starts_with('(') && name.ends_with("))");
-            if !name.is_empty() && !is_of_aspnet {
-                read.push(name.to_owned());
-            }
-        }
-        if end.is_some() {
-            break;
-        }
-    }
-    Ok(read)
+/// The segments of a path as the most liberal server reads them.
+pub(super) fn liberal<'a>(segments: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, Unclear> {
+    Folded::new(segments)?.split(Splitting::LIBERAL)
 }
 
 /// Whether [`liberal`] leaves a segment as it is; `false` also of some that it does.

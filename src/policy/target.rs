@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::spelling::{self, Splitting, has_escape, is_plain};
+use super::spelling::{self, Folded, Splitting, has_escape, is_plain};
 use crate::web::http::{Malformed, Request};
 use crate::web::proxy_headers;
 
@@ -74,28 +74,38 @@ impl<'a> Target<'a> {
 
 impl Target<'_> {
     /// Further readings, where a segment has an encoded separator in it: servers split at `/`, at `\`, at both or at none of
-    /// them, and take what is empty between two for a segment or not.
+    /// them, take what is empty between two for a segment or not, and read what they have split exactly or liberally.
     ///
     /// # Errors
-    /// As [`Target::liberal`]; [`Malformed::Ambiguous`] also where the path begins with two separators, one of them encoded:
-    /// what follows is a host to some.
+    /// As [`Target::liberal`]; [`Malformed::Ambiguous`] also where the path begins with two separators, one of them encoded (what
+    /// follows is a host to some), and where it has a `?`, `#` or `;` as well: some servers drop what is behind it before they
+    /// split, some after, and some never.
     pub(super) fn further(&self) -> Result<Vec<Target<'_>>, Malformed> {
-        const SEPARATORS: [char; 2] = ['/', '\\'];
-        if !self.segments.iter().any(|segment| segment.contains(SEPARATORS)) {
+        let has = |separator| self.segments.iter().any(|segment| segment.contains(separator));
+        let (slash, backslash) = (has('/'), has('\\'));
+        if !slash && !backslash {
             return Ok(vec![]);
         }
-        if self.segments.first().is_some_and(|segment| segment.starts_with(SEPARATORS)) {
+        let texts = || self.segments.iter().map(AsRef::as_ref);
+        let folded = Folded::new(texts()).map_err(|_| Malformed::Ambiguous)?;
+        if folded.has_end() || self.segments.first().is_some_and(|segment| segment.starts_with(['/', '\\'])) {
             return Err(Malformed::Ambiguous);
         }
-        let reading = |splitting| {
-            let segments = spelling::split(self.segments.iter().map(AsRef::as_ref), splitting).map_err(|_| Malformed::Ambiguous)?;
-            if segments.len() > MAX_SEGMENTS {
+        let method = self.method.to_ascii_uppercase();
+        let liberal_method = if method == "HEAD" { "GET".to_owned() } else { method };
+        let mut readings = vec![];
+        for splitting in Splitting::all(slash, backslash) {
+            let exact = splitting.exactly(texts());
+            let liberal = folded.split(splitting).map_err(|_| Malformed::Ambiguous)?;
+            if exact.len().max(liberal.len()) > MAX_SEGMENTS {
                 return Err(Malformed::Path);
             }
-            let segments = segments.into_iter().map(Cow::Owned).collect();
-            Ok(Target { method: Cow::Owned(self.method.to_ascii_uppercase()), host: self.host.clone(), segments, is_liberal: true })
-        };
-        Splitting::others().map(reading).collect()
+            for (segments, method, is_liberal) in [(exact, self.method.as_ref(), false), (liberal, &*liberal_method, true)] {
+                let segments = segments.into_iter().map(Cow::Owned).collect();
+                readings.push(Target { method: Cow::Owned(method.to_owned()), host: self.host.clone(), segments, is_liberal });
+            }
+        }
+        Ok(readings)
     }
 }
 

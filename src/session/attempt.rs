@@ -25,6 +25,9 @@ use crate::web::return_to::ReturnTo;
 /// How many logins one browser can have on their way. Each is a cookie of 1 to 3 KiB; the oldest makes room.
 pub const MAX_PENDING_ATTEMPTS: usize = 5;
 
+/// How many that log nobody in any more are kept for their way back.
+const MAX_REMEMBERED: usize = 2;
+
 /// How long a person may take at the provider: enough to find a second factor.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
@@ -103,16 +106,8 @@ impl LoginAttempt {
         now: UnixTime,
         entropy: &mut dyn Entropy,
     ) -> Result<(), Error> {
-        let mut pending: Vec<(UnixTime, &str)> = vec![];
-        for (id, sealed) in jar.attempts() {
-            match Self::open(id, sealed, settings, providers, now) {
-                Some(attempt) => pending.push((attempt.started_at, id)),
-                None => cookies.delete_attempt(id),
-            }
-        }
-        pending.sort();
-        let surplus = (pending.len() + 1).saturating_sub(MAX_PENDING_ATTEMPTS);
-        pending.iter().take(surplus).for_each(|(_, id)| cookies.delete_attempt(id));
+        let stale = Self::stale(jar, settings, providers, now, MAX_PENDING_ATTEMPTS - 1);
+        stale.into_iter().for_each(|id| cookies.delete_attempt(id));
 
         let mut sealed = self.seal(settings, entropy);
         if sealed.len() > MAX_ATTEMPT_BYTES {
@@ -156,17 +151,35 @@ impl LoginAttempt {
         attempt.state.matches(state).then_some(attempt.return_to)
     }
 
-    /// Deletes those that log nobody in any more, and were kept for their way back.
-    pub fn delete_expired(
+    /// Deletes those that are of no use to anybody after a login: all but a few that are still on their way, or remembered.
+    pub fn delete_stale(
         jar: &CookieJar,
         cookies: &mut CookieWriter<'_>,
         settings: &SessionSettings,
         providers: &[Provider],
         now: UnixTime,
     ) {
-        jar.attempts()
-            .filter(|(id, sealed)| Self::open(id, sealed, settings, providers, now).is_none())
-            .for_each(|(id, _)| cookies.delete_attempt(id));
+        let stale = Self::stale(jar, settings, providers, now, MAX_PENDING_ATTEMPTS);
+        stale.into_iter().for_each(|id| cookies.delete_attempt(id));
+    }
+
+    /// Ids of those that are to go: unreadable ones, of those that log nobody in any more all but the newest
+    /// [`MAX_REMEMBERED`], and the oldest beyond `kept`.
+    fn stale<'j>(jar: &'j CookieJar, settings: &SessionSettings, providers: &[Provider], now: UnixTime, kept: usize) -> Vec<&'j str> {
+        let mut stale = vec![];
+        let mut readable: Vec<(UnixTime, &str)> = vec![];
+        for (id, sealed) in jar.attempts() {
+            match Self::open_within(REMEMBERED, id, sealed, settings, providers, now) {
+                Some(attempt) => readable.push((attempt.started_at, id)),
+                None => stale.push(id),
+            }
+        }
+        readable.sort();
+        let is_expired = |started_at: UnixTime| now >= started_at.after(LIFETIME);
+        let expired = readable.iter().filter(|(started_at, _)| is_expired(*started_at)).count();
+        let surplus = expired.saturating_sub(MAX_REMEMBERED).max(readable.len().saturating_sub(kept));
+        stale.extend(readable.iter().take(surplus).map(|(_, id)| *id));
+        stale
     }
 
     /// All that this browser has on their way, the newest first.

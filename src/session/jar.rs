@@ -5,7 +5,8 @@
 //! `Secure`, has `Path=/` and no `Domain` (RFC 6265bis section 4.1.3.2): no other host and no plain http can plant one.
 //! Behind it comes a tag of the `redirect_uri`, because cookies know no ports and paths do not protect them.
 //!
-//! The names are `vestibule_session_<tag>`, `vestibule_tokens_<tag>` and `vestibule_login_<tag>_<id>`; the tag is the first three
+//! The names are `vestibule_session_<tag>`, `vestibule_tokens_<tag>`, `vestibule_login_<tag>_<id>` and, while a logout is on its
+//! way, `vestibule_logout_<tag>`; the tag is the first three
 //! bytes of SHA-256 of `redirect_uri` in hexadecimal. `HttpOnly`, `SameSite=Lax`, `Path=/`; a deletion carries the same
 //! attributes. Session and tokens are cut into chunks: the first cookie begins with `<number of chunks>~`, the others are
 //! named `…_1`, `…_2` and so on. A chunk that is missing or comes twice is no session.

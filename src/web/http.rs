@@ -7,8 +7,9 @@
 //!    [`MAX_HEADER_BYTES`] of them.
 //! 2. The method is a token (RFC 9110 section 5.6.2) of at most [`MAX_METHOD_BYTES`]; `CONNECT` and `TRACE` are not for applications.
 //! 3. The target is in origin form: it begins with `/`, has at most [`MAX_TARGET_BYTES`], only visible ASCII, no `#` and no `\`.
-//! 4. Its path has no dot segment, plain or percent-encoded, no encoded slash, backslash, control character or
-//!    malformed escape: servers disagree about what these mean.
+//! 4. Its path has no dot segment, plain, percent-encoded or behind an encoded separator, no encoded control character and no
+//!    malformed escape: servers disagree about what these mean. Encoded slashes and backslashes are the rules' business
+//!    ([`crate::policy`]).
 //! 5. There is exactly one authority: `Host` once, equal to that of an HTTP/2 or absolute-form request when both are there.
 //! 6. Header names are tokens; values have no control character other than tab.
 

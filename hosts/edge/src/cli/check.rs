@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use vestibule_wasmtime::{Accept, ConfigurationFile, Filter, FilterComponent, FilterOptions};
+use vestibule_wasmtime::{Accept, Configuration, ConfigurationFile, Filter, FilterComponent, FilterOptions};
 
 use crate::cli::arguments::Check;
 use crate::cli::serve::{self, DEFAULT_PORT};
@@ -31,17 +31,20 @@ pub async fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
+    let (filter, configuration) = filter;
     let online = match arguments.online {
-        true => online::look(&filter, &explain::load(&arguments.config).await?).await,
+        true => online::look(&filter, &explain::parse(configuration)?).await,
         false => Vec::new(),
     };
     let is_reachable = online.iter().all(|found| found.faults.is_empty());
     for found in online {
         print!("{found}");
-        found.faults.iter().for_each(|fault| eprintln!("provider `{}`: {fault}", found.name));
-        warnings.extend(found.warnings.iter().map(|warning| format!("provider `{}`: warning: {warning}", found.name)));
+        found.faults.iter().for_each(|fault| eprintln!("provider `{}`: {}", found.name, online::printable(fault)));
+        let told = found.warnings.iter().map(|warning| format!("provider `{}`: warning: {}", found.name, online::printable(warning)));
+        warnings.extend(told);
     }
     if !is_reachable {
+        warnings.iter().for_each(|warning| eprintln!("{warning}"));
         return Ok(ExitCode::FAILURE);
     }
     warnings.iter().for_each(|warning| eprintln!("{warning}"));
@@ -58,16 +61,16 @@ pub async fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn load(component: &FilterComponent, arguments: &Check, warnings: &mut Vec<String>) -> anyhow::Result<Filter> {
+async fn load(component: &FilterComponent, arguments: &Check, warnings: &mut Vec<String>) -> anyhow::Result<(Filter, Configuration)> {
     let path = &arguments.config;
     let toml = ConfigurationFile::text(path, Accept::Anything).await?;
     // As `serve` reads what a configuration names: again and again.
     let configuration = ConfigurationFile::complete(component, path, toml, Some(DEFAULT_PORT), Accept::Files).await?;
     let readable = ConfigurationFile::readable_by_everybody(path, &configuration);
-    let filter = Filter::load(component, configuration, FilterOptions::default()).await?;
+    let filter = Filter::load(component, configuration.clone(), FilterOptions::default()).await?;
     warnings.extend(filter.summary().warnings.iter().map(ToString::to_string));
     warnings.extend(readable.iter().map(|file| format!("{}: warning: {}", path.display(), everybody_reads(file))));
-    Ok(filter)
+    Ok((filter, configuration))
 }
 
 fn check_tls(arguments: &Check, warnings: &mut Vec<String>) -> anyhow::Result<()> {

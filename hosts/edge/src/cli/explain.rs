@@ -12,7 +12,7 @@ use vestibule::oidc::provider::Provider;
 use vestibule::policy::{Answer, explain};
 use vestibule::secret::Secret;
 use vestibule::web::http::RequestHead;
-use vestibule_wasmtime::{ConfigurationFile, Reference};
+use vestibule_wasmtime::{Configuration, ConfigurationFile, Reference};
 
 use crate::cli::arguments::Explain;
 use crate::cli::serve::DEFAULT_PORT;
@@ -47,13 +47,16 @@ pub async fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
     })
 }
 
+async fn load(path: &Path) -> anyhow::Result<Config> {
+    let references = |toml: &str| config::references(toml).into_iter().map(to_host).collect();
+    parse(ConfigurationFile::read_with(path, Some(DEFAULT_PORT), references).await?)
+}
+
 /// The configuration, read by the core itself.
 ///
 /// # Errors
-/// The file cannot be read; every fault, one per line.
-pub async fn load(path: &Path) -> anyhow::Result<Config> {
-    let references = |toml: &str| config::references(toml).into_iter().map(to_host).collect();
-    let file = ConfigurationFile::read_with(path, Some(DEFAULT_PORT), references).await?;
+/// Every fault, one per line.
+pub fn parse(file: Configuration) -> anyhow::Result<Config> {
     let resolved = file.resolved.into_iter().map(|item| (to_core(item.reference), item.value.map(Secret::new)));
     let source =
         config::Source { file_name: file.file_name, toml: file.toml, resolved: resolved.collect(), port: file.port, was_checked: false };

@@ -27,8 +27,13 @@ pub struct Found {
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "provider `{}`", self.name)?;
-        self.lines.iter().try_for_each(|line| writeln!(f, "  {line}"))
+        self.lines.iter().try_for_each(|line| writeln!(f, "  {}", printable(line)))
     }
+}
+
+/// A provider has a part in every line, and does not get to steer the terminal.
+pub fn printable(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Asks every provider of the configuration, one after another.
@@ -74,8 +79,13 @@ async fn ask(filter: &Filter, request: OutboundRequest) -> Result<OutboundRespon
 
 /// Seconds that the provider's clock is ahead of this one, or behind it.
 fn clock(answer: &OutboundResponse) -> Option<i64> {
-    let (_, date) = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("date"))?;
-    let date = httpdate::parse_http_date(std::str::from_utf8(date).ok()?).ok()?;
+    let header =
+        |wanted: &str| answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.as_slice());
+    // A cache's answer has the date of when it was made (RFC 9111 section 4.2.3).
+    if header("age").is_some() {
+        return None;
+    }
+    let date = httpdate::parse_http_date(std::str::from_utf8(header("date")?).ok()?).ok()?;
     let seconds = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_secs()).ok());
     Some(seconds(date)? - seconds(SystemTime::now())?)
 }

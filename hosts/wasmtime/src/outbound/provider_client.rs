@@ -133,7 +133,7 @@ impl Unanswered {
     }
 }
 
-/// Whether a connection was there, and ended before the head of a response was.
+/// Whether a connection was there, and no head of a response came on it: it ended, or what came is no HTTP.
 fn is_broken_off(error: &reqwest::Error) -> bool {
     !error.is_timeout() && !error.is_connect() && !error.is_builder() && refusal(error).is_none()
 }
