@@ -213,6 +213,8 @@ impl Browser {
 
 type Edit<T> = Option<Box<dyn Fn(&mut T)>>;
 
+type Verdict = Option<Box<dyn Fn(&OutboundRequest) -> bool>>;
+
 /// An OpenID Provider that does what a test wants of it.
 pub(crate) struct Provider {
     pub issuer: String,
@@ -233,7 +235,7 @@ pub(crate) struct Provider {
     pub edit_answer: Edit<Value>,
     pub edit_userinfo: Edit<Value>,
     /// Whether it takes the credentials of a token request.
-    pub knows_client: Option<Box<dyn Fn(&OutboundRequest) -> bool>>,
+    pub knows_client: Verdict,
     /// Answers, each to one request whose URL ends so, in order.
     pub first: Vec<(&'static str, u16, Value)>,
     /// Answers every request with this instead.
