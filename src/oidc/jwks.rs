@@ -76,7 +76,7 @@ impl KeySet {
         Ok(Self(objects.filter_map(|key| serde_json::from_value(key).ok()).collect()))
     }
 
-    /// The keys for a token with this header, at most [`MAX_CANDIDATES`]. With a `kid`, those of that name; where there is
+    /// The keys for a token with this header, at most 64. With a `kid`, those of that name; where there is
     /// none, those without a name. Without a `kid`, all that fit.
     pub fn candidates(&self, algorithm: Algorithm, kid: Option<&str>) -> impl Iterator<Item = Candidate<'_>> {
         let is_named = kid.is_some_and(|kid| self.0.iter().any(|key| key.kid.as_deref() == Some(kid)));

@@ -2,7 +2,7 @@
 //!
 //! 1. The preface, every frame but those of a request's body, and a header block with all its CONTINUATION frames are whole in
 //!    the time that a request head of HTTP/1.1 has.
-//! 2. Such a frame that is larger than [`SMALL_FRAME_BYTES`] and not whole takes one of the places that large heads of HTTP/1.1
+//! 2. Such a frame that is larger than 4 KiB and not whole takes one of the places that large heads of HTTP/1.1
 //!    have, and a block that goes on in a second frame one of [`CONTINUED_BLOCKS`], or the connection ends. `h2` keeps a frame
 //!    until it is whole, and decodes each as it comes: one byte of a block may name a line of the table, and stand for a
 //!    hundred in memory.
