@@ -223,7 +223,7 @@ async function act(t, login) {
   const providers = {};
   for (const name of ['default', 'staff']) {
     // Streamlit cannot log in with the signs that our other tests have in it: see docs/streamlit.md.
-    providers[name] = await startProvider(t, { name, clientSecret: 'secret-of-letters' });
+    providers[name] = await startProvider(t, { name, clientSecret: 'secret-of-letters', knowsSelectAccount: true });
   }
   const stage = await startStage(t, { login, https: true, providers, auth: 'expose_tokens = "id"' });
   const { context, page } = await openWindow(browser, { ignoreHTTPSErrors: true });
