@@ -56,7 +56,8 @@ async fn every_changed_bit_of_a_session_cookie_is_the_same_refusal() {
 async fn deletions_carry_the_attributes_of_what_they_delete() {
     let site = site::public().await;
     let visitor = Visitor::at(site, site.assign(Kind::Plain));
-    let started = visitor.raw("GET", &format!("/auth/login?provider={}", visitor.provider.name), &[("Accept", "text/html")]).await.0;
+    let started =
+        visitor.raw("GET", &format!("/auth/login?provider={}&moved=1", visitor.provider.name), &[("Accept", "text/html")]).await.0;
     let callback = visitor.callback().await;
     let cookies = visitor.browser.cookies(&callback);
     let target = format!("{}?{}", callback.path(), callback.query().expect("a response"));

@@ -47,7 +47,8 @@ impl Visitor {
 
     /// Starts a login; the answer is not followed.
     pub async fn start(&self) -> Page {
-        self.visit(&format!("/auth/login?provider={}&return_to={}", self.provider.name, self.page)).await
+        // Not on the host of `redirect_uri` everywhere here, as behind a proxy that writes another `Host`.
+        self.visit(&format!("/auth/login?provider={}&return_to={}&moved=1", self.provider.name, self.page)).await
     }
 
     /// One request of a visit; the answer is not followed.
