@@ -301,12 +301,16 @@ for (const name of chosen) {
       });
     });
 
-    test('an application that is gone is a page of ours', { skip: !host.needsUpstream && 'the application is in the same component' }, async () => {
+    test('an application that is gone is a page of ours, and a problem for a script', { skip: !host.needsUpstream && 'the application is in the same component' }, async () => {
       const toml = configuration({ login: 'optional', upstream: 'http://127.0.0.1:9' });
       await started({ toml }, async ({ origin, log }) => {
-        const response = await fetch(`${origin}/`);
-        assert.equal(response.status, 502, log());
-        assert.match(await response.text(), /Reference number/);
+        const page = await new Visitor().open(`${origin}/`);
+        assert.equal(page.status, 502, log());
+        assert.match(page.text, /Reference number/);
+        const problem = await fetch(`${origin}/`);
+        assert.equal(problem.headers.get('content-type'), 'application/problem+json');
+        const { code, status, reference } = await problem.json();
+        assert.deepEqual([code, status, typeof reference], ['host.upstream_unreachable', 502, 'string']);
       });
     });
   });
