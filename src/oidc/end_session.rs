@@ -6,7 +6,7 @@ use crate::oidc::provider::Provider;
 use crate::secret::Secret;
 
 /// Longest URL that servers are known to take in a request line. A hint that does not fit is left out.
-const MAX_URL_BYTES: usize = 7 * 1024;
+pub(super) const MAX_URL_BYTES: usize = 7 * 1024;
 
 /// Where to send the browser so that the provider ends its session too.
 pub fn request(

@@ -6,10 +6,8 @@
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
+use super::end_session::MAX_URL_BYTES;
 use crate::web::origin::is_confidential;
-
-/// Longest URL that servers are known to take in a request line. A hint that does not fit is left out.
-const MAX_URL_BYTES: usize = 7 * 1024;
 
 const CLIENT_ID: &str = "{client_id}";
 const RETURN_TO: &str = "{return_to}";

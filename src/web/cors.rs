@@ -1,7 +1,7 @@
 //! Cross-origin requests (Fetch, "CORS protocol"): preflights, which can never carry a session, and what a script of another
 //! origin may read.
 
-use super::http::{Request, Response, Upgrade};
+use super::http::{Request, Response, Upgrade, is_token};
 
 /// How long browsers may remember an answer to a preflight: two hours, the longest that Chromium does.
 const MAX_AGE_SECONDS: &str = "7200";
@@ -84,11 +84,6 @@ fn single<'a>(request: &'a Request<'_>, name: &'static str) -> Option<&'a str> {
     let mut values = request.header(name);
     let value = values.next().filter(|_| values.next().is_none())?;
     std::str::from_utf8(value).ok()
-}
-
-/// RFC 9110 section 5.6.2.
-fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 fn is_list_of_names(text: &str) -> bool {

@@ -357,7 +357,7 @@ fn has_control(value: &[u8]) -> bool {
 }
 
 /// RFC 9110 section 5.6.2.
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     let token_char = |b: u8| {
         b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'.' | b'^' | b'`' | b'|' | b'~')
     };

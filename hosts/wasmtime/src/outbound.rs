@@ -192,7 +192,7 @@ async fn read_document(client: Arc<ProviderClient>, documents: Arc<MetadataDocum
     let request = Request {
         method: "GET".into(),
         url: url.to_string(),
-        headers: vec![("accept".into(), b"application/json".to_vec())],
+        headers: vec![("accept".into(), b"application/json".to_vec()), ("accept-encoding".into(), b"identity".to_vec())],
         body: Vec::new(),
         max_response_bytes: u32::MAX,
         timeout_ms: u32::MAX,

@@ -67,7 +67,7 @@ async fn read_document(loaded: Rc<Loaded>, client: impl ProviderClient, url: Url
     let request = OutboundRequest {
         method: "GET",
         url: url.clone(),
-        headers: vec![("accept".to_owned(), b"application/json".to_vec())],
+        headers: vec![("accept".to_owned(), b"application/json".to_vec()), ("accept-encoding".to_owned(), b"identity".to_vec())],
         body: Vec::new(),
         max_response_bytes: METADATA_BYTES,
         timeout_ms: METADATA_MILLISECONDS,
