@@ -84,7 +84,7 @@ test('demo: log in, be known, log out', async () => {
 
 test('demo: a script in the page learns who it is, and no token', async () => {
   const { context, page, seen } = await openBrowser();
-  const user = () => page.evaluate(async () => (await fetch('/auth/user')).json());
+  const user = () => page.evaluate(async () => (await fetch('/.vestibule/user')).json());
   await page.goto(demo.url);
   await chooses(page, 'Chloë Ørsted');
 
@@ -110,20 +110,20 @@ test('demo: a script in the page learns who it is, and no token', async () => {
 
 // Pages of the login itself: name, status, heading, and what leads there.
 const LOGIN_PAGES = [
-  ['chooser', 200, 'Log in', (page) => page.goto(`${cut.url}/auth/login`)],
-  ['logged-out', 200, 'You are logged out', (page) => page.goto(`${demo.url}/auth/logout`)],
+  ['chooser', 200, 'Log in', (page) => page.goto(`${cut.url}/.vestibule/login`)],
+  ['logged-out', 200, 'You are logged out', (page) => page.goto(`${demo.url}/.vestibule/logout`)],
   ['400-wrong-state', 400, 'This login cannot be finished', (page) => page.goto(`${demo.url}/oauth2callback?code=c&state=s`)],
   ['400-malformed', 400, 'This request cannot be understood', (page) => page.goto(`${demo.url}/a%00`)],
   ['401-form-without-session', 401, 'Please log in', (page) => posts(page, `${demo.url}/comments`, 'hello')],
   ['403-access-denied', 403, 'You were not logged in', denies],
   ['403-account-without-right', 403, 'This account has no access', logsInWithoutRight],
-  ['404-unknown-provider', 404, 'There is no such login', (page) => page.goto(`${demo.url}/auth/login?provider=nobody`)],
-  ['405-method', 405, 'This does not work here', (page) => posts(page, `${demo.url}/auth/login`, 'hello')],
+  ['404-unknown-provider', 404, 'There is no such login', (page) => page.goto(`${demo.url}/.vestibule/login?provider=nobody`)],
+  ['405-method', 405, 'This does not work here', (page) => posts(page, `${demo.url}/.vestibule/login`, 'hello')],
   ['413-too-long', 413, 'Too much was sent', (page) => posts(page, `${demo.url}/oauth2callback`, 'x'.repeat(TOO_LONG))],
   ['500-session-too-large', 500, 'The login does not fit', logsInCrowded],
   ['502-provider-error', 502, 'The login failed', providerFails],
   ['502-application-down', 502, 'The application is not available', (page) => page.goto(`${cut.url}/`)],
-  ['503-provider-down', 503, 'The login is not available now', (page) => page.goto(`${cut.url}/auth/login?provider=google`)],
+  ['503-provider-down', 503, 'The login is not available now', (page) => page.goto(`${cut.url}/.vestibule/login?provider=google`)],
   ['504-application-silent', 504, 'The application does not answer', (page) => page.goto(`${slow.url}/`)],
 ];
 

@@ -121,7 +121,7 @@ title = "House & <Garden>"
     const page = await logIn(visitor, form, `person-of-${provider.name}`);
     assert.equal(page.json.url, '/reports?year=2026');
     assert.deepEqual(identity(page), identityOf(`person-of-${provider.name}`, provider.name));
-    const user = await visitor.send(`${edge.url}/auth/user`, { headers: FETCH });
+    const user = await visitor.send(`${edge.url}/.vestibule/user`, { headers: FETCH });
     assert.equal(user.json.provider, provider.name);
     assert.equal(user.json.is_logged_in, true);
   }
@@ -133,10 +133,10 @@ test("logout ends the provider's session too: the next login asks for credential
   const edge = await start(t, { providers: [provider], toml: provider.toml });
   const alice = new Visitor();
   await logIn(alice, await alice.open(`${edge.url}/`), 'alice');
-  const again = await alice.open(`${edge.url}/auth/login?return_to=/again`);
+  const again = await alice.open(`${edge.url}/.vestibule/login?return_to=/again`);
   assert.equal(again.json.url, '/again', 'single sign-on: no form was shown');
 
-  const redirect = await alice.send(`${edge.url}/auth/logout`);
+  const redirect = await alice.send(`${edge.url}/.vestibule/logout`);
   assert.equal(redirect.next.origin, provider.issuer);
   const parameters = Object.fromEntries(redirect.next.searchParams);
   assert.equal(parameters.client_id, provider.clientId);
@@ -294,7 +294,7 @@ test('a script without a session is told where to log in', async (t) => {
       status: 401,
       detail: 'You are not logged in, or your login has ended. What you sent was not passed on.',
       code: 'request.login_required',
-      login: '/auth/login',
+      login: '/.vestibule/login',
     });
   }
 
@@ -373,7 +373,7 @@ function identityOf(login, provider = 'default') {
 }
 
 async function assertNotLoggedIn(visitor, edge) {
-  assert.deepEqual((await visitor.send(`${edge.url}/auth/user`, { headers: FETCH })).json, { is_logged_in: false });
+  assert.deepEqual((await visitor.send(`${edge.url}/.vestibule/user`, { headers: FETCH })).json, { is_logged_in: false });
   assert.equal((await visitor.send(`${edge.url}/`, { headers: FETCH })).status, 401);
 }
 

@@ -40,6 +40,8 @@ codes! {
     RequestForeignOrigin = "request.foreign_origin",
     /// A request that needs a login had no session.
     RequestLoginRequired = "request.login_required",
+    /// A request names a path below the one that is reserved for routes of Vestibule, and no route has this path.
+    RequestReservedPath = "request.reserved_path",
     /// A proxy's question lacks a header, or has it twice: the proxy is not configured as in `examples/`.
     AuthzMalformedQuestion = "authz.malformed_question",
     /// A proxy asked about a route of Vestibule instead of sending it here.

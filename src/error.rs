@@ -33,6 +33,8 @@ pub enum Error {
     EditNotCarried,
     #[error("there is no application behind this service: have the proxy send it login, callback, logout and user, and ask about the rest")]
     NotARoute,
+    #[error("the path is below the one that is kept for routes of Vestibule's own, and is none of them")]
+    ReservedPath,
     #[error("{0}")]
     Denied(Denied),
     #[error("no provider of that name is configured")]
@@ -81,6 +83,7 @@ impl Error {
             Error::ForeignUpgrade => Code::AuthzForeignUpgrade,
             Error::EditNotCarried => Code::AuthzEditNotCarried,
             Error::NotARoute => Code::AuthzNotARoute,
+            Error::ReservedPath => Code::RequestReservedPath,
             Error::Denied(_) => Code::PolicyDenied,
             Error::UnknownProvider => Code::LoginUnknownProvider,
             Error::UnknownState => Code::CallbackUnknownState,
@@ -107,7 +110,7 @@ impl Error {
             Error::Question(_) | Error::LookalikeHeader | Error::ForeignUpgrade => 400,
             Error::MethodNotAllowed => 405,
             Error::LoginRequired => 401,
-            Error::UnknownProvider | Error::NotARoute => 404,
+            Error::UnknownProvider | Error::NotARoute | Error::ReservedPath => 404,
             Error::Denied(_) | Error::NotVisited | Error::ForeignOrigin => 403,
             Error::Oidc(error) => error.status(),
             Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } => 500,
@@ -165,7 +168,9 @@ impl Error {
                 "Log in, then do it again.",
                 true,
             ),
-            Error::NotARoute => explain("There is nothing here", "No page has this address.", "Go back to the application.", false),
+            Error::NotARoute | Error::ReservedPath => {
+                explain("There is nothing here", "No page has this address.", "Go back to the application.", false)
+            }
             Error::Denied(Denied { account: Some(account), .. }) => explain(
                 "This account has no access",
                 &format!("You are logged in as {account}, and this account may not see this page."),

@@ -85,8 +85,10 @@ impl Filter {
         if route::is_of_questions(original.path(), &self.config.public) {
             return Err(Error::NotARoute);
         }
-        if Route::of(original.path(), &self.config.public) != Route::Application {
-            return Err(Error::RouteAsked);
+        match Route::of(original.path(), &self.config.public) {
+            Route::Application => {}
+            Route::Reserved => return Err(Error::ReservedPath),
+            Route::Login | Route::Callback | Route::Logout | Route::User => return Err(Error::RouteAsked),
         }
         match self.decide(original.clone(), None, context) {
             Step::Done(decision) => authz.answer(decision, original, &self.config.identity),
@@ -109,6 +111,7 @@ impl Filter {
             Route::Callback => flow::callback::begin(&request, body, &mut visit, context),
             Route::Logout => flow::logout::begin(&request, &mut visit, context),
             Route::User => flow::user::answer(&request, &visit, context),
+            Route::Reserved => Err(Error::ReservedPath),
             Route::Application => flow::application::begin(&request, &mut visit, context),
         };
         conclude(progress, head, visit, context)

@@ -1,6 +1,6 @@
 //! What is counted for each client, so that nobody can have a host ask or send people to a provider without end.
 //!
-//! 1. A login that starts counts, whatever request has started it: a visit of `/auth/login`, or a page that asks for one.
+//! 1. A login that starts counts, whatever request has started it: a visit of `/.vestibule/login`, or a page that asks for one.
 //! 2. A callback that is refused counts, for whatever reason: most have cost the provider a request by then. What is no
 //!    visit of the callback (an image, another method) costs nothing.
 //! 3. Nothing else counts: no request with a session, no callback that ends well.

@@ -60,7 +60,7 @@ fn a_session_that_has_ended_is_none() {
 
     let over = Asked { answer: true, ..Asked::default() };
     assert!(matches!(decide(&rig, script(&browser, "/"), &over).outcome, Outcome::Respond(response) if response.status == 401));
-    let Outcome::Respond(user) = decide(&rig, script(&browser, "/auth/user"), &over).outcome else { panic!("a route of ours") };
+    let Outcome::Respond(user) = decide(&rig, script(&browser, "/.vestibule/user"), &over).outcome else { panic!("a route of ours") };
     assert_eq!(user.body, br#"{"is_logged_in":false}"#);
 }
 
@@ -108,7 +108,7 @@ fn an_event_names_the_rule_and_the_request_and_people_only_where_that_is_wanted(
         let [event] = <[_; 1]>::try_from(denied.events).unwrap();
         assert_eq!((event.code.as_str(), event.rule), ("policy.denied", Some(2)));
         assert_eq!((event.request_id.as_deref(), event.subject.as_deref()), (Some("4bf92f35-77b3"), subject));
-        let logout = rig.decide(&browser.head("/auth/logout"), None);
+        let logout = rig.decide(&browser.head("/.vestibule/logout"), None);
         assert_eq!(logout.events[0].subject.as_deref(), subject);
         assert_eq!(logout.events[0].rule, None);
     }

@@ -19,14 +19,14 @@ fn config(proxy: &str) -> String {
 fn question(proxy: &str, original: &RequestHead) -> RequestHead {
     let RequestHead { method, path_with_query, headers, .. } = original.clone();
     match proxy {
-        "envoy" => RequestHead { path_with_query: format!("/auth/check{path_with_query}"), ..original.clone() },
+        "envoy" => RequestHead { path_with_query: format!("/.vestibule/check{path_with_query}"), ..original.clone() },
         "nginx" => {
-            let head = RequestHead { headers, ..RequestHead::get("/auth/check", HOST) };
+            let head = RequestHead { headers, ..RequestHead::get("/.vestibule/check", HOST) };
             head.with("X-Original-Method", &method).with("X-Original-URI", &path_with_query)
         }
         _ => {
             let (host, others): (Vec<_>, Vec<_>) = headers.iter().partition(|(name, _)| *name == "host");
-            let mut head = RequestHead::get("/auth/check", "vestibule:8502");
+            let mut head = RequestHead::get("/.vestibule/check", "vestibule:8502");
             head.headers.extend(others);
             let host = String::from_utf8(host[0].1.to_vec()).unwrap();
             head.with("X-Forwarded-Method", &method).with("X-Forwarded-Uri", &path_with_query).with("X-Forwarded-Host", &host)
@@ -49,7 +49,7 @@ fn values<'a>(response: &'a Response, name: &str) -> Vec<&'a str> {
 /// Somebody who has logged in where the proxy sends the four routes here.
 fn logged_in(rig: &mut Rig) -> Browser {
     let mut browser = Browser::default();
-    let back = browser.log_in(rig, "/auth/login", "alice");
+    let back = browser.log_in(rig, "/.vestibule/login", "alice");
     assert_eq!(back.status, 302);
     browser
 }
@@ -125,11 +125,11 @@ fn a_question_is_answered_without_asking_the_provider() {
             assert_eq!((answer.status, answer.header("location")), (401, None));
             // What nginx does then: it asks for the refusal.
             let asked = question(proxy, &Browser::default().head("/reports?x=%2F&y"));
-            let full = rig.decide(&RequestHead { path_with_query: "/auth/refusal".into(), ..asked }, None).outcome;
+            let full = rig.decide(&RequestHead { path_with_query: "/.vestibule/refusal".into(), ..asked }, None).outcome;
             let Outcome::Respond(full) = full else { panic!("{full:?}") };
-            assert_eq!(full.header("location"), Some("https://app.example/auth/login?return_to=%2Freports%3Fx%3D%252F%26y"));
+            assert_eq!(full.header("location"), Some("https://app.example/.vestibule/login?return_to=%2Freports%3Fx%3D%252F%26y"));
         } else {
-            let login = "https://app.example/auth/login?return_to=%2Freports%3Fx%3D%252F%26y";
+            let login = "https://app.example/.vestibule/login?return_to=%2Freports%3Fx%3D%252F%26y";
             assert_eq!((answer.status, answer.header("location")), (302, Some(login)), "{proxy}");
         }
         assert!(rig.sent.is_empty(), "{proxy}: a proxy waits for no provider");
@@ -160,7 +160,7 @@ fn our_own_routes_are_not_asked_about() {
     for proxy in PROXIES {
         let mut rig = Rig::new(&config(proxy));
         let browser = logged_in(&mut rig);
-        for path in ["/auth/user", "/auth/login", "/auth/logout", "/oauth2callback?code=x&state=y"] {
+        for path in ["/.vestibule/user", "/.vestibule/login", "/.vestibule/logout", "/oauth2callback?code=x&state=y"] {
             let answer = ask(&mut rig, proxy, &browser.head(path));
             assert_eq!(answer.status, if proxy == "nginx" { 401 } else { 500 }, "{path} of {proxy}");
             assert!(values(&answer, "set-cookie").is_empty(), "{path} of {proxy}");
@@ -234,8 +234,8 @@ fn a_websocket_of_another_origin_is_refused_without_its_upgrade_header() {
 fn nobody_is_told_anything_at_the_path_of_questions() {
     const RULES: [&str; 3] = [
         "",
-        "[[vestibule.rule]]\npath = [\"/auth/**\", \"/public/**\"]\naccess = \"public\"\n[[vestibule.rule]]\npath = \"/**\"\n",
-        "[[vestibule.rule]]\npath = \"/auth/**\"\naccess = \"deny\"\n[[vestibule.rule]]\npath = \"/**\"\n",
+        "[[vestibule.rule]]\npath = [\"/.vestibule/**\", \"/public/**\"]\naccess = \"public\"\n[[vestibule.rule]]\npath = \"/**\"\n",
+        "[[vestibule.rule]]\npath = \"/.vestibule/**\"\naccess = \"deny\"\n[[vestibule.rule]]\npath = \"/**\"\n",
     ];
     for proxy in PROXIES {
         for rules in RULES {
@@ -245,7 +245,14 @@ fn nobody_is_told_anything_at_the_path_of_questions() {
                 let head = browser.head(path).with("X-Original-URI", "/data").with("X-Original-Method", "GET");
                 head.with("X-Forwarded-Uri", "/data").with("X-Forwarded-Method", "GET").with("X-Forwarded-Host", HOST)
             };
-            for path in ["/auth/check", "/auth/check?x=1", "/auth/check/", "/auth/check/data", "/auth/refusal", "/auth/refusal/x"] {
+            for path in [
+                "/.vestibule/check",
+                "/.vestibule/check?x=1",
+                "/.vestibule/check/",
+                "/.vestibule/check/data",
+                "/.vestibule/refusal",
+                "/.vestibule/refusal/x",
+            ] {
                 let answer = ask(&mut rig, proxy, &browser.head(path));
                 assert_eq!(answer.status, if proxy == "nginx" { 401 } else { 404 }, "{path} of {proxy} with {rules}");
                 assert!(values(&answer, "x-forwarded-user").is_empty(), "{path} of {proxy}");
@@ -254,12 +261,13 @@ fn nobody_is_told_anything_at_the_path_of_questions() {
                 assert_eq!(rig.last_event(), "authz.not_a_route", "{proxy}");
             }
             // What a proxy should not send here, with the client's own question in it.
-            for path in ["/data", "/auth/check%2f", "/auth/checks", "/AUTH/CHECK", "/auth/login/"] {
+            for path in ["/data", "/.vestibule/check%2f", "/.vestibule/checks", "/.VESTIBULE/CHECK", "/.vestibule/login/"] {
                 let sent = match rig.decide(&said(path), None).outcome {
                     Outcome::Respond(response) => response,
                     other => panic!("{proxy}: {other:?}"),
                 };
-                assert_eq!((sent.status, rig.last_event()), (404, "authz.not_a_route"), "{path} of {proxy}");
+                let code = if path == "/data" { "authz.not_a_route" } else { "request.reserved_path" };
+                assert_eq!((sent.status, rig.last_event()), (404, code), "{path} of {proxy}");
                 assert!(values(&sent, "x-forwarded-user").is_empty(), "{path} of {proxy}");
             }
         }
@@ -273,20 +281,20 @@ fn nginx_gets_a_refusal_in_full_and_nothing_else() {
     let mut rig = Rig::new(&format!("{}{rules}", config("nginx")));
     let browser = logged_in(&mut rig);
     let mut refusal = |original: &RequestHead| {
-        let head = RequestHead { path_with_query: "/auth/refusal".into(), ..question("nginx", original) };
+        let head = RequestHead { path_with_query: "/.vestibule/refusal".into(), ..question("nginx", original) };
         match rig.decide(&head, None).outcome {
             Outcome::Respond(response) => (response, rig.last_event().to_owned()),
             other => panic!("{other:?}"),
         }
     };
     let (answer, _) = refusal(&Browser::default().head("/reports?x=1"));
-    assert_eq!(answer.header("location"), Some("https://app.example/auth/login?return_to=%2Freports%3Fx%3D1"));
+    assert_eq!(answer.header("location"), Some("https://app.example/.vestibule/login?return_to=%2Freports%3Fx%3D1"));
     let (answer, event) = refusal(&browser.head("/denied/x"));
     assert_eq!((answer.status, event.as_str()), (403, "policy.denied"));
     for (original, status, event) in [
         (browser.head("/reports"), 404, "authz.not_a_route"),
-        (browser.head("/auth/check"), 404, "authz.not_a_route"),
-        (browser.head("/auth/user"), 500, "authz.route_asked"),
+        (browser.head("/.vestibule/check"), 404, "authz.not_a_route"),
+        (browser.head("/.vestibule/user"), 500, "authz.route_asked"),
         (browser.head("/reports").with("X-Remote-Extra-Scopes", "x"), 400, "authz.lookalike_header"),
         (browser.head("/reports").with("Upgrade", "h2c"), 400, "authz.foreign_upgrade"),
     ] {
@@ -295,11 +303,11 @@ fn nginx_gets_a_refusal_in_full_and_nothing_else() {
         let told = ["x-forwarded-user", "x-forwarded-email", "cookie"].into_iter().filter(|name| answer.header(name).is_some());
         assert_eq!(told.count(), 0, "{}", original.path_with_query);
     }
-    let without = RequestHead { path_with_query: "/auth/refusal".into(), ..browser.head("/reports") };
+    let without = RequestHead { path_with_query: "/.vestibule/refusal".into(), ..browser.head("/reports") };
     assert!(matches!(rig.decide(&without, None).outcome, Outcome::Respond(Response { status: 400, .. })));
     for proxy in ["caddy", "traefik", "envoy"] {
         let mut rig = Rig::new(&config(proxy));
-        let head = RequestHead { path_with_query: "/auth/refusal".into(), ..question(proxy, &logged_in(&mut rig).head("/")) };
+        let head = RequestHead { path_with_query: "/.vestibule/refusal".into(), ..question(proxy, &logged_in(&mut rig).head("/")) };
         assert!(matches!(rig.decide(&head, None).outcome, Outcome::Respond(Response { status: 404, .. })), "{proxy}");
     }
 }

@@ -96,7 +96,7 @@ fn what_only_looks_like_a_preflight_is_none() {
     let closed = format!("{FORWARD}[[vestibule.rule]]\npath = \"/closed\"\naccess = \"deny\"\n[[vestibule.rule]]\n");
     assert_eq!(answered(&mut rig(&closed), &preflight("/closed", PORTAL)).status, 403);
     assert_eq!(answered(&mut rig(FORWARD), &preflight("/a/../b", PORTAL)).status, 400);
-    assert_eq!(answered(&mut rig(FORWARD), &preflight("/auth/login", PORTAL)).status, 405);
+    assert_eq!(answered(&mut rig(FORWARD), &preflight("/.vestibule/login", PORTAL)).status, 405);
 }
 
 #[test]

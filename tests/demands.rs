@@ -92,7 +92,7 @@ fn rig(section: &Section, token: &Map<String, Value>) -> Rig {
 }
 
 fn is_logged_in(rig: &mut Rig, browser: &Browser) -> bool {
-    let user = browser.clone().visit(rig, "/auth/user").response();
+    let user = browser.clone().visit(rig, "/.vestibule/user").response();
     serde_json::from_slice::<Value>(&user.body).unwrap()["is_logged_in"] == true
 }
 

@@ -59,12 +59,12 @@ fn a_whole_login_ends_at_the_origin_whatever_return_to_says() {
         let encoded: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
         // Each login is over before the rig would think that they have no end.
         rig.sent.clear();
-        let response = browser.log_in(&mut rig, &format!("/auth/login?return_to={encoded}"), "alice");
+        let response = browser.log_in(&mut rig, &format!("/.vestibule/login?return_to={encoded}"), "alice");
         let location = response.header("location").unwrap();
         assert!(response.status == 302 && stays(location) && location.starts_with('/'), "{value:?} led to {location}");
-        let location = browser.visit(&mut rig, &format!("/auth/logout?return_to={encoded}")).response();
+        let location = browser.visit(&mut rig, &format!("/.vestibule/logout?return_to={encoded}")).response();
         assert!(location.header("location").is_some_and(|location| location.starts_with("https://op.example/logout?")), "{value:?}");
-        let location = browser.visit(&mut rig, &format!("/auth/logout?return_to={encoded}")).response();
+        let location = browser.visit(&mut rig, &format!("/.vestibule/logout?return_to={encoded}")).response();
         assert!(location.header("location").is_none_or(|location| stays(location) && location.starts_with('/')), "{value:?}");
     }
 }

@@ -34,7 +34,7 @@ fn nginx_removes_every_header_of_the_lists() {
 
     let main = read("examples/nginx/nginx.conf");
     let (server, rest) = main.split_once("location / {").expect("the application's location");
-    let (application, _) = rest.split_once("location = /vestibule {").expect("the location of questions");
+    let (application, _) = rest.split_once("location = /.vestibule/question {").expect("the location of questions");
     for level in [server, application] {
         assert!(level.contains("include removed-headers.conf;"), "a level with headers of its own has to remove all: {level}");
     }
@@ -47,7 +47,7 @@ fn nginx_removes_every_header_of_the_lists() {
     for (place, block) in &places {
         let asks = block.contains("X-Original-URI");
         assert!(
-            asks == place.contains("vestibule") || place.starts_with("@refused"),
+            asks == place.contains("question") || place.starts_with("@refused"),
             "{place} must not put a question, or must set all of it"
         );
         let inherits = !block.contains("proxy_set_header");

@@ -395,7 +395,7 @@ client_secret = "two"
 server_metadata_url = "https://evil.example/.well-known/openid-configuration"
 "#;
     let (mut rig, mut browser) = (Rig::new(two), Browser::default());
-    let location = browser.start(&mut rig, "/auth/login?provider=good");
+    let location = browser.start(&mut rig, "/.vestibule/login?provider=good");
     // The same key and client id at both, so that only the issuer tells them apart.
     let mut evil = rig::Provider::new("https://evil.example");
     let callback = evil.authorize(&location, "admin");
@@ -486,7 +486,7 @@ fn tokens_that_are_too_large_are_lost_and_the_session_is_not() {
     assert!(has(&browser, "_session_") && has(&browser, "_tokens_"));
     // In the ID token it is encoded once more than in the session.
     set("about", json!("x".repeat(13_500)))(&mut rig);
-    assert_eq!(browser.log_in(&mut rig, "/auth/login", "alice").status, 302);
+    assert_eq!(browser.log_in(&mut rig, "/.vestibule/login", "alice").status, 302);
     assert!(rig.events.iter().any(|event| event == "session.no_logout_hint"));
     assert!(has(&browser, "_session_") && !has(&browser, "_tokens_"), "not even those of the session before");
 }

@@ -22,15 +22,15 @@ fn a_login_that_starts_counts_whatever_has_started_it_and_nothing_else_does() {
     let page = browser.head("/page");
     for (head, status, counts) in [
         (page.clone(), 302, true),
-        (browser.head("/auth/login"), 302, true),
-        (browser.head("/auth/login?return_to=/x&prompt=select_account"), 302, true),
-        (RequestHead { method: "HEAD".into(), ..browser.head("/auth/login") }, 200, false),
+        (browser.head("/.vestibule/login"), 302, true),
+        (browser.head("/.vestibule/login?return_to=/x&prompt=select_account"), 302, true),
+        (RequestHead { method: "HEAD".into(), ..browser.head("/.vestibule/login") }, 200, false),
         (RequestHead::get("/data.json", rig::HOST), 401, false),
         (RequestHead { method: "POST".into(), ..page.clone() }, 401, false),
         (RequestHead::get("/page", "other.example").with("accept", "text/html"), 302, false),
-        (browser.head("/auth/login").with("sec-fetch-mode", "no-cors"), 403, false),
-        (browser.head("/auth/login?provider=nobody"), 404, false),
-        (browser.head("/auth/user"), 200, false),
+        (browser.head("/.vestibule/login").with("sec-fetch-mode", "no-cors"), 403, false),
+        (browser.head("/.vestibule/login?provider=nobody"), 404, false),
+        (browser.head("/.vestibule/user"), 200, false),
         (browser.head("/a/../b"), 400, false),
     ] {
         let expected = (status, counts.then_some(Counted::LoginStart));
@@ -43,7 +43,7 @@ fn a_login_that_starts_counts_whatever_has_started_it_and_nothing_else_does() {
     );
     let mut rig = Rig::new(&several);
     assert_eq!(counted(&mut rig, &page, None), (200, None));
-    assert_eq!(counted(&mut rig, &browser.head("/auth/login?provider=default"), None), (302, Some(Counted::LoginStart)));
+    assert_eq!(counted(&mut rig, &browser.head("/.vestibule/login?provider=default"), None), (302, Some(Counted::LoginStart)));
 }
 
 #[test]

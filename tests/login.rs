@@ -28,7 +28,7 @@ fn body(response: &Response) -> &str {
 }
 
 fn user(browser: &mut Browser, rig: &mut Rig) -> Value {
-    serde_json::from_slice(&browser.visit(rig, "/auth/user").response().body).unwrap()
+    serde_json::from_slice(&browser.visit(rig, "/.vestibule/user").response().body).unwrap()
 }
 
 fn is_logged_in(browser: &mut Browser, rig: &mut Rig) -> bool {
@@ -176,7 +176,7 @@ fn what_is_not_a_navigation_gets_401_and_the_login_url() {
         let response = Browser::default().send(&mut rig, &head).response();
         assert_eq!((response.status, response.header("content-type")), (401, Some("application/problem+json")), "{head:?}");
         let problem: Value = serde_json::from_str(body(&response)).unwrap();
-        assert_eq!((&problem["login"], &problem["status"]), (&json!("/auth/login"), &json!(401)));
+        assert_eq!((&problem["login"], &problem["status"]), (&json!("/.vestibule/login"), &json!(401)));
     }
     assert!(rig.sent.is_empty(), "nobody was asked for a program's request");
 }
@@ -188,11 +188,11 @@ fn a_form_that_comes_too_late_is_not_lost_in_a_redirect() {
     let response = Browser::default().send(&mut rig, &head).response();
     assert_eq!(response.status, 401);
     assert!(body(&response).contains("What you sent was not passed on"));
-    assert!(body(&response).contains("href=\"/auth/login\""), "{}", body(&response));
+    assert!(body(&response).contains("href=\"/.vestibule/login\""), "{}", body(&response));
     for (referer, link) in [
-        ("https://app.example/form?id=7", "/auth/login?return_to=%2Fform%3Fid%3D7"),
-        ("https://evil.example/form", "href=\"/auth/login\""),
-        ("https://app.example/", "/auth/login?return_to=%2F"),
+        ("https://app.example/form?id=7", "/.vestibule/login?return_to=%2Fform%3Fid%3D7"),
+        ("https://evil.example/form", "href=\"/.vestibule/login\""),
+        ("https://app.example/", "/.vestibule/login?return_to=%2F"),
     ] {
         let head = RequestHead { method: "POST".into(), ..Browser::default().head("/save") }.with("referer", referer);
         let response = Browser::default().send(&mut rig, &head).response();
@@ -241,7 +241,7 @@ fn headers_of_the_lists_never_arrive_but_for_those_that_pass() {
         let config = format!("{CONFIG}[vestibule]\nlogin = \"optional\"\n[vestibule.identity]\npass = {passed:?}\n");
         let (mut rig, mut browser) = (Rig::new(&config), Browser::default());
         let stranger = browser.clone();
-        browser.log_in(&mut rig, "/auth/login", "alice");
+        browser.log_in(&mut rig, "/.vestibule/login", "alice");
         for mut browser in [stranger, browser] {
             for name in names().flat_map(|name| [name.to_uppercase(), name.replacen('-', "_", 1), name.replace('-', ".")]) {
                 let passes = passed.iter().any(|passed| passed.eq_ignore_ascii_case(&name));
@@ -265,7 +265,7 @@ fn headers_of_the_lists_never_arrive_but_for_those_that_pass() {
 fn only_an_upgrade_to_websocket_goes_on() {
     for rules in ["", "[[vestibule.rule]]\naccess = \"public\"\n", "[[vestibule.rule]]\naccess = \"optional\"\n"] {
         let (mut rig, mut browser) = (Rig::new(&format!("{CONFIG}{rules}")), Browser::default());
-        browser.log_in(&mut rig, "/auth/login", "alice");
+        browser.log_in(&mut rig, "/.vestibule/login", "alice");
         for (lines, goes_on) in [
             (&["websocket"][..], true),
             (&["WebSocket"], true),
@@ -299,7 +299,7 @@ fn a_copied_session_outlives_its_logout_and_ends_when_it_is_due() {
     let (mut rig, mut browser) = (Rig::new(&config), Browser::default());
     browser.log_in(&mut rig, "/", "alice");
     let mut thief = browser.clone();
-    browser.visit(&mut rig, "/auth/logout");
+    browser.visit(&mut rig, "/.vestibule/logout");
     assert!(!is_logged_in(&mut browser, &mut rig));
     assert!(is_logged_in(&mut thief.clone(), &mut rig), "nobody remembers that it has ended");
     let mut unused = thief.clone();
@@ -367,7 +367,7 @@ fn a_session_is_worth_nothing_to_another_application_or_client() {
     let elsewhere = CONFIG.replace("https://app.example/", "https://app.example/other/");
     let mut other = Rig::new(&elsewhere);
     let renamed = browser.cookies.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    let answer = Browser { cookies: renamed, ..Browser::default() }.visit(&mut other, "/other/auth/user").response();
+    let answer = Browser { cookies: renamed, ..Browser::default() }.visit(&mut other, "/other/.vestibule/user").response();
     assert_eq!(body(&answer), r#"{"is_logged_in":false}"#);
 }
 
@@ -385,7 +385,7 @@ fn every_changed_bit_of_a_session_is_nobody() {
             continue;
         }
         let mut browser = Browser { cookies: [(name.clone(), changed)].into(), ..Browser::default() };
-        let answer = browser.visit(&mut rig, "/auth/user").response();
+        let answer = browser.visit(&mut rig, "/.vestibule/user").response();
         answers.insert(body(&answer).to_owned());
     }
     assert_eq!(answers.into_iter().collect::<Vec<_>>(), [r#"{"is_logged_in":false}"#]);
@@ -395,7 +395,7 @@ fn every_changed_bit_of_a_session_is_nobody() {
 fn logout_ends_the_session_here_and_at_the_provider() {
     let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
     browser.log_in(&mut rig, "/", "alice");
-    let response = browser.visit(&mut rig, "/auth/logout").response();
+    let response = browser.visit(&mut rig, "/.vestibule/logout").response();
     let location = url::Url::parse(response.header("location").unwrap()).unwrap();
     let asked = query(&location);
     assert!(location.as_str().starts_with("https://op.example/logout?"));
@@ -423,16 +423,16 @@ fn logout_is_local_when_the_provider_cannot_be_asked_or_has_no_such_thing() {
         metadata.as_object_mut().unwrap().remove("end_session_endpoint");
     }));
     browser.log_in(&mut rig, "/", "alice");
-    assert_eq!(browser.visit(&mut rig, "/auth/logout").response().status, 200);
+    assert_eq!(browser.visit(&mut rig, "/.vestibule/logout").response().status, 200);
     assert!(browser.cookies.is_empty());
 
     browser.log_in(&mut rig, "/", "alice");
     rig.forget();
     rig.provider.outage = Some(OutboundError::TimedOut);
-    assert_eq!(browser.visit(&mut rig, "/auth/logout?return_to=/bye").response().header("location"), Some("/bye"));
+    assert_eq!(browser.visit(&mut rig, "/.vestibule/logout?return_to=/bye").response().header("location"), Some("/bye"));
     assert!(browser.cookies.is_empty());
     assert_eq!(rig.last_event(), "logout.local_only");
-    assert_eq!(browser.visit(&mut rig, "/auth/logout?return_to=//evil").response().status, 200);
+    assert_eq!(browser.visit(&mut rig, "/.vestibule/logout?return_to=//evil").response().status, 200);
 }
 
 #[test]
@@ -455,18 +455,18 @@ title = "Okta <of us>"
     let (mut rig, mut browser) = (Rig::new(two), Browser::default());
     let page = browser.visit(&mut rig, "/deep?x=1").response();
     assert_eq!(page.status, 200);
-    assert!(body(&page).contains(r#"href="/auth/login?provider=microsoft&#38;return_to=%2Fdeep%3Fx%3D1""#), "{}", body(&page));
+    assert!(body(&page).contains(r#"href="/.vestibule/login?provider=microsoft&#38;return_to=%2Fdeep%3Fx%3D1""#), "{}", body(&page));
     assert!(body(&page).contains("Log in with Microsoft"));
     assert!(body(&page).contains("Log in with Okta &#60;of us&#62;"));
     let csp = page.header("content-security-policy").unwrap();
     assert!(csp.starts_with("default-src 'none'; style-src 'nonce-"), "{csp}");
 
-    let location = browser.start(&mut rig, "/auth/login?provider=microsoft&return_to=/deep?x=1");
+    let location = browser.start(&mut rig, "/.vestibule/login?provider=microsoft&return_to=/deep?x=1");
     let callback = rig.provider.authorize(&location, "alice");
     assert_eq!(browser.visit(&mut rig, &callback).response().header("location"), Some("/deep?x=1"));
     assert_eq!(user(&mut browser, &mut rig)["provider"], "microsoft");
 
-    let unknown = browser.visit(&mut rig, "/auth/login?provider=google").response();
+    let unknown = browser.visit(&mut rig, "/.vestibule/login?provider=google").response();
     assert_eq!((unknown.status, rig.last_event()), (404, "login.unknown_provider"));
 }
 
@@ -489,7 +489,7 @@ fn streamlits_provider_token_starts_the_login_it_names() {
     let mut rig = Rig::new(CONFIG);
     let now = rig.now;
     let mut visit = |token: &str| {
-        let response = Browser::default().visit(&mut rig, &format!("/auth/login?provider={token}")).response();
+        let response = Browser::default().visit(&mut rig, &format!("/.vestibule/login?provider={token}")).response();
         response.header("location").unwrap_or_default().to_owned()
     };
     assert!(visit(&sign(&key, "default", Some(now + 120))).starts_with("https://op.example/authorize?"));
@@ -540,17 +540,23 @@ fn our_routes_live_under_the_base_path_and_nowhere_else() {
     let config = CONFIG.replace("https://app.example/", "https://app.example/base/");
     let mut rig = Rig::new(&config);
     let mut browser = Browser::default();
-    assert_eq!(body(&browser.visit(&mut rig, "/base/auth/user").response()), r#"{"is_logged_in":false}"#);
+    assert_eq!(body(&browser.visit(&mut rig, "/base/.vestibule/user").response()), r#"{"is_logged_in":false}"#);
     let location = browser.start(&mut rig, "/base/x");
     assert_eq!(query(&location)["redirect_uri"], "https://app.example/base/oauth2callback");
     let callback = rig.provider.authorize(&location, "alice");
     assert_eq!(browser.visit(&mut rig, &callback).response().header("location"), Some("/base/x"));
-    for page in
-        ["/auth/user", "/oauth2callback", "/base/oauth2callbackX", "/base/oauth2callback/", "/base/AUTH/user", "/x?y=/oauth2callback"]
-    {
+    for page in [
+        "/.vestibule/user",
+        "/oauth2callback",
+        "/base/oauth2callbackX",
+        "/base/oauth2callback/",
+        "/base/.vestibuled/user",
+        "/base/auth/user",
+        "/x?y=/oauth2callback",
+    ] {
         browser.visit(&mut rig, page).forward();
     }
-    let head = browser.head("/base/auth/logout");
+    let head = browser.head("/base/.vestibule/logout");
     assert_eq!(browser.send(&mut rig, &RequestHead { method: "POST".into(), ..head }).response().status, 405);
 }
 
@@ -559,7 +565,7 @@ fn a_login_on_another_host_moves_to_the_public_one() {
     let mut rig = Rig::new(CONFIG);
     let head = RequestHead::get("/x?y=1", "internal:8080").with("accept", "text/html");
     let response = Browser::default().send(&mut rig, &head).response();
-    assert_eq!(response.header("location"), Some("https://app.example/auth/login?return_to=%2Fx%3Fy%3D1"));
+    assert_eq!(response.header("location"), Some("https://app.example/.vestibule/login?return_to=%2Fx%3Fy%3D1"));
     // A login that begins there moves as well, with all that was asked for.
     for (asked, moved) in [
         ("", "moved=1"),
@@ -570,11 +576,11 @@ fn a_login_on_another_host_moves_to_the_public_one() {
     ] {
         let login = |path: &str| RequestHead::get(path, "127.0.0.1:8080").with("accept", "text/html");
         let mut browser = Browser::default();
-        let response = browser.send(&mut rig, &login(&format!("/auth/login{asked}"))).response();
-        assert_eq!(response.header("location"), Some(format!("https://app.example/auth/login?{moved}").as_str()), "{asked}");
+        let response = browser.send(&mut rig, &login(&format!("/.vestibule/login{asked}"))).response();
+        assert_eq!(response.header("location"), Some(format!("https://app.example/.vestibule/login?{moved}").as_str()), "{asked}");
         assert!(browser.cookies.is_empty(), "nothing has begun");
         // And from there it does not move again, whatever `Host` a proxy in between writes.
-        let response = browser.send(&mut rig, &login(&format!("/auth/login?{moved}"))).response();
+        let response = browser.send(&mut rig, &login(&format!("/.vestibule/login?{moved}"))).response();
         let goes_on = response.status == 404 || response.header("location").unwrap().starts_with(ISSUER);
         assert!(goes_on, "{asked}: {response:?}");
     }
@@ -583,7 +589,7 @@ fn a_login_on_another_host_moves_to_the_public_one() {
 #[test]
 fn head_gets_what_get_gets_without_the_body() {
     let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
-    let head = RequestHead { method: "HEAD".into(), ..browser.head("/auth/login?provider=nobody") };
+    let head = RequestHead { method: "HEAD".into(), ..browser.head("/.vestibule/login?provider=nobody") };
     let response = browser.send(&mut rig, &head).response();
     assert_eq!((response.status, response.body.len()), (404, 0));
 }

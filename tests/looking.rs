@@ -33,6 +33,7 @@ fn configs() -> Vec<String> {
         format!("{CONFIG}{idle}{rules}"),
         format!("{CONFIG}[vestibule]\nlogin = \"optional\"\n{idle}"),
         format!("{CONFIG}[vestibule]\napp = \"streamlit\"\n{idle}"),
+        format!("{CONFIG}[vestibule]\nroutes = \"/a/b\"\n{idle}"),
         format!("{CONFIG}expose_tokens = [\"id\", \"access\"]\nclient_kwargs = {{ response_mode = \"form_post\" }}\n{idle}"),
     ]
 }
@@ -49,15 +50,16 @@ fn set_cookies(decision: &Decision) -> Vec<&Header> {
 /// Somebody with a session that is due to be renewed and a second login on its way, whose callback this is.
 fn visitor(rig: &mut Rig) -> (Browser, String) {
     let mut browser = Browser::default();
-    browser.log_in(rig, "/auth/login?provider=default", "alice");
+    let login = rig.route("/login?provider=default");
+    browser.log_in(rig, &login, "alice");
     rig.now += 25 * 60;
-    let location = browser.start(rig, "/auth/login?provider=default&return_to=%2Fback");
+    let location = browser.start(rig, &format!("{login}&return_to=%2Fback"));
     let callback = rig.provider.authorize(&location, "bob");
     (browser, callback)
 }
 
 fn is_logged_in(rig: &mut Rig, browser: &Browser) -> bool {
-    let user = browser.clone().visit(rig, "/auth/user").response();
+    let user = browser.clone().visit(rig, &rig.route("/user")).response();
     String::from_utf8(user.body).unwrap().contains("\"is_logged_in\":true")
 }
 
@@ -67,8 +69,8 @@ proptest! {
     #[test]
     fn who_only_looks_changes_nothing(
         config in select(configs()),
-        path in select(vec!["/auth/login", "/auth/login?provider=default", "/auth/login?provider=second&return_to=%2Fx", "/auth/logout", "/auth/logout?return_to=%2Fx",
-            "/oauth2callback", "/oauth2callback?code=c&state=s", "CALLBACK", "/auth/user", "/", "/page?x=1", "/open/page", "/_stcore/stream", "/missing%2f"]),
+        path in select(vec!["/.vestibule/login", "/.vestibule/login?provider=default", "/.vestibule/login?provider=second&return_to=%2Fx", "/.vestibule/logout", "/.vestibule/logout?return_to=%2Fx",
+            "/oauth2callback", "/oauth2callback?code=c&state=s", "CALLBACK", "/.vestibule/user", "/", "/page?x=1", "/open/page", "/_stcore/stream", "/missing%2f"]),
         ahead in proptest::option::of(select(AHEAD.to_vec())),
         method in select(vec!["GET", "POST", "PUT", "OPTIONS"]),
         extra in select(vec![("accept", "*/*"), ("sec-fetch-mode", "navigate"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "document"), ("upgrade", "websocket")]),
@@ -79,7 +81,8 @@ proptest! {
         let mut looking = if has_cookies { browser.clone() } else { Browser::default() };
         // Nothing is known of the provider: whoever would start a login had to ask.
         rig.forget();
-        let mut head = looking.head(if path == "CALLBACK" { &callback } else { path }).with(extra.0, extra.1);
+        let path = if path == "CALLBACK" { callback.clone() } else { path.replace("/.vestibule", &rig.route("")) };
+        let mut head = looking.head(&path).with(extra.0, extra.1);
         head.method = if ahead.is_some() { method } else { "HEAD" }.to_owned();
         if let Some((name, value)) = ahead {
             head = head.with(name, value);
@@ -109,21 +112,24 @@ fn head_is_answered_as_a_page_that_is_there() {
         let head = RequestHead { method: method.into(), ..browser.head(path) };
         browser.clone().send(&mut rig, &head).response()
     };
-    for path in ["/auth/login", "/auth/logout", "/oauth2callback", "/oauth2callback?code=c&state=s", "/auth/user"] {
+    for path in ["/.vestibule/login", "/.vestibule/logout", "/oauth2callback", "/oauth2callback?code=c&state=s", "/.vestibule/user"] {
         let response = ask("HEAD", path);
         assert_eq!((response.status, response.body.len()), (200, 0), "{path}");
         assert_eq!(response.header("cache-control"), Some("no-store"), "{path}");
     }
-    for (path, methods) in
-        [("/auth/login", "GET, HEAD"), ("/auth/logout", "GET, HEAD"), ("/auth/user", "GET, HEAD"), ("/oauth2callback", "GET, HEAD, POST")]
-    {
+    for (path, methods) in [
+        ("/.vestibule/login", "GET, HEAD"),
+        ("/.vestibule/logout", "GET, HEAD"),
+        ("/.vestibule/user", "GET, HEAD"),
+        ("/oauth2callback", "GET, HEAD, POST"),
+    ] {
         for method in ["PUT", "DELETE", "OPTIONS", "head"] {
             let response = ask(method, path);
             assert_eq!((response.status, response.header("allow")), (405, Some(methods)), "{method} {path}");
         }
     }
     let page = ask("HEAD", "/reports?x=1");
-    assert_eq!((page.status, page.header("location")), (302, Some("https://app.example/auth/login?return_to=%2Freports%3Fx%3D1")));
+    assert_eq!((page.status, page.header("location")), (302, Some("https://app.example/.vestibule/login?return_to=%2Freports%3Fx%3D1")));
     assert!(page.body.is_empty() && rig.sent.is_empty());
 }
 
@@ -146,7 +152,7 @@ fn what_is_fetched_ahead_of_a_login_is_401() {
     for (name, value) in AHEAD {
         let page = Browser::default().head("/").with("sec-fetch-mode", "navigate").with(name, value);
         assert_eq!(Browser::default().send(&mut rig, &page).response().status, 401, "{name}: {value}");
-        for path in ["/auth/login", "/auth/logout", "/oauth2callback?code=c&state=s"] {
+        for path in ["/.vestibule/login", "/.vestibule/logout", "/oauth2callback?code=c&state=s"] {
             let response = Browser::default().send(&mut rig, &Browser::default().head(path).with(name, value)).response();
             assert_eq!((response.status, rig.last_event()), (403, "request.not_visited"), "{path} {name}: {value}");
         }

@@ -110,8 +110,8 @@ fn claims_about_the_person_of_every_type_do_no_harm() {
                 assert!(value.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' '), "{name}: {header} {value:?}");
                 assert!(!value.is_empty(), "{name}: {header}");
             }
-            assert_eq!(browser.visit(&mut rig, "/auth/user").response().status, 200, "{name} {value}");
-            assert_eq!(browser.visit(&mut rig, "/auth/logout").response().status, 302, "{name} {value}");
+            assert_eq!(browser.visit(&mut rig, "/.vestibule/user").response().status, 200, "{name} {value}");
+            assert_eq!(browser.visit(&mut rig, "/.vestibule/logout").response().status, 302, "{name} {value}");
         }
     }
 }

@@ -84,7 +84,7 @@ fn an_older_session_goes_on_and_is_renewed_in_the_newer_form() {
     assert!(newer.response_headers.is_empty());
     assert_eq!(header(&newer, "x-forwarded-groups"), "a,b");
     assert_eq!((newer.session, newer.expires_at.is_some()), (older.session, true), "the same session");
-    let user: Value = serde_json::from_slice(&browser.visit(&mut rig, "/auth/user").response().body).unwrap();
+    let user: Value = serde_json::from_slice(&browser.visit(&mut rig, "/.vestibule/user").response().body).unwrap();
     let mut expected = session()["u"].clone();
     expected["is_logged_in"] = true.into();
     expected["provider"] = "default".into();

@@ -68,7 +68,7 @@ fn becomes(rig: &mut Rig, head: &RequestHead) -> Becomes {
 fn logged_in(rules: &str, claims: Value) -> (Rig, Browser) {
     let (mut rig, mut browser) = (Rig::new(&with_rules(rules)), Browser::default());
     rig.provider.edit_claims = Some(Box::new(move |given| given.extend(claims.as_object().unwrap().clone())));
-    let location = browser.start(&mut rig, "/auth/login");
+    let location = browser.start(&mut rig, "/.vestibule/login");
     let callback = rig.provider.authorize(&location, "alice");
     assert_eq!(browser.visit(&mut rig, &callback).response().status, 302);
     (rig, browser)
@@ -130,11 +130,11 @@ fn the_first_rule_that_fits_decides_and_what_none_fits_is_denied() {
 fn our_own_routes_are_no_rules_business() {
     let deny = "[[vestibule.rule]]\npath = \"/**\"\naccess = \"deny\"\n";
     let (mut rig, mut browser) = logged_in(deny, json!({}));
-    let user = browser.visit(&mut rig, "/auth/user").response();
+    let user = browser.visit(&mut rig, "/.vestibule/user").response();
     assert!(String::from_utf8_lossy(&user.body).contains("alice@example.com"));
     assert_eq!(browser.visit(&mut rig, "/").response().status, 403);
     assert_eq!(browser.visit(&mut rig, "/oauth2callbackX").response().status, 403);
-    assert_eq!(browser.visit(&mut rig, "/auth/logout").response().status, 302);
+    assert_eq!(browser.visit(&mut rig, "/.vestibule/logout").response().status, 302);
     assert!(browser.cookies.keys().all(|name| name.contains("_logout_")), "{:?}", browser.cookies);
 }
 
@@ -611,13 +611,13 @@ fn who_lacks_the_right_is_told_as_whom_and_offered_another_account() {
     let body = String::from_utf8_lossy(&page.body).into_owned();
     assert_eq!((page.status, rig.last_event()), (403, "policy.denied"));
     assert!(body.contains("logged in as &#60;b&#62;@example.com") && !body.contains("<b>"), "{body}");
-    assert!(body.contains("/auth/login?return_to=%2Fadmin%2Fusers%3Fx%3D1&#38;prompt=select_account"), "{body}");
-    assert!(body.contains("href=\"/auth/logout\"") && body.contains("Reference number"), "{body}");
+    assert!(body.contains("/.vestibule/login?return_to=%2Fadmin%2Fusers%3Fx%3D1&#38;prompt=select_account"), "{body}");
+    assert!(body.contains("href=\"/.vestibule/logout\"") && body.contains("Reference number"), "{body}");
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'nonce-") && page.header("cache-control") == Some("no-store"), "{policy}");
 
     // The way to another account works, and ends on the page that was asked for.
-    let location = browser.start(&mut rig, "/auth/login?return_to=%2Fadmin%2Fusers%3Fx%3D1&prompt=select_account");
+    let location = browser.start(&mut rig, "/.vestibule/login?return_to=%2Fadmin%2Fusers%3Fx%3D1&prompt=select_account");
     rig.provider.edit_claims = None;
     let callback = rig.provider.authorize(&location, "root");
     let landed = browser.visit(&mut rig, &callback).response();
@@ -642,7 +642,7 @@ fn programs_get_the_refusal_as_a_problem() {
     let page = Browser::default().visit(&mut rig, "/closed").response();
     assert_eq!(page.status, 403);
     let body = String::from_utf8_lossy(&page.body).into_owned();
-    assert!(!body.contains("/auth/login") && !body.contains("logged in as"), "{body}");
+    assert!(!body.contains("/.vestibule/login") && !body.contains("logged in as"), "{body}");
 }
 
 #[test]
@@ -670,9 +670,9 @@ fn another_account_means_the_providers_choice_whatever_is_configured() {
     };
     for configured in ["", "none", "consent"] {
         let config = format!("{CONFIG}\nclient_kwargs = {{ prompt = \"{configured}\" }}\n");
-        assert_eq!(prompts(&config, "/auth/login?prompt=select_account"), ["select_account"], "{configured}");
+        assert_eq!(prompts(&config, "/.vestibule/login?prompt=select_account"), ["select_account"], "{configured}");
         let own: Vec<String> = if configured.is_empty() { vec![] } else { vec![configured.into()] };
-        for path in ["/auth/login", "/auth/login?prompt=none", "/auth/login?prompt=login"] {
+        for path in ["/.vestibule/login", "/.vestibule/login?prompt=none", "/.vestibule/login?prompt=login"] {
             assert_eq!(prompts(&config, path), own, "{configured} {path}: nobody else chooses it");
         }
     }
@@ -680,8 +680,8 @@ fn another_account_means_the_providers_choice_whatever_is_configured() {
         + "[auth.b]\nclient_id = \"b\"\nclient_secret = \"b\"\n\
                   server_metadata_url = \"https://op.example/.well-known/openid-configuration\"\n";
     let mut rig = Rig::new(&several);
-    let page = Browser::default().visit(&mut rig, "/auth/login?prompt=select_account").response();
-    assert!(String::from_utf8_lossy(&page.body).contains("/auth/login?provider=b&#38;prompt=select_account"));
+    let page = Browser::default().visit(&mut rig, "/.vestibule/login?prompt=select_account").response();
+    assert!(String::from_utf8_lossy(&page.body).contains("/.vestibule/login?provider=b&#38;prompt=select_account"));
 }
 
 /// Whether the account may see a page for which this is required.

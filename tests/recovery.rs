@@ -261,7 +261,7 @@ const STREAMLIT: &str = "[vestibule]\napp = \"streamlit\"\nlogin = \"required\"\
 
 #[test]
 fn select_account_is_asked_for_where_streamlit_asks_for_it_and_nowhere_else() {
-    let prompt = |vestibule: &str| query(&Browser::default().start(&mut rig(vestibule), "/auth/login")).get("prompt").cloned();
+    let prompt = |vestibule: &str| query(&Browser::default().start(&mut rig(vestibule), "/")).get("prompt").cloned();
     assert_eq!(prompt(""), None);
     assert_eq!(prompt(STREAMLIT).as_deref(), Some("select_account"));
     assert_eq!(prompt("client_kwargs = { prompt = \"login\" }\n").as_deref(), Some("login"));
@@ -331,7 +331,7 @@ fn what_is_optional_in_metadata_and_of_no_use_loses_its_feature_and_not_the_logi
             assert_eq!(rig.events.iter().any(|code| code == "metadata.ignored"), is_fault, "{name}");
             assert!(!is_fault || rig.messages.iter().any(|message| message.contains(name)), "{name}");
             if name == "end_session_endpoint" {
-                assert_eq!(browser.visit(&mut rig, "/auth/logout").response().status, 200, "logged out here");
+                assert_eq!(browser.visit(&mut rig, "/.vestibule/logout").response().status, 200, "logged out here");
             }
         }
     }
@@ -358,7 +358,7 @@ fn a_callback_without_anything_usable_is_a_failure_with_a_code() {
 fn a_logout_ends_on_the_page_that_says_so() {
     let (mut rig, mut browser) = (rig(""), Browser::default());
     browser.log_in(&mut rig, "/", "alice");
-    let location = browser.start(&mut rig, "/auth/logout");
+    let location = browser.start(&mut rig, "/.vestibule/logout");
     let back = format!("/oauth2callback?state={}&lc=1033", query(&location)["state"]);
     // The conformance suite's `rp-init-logout-other-state`: it counts once, and on the way back.
     for callback in ["/oauth2callback?state=another", back.as_str(), "/oauth2callback", back.as_str()] {
@@ -378,13 +378,15 @@ fn a_refusal_without_state_leads_back_to_where_the_person_wanted_to_be() {
         assert_eq!((page.status, rig.last_event()), (403, "callback.access_denied"));
         String::from_utf8(page.body).unwrap()
     };
-    assert!(page(&mut browser, &mut rig).contains("href=\"/auth/login\""), "none on its way");
-    let first = browser.start(&mut rig, "/auth/login?return_to=%2Fone");
-    assert!(page(&mut browser, &mut rig).contains("href=\"/auth/login?return_to=%2Fone\""));
+    assert!(page(&mut browser, &mut rig).contains("href=\"/.vestibule/login\""), "none on its way");
+    let first = browser.start(&mut rig, "/.vestibule/login?return_to=%2Fone");
+    assert!(page(&mut browser, &mut rig).contains("href=\"/.vestibule/login?return_to=%2Fone\""));
     rig.now += 1;
-    browser.start(&mut rig, "/auth/login?return_to=%2Ftwo");
+    browser.start(&mut rig, "/.vestibule/login?return_to=%2Ftwo");
     let several = page(&mut browser, &mut rig);
-    for way in ["href=\"/auth/login?return_to=%2Fone\"", "href=\"/auth/login?return_to=%2Ftwo\"", "Log in for /one", "Log in for /two"] {
+    for way in
+        ["href=\"/.vestibule/login?return_to=%2Fone\"", "href=\"/.vestibule/login?return_to=%2Ftwo\"", "Log in for /one", "Log in for /two"]
+    {
         assert!(several.contains(way), "{way}: {several}");
     }
     let callback = rig.provider.authorize(&first, "alice");
@@ -403,7 +405,7 @@ fn each_refusal_has_its_own_words_and_keeps_the_way_back() {
         ("invalid_scope", 502),
     ] {
         let (mut rig, mut browser) = (rig(""), Browser::default());
-        let location = browser.start(&mut rig, "/auth/login?return_to=%2Freports");
+        let location = browser.start(&mut rig, "/.vestibule/login?return_to=%2Freports");
         let state = &query(&location)["state"];
         let page = browser.visit(&mut rig, &format!("/oauth2callback?error={error}&state={state}&iss=https%3A%2F%2Fop.example")).response();
         let body = String::from_utf8(page.body.clone()).unwrap();
@@ -714,13 +716,13 @@ fn a_providers_page_that_was_left_open_too_long_still_knows_the_way() {
     rig.now += 31 * 60;
     let page = browser.visit(&mut rig, &callback).response();
     assert_eq!((page.status, rig.last_event()), (400, "callback.unknown_state"), "it logs nobody in");
-    assert!(String::from_utf8_lossy(&page.body).contains("/auth/login?return_to=%2Freports%3Fx%3D1"));
+    assert!(String::from_utf8_lossy(&page.body).contains("/.vestibule/login?return_to=%2Freports%3Fx%3D1"));
     // Not for whoever has only the id of the attempt.
     let other = callback.replace("state=", "state=x");
     assert!(!String::from_utf8_lossy(&browser.visit(&mut rig, &other).response().body).contains("reports"));
 
     // Another tab has logged in meanwhile.
-    let location = browser.start(&mut rig, "/auth/login?return_to=%2Felsewhere");
+    let location = browser.start(&mut rig, "/.vestibule/login?return_to=%2Felsewhere");
     let of_other_tab = rig.provider.authorize(&location, "alice");
     let mut logged_in = browser.clone();
     assert_eq!(logged_in.visit(&mut rig, &of_other_tab).response().header("location"), Some("/elsewhere"));
@@ -729,7 +731,7 @@ fn a_providers_page_that_was_left_open_too_long_still_knows_the_way() {
     // Two are remembered, the newest.
     for page in 0..4 {
         rig.now += 31 * 60;
-        browser.start(&mut rig, &format!("/auth/login?return_to=%2F{page}"));
+        browser.start(&mut rig, &format!("/.vestibule/login?return_to=%2F{page}"));
         assert!(browser.cookies.len() <= 3, "{:?}", browser.cookies.keys());
     }
     rig.now += 4 * 60 * 60;
@@ -745,23 +747,23 @@ fn a_provider_or_a_portal_may_start_the_login() {
     );
     for config in [CONFIG, &two] {
         let (mut rig, mut browser) = (Rig::new(config), Browser::default());
-        let start = "/auth/login?iss=https%3A%2F%2Fop.example&target_link_uri=https%3A%2F%2Fapp.example%2Freports%3Fx%3D1&login_hint=alice%40example.com";
+        let start = "/.vestibule/login?iss=https%3A%2F%2Fop.example&target_link_uri=https%3A%2F%2Fapp.example%2Freports%3Fx%3D1&login_hint=alice%40example.com";
         let location = browser.start(&mut rig, start);
         assert_eq!(query(&location)["login_hint"], "alice@example.com");
         let callback = rig.provider.authorize(&location, "alice");
         assert_eq!(browser.visit(&mut rig, &callback).response().header("location"), Some("/reports?x=1"));
     }
     let (mut rig, mut browser) = (rig("client_kwargs = { login_hint = \"configured\" }\n"), Browser::default());
-    assert_eq!(query(&browser.start(&mut rig, "/auth/login"))["login_hint"], "configured");
-    let location = browser.start(&mut rig, "/auth/login?login_hint=bob");
+    assert_eq!(query(&browser.start(&mut rig, "/.vestibule/login"))["login_hint"], "configured");
+    let location = browser.start(&mut rig, "/.vestibule/login?login_hint=bob");
     assert_eq!(location.query_pairs().filter(|(name, _)| name == "login_hint").count(), 1);
     assert_eq!(query(&location)["login_hint"], "configured", "any page may lead here");
-    let away = browser.start(&mut rig, "/auth/login?iss=https%3A%2F%2Fop.example&target_link_uri=https%3A%2F%2Fevil.example%2F");
+    let away = browser.start(&mut rig, "/.vestibule/login?iss=https%3A%2F%2Fop.example&target_link_uri=https%3A%2F%2Fevil.example%2F");
     let callback = rig.provider.authorize(&away, "alice");
     assert_eq!(browser.visit(&mut rig, &callback).response().header("location"), Some("/"), "it leads nobody elsewhere");
-    let unknown = browser.visit(&mut rig, "/auth/login?iss=https%3A%2F%2Fevil.example").response();
+    let unknown = browser.visit(&mut rig, "/.vestibule/login?iss=https%3A%2F%2Fevil.example").response();
     assert_eq!((unknown.status, rig.last_event()), (404, "login.unknown_provider"));
-    let elsewhere = vestibule::web::http::RequestHead::get("/auth/login?iss=https%3A%2F%2Fop.example&login_hint=bob", "127.0.0.1:9");
+    let elsewhere = vestibule::web::http::RequestHead::get("/.vestibule/login?iss=https%3A%2F%2Fop.example&login_hint=bob", "127.0.0.1:9");
     let moved = browser.send(&mut rig, &elsewhere.with("accept", "text/html")).response();
-    assert_eq!(moved.header("location"), Some("https://app.example/auth/login?provider=default&login_hint=bob&moved=1"));
+    assert_eq!(moved.header("location"), Some("https://app.example/.vestibule/login?provider=default&login_hint=bob&moved=1"));
 }

@@ -111,7 +111,7 @@ fn the_same_subject_of_two_providers_is_two_people() {
     let mut rig = Rig::new(&format!("{shared}{}{}", section("okta"), section("self")));
     for provider in ["okta", "self"] {
         let mut browser = Browser::default();
-        browser.log_in(&mut rig, &format!("/auth/login?provider={provider}"), "alice");
+        browser.log_in(&mut rig, &format!("/.vestibule/login?provider={provider}"), "alice");
         let forward = browser.visit(&mut rig, "/").forward();
         assert_eq!((told(&forward, "x-forwarded-user"), told(&forward, "x-forwarded-provider")), (Some("alice"), Some(provider)));
     }
@@ -148,12 +148,12 @@ fn a_verdict_on_one_address_is_not_joined_with_another() {
         answer["email_verified"] = false.into();
     }));
     browser.log_in(&mut rig, "/", "alice");
-    let user = browser.visit(&mut rig, "/auth/user").response();
+    let user = browser.visit(&mut rig, "/.vestibule/user").response();
     let user: Value = serde_json::from_slice(&user.body).unwrap();
     assert_eq!((&user["email"], user.get("email_verified")), (&json!("alice@example.com"), None), "{user}");
 }
 
-/// What headers, `/auth/user` and rules make of what both sources say of an address.
+/// What headers, `/.vestibule/user` and rules make of what both sources say of an address.
 #[test]
 fn an_address_is_verified_only_by_the_source_that_it_came_from() {
     let (mine, other) = ("alice@example.com", "mallory@example.com");
@@ -198,7 +198,7 @@ fn an_address_is_verified_only_by_the_source_that_it_came_from() {
             |path: &str, rig: &mut Rig, browser: &Browser| matches!(rig.decide(&browser.head(path), None).outcome, Outcome::Forward(_));
         assert_eq!(passes("/by-domain", &mut rig, &browser), verified.is_some(), "{case}");
         assert_eq!(passes("/by-address", &mut rig, &browser), verified == Some(other), "{case}");
-        let user: Value = serde_json::from_slice(&browser.visit(&mut rig, "/auth/user").response().body).unwrap();
+        let user: Value = serde_json::from_slice(&browser.visit(&mut rig, "/.vestibule/user").response().body).unwrap();
         let says_so = user["email_verified"] == true || user["email_verified"] == "true" || user["xms_edov"] == true;
         // Nobody who reads the claims by themselves finds a verdict beside an address that it was not for.
         assert!(!(user["email"].is_string() && says_so) || verified == user["email"].as_str(), "{case}: {user}");
@@ -303,7 +303,7 @@ fn a_session_ends_with_the_trust_that_it_rests_on() {
     let callback = rig.provider.authorize(&location, "admin");
     // The same names and secrets, with another provider behind them.
     let moved = Rig::new(&CONFIG.replace("https://op.example", "https://other.example"));
-    let sent = |mut rig: Rig, browser: &Browser| browser.clone().visit(&mut rig, "/auth/user").response();
+    let sent = |mut rig: Rig, browser: &Browser| browser.clone().visit(&mut rig, "/.vestibule/user").response();
     assert_eq!(sent(moved, &browser).body, br#"{"is_logged_in":false}"#);
     let mut moved = Rig::new(&CONFIG.replace("https://op.example", "https://other.example"));
     assert_eq!(pending.visit(&mut moved, &callback).response().status, 400);
@@ -324,7 +324,7 @@ fn two_clients_of_one_provider_keep_their_own_ways() {
     let post = section("post", "client_kwargs = { token_endpoint_auth_method = \"client_secret_post\" }");
     let mut rig = Rig::new(&format!("{shared}{}{post}", section("basic", "")));
     for (provider, by_header) in [("basic", true), ("post", false), ("basic", true)] {
-        Browser::default().log_in(&mut rig, &format!("/auth/login?provider={provider}"), "alice");
+        Browser::default().log_in(&mut rig, &format!("/.vestibule/login?provider={provider}"), "alice");
         let token = rig.sent.iter().rev().find(|request| request.url.path() == "/token").unwrap();
         assert_eq!(token.headers.iter().any(|(name, _)| name == "authorization"), by_header, "{provider}");
     }
@@ -336,7 +336,7 @@ fn images_and_prefetches_neither_log_in_nor_out() {
     browser.log_in(&mut rig, "/", "alice");
     let location = Browser::default().start(&mut rig, "/");
     let callback = rig.provider.authorize(&location, "alice");
-    for path in ["/auth/logout", "/auth/login", callback.as_str()] {
+    for path in ["/.vestibule/logout", "/.vestibule/login", callback.as_str()] {
         for (name, value) in [
             ("sec-fetch-mode", "no-cors"),
             ("sec-fetch-mode", "cors"),
@@ -420,7 +420,7 @@ fn a_refusal_says_how_to_get_in() {
     let Outcome::Respond(response) = rig.decide(&browser.head("/").with("sec-fetch-mode", "cors"), None).outcome else {
         panic!("forwarded")
     };
-    let challenge = "Cookie realm=\"https://app.example\", form-action=\"/auth/login\"";
+    let challenge = "Cookie realm=\"https://app.example\", form-action=\"/.vestibule/login\"";
     assert_eq!((response.status, response.header("www-authenticate")), (401, Some(challenge)));
 }
 

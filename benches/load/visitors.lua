@@ -7,7 +7,7 @@ kinds.anonymous = function()
   return {
     wrk.format("GET", "/reports?year=2026", page),
     wrk.format("GET", "/api/items", { ["Accept"] = "application/json" }),
-    wrk.format("GET", "/auth/user", { ["Accept"] = "application/json" }),
+    wrk.format("GET", "/.vestibule/user", { ["Accept"] = "application/json" }),
     wrk.format("POST", "/api/items", {}, "a=1"),
   }
 end
@@ -17,7 +17,7 @@ kinds.authenticated = function(cookie)
   return {
     wrk.format("GET", "/", headers),
     wrk.format("GET", "/?x=" .. string.rep("y", 200), headers),
-    wrk.format("GET", "/auth/user", headers),
+    wrk.format("GET", "/.vestibule/user", headers),
   }
 end
 
@@ -31,7 +31,7 @@ kinds.hostile = function(cookie)
     wrk.format("GET", "//evil.example/%2e%2e/", {}),
     wrk.format("GET", "/oauth2callback?code=made-up&state=made-up", { ["Accept"] = "text/html" }),
     wrk.format("GET", "/oauth2callback?code=a&code=b&state=c", {}),
-    wrk.format("GET", "/auth/login?provider=eyJhbGciOiJub25lIn0.e30.&return_to=//evil.example", { ["Accept"] = "text/html" }),
+    wrk.format("GET", "/.vestibule/login?provider=eyJhbGciOiJub25lIn0.e30.&return_to=//evil.example", { ["Accept"] = "text/html" }),
     wrk.format("TRACE", "/", {}),
     wrk.format("GET", "/" .. string.rep("a", 33000), {}),
   }

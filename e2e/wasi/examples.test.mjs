@@ -18,7 +18,7 @@ const START_SECONDS = 600;
 const LOOK_MS = 200;
 const STOP_SECONDS = 30;
 
-const answers = () => exchange(`${ORIGIN}/auth/user`).then((response) => response.status === 200, () => false);
+const answers = () => exchange(`${ORIGIN}/.vestibule/user`).then((response) => response.status === 200, () => false);
 const listens = () => exchange(ORIGIN).then(() => true, () => false);
 
 async function until(condition, seconds, complaint) {
@@ -44,7 +44,7 @@ describe('the examples', { concurrency: 1 }, () => {
         const visitor = new Visitor();
         const back = await visitor.logIn(`${ORIGIN}/about?x=1`, 'alice');
         assert.equal(new URL(back.headers.location, ORIGIN).href, `${ORIGIN}/about?x=1`, log.join(''));
-        const user = JSON.parse((await visitor.open(`${ORIGIN}/auth/user`)).text);
+        const user = JSON.parse((await visitor.open(`${ORIGIN}/.vestibule/user`)).text);
         assert.equal(user.email, 'alice@example.com');
         const page = await visitor.open(`${ORIGIN}/`);
         assert.equal(page.status, 200, page.text);

@@ -153,7 +153,7 @@ export async function start(host, { toml, file, env = {}, upstream, args }) {
 
 async function listens(origin) {
   try {
-    await fetch(`${origin}/auth/user`, { redirect: 'manual' }).then((response) => response.arrayBuffer());
+    await fetch(`${origin}/.vestibule/user`, { redirect: 'manual' }).then((response) => response.arrayBuffer());
     return true;
   } catch {
     return false;

@@ -182,9 +182,9 @@ for (const name of chosen) {
         assert.equal(seen.headers['x-forwarded-email'], 'alice@example.com');
         assert.ok(!JSON.stringify(seen).includes('mallory'));
         assert.ok(!(seen.headers.cookie ?? '').includes('vestibule'));
-        const user = JSON.parse((await visitor.open(`${origin}/auth/user`)).text);
+        const user = JSON.parse((await visitor.open(`${origin}/.vestibule/user`)).text);
         assert.equal(user.email, 'alice@example.com');
-        assert.equal((await visitor.open(`${origin}/auth/logout`)).status, 302);
+        assert.equal((await visitor.open(`${origin}/.vestibule/logout`)).status, 302);
         assert.equal((await visitor.open(`${origin}/data`, { accept: '*/*' })).status, 401);
         assert.ok(!log().includes('vestibule-demo-secret'));
       });
@@ -270,7 +270,7 @@ for (const name of chosen) {
       if (host.needsUpstream) cases.push([{ toml: configuration({ issuer: provider.issuer }) }, /error: vestibule\.upstream: is missing; write/]);
       for (const [options, remedy] of cases) {
         await started(options, async ({ origin, log }) => {
-          for (const path of ['/', '/auth/login', '/auth/user']) {
+          for (const path of ['/', '/.vestibule/login', '/.vestibule/user']) {
             const response = await fetch(`${origin}${path}`, { redirect: 'manual' });
             assert.equal(response.status, 500);
             assert.equal(response.headers.get('content-type'), 'text/plain; charset=utf-8');
@@ -375,7 +375,7 @@ describe(HOSTS.middleware.title, { skip: !chosen.includes('middleware') }, () =>
     const issuer = `http://127.0.0.1:${provider.address().port}`;
     const running = await start(HOSTS.middleware, { toml: configuration({ issuer, login: 'optional' }), upstream: application.url });
     try {
-      const login = () => exchange(`${running.origin}/auth/login`, { headers: { accept: 'text/html' } });
+      const login = () => exchange(`${running.origin}/.vestibule/login`, { headers: { accept: 'text/html' } });
       const waiting = login();
       // While that login waits for the provider, the same instance serves others.
       for (let request = 0; request < 10; request += 1) assert.equal((await fetch(`${running.origin}/`)).status, 200);

@@ -47,7 +47,8 @@ fn decide(config: Config) {
     let is_protected = config.admission.policy.is_none() && config.admission.login == Login::Required && config.authz.is_none();
     let page = format!("{}app", config.public.home());
     let filter = Filter::new(config);
-    for target in [page.as_str(), "/auth/login", "/auth/logout", "/auth/user", "/auth/check/app"] {
+    let routes = ["/login", "/logout", "/user", "/check/app", "/nothing"].map(|route| filter.config().public.route(route));
+    for target in routes.iter().chain([&page]) {
         let head = RequestHead::get(target, &authority).with("accept", "text/html").with("x-forwarded-user", "admin");
         match site::begin(&filter, &head, None) {
             Step::Done(Decision { outcome: Outcome::Forward(forward), .. }) => {

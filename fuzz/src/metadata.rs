@@ -4,7 +4,6 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 use url::{Host, Url};
-use vestibule::config::{Config, Source};
 use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step, Surroundings};
@@ -21,10 +20,8 @@ const GUID: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 /// The plain site's provider, one on this machine, and Entra for everybody and for one tenant.
 static SITES: LazyLock<[Filter; 4]> = LazyLock::new(|| {
     let entra = |tenant: &str| format!("https://login.microsoftonline.com/{tenant}/v2.0");
-    ["https://op.example".to_owned(), "http://localhost:9000".to_owned(), entra("common"), entra(GUID)].map(|issuer| {
-        let toml = PLAIN.replace("https://op.example", &issuer);
-        Filter::new(Config::parse(&Source::new("secrets.toml", &toml)).expect("a configuration"))
-    })
+    ["https://op.example".to_owned(), "http://localhost:9000".to_owned(), entra("common"), entra(GUID)]
+        .map(|issuer| site::of(&PLAIN.replace("https://op.example", &issuer)))
 });
 
 /// `data` is the answer's body.

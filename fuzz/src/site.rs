@@ -1,6 +1,6 @@
 //! What every target stands in front of: a deployment with fixed secrets, and a time that stands still.
 
-use vestibule::config::{Config, Source};
+use vestibule::config::{Config, Fault, Source};
 use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step, Surroundings};
@@ -30,8 +30,12 @@ server_metadata_url = "https://op.example/.well-known/openid-configuration"
 
 /// The plain site, with more below it.
 pub fn filter(more: &str) -> Filter {
-    let toml = format!("{PLAIN}{more}");
-    match Config::parse(&Source::new("secrets.toml", &toml)) {
+    of(&format!("{PLAIN}{more}"))
+}
+
+/// A site of its own.
+pub fn of(toml: &str) -> Filter {
+    match parse(toml) {
         Ok(config) => Filter::new(config),
         Err(faults) => panic!("{faults:#?}"),
     }
@@ -39,7 +43,18 @@ pub fn filter(more: &str) -> Filter {
 
 /// The plain site with `more` below it, if that is a configuration.
 pub fn configured(more: &str) -> Option<Filter> {
-    Config::parse(&Source::new("secrets.toml", &format!("{PLAIN}{more}"))).ok().map(Filter::new)
+    parse(&format!("{PLAIN}{more}")).ok().map(Filter::new)
+}
+
+/// With the routes where the corpora have them.
+fn parse(toml: &str) -> Result<Config, Vec<Fault>> {
+    const SECTION: &str = "[vestibule]\n";
+    const ROUTES: &str = "routes = \"/auth\"\n";
+    let toml = match toml.split_once(SECTION) {
+        Some((before, after)) => format!("{before}{SECTION}{ROUTES}{after}"),
+        None => format!("{SECTION}{ROUTES}{toml}"),
+    };
+    Config::parse(&Source::new("secrets.toml", &toml))
 }
 
 /// The first step on an instance that has seen nothing yet.

@@ -8,7 +8,6 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 use url::form_urlencoded;
-use vestibule::config::{Config, Source};
 use vestibule::decision::{Decision, Forward, Outcome};
 use vestibule::filter::{Filter, Step};
 use vestibule::identity::streamlit::resumption::{self, Opener};
@@ -32,7 +31,7 @@ static LOGIN: LazyLock<Filter> = LazyLock::new(|| {
     };
     let shared: String = PLAIN.lines().take(4).map(|line| format!("{line}\n")).collect();
     let toml = format!("{shared}{}{}", named("one"), named("two"));
-    Filter::new(Config::parse(&Source::new("secrets.toml", &toml)).expect("a configuration"))
+    site::of(&toml)
 });
 
 static APP: LazyLock<(Filter, Cookies)> = LazyLock::new(|| {

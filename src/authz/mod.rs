@@ -1,7 +1,7 @@
 //! Answers for another proxy: it keeps the request, asks about it, and does what it is told (`mode = "authz"`).
 //!
 //! ```text
-//! browser ──► proxy ── question ──► Vestibule            GET /auth/check
+//! browser ──► proxy ── question ──► Vestibule            GET /.vestibule/check
 //!               │  ◄── 200 with identity headers to copy, or 302, 400, 401, 403 to pass on
 //!               └──► application
 //! ```
@@ -11,7 +11,7 @@
 //!    proxy's configuration sets; the paths that questions are asked at are nobody's, so that a client who asks for one of
 //!    them is asked about like any other, and gets 404.
 //! 2. The decision is [`crate::filter::Filter`]'s, on that request. It never waits for a provider: who is to log in is
-//!    sent to `/auth/login`, so that a proxy's patience with questions may be short.
+//!    sent to `/.vestibule/login`, so that a proxy's patience with questions may be short.
 //! 3. A decision to forward becomes 200, for this proxy's way to carry it out. Whatever else it is has another status:
 //!    to every proxy 2xx means "let it through".
 //! 4. Login, callback, logout and user are sent here by the proxy as they are, and never asked about. Nothing else is
@@ -31,7 +31,7 @@ pub(crate) use question::Asked;
 /// Which proxy asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proxy {
-    /// `ext_authz` over HTTP: the request itself, without its body, its path behind `/auth/check`.
+    /// `ext_authz` over HTTP: the request itself, without its body, its path behind `/.vestibule/check`.
     Envoy,
     /// `forwardAuth`: `X-Forwarded-Method`, `X-Forwarded-Host`, `X-Forwarded-Uri`.
     Traefik,

@@ -70,7 +70,7 @@ fn behind_prefix(head: &RequestHead, rest: &str) -> Result<Asked, Error> {
             let original = RequestHead { path_with_query: rest.to_owned(), ..head.clone() };
             Ok(Asked::About(RequestHead { headers: upgrade_restored(original.headers.clone()), ..original }))
         }
-        None | Some(b'?') => Err(Error::Question("the original path behind /auth/check")),
+        None | Some(b'?') => Err(Error::Question("the original path behind the path of questions")),
         Some(_) => Ok(Asked::directly(head)),
     }
 }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     fn forwarded() -> RequestHead {
-        RequestHead::get("/base/auth/check", "vestibule:8502")
+        RequestHead::get("/base/.vestibule/check", "vestibule:8502")
             .with("X-Forwarded-Method", "POST")
             .with("X-Forwarded-Uri", "/reports?x=%2F")
             .with("X-Forwarded-Host", "app.example")
@@ -145,13 +145,13 @@ mod tests {
     }
 
     fn original() -> RequestHead {
-        RequestHead::get("/base/auth/check", "app.example").with("X-Original-Method", "POST").with("X-Original-URI", "/reports?x=%2F")
+        RequestHead::get("/base/.vestibule/check", "app.example").with("X-Original-Method", "POST").with("X-Original-URI", "/reports?x=%2F")
     }
 
     #[test]
     fn each_proxys_form_is_the_request_that_it_is_about() {
-        let envoy = RequestHead { method: "POST".into(), ..RequestHead::get("/base/auth/check/reports?x=%2F", "app.example") };
-        let of_caddy = RequestHead { path_with_query: "/base/auth/check?x=%2F".into(), ..forwarded() };
+        let envoy = RequestHead { method: "POST".into(), ..RequestHead::get("/base/.vestibule/check/reports?x=%2F", "app.example") };
+        let of_caddy = RequestHead { path_with_query: "/base/.vestibule/check?x=%2F".into(), ..forwarded() };
         for (proxy, head) in [(Proxy::Envoy, envoy), (Proxy::Traefik, forwarded()), (Proxy::Caddy, of_caddy), (Proxy::Nginx, original())] {
             let request = about(proxy, &head);
             assert_eq!((request.method.as_str(), request.path_with_query.as_str()), ("POST", "/reports?x=%2F"), "{proxy:?}");
@@ -168,14 +168,14 @@ mod tests {
         let both = original().with("X-Forwarded-Method", "GET").with("X-Forwarded-Uri", "/public").with("X-Forwarded-Host", "evil");
         let request = about(Proxy::Nginx, &both);
         assert_eq!((request.path_with_query.as_str(), values(&request, "host")), ("/reports?x=%2F", vec!["app.example"]));
-        let envoy = RequestHead { path_with_query: "/base/auth/check/reports".into(), ..both };
+        let envoy = RequestHead { path_with_query: "/base/.vestibule/check/reports".into(), ..both };
         let request = about(Proxy::Envoy, &envoy);
         assert_eq!((request.method.as_str(), request.path_with_query.as_str()), ("GET", "/reports"));
     }
 
     #[test]
     fn cookie_lines_that_a_proxy_has_joined_are_refused_where_one_of_ours_is_behind_a_comma() {
-        let envoy = |cookie: &str| RequestHead::get("/base/auth/check/reports", "app.example").with("cookie", cookie);
+        let envoy = |cookie: &str| RequestHead::get("/base/.vestibule/check/reports", "app.example").with("cookie", cookie);
         for cookie in ["a=1,__Host-vestibule_session_abcdef=1~x", "a=1; b=2, vestibule_tokens_abcdef=1~x", "a=1,b=2,vestibule_x"] {
             assert_eq!(read(Proxy::Envoy, &envoy(cookie)).err(), Some(Error::Malformed(Malformed::Header)), "{cookie}");
         }
@@ -203,21 +203,21 @@ mod tests {
                 }
             }
         }
-        for path in ["/base/auth/check", "/base/auth/check?x=1"] {
+        for path in ["/base/.vestibule/check", "/base/.vestibule/check?x=1"] {
             let asked = read(Proxy::Envoy, &RequestHead::get(path, "app.example"));
-            assert!(matches!(asked, Err(Error::Question("the original path behind /auth/check"))), "{path}: {asked:?}");
+            assert!(matches!(asked, Err(Error::Question("the original path behind the path of questions"))), "{path}: {asked:?}");
         }
     }
 
     #[test]
     fn other_paths_are_requests() {
         for proxy in [Proxy::Envoy, Proxy::Traefik, Proxy::Caddy, Proxy::Nginx] {
-            for path in ["/", "/auth/check", "/base/auth/login", "/base/auth/checks", "/base/auth/check%2f"] {
+            for path in ["/", "/.vestibule/check", "/base/.vestibule/login", "/base/.vestibule/checks", "/base/.vestibule/check%2f"] {
                 let asked = read(proxy, &RequestHead { path_with_query: path.into(), ..forwarded() });
                 assert!(matches!(asked, Ok(Asked::Directly(_))), "{path} of {proxy:?}: {asked:?}");
             }
         }
-        let asked = read(Proxy::Traefik, &RequestHead { path_with_query: "/base/auth/check/x".into(), ..forwarded() });
+        let asked = read(Proxy::Traefik, &RequestHead { path_with_query: "/base/.vestibule/check/x".into(), ..forwarded() });
         assert!(matches!(asked, Ok(Asked::Directly(_))), "{asked:?}");
     }
 

@@ -10,6 +10,7 @@ mod fault;
 mod internal_hosts;
 mod origin;
 mod provider;
+mod routes;
 mod rule;
 mod secret_strength;
 mod section;
@@ -138,7 +139,7 @@ impl Config {
     /// What of the application to ask for when it matters which server it is, and it has not said so.
     pub fn application_probe(&self) -> Option<String> {
         let app = self.streamlit.as_ref().filter(|app| app.cookie_form.is_none());
-        app.map(|_| self.public.route(crate::identity::streamlit::HEALTH))
+        app.map(|_| self.public.page(crate::identity::streamlit::HEALTH))
     }
 
     /// What is counted for each client, and where.
@@ -226,6 +227,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     }
     lifetime_section.finish_strict();
     let preset = streamlit::read(&vestibule);
+    let prefix = routes::read(&vestibule, preset.app.is_some());
     let identity = read_identity(&vestibule.section("identity"), preset.refused_headers);
     let after_logout = vestibule.string("after_logout");
     let upstream = read_url(&vestibule, "upstream");
@@ -244,7 +246,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         findings.fatal(None, "auth", "the section is missing", remedy);
         return None;
     }
-    let public = origin::read(&auth, source.port);
+    let public = origin::read(&auth, source.port, prefix);
     let cookie_secret = read_cookie_secret(&auth, &outside);
     let expose_tokens = read_expose_tokens(&auth);
     let providers = provider::read_all(&auth, &extras, preset.app.is_some(), &outside);

@@ -4,11 +4,12 @@ use url::Url;
 
 use super::section::Section;
 use crate::web::origin::{PublicOrigin, is_confidential};
+use crate::web::route_prefix::RoutePrefix;
 
 /// The last segment that Streamlit's `redirect_uri` must have.
-const CALLBACK: &str = "/oauth2callback";
+pub(super) const CALLBACK: &str = "/oauth2callback";
 
-pub(super) fn read(auth: &Section<'_>, port: Option<u16>) -> Option<PublicOrigin> {
+pub(super) fn read(auth: &Section<'_>, port: Option<u16>, prefix: RoutePrefix) -> Option<PublicOrigin> {
     let Some(text) = auth.string("redirect_uri") else {
         let remedy = format!("write the application's public address with {CALLBACK}: \"http://localhost:8501{CALLBACK}\"");
         auth.findings.fatal(auth.at(), &auth.key("redirect_uri"), "is missing", remedy);
@@ -51,5 +52,5 @@ pub(super) fn read(auth: &Section<'_>, port: Option<u16>) -> Option<PublicOrigin
         let remedy = format!("write {url} here, and see that the provider has the same");
         auth.findings.warning(text.at, &text.key, format!("is sent to the provider as {url}"), remedy);
     }
-    Some(PublicOrigin::new(url, base_path))
+    Some(PublicOrigin::new(url, base_path, prefix))
 }

@@ -527,6 +527,50 @@ fn the_service_for_other_proxies_is_configured_whole() {
 }
 
 #[test]
+fn routes_lie_below_one_path_that_collides_with_nothing() {
+    let prefix = |lines: &str| parse(&with(&format!("[vestibule]\n{lines}\n"))).unwrap().public.prefix().as_str().to_owned();
+    for (lines, expected) in [
+        ("", "/.vestibule"),
+        ("login = \"optional\"", "/.vestibule"),
+        ("routes = \"/auth\"", "/auth"),
+        ("routes = \"/a/b\"", "/a/b"),
+        ("app = \"streamlit\"", "/auth"),
+        ("app = \"streamlit\"\nroutes = \"/auth\"", "/auth"),
+        ("mode = \"authz\"\nauthz = { proxy = \"caddy\" }", "/.vestibule"),
+        ("mode = \"authz\"\nroutes = \"/auth\"\nauthz = { proxy = \"caddy\" }", "/auth"),
+        ("routes = \"/oauth2callbacks\"", "/oauth2callbacks"),
+    ] {
+        assert_eq!(prefix(lines), expected, "{lines}");
+    }
+    let fault = |lines: &str| {
+        let mut faults = parse(&with(&format!("[vestibule]\n{lines}\n"))).expect_err(lines);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        faults.remove(0)
+    };
+    for (value, problem) in [
+        ("auth", "does not begin with /"),
+        ("", "does not begin with /"),
+        ("/", "is the first page itself"),
+        ("/auth/", "ends in /"),
+        ("/a//b", "has an empty segment"),
+        ("/a/../b", "has a dot segment"),
+        ("/a%2fb", "has a character that"),
+        ("/a?b", "has a character that"),
+        ("/oauth2callback", "is where providers send the browser back to"),
+        ("/oauth2callback/x", "is where providers send the browser back to"),
+    ] {
+        let found = fault(&format!("routes = \"{value}\""));
+        assert_eq!((found.line, found.key.as_str(), found.fatal), (8, "vestibule.routes", true), "{value}");
+        assert!(found.problem.contains(problem) && found.problem.contains(&format!("`{value}`")), "{value}: {found}");
+        assert!(found.remedy.contains("/.vestibule"), "{found}");
+    }
+    assert_eq!(fault("routes = 7").line, 8);
+    let streamlit = fault("app = \"streamlit\"\nroutes = \"/.vestibule\"");
+    assert_eq!((streamlit.line, streamlit.key.as_str()), (9, "vestibule.routes"));
+    assert!(streamlit.problem.contains("st.login()") && streamlit.remedy.contains("\"/auth\""), "{streamlit}");
+}
+
+#[test]
 fn proxies_in_front_are_trusted_when_they_are_named() {
     for (network, told) in [
         ("10.0.0.0/8", false),
@@ -592,7 +636,7 @@ fn limits_are_for_the_routes_that_are_counted_and_zero_is_none() {
         let limits = parse(&toml).unwrap().limits();
         limits.into_iter().map(|limit| (limit.counted, limit.per_minute, limit.path)).collect::<Vec<_>>()
     };
-    let (login, callback) = ("/base/auth/login".to_owned(), "/base/oauth2callback".to_owned());
+    let (login, callback) = ("/base/.vestibule/login".to_owned(), "/base/oauth2callback".to_owned());
     assert_eq!(read(""), [(Counted::LoginStart, 120, login.clone()), (Counted::BadCallback, 20, callback.clone())]);
     assert_eq!(read("[vestibule.limits]\nlogins_per_minute = 0\n"), [(Counted::BadCallback, 20, callback)]);
     assert_eq!(read("[vestibule.limits]\nlogins_per_minute = 0x10\nbad_callbacks_per_minute = 0\n"), [(Counted::LoginStart, 16, login)]);

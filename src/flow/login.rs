@@ -22,7 +22,7 @@ use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
 use crate::web::route;
 
-/// `GET /auth/login`, with `provider` (a name, or Streamlit's signed one), `return_to` and `prompt` (`select_account`); or with
+/// `GET /.vestibule/login`, with `provider` (a name, or Streamlit's signed one), `return_to` and `prompt` (`select_account`); or with
 /// `iss`, `target_link_uri` and `login_hint`, by which a provider or a portal starts a login (OIDC Core section 4).
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     only_get(request)?;

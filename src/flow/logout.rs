@@ -21,7 +21,7 @@ use crate::web::return_to::ReturnTo;
 /// How long a logout may take at the provider.
 const RETURN: Duration = Duration::from_secs(10 * 60);
 
-/// `GET /auth/logout`, with `return_to` for a logout that ends here.
+/// `GET /.vestibule/logout`, with `return_to` for a logout that ends here.
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     only_get(request)?;
     only_visited(request)?;

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::flow::{Context, Progress};
 use crate::web::http::{Request, Response};
 
-/// `GET /auth/user`. An answer for everybody: nobody is `{"is_logged_in": false}`.
+/// `GET /.vestibule/user`. An answer for everybody: nobody is `{"is_logged_in": false}`.
 pub(crate) fn answer(request: &Request<'_>, visit: &Visit, context: &Context<'_>) -> Result<Progress, Error> {
     only_get(request)?;
     let sealed = context.sealed(visit);

@@ -44,9 +44,16 @@ fn walk(
     public: &PublicOrigin,
 ) -> Result<Answer, Malformed> {
     let request = Request::parse(head)?;
-    if Route::of(request.path, public) != Route::Application {
-        say(text, "answered: it is a route of Vestibule's own, which no rule governs");
-        return Ok(Answer::Passes);
+    match Route::of(request.path, public) {
+        Route::Application => {}
+        Route::Reserved => {
+            say(text, "404: the path is reserved for routes of Vestibule's own, and none has it");
+            return Ok(Answer::Denied);
+        }
+        Route::Login | Route::Callback | Route::Logout | Route::User => {
+            say(text, "answered: it is a route of Vestibule's own, which no rule governs");
+            return Ok(Answer::Passes);
+        }
     }
     let ruling = match admission.ruling(&request) {
         Err(Malformed::Ambiguous) => {
@@ -175,7 +182,7 @@ access = "optional"
             ("GET", "/app", true, Answer::Passes, "forwarded, and the application is told who it is"),
             ("GET", "/open", false, Answer::Passes, "forwarded without an identity"),
             ("POST", "/admin", true, Answer::Denied, "403: no rule is for this request, so that nobody is admitted"),
-            ("GET", "/auth/user", false, Answer::Passes, "answered: it is a route of Vestibule's own, which no rule governs"),
+            ("GET", "/.vestibule/user", false, Answer::Passes, "answered: it is a route of Vestibule's own, which no rule governs"),
             ("GET", "//app", true, Answer::Malformed, "400: the request is malformed: the path"),
             ("GET", "/x/../app", true, Answer::Malformed, "400: the request is malformed: the path"),
         ] {

@@ -7,4 +7,5 @@ pub mod origin;
 pub mod proxy_headers;
 pub mod return_to;
 pub(crate) mod route;
+pub mod route_prefix;
 pub mod trusted_proxies;

@@ -3,18 +3,20 @@
 use url::Url;
 
 use super::return_to::ReturnTo;
+use super::route_prefix::RoutePrefix;
 
 /// The public origin and the paths of our own routes.
 #[derive(Clone, Debug)]
 pub struct PublicOrigin {
     redirect_uri: Url,
     base_path: String,
+    prefix: RoutePrefix,
 }
 
 impl PublicOrigin {
-    /// Of a URL whose path is `base_path` and a route of ours. `config::origin` sees to that.
-    pub(crate) fn new(redirect_uri: Url, base_path: String) -> Self {
-        Self { redirect_uri, base_path }
+    /// Of a URL whose path is `base_path` and the callback's. `config::origin` sees to that.
+    pub(crate) fn new(redirect_uri: Url, base_path: String, prefix: RoutePrefix) -> Self {
+        Self { redirect_uri, base_path, prefix }
     }
 
     /// Sent to the provider in this form, compared there byte by byte (OIDC Core section 3.1.2.1).
@@ -27,14 +29,34 @@ impl PublicOrigin {
         &self.base_path
     }
 
-    /// Path of a route of ours, `/auth/login` for example, under the base path.
-    pub fn route(&self, path: &str) -> String {
+    /// Where our routes lie under the base path.
+    pub fn prefix(&self) -> &RoutePrefix {
+        &self.prefix
+    }
+
+    /// Path of a route of ours, `/login` for example, under the base path and the prefix.
+    pub fn route(&self, route: &str) -> String {
+        format!("{}{}{route}", self.base_path, self.prefix.as_str())
+    }
+
+    /// What of a path is behind the base path and the prefix.
+    pub(crate) fn behind_prefix<'a>(&self, path: &'a str) -> Option<&'a str> {
+        self.below_base(path)?.strip_prefix(self.prefix.as_str())
+    }
+
+    /// What of a path is behind the base path.
+    pub(crate) fn below_base<'a>(&self, path: &'a str) -> Option<&'a str> {
+        path.strip_prefix(self.base_path.as_str())
+    }
+
+    /// Path of a page of the application, under the base path.
+    pub fn page(&self, path: &str) -> String {
         format!("{}{path}", self.base_path)
     }
 
     /// The application's first page.
     pub fn home(&self) -> String {
-        self.route("/")
+        self.page("/")
     }
 
     /// The same as a place to return to.

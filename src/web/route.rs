@@ -1,31 +1,35 @@
 //! Which requests are ours. Everything else is the application's.
 
 use super::origin::PublicOrigin;
+use super::route_prefix::RoutePrefix;
 
-/// What a path asks for. Exactly these paths, under the base path; no prefix, no other spelling.
+/// What a path asks for. Routes are exactly these paths, under the base path; no other spelling of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Login,
     Callback,
     Logout,
     User,
+    /// At or below the reserved prefix, and none of the above: there is no page.
+    Reserved,
     Application,
 }
 
-pub(crate) const LOGIN: &str = "/auth/login";
+// Behind the prefix of routes ([`RoutePrefix`]).
+pub(crate) const LOGIN: &str = "/login";
 /// A parameter of [`LOGIN`], and its only value that counts: the user wants to choose an account.
 pub(crate) const PROMPT: &str = "prompt";
 pub(crate) const SELECT_ACCOUNT: &str = "select_account";
-pub(crate) const LOGOUT: &str = "/auth/logout";
-pub(crate) const USER: &str = "/auth/user";
-/// Where other proxies ask ([`crate::authz`]); the application's in any other mode.
-pub(crate) const CHECK: &str = "/auth/check";
-/// Where nginx asks for a refusal in full; the application's in any other mode.
-pub(crate) const REFUSAL: &str = "/auth/refusal";
+pub(crate) const LOGOUT: &str = "/logout";
+pub(crate) const USER: &str = "/user";
+/// Where other proxies ask ([`crate::authz`]); no route in any other mode.
+pub(crate) const CHECK: &str = "/check";
+/// Where nginx asks for a refusal in full; no route in any other mode.
+pub(crate) const REFUSAL: &str = "/refusal";
 
 /// Whether a path is one that proxies ask at, or below it: there is no page of anybody's.
 pub(crate) fn is_of_questions(path: &str, public: &PublicOrigin) -> bool {
-    let behind = |route: &str| path.strip_prefix(public.base_path())?.strip_prefix(route);
+    let behind = |route: &str| public.behind_prefix(path)?.strip_prefix(route);
     [CHECK, REFUSAL].into_iter().filter_map(behind).any(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
@@ -34,11 +38,78 @@ impl Route {
         if path == public.redirect_uri().path() {
             return Self::Callback;
         }
-        match path.strip_prefix(public.base_path()) {
+        match public.behind_prefix(path) {
             Some(LOGIN) => Self::Login,
             Some(LOGOUT) => Self::Logout,
             Some(USER) => Self::User,
+            _ if public.prefix().is_reserved() && public.below_base(path).is_some_and(RoutePrefix::is_reserved_path) => Self::Reserved,
             _ => Self::Application,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::*;
+
+    fn public(base_path: &str, prefix: &str) -> PublicOrigin {
+        let redirect_uri = Url::parse(&format!("https://app.example{base_path}/oauth2callback")).unwrap();
+        PublicOrigin::new(redirect_uri, base_path.to_owned(), RoutePrefix::parse(prefix).unwrap())
+    }
+
+    #[test]
+    fn routes_are_these_paths_and_no_others() {
+        for base_path in ["", "/base"] {
+            for prefix in ["/.vestibule", "/auth", "/a/b"] {
+                let public = public(base_path, prefix);
+                let rest = if prefix == "/.vestibule" { Route::Reserved } else { Route::Application };
+                for (path, expected) in [
+                    (public.route(LOGIN), Route::Login),
+                    (public.route(LOGOUT), Route::Logout),
+                    (public.route(USER), Route::User),
+                    (format!("{base_path}/oauth2callback"), Route::Callback),
+                    (format!("{base_path}/oauth2callback/"), Route::Application),
+                    (format!("{base_path}/login"), Route::Application),
+                    (format!("/elsewhere{prefix}/login"), Route::Application),
+                    (format!("{base_path}{prefix}s/login"), Route::Application),
+                    (format!("{base_path}{prefix}login"), Route::Application),
+                    (public.route(""), rest),
+                    (public.route("/"), rest),
+                    (public.route("/nothing"), rest),
+                    (public.route("/login/"), rest),
+                    (public.route("/login/x"), rest),
+                    (public.route("/Login"), rest),
+                    (public.route("//login"), rest),
+                    (public.route(CHECK), rest),
+                ] {
+                    assert_eq!(Route::of(&path, &public), expected, "{path}");
+                }
+            }
+        }
+        let below = public("/base", "/.vestibule");
+        for path in ["/.vestibule/login", "/.vestibule/nothing", "/base.vestibule/login", "/Base/.vestibule/login"] {
+            assert_eq!(Route::of(path, &below), Route::Application, "{path}");
+        }
+        assert_eq!(Route::of("/.vestibule/login", &public("", "/auth")), Route::Application);
+        assert_eq!(Route::of("/base/%2Evestibule/login", &below), Route::Reserved);
+    }
+
+    #[test]
+    fn questions_are_asked_at_two_paths() {
+        for prefix in ["/.vestibule", "/auth"] {
+            let public = public("/base", prefix);
+            for (path, expected) in [
+                (public.route(CHECK), true),
+                (public.route("/check/x"), true),
+                (public.route(REFUSAL), true),
+                (public.route("/checks"), false),
+                (public.route(LOGIN), false),
+                (format!("{prefix}/check"), false),
+            ] {
+                assert_eq!(is_of_questions(&path, &public), expected, "{path}");
+            }
         }
     }
 }

@@ -80,7 +80,7 @@ pub(crate) fn browser() -> Browser {
 
 /// One login from the page that names a provider; the authorization request, and where the application is entered.
 pub(crate) fn log_in(rig: &mut Rig, browser: &mut Browser, provider: Option<&str>) -> Url {
-    let page = provider.map_or("/".to_owned(), |name| format!("/auth/login?provider={name}"));
+    let page = provider.map_or("/".to_owned(), |name| format!("/.vestibule/login?provider={name}"));
     let location = browser.start(rig, &page);
     let callback = rig.provider.authorize(&location, "set by the claims");
     let response = browser.visit(rig, &callback).response();
@@ -91,7 +91,7 @@ pub(crate) fn log_in(rig: &mut Rig, browser: &mut Browser, provider: Option<&str
 /// One login that is refused: status and event.
 pub(crate) fn refused(rig: &mut Rig, provider: Option<&str>) -> (u16, String) {
     let mut browser = browser();
-    let page = provider.map_or("/".to_owned(), |name| format!("/auth/login?provider={name}"));
+    let page = provider.map_or("/".to_owned(), |name| format!("/.vestibule/login?provider={name}"));
     let location = browser.start(rig, &page);
     let callback = rig.provider.authorize(&location, "set by the claims");
     let status = browser.visit(rig, &callback).response().status;
@@ -143,14 +143,14 @@ pub(crate) fn told(forward: &Forward, name: &str) -> Option<String> {
     line
 }
 
-/// `/auth/user`, which a script in the page asks.
+/// `/.vestibule/user`, which a script in the page asks.
 pub(crate) fn user(rig: &mut Rig, browser: &mut Browser) -> Value {
-    serde_json::from_slice(&browser.visit(rig, "/auth/user").response().body).unwrap()
+    serde_json::from_slice(&browser.visit(rig, "/.vestibule/user").response().body).unwrap()
 }
 
 /// Where the logout leads, when it leads to the provider.
 pub(crate) fn log_out(rig: &mut Rig, browser: &mut Browser) -> Option<Url> {
-    let response = browser.visit(rig, "/auth/logout").response();
+    let response = browser.visit(rig, "/.vestibule/logout").response();
     assert!(browser.cookies.keys().all(|name| name.contains("_logout_")), "{:?}", browser.cookies.keys());
     assert_eq!(user(rig, browser), json!({ "is_logged_in": false }));
     response.header("location").map(|location| Url::parse(location).unwrap())

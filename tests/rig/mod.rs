@@ -104,6 +104,11 @@ impl Rig {
         }
     }
 
+    /// Where a route of Vestibule lies, `/login` for example.
+    pub(crate) fn route(&self, route: &str) -> String {
+        self.filter.config().public.route(route)
+    }
+
     pub(crate) fn last_message(&self) -> &str {
         self.messages.last().map_or("", String::as_str)
     }

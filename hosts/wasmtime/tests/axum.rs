@@ -57,7 +57,7 @@ async fn the_example_greets_who_has_logged_in_and_nobody_else() {
     let answer = send(get("/")).await;
     assert_eq!(answer.text().await.unwrap(), "Hello, stranger!\n");
 
-    let asked = send(get("/auth/login")).await;
+    let asked = send(get("/.vestibule/login")).await;
     let authorize = asked.headers()["location"].to_str().unwrap().parse().unwrap();
     let callback = visitor::answer_at_provider(authorize, "person=alice").await;
     let answer = send(get(&callback).header("cookie", cookies(&asked))).await;

@@ -94,12 +94,12 @@ async fn a_person_logs_in_is_known_and_logs_out() {
     let lifetime = forwarded.expires_at.unwrap().checked_sub(unix_now()).unwrap();
     assert!((SESSION_SECONDS - 60..=SESSION_SECONDS).contains(&lifetime), "{lifetime}");
 
-    let decision = visitor.fetch(&filter, "/auth/user").await;
+    let decision = visitor.fetch(&filter, "/.vestibule/user").await;
     let user: serde_json::Value = serde_json::from_slice(&respond(&decision).body).unwrap();
     assert_eq!((&user["is_logged_in"], &user["email"]), (&true.into(), &"alice@example.com".into()), "{user}");
 
     let mut other_tab = visitor.clone();
-    let decision = visitor.open(&filter, "/auth/logout").await;
+    let decision = visitor.open(&filter, "/.vestibule/logout").await;
     let end_session = location(respond(&decision));
     assert_eq!(end_session.origin().ascii_serialization(), provider.issuer());
     assert!(visitor.cookies.keys().all(|name| name.contains("_logout_")), "{:?}", visitor.cookies);

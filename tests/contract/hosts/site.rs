@@ -34,14 +34,14 @@ pub enum Kind {
     Fresh,
     /// As the first, and sessions end soon when they are not used.
     Renewing,
-    /// With rules: `/public/**` and `/optional/**` are what they are called, nobody may see `/auth/**`, and the rest asks
+    /// With rules: `/public/**` and `/optional/**` are what they are called, nobody may see `/.vestibule/**`, and the rest asks
     /// for a login.
     Ruled,
 }
 
 const RULES: &str = "[[vestibule.rule]]\npath = \"/public/**\"\naccess = \"public\"\n\
                      [[vestibule.rule]]\npath = \"/optional/**\"\naccess = \"optional\"\n\
-                     [[vestibule.rule]]\npath = \"/auth/**\"\naccess = \"deny\"\n\
+                     [[vestibule.rule]]\npath = \"/.vestibule/**\"\naccess = \"deny\"\n\
                      [[vestibule.rule]]\npath = \"/**\"\n";
 
 impl Kind {
@@ -195,7 +195,7 @@ enum Login {
 /// Until a route of Vestibule's own answers, or the application: every part of the host is there then.
 async fn until_ready(public: SocketAddr, login: Login, started: &mut Started) -> Result<()> {
     let sign = if login == Login::With { "is_logged_in" } else { "application" };
-    let url = Url::parse(&format!("http://{public}/auth/user"))?;
+    let url = Url::parse(&format!("http://{public}/.vestibule/user"))?;
     let browser = Browser::new()?;
     let looking = async {
         let mut last = String::from("nothing listens");

@@ -89,7 +89,7 @@ pub struct Explain {
     /// The configuration file
     #[arg(long, value_name = "FILE", default_value = ".streamlit/secrets.toml")]
     pub config: PathBuf,
-    /// Claims of who is logged in, a JSON object: what /auth/user answers [default: nobody is]
+    /// Claims of who is logged in, a JSON object: what /.vestibule/user answers [default: nobody is]
     #[arg(long = "as", value_name = "FILE")]
     pub account: Option<PathBuf>,
     /// The provider of that account [default: `provider` in the file, else the only one there is]

@@ -66,11 +66,11 @@ pub fn parse(file: Configuration) -> anyhow::Result<Config> {
     })
 }
 
-/// What `/auth/user` answers, or the payload of an ID token.
+/// What `/.vestibule/user` answers, or the payload of an ID token.
 fn read_claims(path: &Path) -> anyhow::Result<Claims<'static>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let claims: Map<String, Value> = serde_json::from_str(&text)
-        .with_context(|| format!("{}: write claims as a JSON object, as /auth/user shows them", path.display()))?;
+        .with_context(|| format!("{}: write claims as a JSON object, as /.vestibule/user shows them", path.display()))?;
     Ok(claims.into())
 }
 

@@ -173,7 +173,7 @@ mod tests {
     const START: Duration = Duration::from_secs(1000);
 
     fn limit(counted: Counted, per_minute: u32) -> Limit {
-        let path = if counted == Counted::LoginStart { "/auth/login" } else { "/oauth2callback" };
+        let path = if counted == Counted::LoginStart { "/.vestibule/login" } else { "/oauth2callback" };
         Limit { counted, per_minute, path: path.to_owned() }
     }
 
@@ -264,16 +264,16 @@ mod tests {
         let limits = [limit(Counted::LoginStart, 2), limit(Counted::BadCallback, 2)];
         let attempt = |path: &'static str| Attempt { limits: &limits, client: address("192.0.2.1"), path: path.as_bytes() };
         assert_eq!(budgets.count(attempt("/page"), Counted::LoginStart), Ok(()));
-        assert_eq!(budgets.count(attempt("/auth/login"), Counted::LoginStart), Ok(()));
+        assert_eq!(budgets.count(attempt("/.vestibule/login"), Counted::LoginStart), Ok(()));
         let spent = |result: Result<(), Spent>| result.map_err(|spent| spent.counted);
-        assert_eq!(spent(budgets.admit(attempt("/auth/login"))), Err(Counted::LoginStart));
+        assert_eq!(spent(budgets.admit(attempt("/.vestibule/login"))), Err(Counted::LoginStart));
         assert_eq!(spent(budgets.count(attempt("/page"), Counted::LoginStart)), Err(Counted::LoginStart));
         // It was admitted before the others were counted.
-        assert_eq!(spent(budgets.count(attempt("/auth/login"), Counted::LoginStart)), Ok(()));
-        for path in ["/page", "/auth/user", "/auth/login/", "/auth/logi", "/oauth2callback"] {
+        assert_eq!(spent(budgets.count(attempt("/.vestibule/login"), Counted::LoginStart)), Ok(()));
+        for path in ["/page", "/.vestibule/user", "/.vestibule/login/", "/.vestibule/logi", "/oauth2callback"] {
             assert_eq!(budgets.admit(attempt(path)), Ok(()), "{path}");
         }
-        assert_eq!(budgets.admit(Attempt { limits: &[], ..attempt("/auth/login") }), Ok(()), "no limit is configured");
+        assert_eq!(budgets.admit(Attempt { limits: &[], ..attempt("/.vestibule/login") }), Ok(()), "no limit is configured");
         assert_eq!(budgets.count(Attempt { limits: &[], ..attempt("/page") }, Counted::LoginStart), Ok(()));
     }
 }

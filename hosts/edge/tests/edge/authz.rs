@@ -8,7 +8,7 @@ use crate::browser::Browser;
 use crate::program::{self, Program};
 use crate::raw::Wire;
 
-const QUESTION: &str = "GET /auth/check HTTP/1.1\r\nHost: vestibule\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Uri: /a?b=c\r\n\
+const QUESTION: &str = "GET /.vestibule/check HTTP/1.1\r\nHost: vestibule\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Uri: /a?b=c\r\n\
                         X-Forwarded-Host: 127.0.0.1:8501\r\nAccept: text/html\r\n\r\n";
 
 /// The service, and what must live as long.
@@ -44,7 +44,7 @@ async fn a_question_is_answered_without_an_application() {
     let service = Service::start("").await;
     let (head, _) = Wire::connect(service.address).await.exchange(QUESTION).await.expect("an answer");
     assert_eq!(head.status(), 302);
-    assert!(head.values("location")[0].starts_with("http://127.0.0.1:8501/auth/login?return_to="), "{head:?}");
+    assert!(head.values("location")[0].starts_with("http://127.0.0.1:8501/.vestibule/login?return_to="), "{head:?}");
     let other = "GET / HTTP/1.1\r\nHost: vestibule\r\nX-Forwarded-Uri: /\r\n\r\n";
     let (head, _) = Wire::connect(service.address).await.exchange(other).await.expect("an answer");
     assert_eq!(head.status(), 404, "and nothing is passed on");
@@ -57,7 +57,7 @@ async fn a_peer_that_is_no_trusted_proxy_is_403() {
     assert_eq!((head.status(), body.as_str()), (403, ""));
     let refused = service.program.wait_for("authz.peer_refused").await;
     assert_eq!(refused["peer"], "127.0.0.1");
-    let page = Browser::new().open(&format!("http://{}/auth/login", service.address)).await;
+    let page = Browser::new().open(&format!("http://{}/.vestibule/login", service.address)).await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);
 }
 
@@ -66,7 +66,7 @@ async fn logins_are_limited_for_whoever_the_proxy_tells_and_questions_are_not() 
     let service = Service::start("[vestibule.limits]\nlogins_per_minute = 1\n").await;
     let address = service.address;
     let login = async |told: &str| {
-        let request = format!("GET /auth/login?moved=1 HTTP/1.1\r\nHost: vestibule\r\nAccept: text/html\r\n{told}\r\n");
+        let request = format!("GET /.vestibule/login?moved=1 HTTP/1.1\r\nHost: vestibule\r\nAccept: text/html\r\n{told}\r\n");
         Wire::connect(address).await.exchange(&request).await.expect("an answer").0.status()
     };
     assert_eq!(login("X-Forwarded-For: 192.0.2.7\r\n").await, 302);

@@ -446,7 +446,7 @@ async fn open_connections_are_judged_by_every_setting_that_admits() {
     ];
     let mut site = Site::start_configured("login = \"optional\"\n", Application::start().await, "http", &[], &[]).await;
     let (alice, nobody) = (Browser::new(), Browser::new());
-    alice.log_in(&site.url("/auth/login"), "alice").await;
+    alice.log_in(&site.url("/.vestibule/login"), "alice").await;
     let original = std::fs::read_to_string(&site.config).expect("the configuration");
     for (what, change, alice_stays, nobody_stays) in changes {
         let mut open = Vec::new();
@@ -476,7 +476,7 @@ async fn open_connections_are_judged_by_every_setting_that_admits() {
 async fn a_shorter_max_age_ends_what_is_open_when_it_is_over() {
     let mut site = Site::start_configured("login = \"optional\"\n", Application::start().await, "http", &[], &[]).await;
     let (alice, nobody) = (Browser::new(), Browser::new());
-    alice.log_in(&site.url("/auth/login"), "alice").await;
+    alice.log_in(&site.url("/.vestibule/login"), "alice").await;
     let mut open = (site_socket(&site, &alice).await.expect("an upgrade"), site_stream(&site, &alice).await);
     let mut of_nobody = site_stream(&site, &nobody).await;
     let original = std::fs::read_to_string(&site.config).expect("the configuration");

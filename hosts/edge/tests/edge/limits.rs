@@ -73,7 +73,7 @@ async fn a_client_starts_so_many_logins_and_nobody_else_notices() {
     visits(&site, PEER, "/page", 302).await;
     let limited = site.program.wait_for("login.limited").await;
     assert_eq!((&limited["client"], &limited["level"]), (&"127.0.0.1".into(), &"INFO".into()), "{limited}");
-    let (head, body) = visit(&site, PEER, "/auth/login", "").await;
+    let (head, body) = visit(&site, PEER, "/.vestibule/login", "").await;
     assert_eq!(head.status(), 429, "{body}");
 
     // Who is logged in goes on, whatever others do behind the same address; so does what starts no login.
@@ -86,7 +86,7 @@ async fn a_client_starts_so_many_logins_and_nobody_else_notices() {
     assert_eq!(Browser::new().fetch(&site.url("/page")).await.status.as_u16(), 401);
 
     // Other clients have accounts of their own; a network of IPv6 has one.
-    assert!(visits(&site, "192.0.2.7", "/auth/login", 302).await >= 1);
+    assert!(visits(&site, "192.0.2.7", "/.vestibule/login", 302).await >= 1);
     // What stands left of it in the list makes nobody another client.
     assert_eq!(visit(&site, "6.6.6.6, 192.0.2.7", "/page", "").await.0.status(), 429);
     assert!(visits(&site, "2001:db8::1", "/page", 302).await >= 1);

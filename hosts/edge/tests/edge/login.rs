@@ -90,11 +90,11 @@ async fn a_person_logs_in_and_out() {
     let ours = cookies.split("; ").find(|cookie| !cookie.starts_with("vestibule-dev-provider-"));
     assert_eq!(ours, None, "our cookies are not the application's");
 
-    let user = browser.fetch(&site.url("/auth/user")).await;
+    let user = browser.fetch(&site.url("/.vestibule/user")).await;
     let user: Value = serde_json::from_str(&user.body).unwrap_or_else(|error| panic!("{error}: {}", user.body));
     assert_eq!(user["email"], "alice@example.com");
 
-    browser.open(&site.url("/auth/logout")).await;
+    browser.open(&site.url("/.vestibule/logout")).await;
     let before = site.app.requests();
     let asked = browser.open(&deep).await;
     assert!(asked.url.path().ends_with("/authorize") || asked.url.path() == "/oauth2callback", "still logged in: {asked:?}");
@@ -116,7 +116,7 @@ async fn nobody_gets_in_without_a_login() {
     let browser = Browser::new();
     let refused = browser.fetch(&site.url("/data.json")).await;
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
-    assert!(refused.body.contains("/auth/login"), "{}", refused.body);
+    assert!(refused.body.contains("/.vestibule/login"), "{}", refused.body);
 
     let spoofed =
         format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Forwarded-User: alice\r\nX-Forwarded-Email: alice@example.com\r\n\r\n", site.address);
@@ -140,7 +140,7 @@ async fn claimed_identities_end_at_the_edge_whoever_may_pass() {
     browser.open(&site.url("/")).await;
     for (logged_in, email) in [(false, vec![]), (true, vec!["alice@example.com"])] {
         if logged_in {
-            let asked = browser.log_in(&site.url("/auth/login"), "alice").await;
+            let asked = browser.log_in(&site.url("/.vestibule/login"), "alice").await;
             assert_eq!(asked.status, StatusCode::OK, "{}", asked.body);
         }
         let url: Url = site.url("/").parse().expect("a URL");

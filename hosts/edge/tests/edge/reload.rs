@@ -350,8 +350,8 @@ async fn files_that_the_configuration_names_are_watched_like_its_own() {
 
     let browser = Browser::new();
     let is_logged_in =
-        async |browser: &Browser, site: &Site| browser.fetch(&site.url("/auth/user")).await.body.contains("alice@example.com");
-    browser.log_in(&running.site.url("/auth/login"), "alice").await;
+        async |browser: &Browser, site: &Site| browser.fetch(&site.url("/.vestibule/user")).await.body.contains("alice@example.com");
+    browser.log_in(&running.site.url("/.vestibule/login"), "alice").await;
     assert!(is_logged_in(&browser, &running.site).await);
     running.seen = running.site.program.written.len();
 

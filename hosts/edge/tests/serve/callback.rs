@@ -200,7 +200,7 @@ async fn script_in_a_callback_is_not_on_the_page() {
         let policy = head.values("content-security-policy").join("");
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
     }
-    let (head, body) = visitor.raw("GET", &format!("/auth/login?provider={script}"), &[("Accept", "text/html")]).await;
+    let (head, body) = visitor.raw("GET", &format!("/.vestibule/login?provider={script}"), &[("Accept", "text/html")]).await;
     assert!(head.status() == 404 && !body.contains("<script"), "{body}");
 }
 

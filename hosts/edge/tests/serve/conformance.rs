@@ -78,7 +78,7 @@ async fn oidcc_client_test_scope_userinfo_claims() {
     visitor.script(|script| script.edit_userinfo = Some(Box::new(|claims| drop(claims.insert("locale".into(), "de".into())))));
     visitor.gets_in().await;
     assert_eq!(visitor.provider.running.requests("/userinfo"), 1);
-    let user: Value = serde_json::from_str(&visitor.browser.fetch(&visitor.site.url("/auth/user")).await.body).expect("JSON");
+    let user: Value = serde_json::from_str(&visitor.browser.fetch(&visitor.site.url("/.vestibule/user")).await.body).expect("JSON");
     assert_eq!((&user["locale"], &user["email"]), (&json!("de"), &json!("alice@example.com")));
 }
 

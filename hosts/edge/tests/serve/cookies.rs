@@ -57,14 +57,14 @@ async fn deletions_carry_the_attributes_of_what_they_delete() {
     let site = site::public().await;
     let visitor = Visitor::at(site, site.assign(Kind::Plain));
     let started =
-        visitor.raw("GET", &format!("/auth/login?provider={}&moved=1", visitor.provider.name), &[("Accept", "text/html")]).await.0;
+        visitor.raw("GET", &format!("/.vestibule/login?provider={}&moved=1", visitor.provider.name), &[("Accept", "text/html")]).await.0;
     let callback = visitor.callback().await;
     let cookies = visitor.browser.cookies(&callback);
     let target = format!("{}?{}", callback.path(), callback.query().expect("a response"));
     let landed = visitor.raw("GET", &target, &[("Accept", "text/html"), ("Cookie", &cookies)]).await.0;
     let pairs: Vec<&str> =
         landed.values("set-cookie").iter().filter_map(|line| line.split(';').next()).filter(|pair| !pair.ends_with('=')).collect();
-    let left = visitor.raw("GET", "/auth/logout", &[("Accept", "text/html"), ("Cookie", &pairs.join("; "))]).await.0;
+    let left = visitor.raw("GET", "/.vestibule/logout", &[("Accept", "text/html"), ("Cookie", &pairs.join("; "))]).await.0;
 
     let attributes = |line: &str| -> BTreeSet<String> {
         let rest = line.split(';').skip(1).map(|attribute| attribute.trim().to_owned());

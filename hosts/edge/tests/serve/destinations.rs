@@ -36,7 +36,7 @@ async fn a_logout_leads_to_the_origin_whatever_it_is_asked() {
     for value in payloads::all() {
         for spelling in spellings(&value) {
             let request =
-                format!("GET /auth/logout?return_to={spelling} HTTP/1.1\r\nHost: {}\r\nAccept: text/html\r\n\r\n", visitor.site.host);
+                format!("GET /.vestibule/logout?return_to={spelling} HTTP/1.1\r\nHost: {}\r\nAccept: text/html\r\n\r\n", visitor.site.host);
             let (head, body) = peer.exchange(&request).await.expect("a response");
             match (head.status(), head.values("location").as_slice()) {
                 (302, [location]) => {
@@ -69,7 +69,7 @@ async fn a_login_leads_to_the_origin_whatever_it_is_asked() {
     for value in rows.iter().copied().chain(others.iter().step_by(25).map(String::as_str)) {
         for spelling in spellings(value) {
             let visitor = visitor.another();
-            let started = visitor.visit(&format!("/auth/login?provider={}&return_to={spelling}", visitor.provider.name)).await;
+            let started = visitor.visit(&format!("/.vestibule/login?provider={}&return_to={spelling}", visitor.provider.name)).await;
             let mut consent = started.location.unwrap_or_else(|| panic!("{value:?}: {}", started.body));
             consent.set_path("/consent");
             let back = visitor.browser.step(Method::POST, consent, Some("person=alice")).await.location.expect("a redirect back");
@@ -91,7 +91,7 @@ async fn a_target_that_is_an_address_elsewhere_is_no_redirect() {
     let cookies = visitor.browser.cookies(&url);
     for target in [
         "https://evil.example/x",
-        "http://evil.example/auth/login",
+        "http://evil.example/.vestibule/login",
         "//evil.example/x",
         "/\\evil.example",
         "/.//evil.example",
@@ -122,8 +122,8 @@ async fn a_forged_host_leads_nobody_elsewhere() {
     ] {
         for target in [
             visitor.page.clone(),
-            format!("/auth/login?provider={}&return_to=/x", visitor.provider.name),
-            "/auth/logout?return_to=/x".into(),
+            format!("/.vestibule/login?provider={}&return_to=/x", visitor.provider.name),
+            "/.vestibule/logout?return_to=/x".into(),
         ] {
             let request = format!("GET {target} HTTP/1.1\r\n{headers}\r\nAccept: text/html\r\n\r\n");
             let (head, body) = Wire::connect(visitor.site.address).await.exchange(&request).await.expect("a response");

@@ -14,7 +14,7 @@ crate::tests![
 /// Logs in and out; where the provider sends the browser then.
 async fn logged_out(visitor: &Visitor) -> Url {
     visitor.gets_in().await;
-    let asked = visitor.visit("/auth/logout").await.location.expect("a logout at the provider");
+    let asked = visitor.visit("/.vestibule/logout").await.location.expect("a logout at the provider");
     assert_eq!(asked.path(), "/end_session");
     assert!(asked.query_pairs().any(|(name, value)| name == "id_token_hint" && value.split('.').count() == 3));
     let back = visitor.browser.step(reqwest::Method::GET, asked, None).await;
@@ -61,7 +61,7 @@ async fn a_copied_session_ends_with_its_logout() {
         head.status()
     };
     assert_eq!(asks().await, 200);
-    visitor.visit("/auth/logout").await;
+    visitor.visit("/.vestibule/logout").await;
     assert_eq!(asks().await, 401);
     visitor.gets_in().await;
     assert_eq!(asks().await, 401, "another login does not bring the first one back");

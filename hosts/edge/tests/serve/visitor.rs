@@ -48,7 +48,7 @@ impl Visitor {
     /// Starts a login; the answer is not followed.
     pub async fn start(&self) -> Page {
         // Not on the host of `redirect_uri` everywhere here, as behind a proxy that writes another `Host`.
-        self.visit(&format!("/auth/login?provider={}&return_to={}&moved=1", self.provider.name, self.page)).await
+        self.visit(&format!("/.vestibule/login?provider={}&return_to={}&moved=1", self.provider.name, self.page)).await
     }
 
     /// One request of a visit; the answer is not followed.
@@ -131,7 +131,7 @@ impl Visitor {
         let url: Url = self.site.url(&self.page).parse().expect("a URL");
         let cookies = self.browser.cookies(&url);
         assert!(!cookies.contains("vestibule_session") && !cookies.contains("vestibule_tokens"), "{cookies}");
-        let user: Value = serde_json::from_str(&self.browser.fetch(&self.site.url("/auth/user")).await.body).expect("JSON");
+        let user: Value = serde_json::from_str(&self.browser.fetch(&self.site.url("/.vestibule/user")).await.body).expect("JSON");
         assert_eq!(user, serde_json::json!({ "is_logged_in": false }));
         assert_eq!(self.browser.fetch(&self.site.url(&self.page)).await.status, StatusCode::UNAUTHORIZED);
         assert_eq!(self.site.app.saw(&self.page), 0, "the application was asked");

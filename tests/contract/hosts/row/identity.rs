@@ -92,20 +92,20 @@ pub(super) async fn the_client_has_no_say_in_what_is_asked(site: &Site) -> Resul
 
 /// Ways to the path that a proxy asks at, and to the one where nginx asks for a refusal.
 const OF_QUESTIONS: [&str; 14] = [
-    "/auth/check",
-    "/auth/check?x=1",
-    "/auth/check/",
-    "/auth/check/data",
-    "/auth/check//data",
-    "/auth/./check",
-    "/auth/login/../check",
-    "/auth//check",
-    "/%61uth/check",
-    "/auth/check%2Fdata",
-    "/auth/check;x",
-    "/auth/check%3Fx",
-    "/auth/refusal",
-    "//auth/check",
+    "/.vestibule/check",
+    "/.vestibule/check?x=1",
+    "/.vestibule/check/",
+    "/.vestibule/check/data",
+    "/.vestibule/check//data",
+    "/.vestibule/./check",
+    "/.vestibule/login/../check",
+    "/.vestibule//check",
+    "/%2Evestibule/check",
+    "/.vestibule/check%2Fdata",
+    "/.vestibule/check;x",
+    "/.vestibule/check%3Fx",
+    "/.vestibule/refusal",
+    "//.vestibule/check",
 ];
 
 /// What the answer to a question has, and no response to a browser.
@@ -117,7 +117,7 @@ pub(super) async fn the_check_tells_browsers_nothing(site: &Site) -> Result<()> 
     let cookies = alice.cookies(&site.url("/")?);
     let address = site.address();
     let mut targets: Vec<_> = OF_QUESTIONS.iter().map(|target| (*target).to_owned()).collect();
-    targets.extend([format!("http://{address}/auth/check"), format!("http://{address}/auth/check/data")]);
+    targets.extend([format!("http://{address}/.vestibule/check"), format!("http://{address}/.vestibule/check/data")]);
     for target in targets {
         for (method, path) in [("GET", "/data"), ("POST", "/data"), ("GET", "/public/x")] {
             // In more than one spelling, for a host that replaces one of them.
@@ -142,7 +142,7 @@ pub(super) async fn the_check_tells_browsers_nothing(site: &Site) -> Result<()> 
 
 pub(super) async fn logged_in_where_optional(site: &Site, person: &str) -> Result<Browser> {
     let browser = Browser::new()?;
-    let page = browser.log_in(&site.url("/auth/login")?, person).await?;
+    let page = browser.log_in(&site.url("/.vestibule/login")?, person).await?;
     expect_status(&page, 200)?;
     Ok(browser)
 }

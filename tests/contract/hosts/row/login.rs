@@ -54,7 +54,7 @@ pub(super) async fn a_login_ends_where_it_began(site: &Site) -> Result<()> {
 }
 
 pub(super) async fn scripts_learn_who_is_logged_in(site: &Site) -> Result<()> {
-    let url = site.url("/auth/user")?;
+    let url = site.url("/.vestibule/user")?;
     let nobody: Value = serde_json::from_str(&Browser::new()?.fetch(&url).await?.body)?;
     expect("a stranger's is_logged_in", &nobody["is_logged_in"], &Value::Bool(false))?;
     let alice: Value = serde_json::from_str(&logged_in(site, "alice").await?.fetch(&url).await?.body)?;
@@ -65,13 +65,13 @@ pub(super) async fn a_callback_of_somebody_else_is_refused(site: &Site) -> Resul
     let callback = Browser::new()?.until_callback(&site.url("/")?, "alice").await?;
     let victim = Browser::new()?;
     expect_status(&victim.open(&callback).await?, 400)?;
-    let user: Value = serde_json::from_str(&victim.fetch(&site.url("/auth/user")?).await?.body)?;
+    let user: Value = serde_json::from_str(&victim.fetch(&site.url("/.vestibule/user")?).await?.body)?;
     expect("is_logged_in", &user["is_logged_in"], &Value::Bool(false))
 }
 
 pub(super) async fn a_logout_ends_the_session(site: &Site) -> Result<()> {
     let browser = logged_in(site, "alice").await?;
-    let page = browser.open(&site.url("/auth/logout")?).await?;
+    let page = browser.open(&site.url("/.vestibule/logout")?).await?;
     expect_status(&page, 200)?;
     let before = site.application.requests();
     expect_status(&browser.fetch(&site.url("/data")?).await?, 401)?;

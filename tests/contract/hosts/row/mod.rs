@@ -45,12 +45,12 @@ pub fn all() -> Vec<Row> {
         "login required: a page leads to the login", Required: login::a_page_leads_to_the_login;
         "the application knows who logged in", Required: login::the_application_knows_who_logged_in;
         "a login ends on the page that asked for it", Required: login::a_login_ends_where_it_began;
-        "`/auth/user` tells scripts who is logged in", Required: login::scripts_learn_who_is_logged_in;
+        "`/.vestibule/user` tells scripts who is logged in", Required: login::scripts_learn_who_is_logged_in;
         "somebody else's callback logs nobody in", Required: login::a_callback_of_somebody_else_is_refused;
         "a logout ends the session", Required: login::a_logout_ends_the_session;
         "a script's request is 401, with the way to the login", Required: refusal::a_script_learns_where_to_log_in;
         "a form without a session is 401, and not passed on", Required: refusal::a_form_without_a_session_is_not_passed_on;
-        "an image of `/auth/logout` is 403", Required: refusal::an_image_logs_nobody_out;
+        "an image of `/.vestibule/logout` is 403", Required: refusal::an_image_logs_nobody_out;
         "a path with two readings does not pass", Required: refusal::a_path_with_two_readings_does_not_pass;
         "an encoded slash arrives as it came", Required: refusal::an_encoded_slash_arrives_as_it_came;
         MALFORMED_HOST, Required: refusal::a_malformed_host_does_not_pass;

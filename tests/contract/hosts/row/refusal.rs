@@ -21,7 +21,7 @@ pub(super) async fn a_script_learns_where_to_log_in(site: &Site) -> Result<()> {
     expect_status(&page, 401)?;
     expect("the content type", page.values("content-type"), vec!["application/problem+json"])?;
     let problem: Value = serde_json::from_str(&page.body).with_context(|| page.body.clone())?;
-    expect("the way to the login", &problem["login"], &Value::from("/auth/login"))?;
+    expect("the way to the login", &problem["login"], &Value::from("/.vestibule/login"))?;
     expect("the number of requests for the application", site.application.requests(), before)
 }
 
@@ -29,13 +29,13 @@ pub(super) async fn a_form_without_a_session_is_not_passed_on(site: &Site) -> Re
     let before = site.application.requests();
     let page = Browser::new()?.navigate(Method::POST, &site.url("/save")?, &[], Some("a=1")).await?;
     expect_status(&page, 401)?;
-    ensure!(page.body.contains("/auth/login"), "no way to the login: {}", page.body);
+    ensure!(page.body.contains("/.vestibule/login"), "no way to the login: {}", page.body);
     expect("the number of requests for the application", site.application.requests(), before)
 }
 
 pub(super) async fn an_image_logs_nobody_out(site: &Site) -> Result<()> {
     let browser = logged_in(site, "alice").await?;
-    let url = site.url("/auth/logout")?;
+    let url = site.url("/.vestibule/logout")?;
     let image = browser.script(Method::GET, &url).header("sec-fetch-mode", "no-cors").header("sec-fetch-dest", "image");
     expect("the status", browser.send(image, &url).await?.status().as_u16(), 403)?;
     expect_status(&browser.fetch(&site.url("/data")?).await?, 200)
