@@ -348,7 +348,7 @@ describe('wasi:config', () => {
 
 describe(HOSTS.middleware.title, { skip: !chosen.includes('middleware') }, () => {
   test('rules that name a host are not decided by guess where the server does not tell it', async () => {
-    const rule = '[[vestibule.rule]]\nhost = "admin.example.com"\n[[vestibule.rule]]\naccess = "public"\n';
+    const rule = '[[vestibule.rule]]\nhost = "127.0.0.1"\n[[vestibule.rule]]\naccess = "public"\n';
     const running = await start(HOSTS.middleware, { toml: configuration({}) + rule });
     try {
       assert.equal((await exchange(`${running.origin}/`)).status, 400);

@@ -22,7 +22,7 @@ methods = [\"GET\", \"POST\"]
 access = \"public\"
 [[vestibule.rule]]
 path = \"/public/**\"
-host = \"open.example\"
+host = \"app.example\"
 access = \"optional\"
 [[vestibule.rule]]
 ";
@@ -59,7 +59,7 @@ static AUTHZ: LazyLock<[(&str, Filter); 4]> = LazyLock::new(|| {
 /// `data` is a head: method and target, then header fields, one a line. A first field `:authority` is that of HTTP/2.
 ///
 /// After an empty line there may be rules, one a line, of four texts between tabs: patterns, methods and hosts (of each
-/// several, between `|`, or none), and `public`, `optional`, `required`, `deny` or a group that is asked for. After another
+/// several, between `|`, or none; whatever is written, the host is the only one that is served), and `public`, `optional`, `required`, `deny` or a group that is asked for. After another
 /// empty line, bytes that choose spellings.
 pub fn run(data: &[u8]) {
     let (data, rest) = split(data);
@@ -112,7 +112,8 @@ fn judge_spellings(head: &RequestHead, rules: &str, choices: &[u8]) {
     for head in std::iter::once(head.clone()).chain(others.collect::<Vec<_>>()) {
         let access = Request::parse(&head).and_then(|request| filter.config().admission.ruling(&request).map(|ruling| ruling.access));
         let answer = policy::explain(&head, None, &filter.config().admission, &filter.config().public).answer;
-        if is_ours(&head) {
+        // What becomes of a request for another host depends on what the application shows without a session.
+        if is_ours(&head) || answer == Answer::NotServed {
             continue;
         }
         let expected = match access {
@@ -163,8 +164,8 @@ fn rule(line: &str) -> Option<String> {
     let mut texts = line.split('\t');
     let mut toml = "[[vestibule.rule]]\n".to_owned();
     for key in ["path", "methods", "host"] {
-        let items: Vec<_> =
-            texts.next()?.split('|').filter(|item| !item.is_empty()).map(|item| serde_json::json!(item).to_string()).collect();
+        let items = texts.next()?.split('|').filter(|item| !item.is_empty()).map(|item| if key == "host" { HOST } else { item });
+        let items: Vec<_> = items.map(|item| serde_json::json!(item).to_string()).collect();
         if !items.is_empty() {
             toml += &format!("{key} = [{}]\n", items.join(", "));
         }

@@ -270,7 +270,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
             findings.fatal(section.at(), &section.path(), "is taken for a provider of that name, and is none", remedy);
         }
     }
-    let policy = rules.read(&identity.groups_claim, &providers, &outside);
+    let policy = rules.read(&identity.groups_claim, public.as_ref(), &providers, &outside);
     admission::refuse_claims_of_any_tenant(rules.sections(), policy.as_ref(), &providers);
     if policy.is_some() && login.is_some() {
         let remedy = "remove it, and give the last rule, without a `path`, the `access` that is meant for the rest";

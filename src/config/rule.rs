@@ -9,6 +9,7 @@ use super::section::{Placed, Section};
 use crate::claims;
 use crate::oidc::provider::Provider;
 use crate::policy::{Access, Condition, NotAPattern, PathPattern, Policy, Rule, RuleId};
+use crate::web::origin::PublicOrigin;
 
 /// Found by the first segment of a path: only what begins with a wildcard is compared with every request.
 const MAX_RULES: usize = 10_000;
@@ -64,11 +65,17 @@ impl<'a> Written<'a> {
         &self.sections
     }
 
-    pub(super) fn read(&self, groups_claim: &str, providers: &[Provider], outside: &Outside<'_>) -> Option<Policy> {
+    pub(super) fn read(
+        &self,
+        groups_claim: &str,
+        public: Option<&PublicOrigin>,
+        providers: &[Provider],
+        outside: &Outside<'_>,
+    ) -> Option<Policy> {
         if let Some(section) = self.sections.get(MAX_RULES) {
             section.findings.fatal(section.at(), &section.key(""), format!("there are more than {MAX_RULES} rules"), "join some of them");
         }
-        let names = Names { groups_claim, providers, outside };
+        let names = Names { groups_claim, served: public.map(PublicOrigin::host), providers, outside };
         let mut rules: Vec<Rule> = vec![];
         for (index, section) in self.sections.iter().enumerate().take(MAX_RULES) {
             let rule = read_rule(section, index + 1, &names);
@@ -100,9 +107,11 @@ impl<'a> Written<'a> {
     }
 }
 
-/// What conditions refer to.
+/// What rules refer to.
 struct Names<'a> {
     groups_claim: &'a str,
+    /// The only host that requests with a session can have.
+    served: Option<&'a str>,
     providers: &'a [Provider],
     outside: &'a Outside<'a>,
 }
@@ -112,7 +121,8 @@ fn read_rule(section: &Section<'_>, number: usize, names: &Names<'_>) -> Rule {
     let id = RuleId { number, line: section.line() };
     let paths = list(section, "path", "\"/admin/**\"").into_iter().filter_map(|text| read_pattern(section, &text)).collect();
     let methods = list(section, "methods", "[\"GET\"]").into_iter().filter_map(|text| read_method(section, text)).collect();
-    let hosts = list(section, "host", "\"app.example.com\"").into_iter().filter_map(|text| read_host(section, text)).collect();
+    let hosts =
+        list(section, "host", "\"app.example.com\"").into_iter().filter_map(|text| read_host(section, &text, names.served)).collect();
     let word = section.choice("access", &WORDS).unwrap_or(Word::Required);
     let require = section.section("require");
     let condition = require.exists().then(|| read_all_of(&require, names, 0));
@@ -158,16 +168,27 @@ fn read_method(section: &Section<'_>, text: Placed<String>) -> Option<String> {
     None
 }
 
-fn read_host(section: &Section<'_>, text: Placed<String>) -> Option<String> {
-    let parsed = url::Url::parse(&format!("http://{}/", text.value)).ok();
-    let host = parsed.and_then(|url| url.host_str().map(str::to_owned)).filter(|host| *host == text.value);
-    // With a dot too many, which no request that is judged has.
-    let host = host.filter(|host| !host.split('.').any(str::is_empty));
-    if host.is_none() || text.value.contains('*') {
-        let problem = format!("`{}` is not a host name in small letters", text.value);
-        section.findings.fatal(text.at, &text.key, problem, "write it without scheme, port and wildcards: \"app.example.com\"");
+fn read_host(section: &Section<'_>, text: &Placed<String>, served: Option<&str>) -> Option<String> {
+    let fatal = |problem: String, remedy: &str| section.findings.fatal(text.at, &text.key, problem, remedy);
+    let parsed = url::Host::parse(&text.value).ok().map(|host| host.to_string());
+    let parsed = parsed.map(|host| host.strip_suffix('.').map(str::to_owned).unwrap_or(host));
+    let parsed = parsed.filter(|host| !host.contains('*') && !host.split('.').any(str::is_empty));
+    match (parsed, served) {
+        (Some(host), Some(served)) if host != served => {
+            let problem = format!("`{}` is not the host of redirect_uri, `{served}`, and no other host is served", text.value);
+            fatal(
+                problem,
+                &format!("write \"{served}\" or remove it; run Vestibule once more, with a redirect_uri on that host, to serve it"),
+            );
+            None
+        }
+        (Some(host), _) if host == text.value => Some(host),
+        _ => {
+            let problem = format!("`{}` is not a host name in small letters", text.value);
+            fatal(problem, "write it without scheme, port and wildcards: \"app.example.com\"");
+            None
+        }
     }
-    host
 }
 
 /// Every condition of a table, all of which must be met.
@@ -420,7 +441,7 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let config = parse(
-            "[[vestibule.rule]]\npath = [\"/a\", \"/b/**\"]\nmethods = [\"GET\", \"POST\"]\nhost = \"app.example\"\naccess = \"optional\"\n\
+            "[[vestibule.rule]]\npath = [\"/a\", \"/b/**\"]\nmethods = [\"GET\", \"POST\"]\nhost = \"localhost\"\naccess = \"optional\"\n\
              [[vestibule.rule]]\npath = \"/admin/**\"\n[vestibule.rule.require]\ngroups = \"admins\"\nany = [{ roles = [\"r\"] }, { email_domain = \"x.example\" }]\n\
              claim = { department = [\"it\", 7], \"/address/country\" = \"DE\" }\nprovider = \"default\"\nemail = \"a@x.example\"\n\
              [[vestibule.rule]]\npath = \"/old\"\naccess = \"deny\"\n[[vestibule.rule]]\naccess = \"required\"\n",
@@ -431,7 +452,7 @@ mod tests {
         assert_eq!(rules[0].paths, ["/a", "/b/**"].map(|path| PathPattern::parse(path).unwrap()));
         assert_eq!(
             (rules[0].methods.as_slice(), rules[0].hosts.as_slice()),
-            (&["GET".to_owned(), "POST".to_owned()][..], &["app.example".to_owned()][..])
+            (&["GET".to_owned(), "POST".to_owned()][..], &["localhost".to_owned()][..])
         );
         assert_eq!(rules[0].access, Access::Optional);
         let claim = |name: &str, values: &[Value]| Condition::Claim { name: name.into(), values: values.to_vec() };
@@ -461,13 +482,6 @@ mod tests {
             ("methods = [\"get\"]\n", 8, "methods"),
             ("methods = \"HEAD\"\n", 8, "methods"),
             ("methods = []\n", 7, "methods"),
-            ("host = \"App.example\"\n", 8, "host"),
-            ("host = \"app.example:8443\"\n", 8, "host"),
-            ("host = \"https://app.example\"\n", 8, "host"),
-            ("host = \"*.example\"\n", 8, "host"),
-            ("host = \"app.example.\"\n", 8, "host"),
-            ("host = \"app..example\"\n", 8, "host"),
-            ("host = \"bücher.example\"\n", 8, "host"),
             ("path = \"/a\u{ff0f}b\"\n", 8, "path"),
             ("access = \"open\"\n", 8, "access"),
             ("path = \"/a\"\naccess = \"public\"\nrequire = { groups = \"a\" }\n", 10, "require"),
@@ -517,6 +531,81 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_names_no_other_host_than_that_of_redirect_uri() {
+        let faults = |authority: &str, hosts: &str| {
+            let toml = format!("{SIX_LINES}[[vestibule.rule]]\nhost = {hosts}\n");
+            let toml = toml.replace("http://localhost:8501", &format!("https://{authority}"));
+            let faults = Config::parse(&Source::new("secrets.toml", &toml)).map(|config| config.warnings);
+            faults.map_or_else(|faults| faults.into_iter().filter(|fault| fault.fatal).collect(), |_| vec![])
+        };
+        for (authority, host) in [
+            ("app.example", "app.example"),
+            ("app.example:8443", "app.example"),
+            ("APP.example", "app.example"),
+            ("app.example.", "app.example"),
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("[::1]:8443", "[::1]"),
+            ("[0:0::0:1]", "[::1]"),
+            ("127.1", "127.0.0.1"),
+            ("localhost", "localhost"),
+        ] {
+            assert_eq!(faults(authority, &format!("\"{host}\"")), [], "{authority} {host}");
+            assert_eq!(faults(authority, &format!("[\"{host}\", \"{host}\"]")), [], "{authority} {host}");
+        }
+        for (authority, host) in [
+            ("app.example", "other.example"),
+            ("app.example", "www.app.example"),
+            ("app.example", "example"),
+            ("app.example", "app.example.com"),
+            ("app.example", "Other.Example"),
+            ("app.example", "other.example."),
+            ("app.example", "bücher.example"),
+            ("app.example", "127.0.0.1"),
+            ("app.example", "[::1]"),
+            ("bücher.example", "bucher.example"),
+            ("localhost", "127.0.0.1"),
+            ("127.0.0.1", "localhost"),
+            ("127.0.0.1", "127.0.0.2"),
+            ("127.0.0.1", "[::ffff:7f00:1]"),
+            ("[::1]", "[::2]"),
+        ] {
+            let [fault] = &faults(authority, &format!("\"{host}\""))[..] else { panic!("{authority} {host}") };
+            assert_eq!((fault.line, fault.key.as_str()), (8, "vestibule.rule[1].host"), "{host}");
+            let served = url::Url::parse(&format!("https://{authority}")).unwrap().host_str().unwrap().to_owned();
+            for name in [host, &served] {
+                assert!(fault.problem.contains(&format!("`{name}`")), "{fault}");
+            }
+            assert!(fault.problem.contains("no other host is served") && fault.remedy.contains(&format!("\"{served}\"")), "{fault}");
+        }
+        // The right host in another spelling, and what is no host.
+        for host in [
+            "APP.example",
+            "app.example.",
+            "app.example:8443",
+            "https://app.example",
+            "app..example",
+            ".app.example",
+            "*.example",
+            "*",
+            "app.example/",
+            "user@app.example",
+            "%61pp.example",
+            "ａpp.example",
+            "app.example ",
+            "::1",
+            "[::1",
+            "a b",
+            "999.999.999.999",
+        ] {
+            let [fault] = &faults("app.example", &format!("\"{host}\""))[..] else { panic!("{host}") };
+            assert_eq!((fault.line, fault.key.as_str()), (8, "vestibule.rule[1].host"), "{host}");
+            assert!(fault.problem.contains(&format!("`{host}` is not a host name in small letters")), "{fault}");
+        }
+        let listed = faults("app.example", "[\n\"a.example\",\n\"app.example\",\n\"b.example\"]");
+        assert_eq!(listed.iter().map(|fault| fault.line).collect::<Vec<_>>(), [9, 11], "each of a list that is wrong");
+    }
+
+    #[test]
     fn a_rule_that_never_decides_is_told() {
         let shadowed =
             |rules: &str| warnings(rules).into_iter().filter(|(_, problem)| problem.contains("never decides")).collect::<Vec<_>>();
@@ -533,7 +622,7 @@ mod tests {
             rule("/a/b", "") + &rule("/a/**", ""),
             rule("/a/**", "methods = \"GET\"\n") + &rule("/a/b", "methods = \"PUT\"\n"),
             rule("/a/**", "methods = \"GET\"\n") + &rule("/a/b", ""),
-            rule("/a/**", "host = \"x.example\"\n") + &rule("/a/b", ""),
+            rule("/a/**", "host = \"localhost\"\n") + &rule("/a/b", ""),
             rule("/a", "") + "[[vestibule.rule]]\npath = [\"/a\", \"/b\"]\n",
         ] {
             assert_eq!(shadowed(&live), [], "{live}");
@@ -557,7 +646,7 @@ mod tests {
             ("[\"/A\", \"/b\"]", "[\"/a\", \"/B\"]"),
         ] {
             assert_eq!(respelled(&(rule(one, "access = \"deny\"\n") + &rule(other, ""))), [10], "{one} {other}");
-            assert_eq!(respelled(&(rule(one, "host = \"a.example\"\n") + &rule(other, ""))), [0_u32; 0], "{one} {other}");
+            assert_eq!(respelled(&(rule(one, "host = \"localhost\"\n") + &rule(other, ""))), [0_u32; 0], "{one} {other}");
         }
         for (one, other) in [
             ("\"/admin/**\"", "\"/admin/**\""),

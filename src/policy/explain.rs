@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Admission, Condition, Ruling, Verdict};
+use super::{Admission, Condition, Ruling, Verdict, target};
 use crate::account::Account;
 use crate::web::http::{Malformed, Request, RequestHead};
 use crate::web::origin::PublicOrigin;
@@ -16,6 +16,8 @@ pub enum Answer {
     LoginRequired,
     Denied,
     Malformed,
+    /// It is for another host than that of `redirect_uri`.
+    NotServed,
 }
 
 /// An answer, and the way to it: several lines, the answer in the last.
@@ -44,6 +46,13 @@ fn walk(
     public: &PublicOrigin,
 ) -> Result<Answer, Malformed> {
     let request = Request::parse(head)?;
+    if let Ok(host) = target::host(request.authority)
+        && host != public.host()
+    {
+        let line = "a request for it has no session: what is public is forwarded, and a login moves to that host";
+        say(text, &format!("not served: `{host}` is not the host of redirect_uri, `{}`; {line}", public.host()));
+        return Ok(Answer::NotServed);
+    }
     match Route::of(request.path, public) {
         Route::Application => {}
         Route::Reserved => {
@@ -175,6 +184,27 @@ access = "optional"
     }
 
     #[test]
+    fn another_host_is_not_served() {
+        let config = Config::parse(&Source::new("f", CONFIG)).unwrap();
+        let explained = |host: &str, path: &str| explain(&RequestHead::get(path, host), None, &config.admission, &config.public);
+        for path in ["/public/a", "/app", "/.vestibule/user", "/.vestibule/nothing"] {
+            for host in ["other.example", "app.example.com", "127.0.0.1:8501", "[::1]"] {
+                let told = explained(host, path);
+                assert_eq!(told.answer, Answer::NotServed, "{host} {path}");
+                let last = told.text.lines().last().unwrap();
+                let name = host.strip_suffix(":8501").unwrap_or(host);
+                assert!(
+                    last.starts_with("not served: ") && last.contains(&format!("`{name}`")) && last.contains("`app.example`"),
+                    "{last}"
+                );
+            }
+            for host in ["app.example", "APP.example", "app.example:8443", "app.example."] {
+                assert_ne!(explained(host, path).answer, Answer::NotServed, "{host} {path}");
+            }
+        }
+    }
+
+    #[test]
     fn every_answer_is_that_of_a_decision() {
         for (method, path, logged_in, answer, line) in [
             ("GET", "/public/a", false, Answer::Passes, "forwarded: public, the application is told of nobody"),
@@ -183,6 +213,13 @@ access = "optional"
             ("GET", "/open", false, Answer::Passes, "forwarded without an identity"),
             ("POST", "/admin", true, Answer::Denied, "403: no rule is for this request, so that nobody is admitted"),
             ("GET", "/.vestibule/user", false, Answer::Passes, "answered: it is a route of Vestibule's own, which no rule governs"),
+            (
+                "GET",
+                "/.vestibule/nothing",
+                true,
+                Answer::Denied,
+                "404: the path is reserved for routes of Vestibule's own, and none has it",
+            ),
             ("GET", "//app", true, Answer::Malformed, "400: the request is malformed: the path"),
             ("GET", "/x/../app", true, Answer::Malformed, "400: the request is malformed: the path"),
         ] {

@@ -126,7 +126,8 @@ fn segment(written: &str) -> Result<Cow<'_, str>, Malformed> {
     Ok(decoded)
 }
 
-fn host(authority: &str) -> Result<String, Malformed> {
+/// The host that step 3 compares.
+pub(super) fn host(authority: &str) -> Result<String, Malformed> {
     let url = url::Url::parse(&format!("http://{authority}/")).map_err(|_| Malformed::Authority)?;
     let host = url.host_str().ok_or(Malformed::Authority)?;
     let host = host.strip_suffix('.').unwrap_or(host);

@@ -69,6 +69,12 @@ impl PublicOrigin {
         self.redirect_uri.origin().ascii_serialization()
     }
 
+    /// The only host that is served, as rules name it: without a port, and without a dot at its end.
+    pub fn host(&self) -> &str {
+        let host = self.redirect_uri.host_str().unwrap_or_default();
+        host.strip_suffix('.').unwrap_or(host)
+    }
+
     /// Whether cookies can be `Secure`: everywhere but with http on a loopback host.
     pub fn is_secure(&self) -> bool {
         self.redirect_uri.scheme() == "https"
