@@ -68,6 +68,8 @@ codes! {
     LoginProviderTokenInvalid = "login.provider_token_invalid",
     /// The provider refused a login with `prompt=select_account`; the login is started once more without it.
     LoginWithoutPrompt = "login.without_prompt",
+    /// The login attempt has made room for those of other tabs before the user came back; the login is started once more.
+    LoginStartedAgain = "login.started_again",
     /// The authorization response lacks a parameter, or has one twice.
     CallbackMalformed = "callback.malformed",
     /// The authorization response belongs to no login that this browser has started.

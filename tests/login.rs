@@ -126,20 +126,6 @@ fn several_tabs_log_in_at_once() {
 }
 
 #[test]
-fn pending_attempts_are_capped_and_the_oldest_makes_room() {
-    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
-    let first = browser.start(&mut rig, "/0");
-    for page in 1..=7 {
-        rig.now += 1;
-        browser.start(&mut rig, &format!("/{page}"));
-        assert!(browser.cookies.len() <= 5, "{:?}", browser.cookies.keys());
-    }
-    let callback = rig.provider.authorize(&first, "alice");
-    assert_eq!(browser.visit(&mut rig, &callback).response().status, 400);
-    assert_eq!(rig.last_event(), "callback.unknown_state");
-}
-
-#[test]
 fn a_login_can_be_finished_by_an_instance_that_knows_nothing() {
     let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
     let location = browser.start(&mut rig, "/");

@@ -7,7 +7,7 @@ use vestibule::entropy::Fixed;
 use vestibule::secret::Secret;
 use vestibule::session::{KeyRing, Opened, Purpose, Version};
 
-const PURPOSES: [Purpose; 3] = [Purpose::Session, Purpose::Tokens, Purpose::LoginAttempt];
+const PURPOSES: [Purpose; 4] = Purpose::ALL;
 
 fn ring(secret: &str) -> KeyRing {
     KeyRing::derive(&[Secret::new(secret)], "https://app.example/oauth2callback")
@@ -15,7 +15,7 @@ fn ring(secret: &str) -> KeyRing {
 
 proptest! {
     #[test]
-    fn what_is_sealed_opens_and_only_for_its_purpose(content in prop::collection::vec(any::<u8>(), 0..4096), purpose in 0..3_usize) {
+    fn what_is_sealed_opens_and_only_for_its_purpose(content in prop::collection::vec(any::<u8>(), 0..4096), purpose in 0..PURPOSES.len()) {
         let ring = ring("one");
         let sealed = ring.seal(PURPOSES[purpose], &content, &mut Fixed::default());
         prop_assert!(sealed.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')), "fit for a cookie");

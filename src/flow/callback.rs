@@ -11,8 +11,9 @@ use crate::error::Error;
 use crate::flow::{Context, Progress};
 use crate::identity::headers;
 use crate::limit::Counted;
-use crate::oidc::authorization::Callback;
+use crate::oidc::authorization::{AuthorizationResponse, Callback};
 use crate::oidc::cache::Lookup;
+use crate::oidc::end_session::MAX_HINT_BYTES;
 use crate::oidc::error::{self as oidc, Endpoint, Failure, Rejected, ReportedError};
 use crate::oidc::grant::AuthorizationGrant;
 use crate::oidc::id_token::{IdTokenVerifier, Identity, VerifiedIdToken};
@@ -23,7 +24,8 @@ use crate::oidc::token::{self, CredentialForm, TokenResponse};
 use crate::oidc::userinfo;
 use crate::pages;
 use crate::policy::Login;
-use crate::session::{LoginAttempt, Session, Tokens};
+use crate::session::{LoginAttempt, Session, Tokens, WayBack};
+use crate::time::UnixTime;
 use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
 
@@ -56,18 +58,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     };
     let attempt = match LoginAttempt::find(&visit.jar, response.state(), &config.sessions, &config.providers, context.now) {
         Ok(attempt) => attempt,
-        Err(error) => {
-            let way_back = LoginAttempt::expired_way_back(&visit.jar, response.state(), &config.sessions, &config.providers, context.now);
-            visit.return_to = way_back.and_then(|page| ReturnTo::parse(&page, config.public.redirect_uri()).ok());
-            if context.session(context.sealed(visit).as_ref()).is_none() {
-                return Err(error);
-            }
-            // The Back button onto a callback that has done its work, or one that came too late while another tab has logged
-            // in: the user is logged in, so take them in.
-            visit.note(Level::Info, Code::CallbackAlreadyLoggedIn, "a used or foreign callback was visited by a logged-in user");
-            let page = super::login::destination(visit.return_to.take(), config);
-            return Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), request.method))));
-        }
+        Err(error) => return astray(error, &response, visit, context),
     };
     visit.return_to = ReturnTo::parse(attempt.return_to(), config.public.redirect_uri()).ok();
     // Spent from here on, whatever comes of it.
@@ -77,15 +68,57 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     visit.set_cookies = cookies.into_headers();
 
     let provider = config.provider(attempt.provider()).ok_or(Error::UnknownProvider)?;
-    let has_optional_prompt = attempt.has_optional_prompt();
+    let (has_optional_prompt, started_at) = (attempt.has_optional_prompt(), attempt.started_at());
     let grant = match attempt.redeem(response) {
         Err(oidc::Error::ProviderReported(reported)) if has_optional_prompt && reported.error == "invalid_request" => {
             return without_prompt(provider, &reported, visit, context);
+        }
+        // A login page that was left open has nothing more to ask for.
+        Err(error @ oidc::Error::ProviderReported(_)) if has_logged_in_since(started_at, visit, context) => {
+            visit.note(Level::Info, Code::CallbackAlreadyLoggedIn, format!("{error}; the user has logged in meanwhile"));
+            let page = super::login::destination(visit.return_to.take(), config);
+            return Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), visit.method))));
         }
         redeemed => redeemed?,
     };
     let course = Course { credentials: context.cache.habits(&provider.name).credentials, ..Course::default() };
     Ok(redeem(grant, course, provider, config))
+}
+
+/// A response without a login attempt. It may be a used one, one that came too late, or one whose cookie has made room for those
+/// of other tabs: nobody loses their way.
+fn astray(error: Error, response: &AuthorizationResponse, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    let config = context.config;
+    let way_back = WayBack::of_state(response.state(), &config.sessions, context.now);
+    let again = way_back.as_ref().and_then(|way_back| way_back.asks_again(&config.providers, context.now));
+    let page = way_back
+        .clone()
+        .map(WayBack::into_page)
+        .or_else(|| LoginAttempt::expired_way_back(&visit.jar, response.state(), &config.sessions, &config.providers, context.now));
+    visit.return_to = page.and_then(|page| ReturnTo::parse(&page, config.public.redirect_uri()).ok());
+    if context.session(context.sealed(visit).as_ref()).is_some() {
+        // The Back button onto a callback that has done its work, or another tab has logged in: take them in.
+        visit.note(Level::Info, Code::CallbackAlreadyLoggedIn, "a used or foreign callback was visited by a logged-in user");
+        let page = super::login::destination(visit.return_to.take(), config);
+        return Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), visit.method))));
+    }
+    // Cookies are pushed out by others only; where there are none, the browser takes none, or this one was used.
+    let may_be_pushed_out = !LoginAttempt::pending(&visit.jar, &config.sessions, &config.providers, context.now).is_empty();
+    match again.filter(|_| may_be_pushed_out && response.has_code()) {
+        Some(provider) => {
+            visit.is_second = true;
+            let message = "the login attempt has made room for those of other tabs: it is started once more";
+            visit.note(Level::Info, Code::LoginStartedAgain, message);
+            super::login::start(provider, visit, context)
+        }
+        None => Err(error),
+    }
+}
+
+/// Whether another tab has logged in while this login was on its way.
+fn has_logged_in_since(started_at: UnixTime, visit: &Visit, context: &Context<'_>) -> bool {
+    let sealed = context.sealed(visit);
+    context.session(sealed.as_ref()).is_some_and(|session| session.started_at() > started_at)
 }
 
 /// An error that does not say which login it is about: with one on its way it is that one, which stays as it is, for anybody
@@ -443,7 +476,14 @@ fn establish(
         Some(url) => url.takes_id_token(),
         None => grant.metadata.end_session_endpoint.is_some(),
     };
-    let id_token = (exposed.id || wants_hint).then_some(tokens.id_token);
+    let id_token = (exposed.id || wants_hint).then_some(tokens.id_token).filter(|token| {
+        let bytes = token.expose().len();
+        let is_kept = exposed.id || bytes <= MAX_HINT_BYTES;
+        if !is_kept {
+            hint_lost = Some(format!("the ID token is {bytes} bytes long, over the limit of {MAX_HINT_BYTES} for a hint of the logout"));
+        }
+        is_kept
+    });
     let access_token = exposed.access.then_some(tokens.access_token);
     if id_token.is_some() || access_token.is_some() {
         let stored =
@@ -451,7 +491,7 @@ fn establish(
         match stored {
             Err(error) if exposed.id || exposed.access => return Err(error),
             // Only the hint for the logout is lost; the provider will ask instead.
-            Err(error) => hint_lost = Some(error),
+            Err(error) => hint_lost = Some(error.to_string()),
             Ok(()) => {}
         }
     } else {
@@ -459,8 +499,8 @@ fn establish(
     }
     visit.set_cookies.append(&mut cookies.into_headers());
     visit.ended_sessions.extend(replaced);
-    if let Some(error) = hint_lost {
-        visit.note(Level::Warn, Code::SessionNoLogoutHint, error.to_string());
+    if let Some(message) = hint_lost {
+        visit.note(Level::Warn, Code::SessionNoLogoutHint, message);
     }
     context.name(visit, session.claims());
     let account = Account { provider, claims: session.claims() };

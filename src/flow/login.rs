@@ -207,7 +207,16 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
         (true, true) => Prompt::Left,
         (false, _) => Prompt::Configured,
     };
-    let mut attempt = LoginAttempt::start(provider, metadata, &return_to, prompt == Prompt::SelectAccount, context.now, context.entropy);
+    let mut attempt = LoginAttempt::start(
+        provider,
+        metadata,
+        &return_to,
+        prompt == Prompt::SelectAccount,
+        visit.is_second,
+        &config.sessions,
+        context.now,
+        context.entropy,
+    );
     let asking = Asking {
         state: attempt.state(),
         nonce: attempt.nonce(),

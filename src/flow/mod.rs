@@ -69,6 +69,8 @@ pub(crate) struct Visit {
     pub(crate) login_hint: Option<String>,
     /// The provider has refused `prompt=select_account` in this login.
     pub(crate) leave_prompt: bool,
+    /// This login is started in place of one whose attempt was pushed out of the browser.
+    pub(crate) is_second: bool,
     /// What a refusal of this visit counts as.
     pub(crate) refusal_counts_as: Option<Counted>,
     pub(crate) events: Vec<Event>,
@@ -95,6 +97,7 @@ impl Visit {
             select_account: false,
             login_hint: None,
             leave_prompt: false,
+            is_second: false,
             refusal_counts_as: None,
             events: vec![],
             subject: None,

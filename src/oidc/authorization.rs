@@ -145,6 +145,11 @@ impl AuthorizationResponse {
         self.iss.as_deref()
     }
 
+    /// Whether it brings a code, for whatever login.
+    pub(crate) fn has_code(&self) -> bool {
+        self.result.is_ok()
+    }
+
     /// The code, or the error that the provider reported.
     pub(crate) fn into_code(self) -> Result<AuthorizationCode, Error> {
         self.result.map_err(Error::ProviderReported)

@@ -8,6 +8,10 @@ use crate::secret::Secret;
 /// Longest URL that servers are known to take in a request line. A hint that does not fit is left out.
 pub(super) const MAX_URL_BYTES: usize = 7 * 1024;
 
+/// Longest ID token that is kept for a hint, in bytes. With the address around it, it stays below the 4 KiB that some providers
+/// take in a request line.
+pub const MAX_HINT_BYTES: usize = 2400;
+
 /// Where to send the browser so that the provider ends its session too.
 pub fn request(
     endpoint: &Url,

@@ -16,34 +16,26 @@ const MAX_BYTES: u32 = 256 * 1024;
 
 /// What of a provider's metadata a login needs; checked, so that every URL in it may be used.
 ///
-/// Serialised into the login attempt, therefore the short names.
+/// Serialised into the login attempt (postcard): the order of the fields is that of the format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderMetadata {
-    #[serde(rename = "i")]
     pub issuer: String,
-    #[serde(skip, default)]
+    #[serde(skip)]
     pub authorization_endpoint: Option<Url>,
-    #[serde(rename = "t")]
     pub token_endpoint: Url,
-    #[serde(rename = "k")]
     pub jwks_uri: Url,
-    #[serde(rename = "u", skip_serializing_if = "Option::is_none", default)]
     pub userinfo_endpoint: Option<Url>,
-    #[serde(rename = "e", skip_serializing_if = "Option::is_none", default)]
     pub end_session_endpoint: Option<Url>,
-    #[serde(rename = "a")]
     pub client_authentication: ClientAuthentication,
     /// Whether `iss` is promised in every authorization response (RFC 9207 section 3).
-    #[serde(rename = "s", default)]
     pub sends_iss: bool,
     /// Those of our algorithms that it signs ID tokens with; all when it does not say.
-    #[serde(rename = "g", skip_serializing_if = "Option::is_none", default)]
     pub signing_algorithms: Option<Vec<Algorithm>>,
     /// Whether it knows `prompt=select_account`, as far as it says (`prompt_values_supported`).
-    #[serde(skip, default)]
+    #[serde(skip)]
     pub takes_account_prompt: bool,
     /// What is optional and cannot be used, in words; it counts as absent.
-    #[serde(skip, default)]
+    #[serde(skip)]
     pub ignored: Vec<String>,
 }
 

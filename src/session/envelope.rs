@@ -34,16 +34,19 @@ pub enum Purpose {
     Session,
     Tokens,
     LoginAttempt,
+    WayBack,
 }
 
 impl Purpose {
-    const ALL: [Purpose; 3] = [Purpose::Session, Purpose::Tokens, Purpose::LoginAttempt];
+    /// All of them.
+    pub const ALL: [Purpose; 4] = [Purpose::Session, Purpose::Tokens, Purpose::LoginAttempt, Purpose::WayBack];
 
     fn label(self) -> &'static str {
         match self {
             Purpose::Session => "session",
             Purpose::Tokens => "tokens",
             Purpose::LoginAttempt => "login-attempt",
+            Purpose::WayBack => "way-back",
         }
     }
 }
@@ -78,6 +81,7 @@ impl Version {
             (Self::Two, Purpose::Session) => b"2/session",
             (Self::Two, Purpose::Tokens) => b"2/tokens",
             (Self::Two, Purpose::LoginAttempt) => b"2/login-attempt",
+            (Self::Two, Purpose::WayBack) => b"2/way-back",
         }
     }
 }

@@ -30,8 +30,9 @@ pub const MAX_SESSION_BYTES: usize = 5 * CHUNK_BYTES;
 /// Largest sealed tokens, in bytes over all of their cookies.
 pub const MAX_TOKENS_BYTES: usize = 6 * CHUNK_BYTES;
 
-/// Largest sealed login attempt, in bytes: one cookie.
-pub const MAX_ATTEMPT_BYTES: usize = CHUNK_BYTES;
+/// Largest sealed login attempt, in bytes: with the provider's address beside it, the head of the answer stays below the
+/// 4 KiB that nginx has room for.
+pub const MAX_ATTEMPT_BYTES: usize = 2400;
 
 /// Browsers take 4096 bytes for name and value (RFC 6265bis section 5.6); this leaves room for the name.
 const CHUNK_BYTES: usize = 3900;
@@ -150,6 +151,11 @@ impl CookieJar {
     /// Id and sealed value of every login attempt.
     pub fn attempts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.ours().filter_map(|(name, value)| Some((name.strip_prefix(&self.names.attempt)?, value)))
+    }
+
+    /// What the cookie of an attempt takes of a `Cookie` line, in bytes.
+    pub(super) fn attempt_bytes(&self, id: &str, sealed: &str) -> usize {
+        self.names.attempt.len() + id.len() + "=".len() + sealed.len() + BETWEEN.len()
     }
 
     /// Whether this browser has been sent to the provider to log out, and is not back.

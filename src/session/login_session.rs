@@ -1,9 +1,7 @@
 //! The session: who logged in, with which provider, until when.
 //!
 //! **Content.** [`Login`], then the claims ([`crate::claims`]), both in postcard (version 2 of the envelope); JSON in version 1.
-//! Tokens are JSON in a cookie of their own, with the session's id, so that they count for that session only. They are
-//! written when `expose_tokens` asks for them, or when the provider has an `end_session_endpoint`, which wants the ID token as
-//! a hint. Over its budget, a session fails the login with a message that names the largest claim; a hint is left out.
+//! Over its budget, a session fails the login with a message that names the largest claim.
 //!
 //! **Life.** A session ends `max_age` after the login, and with `idle_timeout` also that long after it was last seen. It is
 //! renewed, in version 2, when a quarter of the idle timeout has passed. It opens where its ID token would be accepted:
@@ -19,7 +17,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::envelope::{Opened, Purpose, Version};
-use super::jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
+use super::jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES};
 use super::{CLOCK_DIFFERENCE, Ended, Lifetime, SessionSettings};
 use crate::account::Account;
 use crate::claims::{Claims, Packed, pack_far, pack_near};
@@ -27,7 +25,6 @@ use crate::entropy::{self, Entropy};
 use crate::error::Error;
 use crate::oidc::id_token::Identity;
 use crate::oidc::provider::{ProvenLogin, Provider};
-use crate::secret::Secret;
 use crate::time::UnixTime;
 
 /// As unlikely to meet by chance as the session's id.
@@ -133,17 +130,6 @@ struct LoginOfVersionOne {
     seen_at: UnixTime,
     #[serde(rename = "u")]
     claims: Map<String, Value>,
-}
-
-/// Tokens of a session, in a cookie of their own: few requests need them.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Tokens {
-    #[serde(rename = "i")]
-    session_id: String,
-    #[serde(rename = "d", skip_serializing_if = "Option::is_none")]
-    pub id_token: Option<Secret>,
-    #[serde(rename = "a", skip_serializing_if = "Option::is_none")]
-    pub access_token: Option<Secret>,
 }
 
 impl Sealed {
@@ -280,6 +266,14 @@ impl Session<'_> {
         &self.login.provider
     }
 
+    pub(super) fn expires_at(&self) -> UnixTime {
+        self.login.expires_at
+    }
+
+    pub fn started_at(&self) -> UnixTime {
+        self.login.started_at
+    }
+
     /// Whoever is logged in, for the policy.
     pub fn account<'b>(&'b self, providers: &'b [Provider]) -> Option<Account<'b>> {
         Provider::find(providers, self.provider()).map(|provider| Account { provider, claims: &self.claims })
@@ -300,44 +294,4 @@ impl Session<'_> {
     fn too_large(&self, bytes: usize) -> Error {
         Error::SessionTooLarge { what: self.claims.largest().to_owned(), bytes, limit: MAX_SESSION_BYTES }
     }
-}
-
-impl Tokens {
-    pub fn new(session: &Session<'_>, id_token: Option<Secret>, access_token: Option<Secret>) -> Self {
-        Self { session_id: session.id().to_owned(), id_token, access_token }
-    }
-
-    /// The tokens that belong to this session, and to no other.
-    pub fn open(jar: &CookieJar, session: &Session<'_>, settings: &SessionSettings) -> Option<Self> {
-        // JSON in both versions.
-        let Opened { plaintext, .. } = settings.keys.open(Purpose::Tokens, &jar.tokens()?)?;
-        let tokens: Self = serde_json::from_slice(&plaintext).ok()?;
-        (tokens.session_id == session.id()).then_some(tokens)
-    }
-
-    /// Seals the tokens into cookies, or says that they are too large for that and leaves none behind.
-    ///
-    /// # Errors
-    /// [`Error::SessionTooLarge`] when they exceed [`MAX_TOKENS_BYTES`].
-    pub fn write(
-        &self,
-        session: &Session<'_>,
-        cookies: &mut CookieWriter<'_>,
-        settings: &SessionSettings,
-        now: UnixTime,
-        entropy: &mut dyn Entropy,
-    ) -> Result<(), Error> {
-        let sealed = settings.keys.seal(Purpose::Tokens, &to_json(self), entropy);
-        if sealed.len() > MAX_TOKENS_BYTES {
-            cookies.delete_tokens();
-            return Err(Error::SessionTooLarge { what: "the tokens".into(), bytes: sealed.len(), limit: MAX_TOKENS_BYTES });
-        }
-        cookies.set_tokens(&sealed, session.login.expires_at.since(now).as_secs());
-        Ok(())
-    }
-}
-
-/// Strings, numbers and maps with string keys: nothing in it can fail to become JSON.
-fn to_json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).unwrap_or_default()
 }

@@ -11,6 +11,8 @@ mod attempt;
 mod envelope;
 mod jar;
 mod login_session;
+mod tokens;
+mod way_back;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,8 +66,10 @@ impl Ended for NothingEnded {
 /// How far the clocks of two nodes may be apart.
 pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 
-pub use attempt::{LoginAttempt, MAX_PENDING_ATTEMPTS};
+pub use attempt::{LoginAttempt, MAX_PENDING_BYTES};
 pub use envelope::{KeyRing, Opened, Purpose, Version};
 pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 pub(crate) use jar::{cookie_pairs, is_joined_by_commas};
-pub use login_session::{Sealed, Session, Tokens};
+pub use login_session::{Sealed, Session};
+pub use tokens::Tokens;
+pub use way_back::WayBack;

@@ -12,8 +12,8 @@
 
 use url::Url;
 
-/// Longest accepted value, in bytes. It travels in a cookie, with a limit of 4 KiB for all that the login needs.
-pub const MAX_LENGTH: usize = 2048;
+/// Longest accepted value, in bytes: what servers take in a request line, with room for the rest of it.
+pub const MAX_LENGTH: usize = 6 * 1024;
 
 /// Path, query and fragment of a page of the public origin. There is no other way to make one than [`ReturnTo::parse`].
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

@@ -1,0 +1,79 @@
+//! The way back in `state`: the page that a person was on their way to, sealed.
+//!
+//! `state` goes to the provider and comes back with the browser, whatever has become of the cookies: pushed out by those of
+//! other tabs, expired, or spent. What is sealed here logs nobody in. It leads to a page of the public origin, as any link
+//! does, and the provider cannot read it.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use miniz_oxide::deflate::compress_to_vec;
+use miniz_oxide::inflate::decompress_to_vec_with_limit;
+use serde::{Deserialize, Serialize};
+
+use super::attempt::{ID_BYTES, LIFETIME, SECTION_BYTES, of_section, parts};
+use super::envelope::{Opened, Purpose};
+use super::{CLOCK_DIFFERENCE, SessionSettings};
+use crate::entropy::Entropy;
+use crate::oidc::provider::Provider;
+use crate::time::UnixTime;
+use crate::web::return_to::{self, ReturnTo};
+
+/// Longest sealed way back in a `state`, in bytes. Load balancers send longer ones to every provider there is.
+const MAX_SEALED_BYTES: usize = 960;
+
+/// How long the page is remembered.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+
+const DEFLATE_LEVEL: u8 = 6;
+
+/// Where a person was on their way to, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayBack {
+    /// Of the attempt, so that it counts for that `state` only.
+    id: [u8; ID_BYTES],
+    section: [u8; SECTION_BYTES],
+    started_at: UnixTime,
+    /// Whether the attempt was started in place of one that had been pushed out.
+    is_second: bool,
+    /// Path, query and fragment, compressed (DEFLATE, RFC 1951).
+    page: Vec<u8>,
+}
+
+impl WayBack {
+    pub(super) fn new(id: [u8; ID_BYTES], section: [u8; SECTION_BYTES], started_at: UnixTime, is_second: bool, page: &ReturnTo) -> Self {
+        Self { id, section, started_at, is_second, page: compress_to_vec(page.as_str().as_bytes(), DEFLATE_LEVEL) }
+    }
+
+    pub(super) fn compressed_bytes(&self) -> usize {
+        self.page.len()
+    }
+
+    /// For a `state`; `None` where it would be too long.
+    pub(super) fn seal(&self, settings: &SessionSettings, entropy: &mut dyn Entropy) -> Option<String> {
+        // Numbers and bytes: nothing in it can fail to become bytes.
+        let sealed = settings.keys.seal(Purpose::WayBack, &postcard::to_allocvec(self).unwrap_or_default(), entropy);
+        (sealed.len() <= MAX_SEALED_BYTES).then_some(sealed)
+    }
+
+    /// The way back that a `state` of ours has in it, for a day.
+    pub fn of_state(state: &str, settings: &SessionSettings, now: UnixTime) -> Option<Self> {
+        let (id, _, sealed) = parts(state)?;
+        let Opened { plaintext, .. } = settings.keys.open(Purpose::WayBack, sealed?)?;
+        let way_back: Self = postcard::from_bytes(&plaintext).ok()?;
+        let in_time = now < way_back.started_at.after(REMEMBERED) && way_back.started_at <= now.after(CLOCK_DIFFERENCE);
+        (in_time && id == URL_SAFE_NO_PAD.encode(way_back.id)).then_some(way_back)
+    }
+
+    /// The provider to ask once more, where the attempt would still count had it not been pushed out.
+    pub fn asks_again<'p>(&self, providers: &'p [Provider], now: UnixTime) -> Option<&'p Provider> {
+        of_section(providers, &self.section).filter(|_| !self.is_second && now < self.started_at.after(LIFETIME))
+    }
+
+    /// The page, to be parsed again: the public origin may have changed.
+    pub fn into_page(self) -> String {
+        let page = decompress_to_vec_with_limit(&self.page, return_to::MAX_LENGTH).ok();
+        page.and_then(|page| String::from_utf8(page).ok()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,283 @@
+//! Several tabs, old pages and long links: every login ends on the page that it was started for.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
+
+mod rig;
+
+use proptest::prelude::*;
+use rig::{Browser, CONFIG, Rig};
+use url::Url;
+use vestibule::session::MAX_PENDING_BYTES;
+use vestibule::web::http::Response;
+
+/// The bytes of the `Cookie` line that login attempts take.
+fn pending_bytes(browser: &Browser) -> usize {
+    let pending = browser.cookies.iter().filter(|(name, _)| name.contains("vestibule_login_"));
+    pending.map(|(name, value)| name.len() + "=".len() + value.len() + "; ".len()).sum()
+}
+
+fn text(response: &Response) -> String {
+    String::from_utf8_lossy(&response.body).into_owned()
+}
+
+/// Goes on in a tab that waits at the provider, until it is on a page of the application: which one.
+fn finish(browser: &mut Browser, rig: &mut Rig, at_provider: &Url) -> String {
+    let mut callback = rig.provider.authorize(at_provider, "alice");
+    for _ in 0..2 {
+        let response = browser.visit(rig, &callback).response();
+        assert_eq!(response.status, 302, "{:?}: {}", rig.messages.last(), text(&response));
+        let location = response.header("location").unwrap();
+        if location.starts_with('/') {
+            return location.to_owned();
+        }
+        // Once more to the provider, which knows the user by now.
+        callback = rig.provider.authorize(&Url::parse(location).unwrap(), "alice");
+    }
+    panic!("it goes round in circles");
+}
+
+#[test]
+fn every_tab_of_a_restored_window_ends_on_its_own_page() {
+    for first in 0..12 {
+        let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+        let pages: Vec<_> = (0..12).map(|tab| format!("/reports/{tab}?filter=open&tab={tab}")).collect();
+        let tabs: Vec<_> = pages.iter().map(|page| browser.start(&mut rig, page)).collect();
+        assert!(pending_bytes(&browser) <= MAX_PENDING_BYTES, "{}", pending_bytes(&browser));
+        // Whichever is used first.
+        for tab in (0..12).map(|tab| (tab + first) % 12) {
+            assert_eq!(finish(&mut browser, &mut rig, &tabs[tab]), pages[tab], "tab {tab}, the first was {first}");
+        }
+        assert_eq!(pending_bytes(&browser), 0, "none is left: {:?}", browser.cookies.keys());
+    }
+}
+
+#[test]
+fn tabs_that_start_at_the_same_moment_do_not_push_each_other_out() {
+    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+    let before = browser.clone();
+    let tabs: Vec<_> = (0..7)
+        .map(|tab| {
+            // None has seen the cookies of the others.
+            let mut alone = before.clone();
+            let at_provider = alone.start(&mut rig, &format!("/{tab}"));
+            browser.cookies.append(&mut alone.cookies);
+            at_provider
+        })
+        .collect();
+    for (tab, at_provider) in tabs.iter().enumerate().rev() {
+        assert_eq!(finish(&mut browser, &mut rig, at_provider), format!("/{tab}"));
+    }
+    assert_eq!(rig.asked("/token"), 7, "each has logged in by itself");
+}
+
+#[test]
+fn a_login_is_started_again_once_and_only_where_other_tabs_can_have_pushed_it_out() {
+    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+    let first = browser.start(&mut rig, "/first");
+    let push_out = |browser: &mut Browser, rig: &mut Rig| {
+        (0..20).for_each(|tab| {
+            browser.start(rig, &format!("/{tab}"));
+        });
+    };
+    push_out(&mut browser, &mut rig);
+    let callback = rig.provider.authorize(&first, "alice");
+
+    // A browser that keeps no cookies, and one that has nothing else on its way.
+    for mut other in [Browser::default(), Browser { cookies: [("theme".to_owned(), "dark".to_owned())].into(), ..Browser::default() }] {
+        let page = other.visit(&mut rig, &callback).response();
+        assert_eq!((page.status, rig.last_event()), (400, "callback.unknown_state"));
+        assert!(text(&page).contains("return_to=%2Ffirst"));
+    }
+    // A refusal is told.
+    let refused = callback.replace("code=", "error=server_error&x=");
+    let page = browser.clone().visit(&mut rig, &refused).response();
+    assert_eq!((page.status, rig.last_event()), (400, "callback.unknown_state"));
+
+    let again = browser.visit(&mut rig, &callback).response();
+    let second = Url::parse(again.header("location").unwrap()).unwrap();
+    assert_eq!(second.host_str(), Some("op.example"));
+    assert!(rig.events.iter().any(|event| event == "login.started_again"));
+    assert_eq!(rig.asked("/token"), 0, "the code of a login that is not known is not redeemed");
+
+    push_out(&mut browser, &mut rig);
+    let callback = rig.provider.authorize(&second, "alice");
+    let page = browser.visit(&mut rig, &callback).response();
+    assert_eq!((page.status, rig.last_event()), (400, "callback.unknown_state"), "not round in circles");
+    assert!(text(&page).contains("return_to=%2Ffirst"));
+}
+
+#[test]
+fn a_login_that_would_have_expired_is_not_started_again() {
+    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+    let first = browser.start(&mut rig, "/first");
+    rig.now += 30 * 60;
+    (0..20).for_each(|tab| {
+        browser.start(&mut rig, &format!("/{tab}"));
+    });
+    let callback = rig.provider.authorize(&first, "alice");
+    let page = browser.visit(&mut rig, &callback).response();
+    assert_eq!(page.status, 400);
+    assert!(text(&page).contains("return_to=%2Ffirst"));
+}
+
+#[test]
+fn a_provider_that_is_gone_from_the_configuration_is_not_asked_again() {
+    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+    let callback = {
+        let first = browser.start(&mut rig, "/first");
+        rig.provider.authorize(&first, "alice")
+    };
+    let mut other = Rig::new(&CONFIG.replace("client-1", "client-2"));
+    other.entropy = rig.entropy;
+    let mut emptied = Browser::default();
+    (0..20).for_each(|tab| {
+        emptied.start(&mut other, &format!("/{tab}"));
+    });
+    let page = emptied.visit(&mut other, &callback).response();
+    assert_eq!((page.status, other.last_event()), (400, "callback.unknown_state"));
+}
+
+/// Query values that do not compress.
+fn noise(bytes: usize) -> String {
+    let mut seed = 88_172_645_463_325_252_u64;
+    let mut next = || {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[usize::try_from(seed >> 58).unwrap()]
+    };
+    (0..bytes).map(|_| char::from(next())).collect()
+}
+
+#[test]
+fn links_that_are_long_are_not_lost() {
+    let dashboard = (0..60).map(|row| format!("var-host=web-{row:02}.example.com&from=now-{row}h")).collect::<Vec<_>>().join("&");
+    let panel = format!("/d/abc/dash?{dashboard}#panel");
+    for page in [panel, format!("/x?token={}", noise(700)), format!("/x?token={}", noise(1500)), format!("/x?{}", "a=1&".repeat(1200))] {
+        let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+        let login =
+            format!("/auth/login?{}", url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", &page).finish());
+        let at_provider = browser.start(&mut rig, &login);
+        assert!(at_provider.as_str().len() < 2000, "{} for {}", at_provider.as_str().len(), page.len());
+        assert!(pending_bytes(&browser) <= MAX_PENDING_BYTES);
+        assert_eq!(finish(&mut browser, &mut rig, &at_provider), page, "{} bytes", page.len());
+    }
+    // What fits nowhere leads to the first page, and the login goes on.
+    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+    let at_provider = browser.start(&mut rig, &format!("/x?{}", noise(5000)));
+    assert_eq!(finish(&mut browser, &mut rig, &at_provider), "/");
+}
+
+#[test]
+fn a_page_that_was_left_open_all_day_still_leads_to_where_it_was_opened_for() {
+    for page in ["/reports?x=1#row-7".to_owned(), format!("/x?token={}", noise(1500))] {
+        let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", &page).finish();
+        let at_provider = browser.start(&mut rig, &format!("/auth/login?{query}"));
+        let callback = rig.provider.authorize(&at_provider, "alice");
+        for minutes in [31, 3 * 60] {
+            rig.now += minutes * 60;
+            let seen = browser.visit(&mut rig, &callback).response();
+            assert_eq!((seen.status, rig.last_event()), (400, "callback.unknown_state"), "it logs nobody in");
+            assert!(text(&seen).contains(&query), "after {minutes} minutes");
+        }
+        rig.now += 24 * 60 * 60;
+        assert!(!text(&browser.visit(&mut rig, &callback).response()).contains("return_to"), "and then it is forgotten");
+    }
+}
+
+#[test]
+fn a_login_page_that_another_tab_has_overtaken_leads_to_its_own_page() {
+    for error in ["temporarily_unavailable&error_description=authentication_expired", "login_required", "access_denied"] {
+        let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+        let stale = browser.start(&mut rig, "/stale");
+        rig.now += 1;
+        browser.log_in(&mut rig, "/other", "alice");
+        let state = &rig::query(&stale)["state"];
+        let answer = format!("/oauth2callback?error={error}&state={state}&iss=https%3A%2F%2Fop.example");
+        let response = browser.visit(&mut rig, &answer).response();
+        assert_eq!((response.status, response.header("location")), (302, Some("/stale")), "{error}");
+        assert_eq!(rig.last_event(), "callback.already_logged_in");
+
+        // Who was logged in before, and asked for something else, is told.
+        let asked = browser.start(&mut rig, "/auth/login?return_to=%2Fstale");
+        let state = &rig::query(&asked)["state"];
+        let answer = format!("/oauth2callback?error={error}&state={state}&iss=https%3A%2F%2Fop.example");
+        let response = browser.visit(&mut rig, &answer).response();
+        assert!(response.status >= 400, "{error}: {}", response.status);
+    }
+}
+
+/// A `state` without its way back, and that with the dot before it.
+fn parts(state: &str) -> (String, String) {
+    let (at, _) = state.match_indices('.').nth(1).expect("a way back");
+    (state[..at].to_owned(), state[at..].to_owned())
+}
+
+#[test]
+fn a_way_back_counts_for_its_own_state_and_is_not_read_by_the_provider() {
+    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+    let page = format!("/x?secret-page={}", noise(400));
+    let (one, two) = (browser.start(&mut rig, "/one"), browser.start(&mut rig, &page));
+    let state = |at_provider: &Url| rig::query(at_provider)["state"].clone();
+    assert!(!two.as_str().contains("secret-page"));
+    let (one_proof, one_way) = parts(&state(&one));
+    let (two_proof, two_way) = parts(&state(&two));
+
+    // Exchanged, and left out.
+    for other_way in [one_way.as_str(), ""] {
+        let mixed = rig.provider.authorize(&two, "alice").replace(&two_way, other_way);
+        let response = browser.clone().visit(&mut rig, &mixed).response();
+        assert_eq!((response.status, rig.last_event()), (400, "callback.unknown_state"), "{other_way}");
+    }
+    // Alone it opens nothing, and shows no page.
+    for forged in [format!("{one_proof}x{two_way}"), format!("x{two_proof}{two_way}"), format!("a.b{two_way}"), two_way.clone()] {
+        let answer = format!("/oauth2callback?code=x&iss=https%3A%2F%2Fop.example&state={forged}");
+        let response = browser.clone().visit(&mut rig, &answer).response();
+        assert_eq!((response.status, rig.last_event()), (400, "callback.unknown_state"), "{forged}");
+        assert!(!text(&response).contains("secret-page"));
+    }
+    // Every changed byte.
+    let good = state(&one);
+    for at in good.len() - one_way.len() + 1..good.len() {
+        let mut changed = good.clone().into_bytes();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        let answer = format!("/oauth2callback?error=x&state={}", String::from_utf8(changed).unwrap());
+        let response = Browser::default().visit(&mut rig, &answer).response();
+        assert!(!text(&response).contains("return_to"), "byte {at}");
+    }
+}
+
+fn page() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => "/[a-z]{1,10}(\\?[a-z]{1,8}=[A-Za-z0-9%2F]{0,20})?",
+        1 => "/[a-z]{1,4}\\?q=[A-Za-z0-9_-]{200,600}",
+        1 => "/[a-z]{1,4}\\?(name=value&){20,300}",
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Whatever the pages, the pauses between the tabs and the order in which they are used.
+    #[test]
+    fn no_tab_loses_its_way(
+        tabs in prop::collection::vec((page(), 0..40_u64), 1..14),
+        order in any::<prop::sample::Index>(),
+        forgets in any::<bool>(),
+    ) {
+        let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+        let waiting: Vec<_> = tabs.iter().map(|(page, pause)| {
+            rig.now += pause;
+            browser.start(&mut rig, page)
+        }).collect();
+        prop_assert!(pending_bytes(&browser) <= MAX_PENDING_BYTES);
+        if forgets {
+            rig.forget();
+        }
+        let first = order.index(tabs.len());
+        for tab in (0..tabs.len()).map(|tab| (tab + first) % tabs.len()) {
+            prop_assert_eq!(&finish(&mut browser, &mut rig, &waiting[tab]), &tabs[tab].0);
+        }
+    }
+}
