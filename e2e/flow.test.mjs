@@ -235,7 +235,7 @@ test('a callback is good for one use', async (t) => {
   await assertNotLoggedIn(stranger, edge);
 
   const back = await alice.open(callback);
-  assert.equal(back.json.url, '/', 'the Back button of somebody who is logged in');
+  assert.equal(back.json.url, '/once', 'the Back button of somebody who is logged in');
   assert.deepEqual(identity(back), identityOf('alice'));
 });
 

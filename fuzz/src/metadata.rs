@@ -43,7 +43,7 @@ fn read(filter: &Filter, data: &[u8]) {
         let endpoints = endpoints.into_iter().flatten().chain([&metadata.token_endpoint, &metadata.jwks_uri]);
         endpoints.for_each(|endpoint| assert_may_be_asked(endpoint, &provider.metadata_url));
         // It travels in the login attempt.
-        let kept: ProviderMetadata = serde_json::from_value(serde_json::to_value(metadata).expect("JSON")).expect("the same again");
+        let kept: ProviderMetadata = postcard::from_bytes(&postcard::to_allocvec(metadata).expect("bytes")).expect("the same again");
         assert_eq!(
             kept,
             ProviderMetadata { authorization_endpoint: None, takes_account_prompt: false, ignored: vec![], ..metadata.clone() }

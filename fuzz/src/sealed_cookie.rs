@@ -13,7 +13,7 @@ use vestibule::session::{KeyRing, Opened, Purpose, Version};
 use super::site::{self, CLIENT_ID, COOKIE_SECRET, ISSUER, NOW};
 use super::visitor::{self, Cookies};
 
-const PURPOSES: [Purpose; 3] = [Purpose::Session, Purpose::Tokens, Purpose::LoginAttempt];
+const PURPOSES: [Purpose; 4] = Purpose::ALL;
 
 const DAY: f64 = 24.0 * 60.0 * 60.0;
 
@@ -25,17 +25,26 @@ struct Site {
     attempt: String,
     /// What the attempt's name ends with, and its `state` begins with.
     attempt_id: String,
+    state: String,
+    /// What is sealed in the attempt and in the `state`.
+    attempt_content: Vec<u8>,
+    way_back_content: Vec<u8>,
 }
 
 static SITE: LazyLock<Site> = LazyLock::new(|| {
     let filter = site::filter("");
     let keys = KeyRing::derive(&[Secret::new(COOKIE_SECRET)], filter.config().public.redirect_uri().as_str());
     let mut names: Cookies = visitor::log_in(&filter, "/auth/login");
-    names.extend(visitor::start(&filter, "/auth/login").cookies);
+    let started = visitor::start(&filter, "/auth/login?return_to=%2Fpage%3Fx%3D1");
+    names.extend(started.cookies);
     let name = |part: &str| names.keys().find(|name| name.contains(part)).cloned().expect("a cookie");
     let attempt = name("_login_");
     let attempt_id = attempt.split('_').skip(3).collect::<Vec<_>>().join("_");
-    Site { session: name("_session_"), tokens: name("_tokens_"), attempt, attempt_id, filter, keys }
+    let content = |purpose: Purpose, sealed: &str| keys.open(purpose, sealed).expect("it opens").plaintext;
+    let attempt_content = content(Purpose::LoginAttempt, &names[&attempt]);
+    let way_back_content = content(Purpose::WayBack, started.state.splitn(3, '.').nth(2).expect("a way back"));
+    let (session, tokens, state) = (name("_session_"), name("_tokens_"), started.state);
+    Site { session, tokens, attempt, attempt_id, state, attempt_content, way_back_content, filter, keys }
 });
 
 /// The first byte of `data` says what the rest is: a text that nobody has sealed, changes of one that was sealed, or
@@ -43,9 +52,10 @@ static SITE: LazyLock<Site> = LazyLock::new(|| {
 pub fn run(data: &[u8]) {
     match data {
         [0, text @ ..] => never_sealed(text),
-        [1, purpose, count, rest @ ..] => changed(PURPOSES[usize::from(*purpose) % 3], usize::from(*count) % 8, rest),
+        [1, purpose, count, rest @ ..] => changed(PURPOSES[usize::from(*purpose) % PURPOSES.len()], usize::from(*count) % 8, rest),
         [2, content @ ..] => session(content),
-        [3, content @ ..] => attempt(content),
+        [3, changes @ ..] => attempt(changes),
+        [4, changes @ ..] => way_back(changes),
         _ => {}
     }
 }
@@ -109,26 +119,42 @@ fn session(content: &[u8]) {
     }
 }
 
-/// In `content`, the control character 1 stands for the attempt's id.
-fn attempt(content: &[u8]) {
-    let id = SITE.attempt_id.as_str();
-    let content: Vec<u8> = content.iter().flat_map(|&byte| if byte == 1 { id.as_bytes().to_vec() } else { vec![byte] }).collect();
-    let sealed = SITE.keys.seal(Purpose::LoginAttempt, &content, &mut Fixed::default());
-    let said = serde_json::from_slice::<Value>(&content).unwrap_or_default();
-    let state = said["s"].as_str().unwrap_or("none").to_owned();
-    let callback = visitor::callback(&url::form_urlencoded::byte_serialize(state.as_bytes()).collect::<String>());
-    let cookies = Cookies::from([(SITE.attempt.clone(), sealed)]);
-    match site::begin(&SITE.filter, &visitor::head(&callback, &cookies), None) {
-        Step::Fetch(request, _) => {
-            assert_eq!(state.split('.').next(), Some(id));
-            assert_eq!(said["m"]["t"].as_str().and_then(|text| url::Url::parse(text).ok()), Some(request.url));
-            let issuer = said["m"]["i"].as_str().expect("an issuer");
-            assert!(said["p"] == "default" && said["c"] == CLIENT_ID && issuer.strip_suffix('/').unwrap_or(issuer) == ISSUER);
-            let started = said["t"].as_f64().expect("a time");
-            assert!(started + 30.0 * 60.0 > NOW as f64 && started <= NOW as f64 + 120.0);
+/// Three bytes for each change, two for the place and one for the bits; places beyond the end make it longer.
+fn with_changes(content: &[u8], changes: &[u8]) -> Vec<u8> {
+    let mut content = content.to_vec();
+    for change in changes.chunks_exact(3) {
+        let at = usize::from(u16::from_be_bytes([change[0], change[1]])) % (2 * content.len());
+        match content.get_mut(at) {
+            Some(byte) => *byte ^= change[2],
+            None => content.push(change[2]),
         }
-        Step::Done(decision) => assert!(matches!(decision.outcome, Outcome::Respond(_)), "{decision:?}"),
+    }
+    content
+}
+
+/// An attempt with other content, sealed with the right key, as an older or a newer release might have done.
+fn attempt(changes: &[u8]) {
+    let sealed = SITE.keys.seal(Purpose::LoginAttempt, &with_changes(&SITE.attempt_content, changes), &mut Fixed::default());
+    let cookies = Cookies::from([(SITE.attempt.clone(), sealed)]);
+    for state in [SITE.state.as_str(), SITE.attempt_id.as_str()] {
+        match site::begin(&SITE.filter, &visitor::head(&visitor::callback(state), &cookies), None) {
+            Step::Fetch(request, _) => assert!(state == SITE.state && matches!(request.url.scheme(), "https" | "http")),
+            Step::Done(decision) => assert!(matches!(decision.outcome, Outcome::Respond(_)), "{decision:?}"),
+        }
     }
     // The next login tidies up.
     let _ = site::begin(&SITE.filter, &visitor::head("/auth/login", &cookies), None);
+}
+
+/// A way back with other content: it leads nowhere but to a page of the public origin.
+fn way_back(changes: &[u8]) {
+    let sealed = SITE.keys.seal(Purpose::WayBack, &with_changes(&SITE.way_back_content, changes), &mut Fixed::default());
+    let proof: Vec<_> = SITE.state.split('.').take(2).collect();
+    let callback = visitor::callback(&format!("{}.{sealed}", proof.join(".")));
+    let response = site::response(site::begin(&SITE.filter, &visitor::head(&callback, &Cookies::new()), None)).expect("an answer");
+    assert_eq!(response.status, 400);
+    let page = String::from_utf8(response.body).expect("text");
+    for (at, _) in page.match_indices("return_to=") {
+        assert!(page[at..].starts_with("return_to=%2F") && !page[at..].starts_with("return_to=%2F%2F"), "{page}");
+    }
 }

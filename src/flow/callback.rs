@@ -102,8 +102,8 @@ fn astray(error: Error, response: &AuthorizationResponse, visit: &mut Visit, con
         let page = super::login::destination(visit.return_to.take(), config);
         return Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), visit.method))));
     }
-    // Cookies are pushed out by others only; where there are none, the browser takes none, or this one was used.
-    let may_be_pushed_out = !LoginAttempt::pending(&visit.jar, &config.sessions, &config.providers, context.now).is_empty();
+    // Elsewhere the browser takes no cookies, or this one was used, or it is somebody else's callback.
+    let may_be_pushed_out = LoginAttempt::may_have_made_room(&visit.jar, &config.sessions, &config.providers, context.now);
     match again.filter(|_| may_be_pushed_out && response.has_code()) {
         Some(provider) => {
             visit.is_second = true;

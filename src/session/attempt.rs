@@ -50,6 +50,9 @@ pub(super) const LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// How long the page is remembered that the person was on their way to, for a provider's page that was left open.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(4 * 60 * 60);
 
+/// Largest cookie of an attempt whose page is in `state`, in bytes.
+const MAX_SMALL_ATTEMPT: usize = 750;
+
 /// Longest page, in bytes after compression, that is kept in the cookie although `state` has it.
 const MAX_SHORT_PAGE: usize = 200;
 
@@ -306,6 +309,13 @@ impl LoginAttempt {
         now: UnixTime,
     ) {
         Others::of(jar, settings, providers, now).stale(MAX_PENDING_BYTES).for_each(|id| cookies.delete_attempt(id));
+    }
+
+    /// Whether an attempt whose page is in `state` may have made room for those that this browser has.
+    pub fn may_have_made_room(jar: &CookieJar, settings: &SessionSettings, providers: &[Provider], now: UnixTime) -> bool {
+        let others = Others::of(jar, settings, providers, now);
+        let taken: usize = others.readable.iter().filter(|other| !other.is_expired).map(|other| other.bytes).sum();
+        taken + MAX_SMALL_ATTEMPT > MAX_PENDING_BYTES
     }
 
     /// All that this browser has on their way, the newest first.
