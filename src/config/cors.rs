@@ -24,7 +24,7 @@ pub(super) fn read(section: &Section<'_>, answers_proxies: bool) -> Cors {
 }
 
 /// As a browser writes it: scheme and host, and the port unless it is the scheme's own.
-fn read_origin(section: &Section<'_>, item: &Placed<String>) -> Option<String> {
+pub(super) fn read_origin(section: &Section<'_>, item: &Placed<String>) -> Option<String> {
     let origin = Url::parse(&item.value).ok().map(|url| url.origin());
     let is_web = |origin: &Origin| matches!(origin, Origin::Tuple(scheme, ..) if scheme == "https" || scheme == "http");
     let written = origin.filter(is_web).map(|origin| origin.ascii_serialization());

@@ -6,6 +6,7 @@
 mod admission;
 mod authz;
 mod cors;
+mod embedding;
 mod fault;
 mod internal_hosts;
 mod origin;
@@ -37,6 +38,7 @@ use crate::policy::{Admission, Login, Policy};
 use crate::secret::Secret;
 use crate::session::{CookieNames, ExposeTokens, KeyRing, Lifetime, SessionSettings};
 use crate::web::cors::Cors;
+use crate::web::embedding::Embedding;
 use crate::web::origin::PublicOrigin;
 use crate::web::route;
 use crate::web::trusted_proxies::TrustedProxies;
@@ -110,6 +112,8 @@ pub struct Config {
     pub per_minute: PerMinute,
     /// Pages of other origins.
     pub cors: Cors,
+    /// Pages of other sites that show the application in a frame.
+    pub embedding: Embedding,
     /// Whether events say who they are about.
     pub log_subjects: bool,
     /// Where a provider's metadata may name endpoints that are not on the internet, in the spelling of URLs.
@@ -237,6 +241,8 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let listen = read_listen(&vestibule);
     let per_minute = read_limits(&vestibule.section("limits"));
     let cors = cors::read(&vestibule.section("cors"), authz.is_some());
+    let embedding_section = vestibule.section("embedding");
+    let embedding = embedding::read(&embedding_section);
     let log_subjects = read_log_subjects(&vestibule.section("log"));
     let rules = rule::find(&vestibule, source.was_checked);
     vestibule.finish_strict();
@@ -278,6 +284,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     }
 
     let public = public?;
+    embedding::check(&embedding, &embedding_section, &public);
     if let Some(policy) = policy.as_ref().filter(|_| preset.app.is_some()) {
         streamlit_pages::check(rules.sections(), policy, public.base_path());
     }
@@ -319,13 +326,18 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
             expose_tokens,
             near_claims,
             keys,
-            cookie_names: Arc::new(CookieNames::new(&public, preset.app.is_some().then_some(streamlit_app::is_login_cookie))),
+            cookie_names: Arc::new(CookieNames::new(
+                &public,
+                preset.app.is_some().then_some(streamlit_app::is_login_cookie),
+                embedding.is_on(),
+            )),
         },
         identity,
         after_logout,
         authz,
         per_minute,
         cors,
+        embedding,
         log_subjects,
         trusted_proxies: who_may_ask.or(in_front).unwrap_or_default(),
         internal_hosts,

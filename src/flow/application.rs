@@ -39,7 +39,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
             return Err(Error::Denied(ruling.denied(account.as_ref())));
         }
     }
-    if session.is_some() && is_foreign_upgrade(request, config) {
+    if session.is_some() && (is_foreign_upgrade(request, config) || is_foreign_write(request, config)) {
         return Err(Error::ForeignOrigin);
     }
     let mut edits = headers::edits(request, &visit.jar, account.as_ref(), &config.identity);
@@ -98,6 +98,15 @@ fn preflight(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>
 fn is_foreign_upgrade(request: &Request<'_>, config: &Config) -> bool {
     let is_foreign = |given: &[u8]| given != config.public.origin().as_bytes();
     is_upgrade(request) && request.header("origin").any(is_foreign)
+}
+
+/// Whether a page that may not sends something with the session, where browsers send it along from other sites.
+fn is_foreign_write(request: &Request<'_>, config: &Config) -> bool {
+    let is_known = |origin: &[u8]| {
+        let named = || config.cors.origins.iter().any(|named| origin == named.as_bytes());
+        origin == config.public.origin().as_bytes() || named()
+    };
+    config.embedding.guards(request) && !request.header("origin").all(is_known)
 }
 
 fn is_upgrade(request: &Request<'_>) -> bool {

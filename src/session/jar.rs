@@ -53,6 +53,8 @@ const FAMILY: &str = "vestibule_";
 #[derive(Debug)]
 pub struct CookieNames {
     secure: bool,
+    /// Sent to frames of other sites too ([`crate::web::embedding`]).
+    is_embedded: bool,
     session: String,
     tokens: String,
     /// What every login attempt's name begins with; its id follows.
@@ -65,12 +67,13 @@ pub struct CookieNames {
 
 impl CookieNames {
     /// `hidden`: whether a cookie of that name is one by which the application would take somebody for a user.
-    pub fn new(public: &PublicOrigin, hidden: Option<fn(&[u8]) -> bool>) -> Self {
+    pub fn new(public: &PublicOrigin, hidden: Option<fn(&[u8]) -> bool>, is_embedded: bool) -> Self {
         let digest = Sha256::digest(public.redirect_uri().as_str().as_bytes());
         let tag: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
         let prefix = if public.is_secure() { SECURE_PREFIX } else { "" };
         Self {
             secure: public.is_secure(),
+            is_embedded,
             session: format!("{prefix}{FAMILY}session_{tag}"),
             tokens: format!("{prefix}{FAMILY}tokens_{tag}"),
             attempt: format!("{prefix}{FAMILY}login_{tag}_"),
@@ -361,7 +364,9 @@ impl CookieWriter<'_> {
 
     /// `Lax`: the provider's redirect back to us is a cross-site navigation, and must bring the login attempt along.
     fn push(&mut self, cookie: CookieBuilder<'_>) {
-        let cookie = cookie.path("/").http_only(true).same_site(SameSite::Lax).secure(self.jar.names.secure).build();
+        let CookieNames { secure, is_embedded, .. } = *self.jar.names;
+        let same_site = if is_embedded { SameSite::None } else { SameSite::Lax };
+        let cookie = cookie.path("/").http_only(true).same_site(same_site).secure(secure).partitioned(is_embedded).build();
         self.headers.push(("set-cookie".to_owned(), cookie.to_string().into_bytes()));
     }
 }

@@ -1,6 +1,7 @@
 //! HTTP as the core sees it, and the addresses of this application in it.
 
 pub mod cors;
+pub mod embedding;
 pub mod field_lines;
 pub mod http;
 pub mod origin;
