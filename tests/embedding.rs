@@ -70,7 +70,8 @@ fn request(browser: &Browser, method: &str, origins: &[&str]) -> RequestHead {
 fn pages_of_other_origins_change_nothing_with_a_session() {
     let (mut rig, mut browser) = logged_in(EMBEDDED);
     for method in ["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "post", "get"] {
-        for foreign in [&["https://evil.example"][..], &[PORTAL], &["null"], &[""], &["https://app.example:8443"], &["http://app.example"]] {
+        for foreign in [&["https://evil.example"][..], &[PORTAL], &["null"], &[""], &["https://app.example:8443"], &["http://app.example"]]
+        {
             let head = request(&browser, method, foreign);
             let refused = browser.send(&mut rig, &head).response();
             assert_eq!((refused.status, rig.last_event()), (403, "request.foreign_origin"), "{method} {foreign:?}");

@@ -17,7 +17,12 @@ pub(super) fn read(section: &Section<'_>) -> Embedding {
         section.findings.fatal(section.at(), &section.key("origins"), "names no site that may embed the application", remedy);
     }
     if let Some(beyond) = listed.get(MAX_ORIGINS) {
-        section.findings.fatal(beyond.at, &beyond.key, format!("names more than {MAX_ORIGINS} origins"), "keep those that embed the application");
+        section.findings.fatal(
+            beyond.at,
+            &beyond.key,
+            format!("names more than {MAX_ORIGINS} origins"),
+            "keep those that embed the application",
+        );
     }
     let origins = listed.iter().filter_map(|item| {
         let origin = read_origin(section, item)?;

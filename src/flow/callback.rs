@@ -24,7 +24,7 @@ use crate::oidc::token::{self, CredentialForm, TokenResponse};
 use crate::oidc::userinfo;
 use crate::pages;
 use crate::policy::Login;
-use crate::session::{LoginAttempt, Session, Tokens, WayBack};
+use crate::session::{LoginAttempt, PendingAttempts, Session, Tokens, WayBack};
 use crate::time::UnixTime;
 use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
@@ -103,7 +103,7 @@ fn astray(error: Error, response: &AuthorizationResponse, visit: &mut Visit, con
         return Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), visit.method))));
     }
     // Elsewhere the browser takes no cookies, or this one was used, or it is somebody else's callback.
-    let may_be_pushed_out = LoginAttempt::may_have_made_room(&visit.jar, &config.sessions, &config.providers, context.now);
+    let may_be_pushed_out = PendingAttempts::of(&visit.jar, &config.sessions, &config.providers, context.now).may_have_pushed_one_out();
     match again.filter(|_| may_be_pushed_out && response.has_code()) {
         Some(provider) => {
             visit.is_second = true;
@@ -125,7 +125,8 @@ fn has_logged_in_since(started_at: UnixTime, visit: &Visit, context: &Context<'_
 /// can send a browser here.
 fn stateless(reported: ReportedError, visit: &mut Visit, context: &Context<'_>) -> Error {
     let config = context.config;
-    let pending = LoginAttempt::pending(&visit.jar, &config.sessions, &config.providers, context.now);
+    let pending = PendingAttempts::of(&visit.jar, &config.sessions, &config.providers, context.now);
+    let pending = pending.open(&config.sessions, &config.providers, context.now);
     visit.ways_back =
         pending.iter().filter_map(|attempt| ReturnTo::parse(attempt.return_to(), config.public.redirect_uri()).ok()).collect();
     let mut seen = BTreeSet::new();
@@ -467,7 +468,7 @@ fn establish(
     let session = Session::establish(identity, provider, &config.sessions, context.now, context.entropy);
     let replaced = context.session(context.sealed(visit).as_ref()).map(|replaced| replaced.handle());
     let mut cookies = visit.jar.writer();
-    LoginAttempt::delete_stale(&visit.jar, &mut cookies, &config.sessions, &config.providers, context.now);
+    PendingAttempts::of(&visit.jar, &config.sessions, &config.providers, context.now).delete_stale(&mut cookies);
     session.write(&mut cookies, &config.sessions, context.now, context.entropy)?;
 
     let mut hint_lost = None;

@@ -17,7 +17,7 @@ use crate::oidc::issuer::ExpectedIssuer;
 use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::Provider;
 use crate::pages;
-use crate::session::LoginAttempt;
+use crate::session::{NewAttempt, Wanted};
 use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
 use crate::web::route;
@@ -207,16 +207,9 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
         (true, true) => Prompt::Left,
         (false, _) => Prompt::Configured,
     };
-    let mut attempt = LoginAttempt::start(
-        provider,
-        metadata,
-        &return_to,
-        prompt == Prompt::SelectAccount,
-        visit.is_second,
-        &config.sessions,
-        context.now,
-        context.entropy,
-    );
+    let has_optional_prompt = prompt == Prompt::SelectAccount;
+    let wanted = Wanted { provider, metadata, return_to: &return_to, has_optional_prompt, is_second: visit.is_second };
+    let attempt = NewAttempt::start(wanted, &config.sessions, context.now, context.entropy);
     let asking = Asking {
         state: attempt.state(),
         nonce: attempt.nonce(),
@@ -226,7 +219,7 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
     };
     let location = authorization::request(&endpoint, provider, config.public.redirect_uri(), &asking);
     let mut cookies = visit.jar.writer();
-    attempt.write(&visit.jar, &mut cookies, &config.sessions, &config.providers, context.now, context.entropy)?;
+    attempt.write(&visit.jar, &mut cookies, &config.sessions, &config.providers, context.entropy)?;
     visit.set_cookies.append(&mut cookies.into_headers());
     visit.note(Level::Info, Code::LoginStarted, format!("login with provider `{}` started", provider.name));
     let redirect = Response { counts_as: Some(Counted::LoginStart), ..Response::redirect(location.as_str(), visit.method) };

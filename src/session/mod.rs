@@ -11,6 +11,8 @@ mod attempt;
 mod envelope;
 mod jar;
 mod login_session;
+mod new_attempt;
+mod pending;
 mod tokens;
 mod way_back;
 
@@ -66,10 +68,12 @@ impl Ended for NothingEnded {
 /// How far the clocks of two nodes may be apart.
 pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 
-pub use attempt::{LoginAttempt, MAX_PENDING_BYTES};
+pub use attempt::LoginAttempt;
 pub use envelope::{KeyRing, Opened, Purpose, Version};
 pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 pub(crate) use jar::{cookie_pairs, is_joined_by_commas};
 pub use login_session::{Sealed, Session};
+pub use new_attempt::{NewAttempt, Wanted};
+pub use pending::{MAX_PENDING_BYTES, PendingAttempts};
 pub use tokens::Tokens;
 pub use way_back::WayBack;

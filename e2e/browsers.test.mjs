@@ -1,0 +1,444 @@
+// docs/browsers.md in Chromium: the files of examples/browsers behind `vestibule serve`, as a service worker, an installed
+// app and a frame of another site have them.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { extname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import { launchBrowser, logsIn, logsOutAtProvider, openWindow } from './browser.mjs';
+import { isOurs, isSession } from './cookies.mjs';
+import { startProvider } from './provider.mjs';
+import { startSsoProvider } from './sso-provider.mjs';
+import { COOKIE_SECRET, startEdge } from './vestibule.mjs';
+
+const EXAMPLE = fileURLToPath(new URL('../examples/browsers/', import.meta.url));
+const DOCUMENT = await readFile(new URL('../docs/browsers.md', import.meta.url), 'utf8');
+const FILES = ['/index.html', '/app.js', '/service-worker.js', '/manifest.webmanifest', '/icons/app.svg'];
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.webmanifest': 'application/manifest+json',
+};
+const WITH_CREDENTIALS = ' crossorigin="use-credentials"';
+
+let browser;
+
+before(async () => {
+  browser = await launchBrowser();
+});
+
+after(() => browser.close());
+
+test('a service worker leaves login, callback and logout alone, and no page of it stands in for the login', async (t) => {
+  const { site, provider, edge } = await startLogin(t);
+  const { context, page } = await openPage(t);
+  const address = `${edge.url}/?year=2026`;
+  const answers = answersTo(page);
+  await page.goto(address);
+  await logsIn(page, 'alice');
+  await showsUser(page, 'alice Example');
+  await isControlled(page);
+
+  // From here on the worker answers.
+  answers.length = 0;
+  site.requests.length = 0;
+  await page.reload();
+  await showsUser(page, 'alice Example');
+  assert.deepEqual(answers, [{ url: address, status: 200, fromWorker: true }]);
+  assert.deepEqual(
+    site.requests.filter(({ url }) => url === '/?year=2026'),
+    [{ method: 'GET', url: '/?year=2026', user: 'alice' }],
+    'the network is asked first, as the user',
+  );
+  await page.getByRole('button', { name: 'Refresh' }).click();
+  await page.getByText('Data for alice', { exact: true }).waitFor();
+  await keeps(page, ['/?year=2026', '/app.js']);
+
+  // The session is over, and a script finds out first.
+  answers.length = 0;
+  await context.clearCookies();
+  await page.getByRole('button', { name: 'Refresh' }).click();
+  await showsLogin(page, provider);
+  await logsIn(page, 'bob');
+  await showsUser(page, 'bob Example');
+  assert.equal(page.url(), address, 'the login ends on the page that asked');
+  await keeps(page, ['/?year=2026', '/app.js']);
+  const routes = answers.filter(({ url }) => isRoute(edge, url));
+  assert.deepEqual(routes.map(({ url }) => new URL(url).pathname), ['/.vestibule/login', '/oauth2callback']);
+  assert.deepEqual(routes.filter(({ fromWorker }) => fromWorker), []);
+  assert.deepEqual(answers.at(-1), { url: address, status: 200, fromWorker: true });
+
+  // The session is over, and a visit to a page that the worker has finds out first.
+  await context.clearCookies();
+  await page.goto(address);
+  await showsLogin(page, provider);
+  assert.equal(await page.getByRole('heading', { name: 'Reports' }).count(), 0);
+  await logsIn(page, 'alice');
+  await showsUser(page, 'alice Example');
+
+  answers.length = 0;
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await page.waitForURL((url) => url.origin === provider.issuer);
+  await logsOutAtProvider(page);
+  await page.getByRole('heading', { name: 'You are logged out' }).waitFor();
+  const logout = answers.find(({ url }) => new URL(url).pathname === '/.vestibule/logout');
+  assert.equal(logout?.fromWorker, false);
+  assert.deepEqual((await context.cookies(edge.url)).filter(isSession), []);
+  await keeps(page, []);
+});
+
+test('without a network the worker shows what it has, and nothing once that is deleted', async (t) => {
+  const { edge } = await startLogin(t);
+  const { page } = await openPage(t);
+  const answers = answersTo(page);
+  await page.goto(edge.url);
+  await logsIn(page, 'alice');
+  await showsUser(page, 'alice Example');
+  await isControlled(page);
+  await page.reload();
+  await showsUser(page, 'alice Example');
+  await keeps(page, ['/', '/app.js']);
+
+  await edge.stop();
+  answers.length = 0;
+  await page.reload();
+  await showsUser(page, 'not known: there is no network');
+  assert.deepEqual(answers, [{ url: `${edge.url}/`, status: 200, fromWorker: true }]);
+  await page.evaluate(async () => Promise.all((await caches.keys()).map((name) => caches.delete(name))));
+  await assert.rejects(page.reload(), /net::ERR_/);
+});
+
+test('what is not the page that was asked for is not kept', async (t) => {
+  // Two providers: the application's address answers with a page of Vestibule and status 200.
+  const other = await startProvider(t, { name: 'other' });
+  const site = await startSite(t);
+  const provider = await startProvider(t, { name: 'one' });
+  const edge = await start(t, { site, toml: `[auth.one]\n${provider.toml}\n[auth.other]\n${other.toml}\n` });
+  provider.serve(`${edge.url}/oauth2callback`);
+  const { context, page } = await openPage(t);
+  const answers = answersTo(page);
+  await page.goto(edge.url);
+  await page.getByRole('link', { name: 'Log in with One' }).click();
+  await logsIn(page, 'alice');
+  await showsUser(page, 'alice Example');
+  await isControlled(page);
+  await page.goto(`${edge.url}/moved`);
+  await showsUser(page, 'alice Example');
+  assert.equal(page.url(), `${edge.url}/?moved`, 'a redirect of the application passes the worker');
+  await page.goto(`${edge.url}/missing`);
+  await keeps(page, ['/?moved', '/app.js']);
+
+  answers.length = 0;
+  await context.clearCookies();
+  await page.goto(`${edge.url}/chosen`);
+  await page.getByRole('heading', { name: 'Log in' }).waitFor();
+  assert.deepEqual(answers, [{ url: `${edge.url}/chosen`, status: 200, fromWorker: true }]);
+  await keeps(page, ['/?moved', '/app.js']);
+});
+
+test('a manifest needs crossorigin="use-credentials"', async (t) => {
+  const { site, edge } = await startLogin(t);
+  const { page } = await openPage(t);
+  await page.goto(edge.url);
+  await logsIn(page, 'alice');
+  await showsUser(page, 'alice Example');
+  const expected = JSON.parse(await readFile(join(EXAMPLE, 'manifest.webmanifest'), 'utf8'));
+  const asked = () => site.requests.filter(({ url }) => url === '/manifest.webmanifest');
+
+  const manifest = await manifestOf(page);
+  assert.equal(manifest.url, `${edge.url}/manifest.webmanifest`);
+  assert.deepEqual(JSON.parse(manifest.data), expected);
+  assert.deepEqual(manifest.errors, []);
+  assert.ok(asked().length > 0 && asked().every(({ user }) => user === 'alice'), JSON.stringify(asked()));
+
+  site.requests.length = 0;
+  const { context } = { context: page.context() };
+  const plain = await context.newPage();
+  await plain.goto(`${edge.url}/plain.html`);
+  await showsUser(plain, 'alice Example');
+  const missing = await manifestOf(plain);
+  assert.ok(!missing.data, `without the attribute: ${missing.data}`);
+  assert.deepEqual(asked(), [], 'Vestibule answers 401');
+});
+
+test('or a rule that makes manifest and icons public', async (t) => {
+  const { site, edge } = await startLogin(t, block('[[vestibule.rule]]'));
+  const { page } = await openPage(t);
+  await page.goto(`${edge.url}/plain.html`);
+  await logsIn(page, 'alice');
+  await showsUser(page, 'alice Example');
+  const manifest = await manifestOf(page);
+  assert.equal(JSON.parse(manifest.data).name, 'Reports');
+  const [asked] = site.requests.filter(({ url }) => url === '/manifest.webmanifest');
+  assert.equal(asked.user, undefined, 'the application does not learn who asks');
+  for (const [path, status] of [['/manifest.webmanifest', 200], ['/icons/app.svg', 200], ['/', 401], ['/app.js', 401]]) {
+    assert.equal((await fetch(edge.url + path, { redirect: 'manual' })).status, status, path);
+  }
+});
+
+test('a frame of a named site: a login of its own, in cookies of its own', async (t) => {
+  const { edge, provider, site, portal } = await startEmbedded(t);
+  const { context, page } = await openPage(t, { ignoreHTTPSErrors: true });
+  await page.goto(portal.url);
+  const frame = page.frameLocator('iframe');
+  await frame.getByText('Sam Example', { exact: true }).waitFor();
+  await frame.getByRole('button', { name: 'Refresh' }).click();
+  await frame.getByText('Data for sam', { exact: true }).waitFor();
+  assert.equal(provider.authorizations, 1);
+
+  const cookies = await cookiesOf(page);
+  assert.ok(cookies.some(isSession), JSON.stringify(cookies.map(({ name }) => name)));
+  for (const { name, partitionKey, sameSite, secure, httpOnly } of cookies) {
+    assert.match(name, /^__Host-vestibule_/);
+    assert.deepEqual({ sameSite, secure, httpOnly }, { sameSite: 'None', secure: true, httpOnly: true }, name);
+    assert.equal(partitionKey?.topLevelSite, 'http://localhost', name);
+  }
+
+  // A page of another site sends a form into the frame, with the cookies of the frame.
+  const posted = page.waitForResponse((response) => response.request().method() === 'POST');
+  await page.evaluate((action) => {
+    const form = Object.assign(document.createElement('form'), { method: 'post', action, target: 'application' });
+    document.body.append(form);
+    form.submit();
+  }, `${edge.url}/comments`);
+  assert.equal((await posted).status(), 403);
+  await frame.getByRole('heading', { name: 'This does not work here' }).waitFor();
+  assert.ok(edge.log.some(({ code }) => code === 'request.foreign_origin'), 'it came with the session');
+  assert.deepEqual(site.requests.filter(({ method }) => method === 'POST'), []);
+
+  // The application's own page may.
+  const [, inner] = page.frames();
+  await inner.goto(`${edge.url}/`);
+  await frame.getByText('Sam Example', { exact: true }).waitFor();
+  const status = await inner.evaluate(async () => (await fetch('/comments', { method: 'POST', body: 'hello' })).status);
+  assert.equal(status, 200);
+  assert.deepEqual(site.requests.filter(({ method }) => method === 'POST'), [{ method: 'POST', url: '/comments', user: 'sam' }]);
+  assert.equal(provider.authorizations, 1, 'it is still the login of the beginning');
+
+  // The same browser, in a tab: the login of the frame does not count here.
+  const tab = await context.newPage();
+  await tab.goto(`${edge.url}/`);
+  await showsUser(tab, 'Sam Example');
+  assert.equal(provider.authorizations, 2);
+  const sites = (await cookiesOf(page)).filter(isSession).map(({ partitionKey }) => partitionKey?.topLevelSite);
+  assert.deepEqual(new Set(sites), new Set(['http://localhost', 'https://127.0.0.1']));
+});
+
+test("Vestibule's own pages are in frames of named sites, and of no other", async (t) => {
+  const { edge, portal } = await startEmbedded(t);
+  const failed = `${edge.url}/oauth2callback?code=x&state=y`;
+  const { page } = await openPage(t, { ignoreHTTPSErrors: true });
+  await page.goto(portal.url);
+  await page.frameLocator('iframe').getByText('Sam Example', { exact: true }).waitFor();
+  await page.frames()[1].goto(failed);
+  await page.frameLocator('iframe').getByRole('heading', { name: 'This login cannot be finished' }).waitFor();
+
+  // Another origin of the same site is not named.
+  const stranger = await startPortal(t, () => failed);
+  const refused = await openPage(t, { ignoreHTTPSErrors: true });
+  await refused.page.goto(stranger.url);
+  await isRefused(refused.page, /frame-ancestors/);
+});
+
+test('without the setting there is no login in a frame of another site', async (t) => {
+  const { edge, provider, portal } = await startEmbedded(t, '');
+  const { page } = await openPage(t, { ignoreHTTPSErrors: true });
+  await page.goto(portal.url);
+  await isRefused(page, /frame-ancestors|X-Frame-Options/i);
+  assert.equal(provider.authorizations, 1, 'the callback came back without the cookie of the login');
+  const tab = await page.context().newPage();
+  await tab.goto(`${edge.url}/`);
+  await showsUser(tab, 'Sam Example');
+  for (const { name, partitionKey, sameSite } of await cookiesOf(tab)) {
+    assert.deepEqual({ sameSite, partitionKey }, { sameSite: 'Lax', partitionKey: undefined }, name);
+  }
+});
+
+// The example behind the edge, with a provider that asks for credentials. `vestibule` are lines after [auth].
+async function startLogin(t, vestibule = '') {
+  const site = await startSite(t);
+  const provider = await startProvider(t, { name: 'stock' });
+  const edge = await start(t, { site, toml: `${provider.toml}\n${vestibule}` });
+  provider.serve(`${edge.url}/oauth2callback`);
+  return { site, provider, edge };
+}
+
+// The example with https, in a frame of portal.html; the two are of different sites.
+async function startEmbedded(t, setting = block('[vestibule.embedding]')) {
+  const address = {};
+  const portal = await startPortal(t, () => address.edge);
+  const site = await startSite(t, { frameAncestors: portal.url });
+  const provider = await startSsoProvider(t, { sub: 'sam', name: 'Sam Example' });
+  const edge = await start(t, {
+    site,
+    https: true,
+    toml: `${provider.toml}\n${replaced(setting, 'https://portal.example.com', portal.url, { optional: setting === '' })}`,
+  });
+  provider.serve(`${edge.url}/oauth2callback`);
+  address.edge = `${edge.url}/`;
+  return { edge, provider, site, portal };
+}
+
+async function start(t, { site, toml, https = false }) {
+  const tls = https ? await certificate(t) : undefined;
+  const origin = `${https ? 'https' : 'http'}://127.0.0.1:{port}`;
+  const edge = await startEdge({
+    upstream: site.url,
+    toml: `[auth]\nredirect_uri = "${origin}/oauth2callback"\ncookie_secret = "${COOKIE_SECRET}"\n${toml}`,
+    args: tls ? ['--tls-cert', tls.certificate, '--tls-key', tls.key] : [],
+  });
+  t.after(edge.stop);
+  return { ...edge, url: origin.replace('{port}', new URL(edge.url).port) };
+}
+
+// The application: the files of the example, and what they ask for. `requests` are those that reached it.
+async function startSite(t, { frameAncestors = "'none'" } = {}) {
+  const files = new Map(await Promise.all(FILES.map(async (path) => [path, await readFile(join(EXAMPLE, path))])));
+  const page = files.get('/index.html').toString();
+  files.set('/plain.html', replaced(page, WITH_CREDENTIALS, ''));
+  const requests = [];
+  const site = await listen(t, (request, response) => {
+    const { method, url } = request;
+    const user = request.headers['x-forwarded-user'];
+    requests.push({ method, url, user });
+    const { pathname } = new URL(url, 'http://application');
+    const path = pathname === '/' ? '/index.html' : pathname;
+    if (path === '/moved') return response.writeHead(302, { location: '/?moved' }).end();
+    if (path === '/data') return response.setHeader('content-type', 'application/json').end(JSON.stringify({ text: `Data for ${user}` }));
+    if (path === '/comments' && method === 'POST') return response.end();
+    if (!files.has(path)) return response.writeHead(404, { 'content-type': TYPES['.html'] }).end('<h1>Not here</h1>');
+    response.setHeader('content-type', TYPES[extname(path)]);
+    if (path.endsWith('.html')) response.setHeader('content-security-policy', `frame-ancestors ${frameAncestors}`);
+    return response.end(files.get(path));
+  });
+  return { ...site, requests };
+}
+
+// A site that has the example in a frame: `localhost` is another site than 127.0.0.1.
+async function startPortal(t, embedded) {
+  const page = await readFile(join(EXAMPLE, 'portal.html'), 'utf8');
+  const { url } = await listen(t, (request, response) => {
+    const isPage = request.url === '/';
+    response.writeHead(isPage ? 200 : 404, { 'content-type': TYPES['.html'] });
+    response.end(isPage ? replaced(page, 'https://app.example.com/', embedded()) : '');
+  });
+  return { url: url.replace('127.0.0.1', 'localhost') };
+}
+
+async function listen(t, answer) {
+  const server = createServer((request, response) => request.resume().on('end', () => answer(request, response)));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return { url: `http://127.0.0.1:${server.address().port}` };
+}
+
+// For 127.0.0.1, signed by nobody but itself.
+async function certificate(t) {
+  const folder = await mkdtemp(join(tmpdir(), 'vestibule-e2e-tls-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const files = { certificate: join(folder, 'certificate.pem'), key: join(folder, 'key.pem') };
+  await promisify(execFile)('openssl', [
+    'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
+    '-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-out', files.certificate, '-keyout', files.key,
+  ]);
+  return files;
+}
+
+// A configuration of the document: the block of code that begins with this line.
+function block(firstLine) {
+  const blocks = DOCUMENT.split(/\n(?! {4}|\n)/).flatMap((part) => part.split(/\n\n(?=[^ ])/));
+  const found = DOCUMENT.match(/(?:^(?: {4}.*)?\n)+/gm).map((code) => code.replace(/^ {4}/gm, '').trim());
+  const code = found.filter((text) => text.startsWith(firstLine));
+  assert.equal(code.length, 1, `${blocks.length} parts, one of which begins with ${firstLine}`);
+  return `${code[0]}\n`;
+}
+
+function replaced(text, what, by, { optional = false } = {}) {
+  assert.ok(optional || text.split(what).length === 2, `${what} is there once`);
+  return text.replace(what, () => by);
+}
+
+async function openPage(t, options) {
+  const opened = await openWindow(browser, options);
+  t.after(() => opened.context.close());
+  return opened;
+}
+
+// What answered the visits of a page, from now on.
+function answersTo(page) {
+  const answers = [];
+  page.on('response', (response) => {
+    const request = response.request();
+    if (!request.isNavigationRequest() || request.frame() !== page.mainFrame()) return;
+    answers.push({ url: response.url(), status: response.status(), fromWorker: response.fromServiceWorker() });
+  });
+  return answers;
+}
+
+function isRoute(edge, url) {
+  const { origin, pathname } = new URL(url);
+  return origin === edge.url && (pathname.startsWith('/.vestibule/') || pathname === '/oauth2callback');
+}
+
+async function showsUser(page, name) {
+  await page.locator('#user').getByText(name, { exact: true }).waitFor();
+}
+
+async function showsLogin(page, provider) {
+  await page.waitForURL((url) => url.origin === provider.issuer);
+  await page.locator('input[name=login]').waitFor();
+}
+
+function isControlled(page) {
+  return page.waitForFunction(() => navigator.serviceWorker.controller?.state === 'activated');
+}
+
+// What the worker has in the end, and no more.
+async function keeps(page, expected) {
+  const kept = () => page.evaluate(async () => {
+    const caches_ = await Promise.all((await caches.keys()).map((name) => caches.open(name)));
+    const requests = (await Promise.all(caches_.map((cache) => cache.keys()))).flat();
+    return requests.map(({ url }) => url.slice(location.origin.length)).sort();
+  });
+  const deadline = Date.now() + 10_000;
+  while (Date.now() < deadline && JSON.stringify(await kept()) !== JSON.stringify(expected)) await page.waitForTimeout(50);
+  assert.deepEqual(await kept(), expected);
+}
+
+async function manifestOf(page) {
+  const session = await page.context().newCDPSession(page);
+  const manifest = await session.send('Page.getAppManifest');
+  await session.detach();
+  return manifest;
+}
+
+// Our cookies as Chromium has them, with the site that each belongs to.
+async function cookiesOf(page) {
+  const session = await page.context().newCDPSession(page);
+  const { cookies } = await session.send('Network.getAllCookies');
+  await session.detach();
+  const ours = cookies.filter(isOurs);
+  assert.notEqual(ours.length, 0);
+  return ours;
+}
+
+// The page's frame stays empty, and Chromium says why.
+async function isRefused(page, reason) {
+  const deadline = Date.now() + 10_000;
+  const isEmpty = () => page.frames()[1]?.url().startsWith('chrome-error:');
+  while (Date.now() < deadline && !isEmpty()) await page.waitForTimeout(50);
+  assert.ok(isEmpty(), page.frames()[1]?.url());
+  return reason;
+}

@@ -1,0 +1,127 @@
+//! A login that begins: what goes to the provider, and into the browser.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use miniz_oxide::deflate::compress_to_vec;
+use zeroize::Zeroizing;
+
+use super::SessionSettings;
+use super::attempt::{FORM, ID_BYTES, Kept, Page, REMEMBERED, Rest, SECTION_BYTES, Secrets, Seed, section};
+use super::envelope::Purpose;
+use super::jar::{CookieJar, CookieWriter, MAX_ATTEMPT_BYTES};
+use super::pending::{MAX_PENDING_BYTES, PendingAttempts};
+use super::way_back::WayBack;
+use crate::entropy::Entropy;
+use crate::error::Error;
+use crate::oidc::metadata::ProviderMetadata;
+use crate::oidc::provider::Provider;
+use crate::secret::Secret;
+use crate::time::UnixTime;
+use crate::web::return_to::ReturnTo;
+
+/// Longest page, in bytes after compression, that is kept in the cookie although `state` has it.
+const MAX_SHORT_PAGE: usize = 200;
+
+const DEFLATE_LEVEL: u8 = 6;
+
+/// What a login is asked for.
+pub struct Wanted<'a> {
+    pub provider: &'a Provider,
+    pub metadata: ProviderMetadata,
+    pub return_to: &'a ReturnTo,
+    /// Whether the request has a `prompt` that can be left out where the provider does not know it.
+    pub has_optional_prompt: bool,
+    /// Whether the attempt before it was pushed out of this browser.
+    pub is_second: bool,
+}
+
+/// A login attempt that is not in the browser yet.
+pub struct NewAttempt<'a> {
+    wanted: Wanted<'a>,
+    id: String,
+    section: [u8; SECTION_BYTES],
+    seed: Seed,
+    secrets: Secrets,
+    /// With the way back behind it, where it is short enough.
+    state: Secret,
+    page: Page,
+    started_at: UnixTime,
+}
+
+impl<'a> NewAttempt<'a> {
+    pub fn start(wanted: Wanted<'a>, settings: &SessionSettings, now: UnixTime, entropy: &mut dyn Entropy) -> Self {
+        let mut id = [0; ID_BYTES];
+        entropy.fill(&mut id);
+        let (seed, section) = (Seed::draw(entropy), section(wanted.provider));
+        let way_back = WayBack::new(id, section, now, wanted.is_second, wanted.return_to);
+        let (sealed, is_short) = (way_back.seal(settings, entropy), way_back.compressed_bytes() <= MAX_SHORT_PAGE);
+        let page = match &sealed {
+            Some(_) if is_short => Page::Both,
+            Some(_) => Page::State,
+            None => Page::Cookie,
+        };
+        let (id, secrets) = (URL_SAFE_NO_PAD.encode(id), seed.secrets(sealed.as_deref()));
+        let mut state = format!("{id}.{}", secrets.state.expose());
+        state.extend(sealed.iter().flat_map(|sealed| [".", sealed]));
+        Self { wanted, id, section, seed, secrets, state: Secret::new(state), page, started_at: now }
+    }
+
+    /// Puts the attempt into the browser, and takes out what has become useless: expired and unreadable ones, and the
+    /// oldest beyond [`MAX_PENDING_BYTES`]. A page that is too long to be remembered beside all else is forgotten.
+    ///
+    /// # Errors
+    /// [`Error::SessionTooLarge`] when it exceeds [`MAX_ATTEMPT_BYTES`] even so: browsers would drop it without a word.
+    pub fn write(
+        &self,
+        jar: &CookieJar,
+        cookies: &mut CookieWriter<'_>,
+        settings: &SessionSettings,
+        providers: &[Provider],
+        entropy: &mut dyn Entropy,
+    ) -> Result<(), Error> {
+        let others = PendingAttempts::of(jar, settings, providers, self.started_at);
+        let page = if self.page == Page::State { "" } else { self.wanted.return_to.as_str() };
+        let mut sealed = self.seal(page, others.next_number(), settings, entropy);
+        if sealed.len() > MAX_ATTEMPT_BYTES && self.page == Page::Cookie {
+            // That is the first page.
+            sealed = self.seal("", others.next_number(), settings, entropy);
+        }
+        if sealed.len() > MAX_ATTEMPT_BYTES {
+            let what = format!("the metadata of provider `{}`", self.wanted.provider.name);
+            return Err(Error::SessionTooLarge { what, bytes: sealed.len(), limit: MAX_ATTEMPT_BYTES });
+        }
+        others.stale(MAX_PENDING_BYTES.saturating_sub(jar.attempt_bytes(&self.id, &sealed))).for_each(|id| cookies.delete_attempt(id));
+        cookies.set_attempt(&self.id, &sealed, REMEMBERED.as_secs());
+        Ok(())
+    }
+
+    pub fn state(&self) -> &Secret {
+        &self.state
+    }
+
+    pub fn nonce(&self) -> &Secret {
+        &self.secrets.nonce
+    }
+
+    pub fn code_verifier(&self) -> &Secret {
+        &self.secrets.code_verifier
+    }
+
+    fn seal(&self, page: &str, number: u32, settings: &SessionSettings, entropy: &mut dyn Entropy) -> String {
+        // Texts, truths and URLs: nothing in it can fail to become bytes.
+        let rest = Rest { metadata: self.wanted.metadata.clone(), return_to: page.to_owned() };
+        let rest = postcard::to_allocvec(&rest).unwrap_or_default();
+        let kept = Kept {
+            form: FORM,
+            seed: *self.seed.0,
+            number,
+            started_at: self.started_at,
+            section: self.section,
+            has_optional_prompt: self.wanted.has_optional_prompt,
+            page: self.page,
+            rest: &compress_to_vec(&rest, DEFLATE_LEVEL),
+        };
+        let plaintext = Zeroizing::new(postcard::to_allocvec(&kept).unwrap_or_default());
+        settings.keys.seal(Purpose::LoginAttempt, &plaintext, entropy)
+    }
+}

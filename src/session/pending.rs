@@ -1,0 +1,102 @@
+//! The login attempts that a browser has, and the room for them.
+//!
+//! They share [`MAX_PENDING_BYTES`]. The oldest makes room, by a number and not by its second. A page that `state` leads back to
+//! ([`super::WayBack`]) is kept in a cookie only where it is short: an answer without a `state` may ask for it.
+
+use super::SessionSettings;
+use super::attempt::{Kept, LIFETIME, LoginAttempt, Page, of_section};
+use super::envelope::Purpose;
+use super::jar::{CookieJar, CookieWriter};
+use crate::oidc::provider::Provider;
+use crate::time::UnixTime;
+
+/// What all login attempts of one browser may take of its `Cookie` line, in bytes: six or seven of them. With a session of
+/// ordinary size that is less than the 8 KiB that servers take for a line.
+pub const MAX_PENDING_BYTES: usize = 3 * 1024;
+
+/// How many that log nobody in any more are kept for a page that is nowhere else.
+const MAX_REMEMBERED: usize = 2;
+
+/// Largest cookie of an attempt whose page is in `state`, in bytes.
+const MAX_SMALL_ATTEMPT: usize = 750;
+
+/// The attempts that a browser has.
+pub struct PendingAttempts<'j> {
+    unreadable: Vec<&'j str>,
+    /// Those on their way before those that are only remembered, the newest first.
+    readable: Vec<Pending<'j>>,
+}
+
+struct Pending<'j> {
+    id: &'j str,
+    sealed: &'j str,
+    /// Of its cookie.
+    bytes: usize,
+    number: u32,
+    is_expired: bool,
+    page: Page,
+}
+
+impl<'j> PendingAttempts<'j> {
+    pub fn of(jar: &'j CookieJar, settings: &SessionSettings, providers: &[Provider], now: UnixTime) -> Self {
+        let (mut unreadable, mut readable) = (vec![], vec![]);
+        for (id, sealed) in jar.attempts() {
+            let opened = settings.keys.open(Purpose::LoginAttempt, sealed);
+            let kept = opened.as_ref().and_then(|opened| Kept::read(&opened.plaintext, now));
+            match kept.filter(|kept| of_section(providers, &kept.section).is_some()) {
+                Some(Kept { number, started_at, page, .. }) => {
+                    let is_expired = now >= started_at.after(LIFETIME);
+                    readable.push(Pending { id, sealed, bytes: jar.attempt_bytes(id, sealed), number, is_expired, page });
+                }
+                None => unreadable.push(id),
+            }
+        }
+        readable.sort_by_key(|one| (one.is_expired, std::cmp::Reverse(one.number), one.id));
+        Self { unreadable, readable }
+    }
+
+    /// Deletes those that are of no use to anybody after a login: all but a few that are still on their way, or remembered.
+    pub fn delete_stale(&self, cookies: &mut CookieWriter<'_>) {
+        self.stale(MAX_PENDING_BYTES).for_each(|id| cookies.delete_attempt(id));
+    }
+
+    /// Whether an attempt whose page is in `state` may have made room for those that are here.
+    pub fn may_have_pushed_one_out(&self) -> bool {
+        let taken: usize = self.readable.iter().filter(|one| !one.is_expired).map(|one| one.bytes).sum();
+        taken + MAX_SMALL_ATTEMPT > MAX_PENDING_BYTES
+    }
+
+    /// Those on their way, the newest first.
+    pub fn open(&self, settings: &SessionSettings, providers: &[Provider], now: UnixTime) -> Vec<LoginAttempt> {
+        let open = |one: &Pending<'_>| LoginAttempt::open(LIFETIME, one.id, one.sealed, None, settings, providers, now);
+        self.readable.iter().filter_map(open).collect()
+    }
+
+    /// Higher than that of every attempt that is here.
+    pub(super) fn next_number(&self) -> u32 {
+        self.readable.iter().map(|one| one.number).max().map_or(0, |number| number.saturating_add(1))
+    }
+
+    /// Ids of those that are to go, so that what stays has `room`: unreadable ones; expired ones with nothing to remember, or
+    /// beyond the newest [`MAX_REMEMBERED`]; then the oldest.
+    pub(super) fn stale(&self, room: usize) -> impl Iterator<Item = &'j str> {
+        let (mut left, mut remembered) = (room, 0);
+        let beyond = self.readable.iter().filter(move |one| {
+            let is_remembered = one.is_expired && one.page == Page::Cookie;
+            remembered += usize::from(is_remembered);
+            let is_of_use = !one.is_expired || (is_remembered && remembered <= MAX_REMEMBERED);
+            match left.checked_sub(one.bytes).filter(|_| is_of_use) {
+                Some(rest) => {
+                    left = rest;
+                    false
+                }
+                None => {
+                    // No older one stays in its place.
+                    left = if is_of_use { 0 } else { left };
+                    true
+                }
+            }
+        });
+        self.unreadable.iter().copied().chain(beyond.map(|one| one.id))
+    }
+}
