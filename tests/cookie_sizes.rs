@@ -92,7 +92,7 @@ fn sizes(vestibule: &str, count: usize) -> Option<Sizes> {
     let session = request_bytes(&browser);
     for tab in 1..=5 {
         let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", &long_link(tab)).finish();
-        let answer = browser.visit(&mut rig, &format!("/auth/login?{query}")).response();
+        let answer = browser.visit(&mut rig, &format!("/.vestibule/login?{query}")).response();
         assert_eq!(answer.status, 302);
         largest_answer = largest_answer.max(answer_bytes(&answer));
     }

@@ -31,7 +31,7 @@ fn cookies_go_to_frames_of_other_sites_only_where_the_configuration_says_so() {
         let callback = rig.provider.authorize(&at_provider, "alice");
         let logged_in = browser.visit(&mut rig, &callback).response();
         set.extend(lines(&logged_in, "set-cookie").iter().map(|line| (*line).to_owned()));
-        let logged_out = browser.visit(&mut rig, "/auth/logout").response();
+        let logged_out = browser.visit(&mut rig, "/.vestibule/logout").response();
         set.extend(lines(&logged_out, "set-cookie").iter().map(|line| (*line).to_owned()));
         assert!(set.len() >= 6, "{set:?}");
         for line in &set {
@@ -122,6 +122,7 @@ fn what_cannot_embed_is_a_fault() {
         ("[\"https://a.example; script-src 'unsafe-inline'\"]", "is not an origin"),
         ("[\"http://portal.example\"]", "can be changed by anybody on the network"),
         ("\"portal.example\"", "is not an origin"),
+        ("[\"https://'\"]", "cannot be written in a content security policy"),
         ("true", "is of type"),
     ] {
         let told = faults(&format!("{CONFIG}[vestibule.embedding]\norigins = {origins}\n"));

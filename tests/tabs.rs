@@ -156,7 +156,7 @@ fn links_that_are_long_are_not_lost() {
     for page in [panel, format!("/x?token={}", noise(700)), format!("/x?token={}", noise(1500)), format!("/x?{}", "a=1&".repeat(1200))] {
         let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
         let login =
-            format!("/auth/login?{}", url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", &page).finish());
+            format!("/.vestibule/login?{}", url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", &page).finish());
         let at_provider = browser.start(&mut rig, &login);
         assert!(at_provider.as_str().len() < 2000, "{} for {}", at_provider.as_str().len(), page.len());
         assert!(pending_bytes(&browser) <= MAX_PENDING_BYTES);
@@ -173,7 +173,7 @@ fn a_page_that_was_left_open_all_day_still_leads_to_where_it_was_opened_for() {
     for page in ["/reports?x=1#row-7".to_owned(), format!("/x?token={}", noise(1500))] {
         let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
         let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", &page).finish();
-        let at_provider = browser.start(&mut rig, &format!("/auth/login?{query}"));
+        let at_provider = browser.start(&mut rig, &format!("/.vestibule/login?{query}"));
         let callback = rig.provider.authorize(&at_provider, "alice");
         for minutes in [31, 3 * 60] {
             rig.now += minutes * 60;
@@ -200,7 +200,7 @@ fn a_login_page_that_another_tab_has_overtaken_leads_to_its_own_page() {
         assert_eq!(rig.last_event(), "callback.already_logged_in");
 
         // Who was logged in before, and asked for something else, is told.
-        let asked = browser.start(&mut rig, "/auth/login?return_to=%2Fstale");
+        let asked = browser.start(&mut rig, "/.vestibule/login?return_to=%2Fstale");
         let state = &rig::query(&asked)["state"];
         let answer = format!("/oauth2callback?error={error}&state={state}&iss=https%3A%2F%2Fop.example");
         let response = browser.visit(&mut rig, &answer).response();

@@ -399,7 +399,7 @@ fn a_page_that_is_too_long_to_be_remembered_does_not_stop_the_login() {
     }));
     // It does not compress: digests.
     let digest = |number: u8| URL_SAFE_NO_PAD.encode(Sha256::digest([number]));
-    let page = format!("/?q={}", (0..48).map(digest).collect::<String>());
+    let page = format!("/?q={}", (0..90).map(digest).collect::<String>());
     let location = browser.start(&mut rig, &page);
     let callback = rig.provider.authorize(&location, "alice");
     let response = browser.visit(&mut rig, &callback).response();
