@@ -41,40 +41,38 @@ test('a service worker leaves login, callback and logout alone, and no page of i
   const { site, provider, edge } = await startLogin(t);
   const { context, page } = await openPage(t);
   const address = `${edge.url}/?year=2026`;
-  const answers = answersTo(page);
   await page.goto(address);
   await logsIn(page, 'alice');
   await showsUser(page, 'alice Example');
-  await isControlled(page);
+  const answeredByWorker = await watchWorker(context, page);
 
   // From here on the worker answers.
-  answers.length = 0;
   site.requests.length = 0;
   await page.reload();
   await showsUser(page, 'alice Example');
-  assert.deepEqual(answers, [{ url: address, status: 200, fromWorker: true }]);
+  await page.getByRole('button', { name: 'Refresh' }).click();
+  await page.getByText('Data for alice', { exact: true }).waitFor();
+  assert.deepEqual(await answeredByWorker(), ['/?year=2026', '/app.js'], 'no data');
   assert.deepEqual(
     site.requests.filter(({ url }) => url === '/?year=2026'),
     [{ method: 'GET', url: '/?year=2026', user: 'alice' }],
     'the network is asked first, as the user',
   );
-  await page.getByRole('button', { name: 'Refresh' }).click();
-  await page.getByText('Data for alice', { exact: true }).waitFor();
   await keeps(page, ['/?year=2026', '/app.js']);
+  assert.equal(await updatesWorker(page), 'updated, activated');
 
   // The session is over, and a script finds out first.
-  answers.length = 0;
   await context.clearCookies();
+  assert.equal(await updatesWorker(page), 'not updated, activated');
+  const visited = visitsOf(page, edge);
   await page.getByRole('button', { name: 'Refresh' }).click();
   await showsLogin(page, provider);
   await logsIn(page, 'bob');
   await showsUser(page, 'bob Example');
   assert.equal(page.url(), address, 'the login ends on the page that asked');
+  assert.deepEqual(visited.slice(0, 2), ['/.vestibule/login', '/oauth2callback']);
+  assert.deepEqual(await answeredByWorker(), ['/?year=2026', '/app.js'], 'neither login nor callback');
   await keeps(page, ['/?year=2026', '/app.js']);
-  const routes = answers.filter(({ url }) => isRoute(edge, url));
-  assert.deepEqual(routes.map(({ url }) => new URL(url).pathname), ['/.vestibule/login', '/oauth2callback']);
-  assert.deepEqual(routes.filter(({ fromWorker }) => fromWorker), []);
-  assert.deepEqual(answers.at(-1), { url: address, status: 200, fromWorker: true });
 
   // The session is over, and a visit to a page that the worker has finds out first.
   await context.clearCookies();
@@ -83,88 +81,88 @@ test('a service worker leaves login, callback and logout alone, and no page of i
   assert.equal(await page.getByRole('heading', { name: 'Reports' }).count(), 0);
   await logsIn(page, 'alice');
   await showsUser(page, 'alice Example');
+  await answeredByWorker();
 
-  answers.length = 0;
+  visited.length = 0;
   await page.getByRole('button', { name: 'Log out' }).click();
   await page.waitForURL((url) => url.origin === provider.issuer);
   await logsOutAtProvider(page);
   await page.getByRole('heading', { name: 'You are logged out' }).waitFor();
-  const logout = answers.find(({ url }) => new URL(url).pathname === '/.vestibule/logout');
-  assert.equal(logout?.fromWorker, false);
+  assert.equal(visited[0], '/.vestibule/logout');
+  assert.deepEqual(await answeredByWorker(), []);
   assert.deepEqual((await context.cookies(edge.url)).filter(isSession), []);
   await keeps(page, []);
 });
 
 test('without a network the worker shows what it has, and nothing once that is deleted', async (t) => {
   const { edge } = await startLogin(t);
-  const { page } = await openPage(t);
-  const answers = answersTo(page);
+  const { context, page } = await openPage(t);
   await page.goto(edge.url);
   await logsIn(page, 'alice');
   await showsUser(page, 'alice Example');
-  await isControlled(page);
+  const answeredByWorker = await watchWorker(context, page);
   await page.reload();
   await showsUser(page, 'alice Example');
   await keeps(page, ['/', '/app.js']);
+  await answeredByWorker();
 
   await edge.stop();
-  answers.length = 0;
   await page.reload();
   await showsUser(page, 'not known: there is no network');
-  assert.deepEqual(answers, [{ url: `${edge.url}/`, status: 200, fromWorker: true }]);
+  assert.deepEqual(await answeredByWorker(), ['/', '/app.js']);
   await page.evaluate(async () => Promise.all((await caches.keys()).map((name) => caches.delete(name))));
   await assert.rejects(page.reload(), /net::ERR_/);
 });
 
-test('what is not the page that was asked for is not kept', async (t) => {
+test('a worker keeps no redirect, no error and no page of Vestibule', async (t) => {
   // Two providers: the application's address answers with a page of Vestibule and status 200.
-  const other = await startProvider(t, { name: 'other' });
+  const [one, other] = [await startProvider(t, { name: 'one' }), await startProvider(t, { name: 'other' })];
   const site = await startSite(t);
-  const provider = await startProvider(t, { name: 'one' });
-  const edge = await start(t, { site, toml: `[auth.one]\n${provider.toml}\n[auth.other]\n${other.toml}\n` });
-  provider.serve(`${edge.url}/oauth2callback`);
-  const { context, page } = await openPage(t);
-  const answers = answersTo(page);
+  const edge = await start(t, { site, toml: `[auth.one]\n${one.toml}\n[auth.other]\n${other.toml}\n` });
+  one.serve(`${edge.url}/oauth2callback`);
+  const { context, page, seen } = await openPage(t);
   await page.goto(edge.url);
   await page.getByRole('link', { name: 'Log in with One' }).click();
   await logsIn(page, 'alice');
   await showsUser(page, 'alice Example');
-  await isControlled(page);
+  const answeredByWorker = await watchWorker(context, page);
   await page.goto(`${edge.url}/moved`);
   await showsUser(page, 'alice Example');
-  assert.equal(page.url(), `${edge.url}/?moved`, 'a redirect of the application passes the worker');
+  assert.equal(page.url(), `${edge.url}/?moved`);
   await page.goto(`${edge.url}/missing`);
-  await keeps(page, ['/?moved', '/app.js']);
+  await page.getByRole('heading', { name: 'Not here' }).waitFor();
 
-  answers.length = 0;
   await context.clearCookies();
-  await page.goto(`${edge.url}/chosen`);
+  await page.goto(`${edge.url}/index.html`);
   await page.getByRole('heading', { name: 'Log in' }).waitFor();
-  assert.deepEqual(answers, [{ url: `${edge.url}/chosen`, status: 200, fromWorker: true }]);
+  assert.equal(seen.document.status(), 200);
+  assert.deepEqual(await answeredByWorker(), ['/moved', '/?moved', '/app.js', '/missing', '/index.html']);
   await keeps(page, ['/?moved', '/app.js']);
 });
 
 test('a manifest needs crossorigin="use-credentials"', async (t) => {
   const { site, edge } = await startLogin(t);
-  const { page } = await openPage(t);
+  const { context, page } = await openPage(t);
   await page.goto(edge.url);
   await logsIn(page, 'alice');
   await showsUser(page, 'alice Example');
   const expected = JSON.parse(await readFile(join(EXAMPLE, 'manifest.webmanifest'), 'utf8'));
   const asked = () => site.requests.filter(({ url }) => url === '/manifest.webmanifest');
 
-  const manifest = await manifestOf(page);
+  const manifest = await asksBrowser(page, 'Page.getAppManifest');
   assert.equal(manifest.url, `${edge.url}/manifest.webmanifest`);
   assert.deepEqual(JSON.parse(manifest.data), expected);
   assert.deepEqual(manifest.errors, []);
   assert.ok(asked().length > 0 && asked().every(({ user }) => user === 'alice'), JSON.stringify(asked()));
 
+  const { primaryIcon } = await asksBrowser(page, 'Page.getManifestIcons');
+  assert.ok(primaryIcon, 'Chromium fetches icons with cookies');
+
   site.requests.length = 0;
-  const { context } = { context: page.context() };
   const plain = await context.newPage();
   await plain.goto(`${edge.url}/plain.html`);
   await showsUser(plain, 'alice Example');
-  const missing = await manifestOf(plain);
+  const missing = await asksBrowser(plain, 'Page.getAppManifest');
   assert.ok(!missing.data, `without the attribute: ${missing.data}`);
   assert.deepEqual(asked(), [], 'Vestibule answers 401');
 });
@@ -175,7 +173,7 @@ test('or a rule that makes manifest and icons public', async (t) => {
   await page.goto(`${edge.url}/plain.html`);
   await logsIn(page, 'alice');
   await showsUser(page, 'alice Example');
-  const manifest = await manifestOf(page);
+  const manifest = await asksBrowser(page, 'Page.getAppManifest');
   assert.equal(JSON.parse(manifest.data).name, 'Reports');
   const [asked] = site.requests.filter(({ url }) => url === '/manifest.webmanifest');
   assert.equal(asked.user, undefined, 'the application does not learn who asks');
@@ -243,16 +241,14 @@ test("Vestibule's own pages are in frames of named sites, and of no other", asyn
 
   // Another origin of the same site is not named.
   const stranger = await startPortal(t, () => failed);
-  const refused = await openPage(t, { ignoreHTTPSErrors: true });
-  await refused.page.goto(stranger.url);
-  await isRefused(refused.page, /frame-ancestors/);
+  const other = await openPage(t, { ignoreHTTPSErrors: true });
+  await isRefused(other.page, stranger.url);
 });
 
 test('without the setting there is no login in a frame of another site', async (t) => {
   const { edge, provider, portal } = await startEmbedded(t, '');
   const { page } = await openPage(t, { ignoreHTTPSErrors: true });
-  await page.goto(portal.url);
-  await isRefused(page, /frame-ancestors|X-Frame-Options/i);
+  await isRefused(page, portal.url);
   assert.equal(provider.authorizations, 1, 'the callback came back without the cookie of the login');
   const tab = await page.context().newPage();
   await tab.goto(`${edge.url}/`);
@@ -358,11 +354,11 @@ async function certificate(t) {
 
 // A configuration of the document: the block of code that begins with this line.
 function block(firstLine) {
-  const blocks = DOCUMENT.split(/\n(?! {4}|\n)/).flatMap((part) => part.split(/\n\n(?=[^ ])/));
-  const found = DOCUMENT.match(/(?:^(?: {4}.*)?\n)+/gm).map((code) => code.replace(/^ {4}/gm, '').trim());
-  const code = found.filter((text) => text.startsWith(firstLine));
-  assert.equal(code.length, 1, `${blocks.length} parts, one of which begins with ${firstLine}`);
-  return `${code[0]}\n`;
+  const paragraphs = DOCUMENT.split(/\n(?! *$)(?! {4})/m);
+  const blocks = paragraphs.map((text) => text.split('\n').slice(1).map((line) => line.trimStart()).join('\n').trim());
+  const found = blocks.filter((text) => text.startsWith(firstLine));
+  assert.equal(found.length, 1, `${firstLine} begins one block of docs/browsers.md`);
+  return `${found[0]}\n`;
 }
 
 function replaced(text, what, by, { optional = false } = {}) {
@@ -376,20 +372,31 @@ async function openPage(t, options) {
   return opened;
 }
 
-// What answered the visits of a page, from now on.
-function answersTo(page) {
-  const answers = [];
-  page.on('response', (response) => {
-    const request = response.request();
-    if (!request.isNavigationRequest() || request.frame() !== page.mainFrame()) return;
-    answers.push({ url: response.url(), status: response.status(), fromWorker: response.fromServiceWorker() });
+// Waits for the worker, and gives a function that tells what it has answered since it was last asked. Not what DevTools say:
+// where a redirect leads to a page that the worker answers, they name the redirect.
+async function watchWorker(context, page) {
+  await page.waitForFunction(() => navigator.serviceWorker.controller?.state === 'activated');
+  const [worker] = context.serviceWorkers();
+  await worker.evaluate(() => {
+    const { respondWith } = FetchEvent.prototype;
+    self.answered = [];
+    FetchEvent.prototype.respondWith = function answer(response) {
+      self.answered.push(this.request.url.slice(self.location.origin.length));
+      return respondWith.call(this, response);
+    };
   });
-  return answers;
+  // The browser asks for an icon when it likes.
+  return async () => (await worker.evaluate(() => self.answered.splice(0))).filter((url) => url !== '/favicon.ico');
 }
 
-function isRoute(edge, url) {
-  const { origin, pathname } = new URL(url);
-  return origin === edge.url && (pathname.startsWith('/.vestibule/') || pathname === '/oauth2callback');
+// The paths of the edge that a page visits from now on.
+function visitsOf(page, edge) {
+  const visits = [];
+  page.on('request', (request) => {
+    const { origin, pathname } = new URL(request.url());
+    if (origin === edge.url && request.isNavigationRequest()) visits.push(pathname);
+  });
+  return visits;
 }
 
 async function showsUser(page, name) {
@@ -401,15 +408,20 @@ async function showsLogin(page, provider) {
   await page.locator('input[name=login]').waitFor();
 }
 
-function isControlled(page) {
-  return page.waitForFunction(() => navigator.serviceWorker.controller?.state === 'activated');
+// Whether the browser can look for a newer worker, and what the installed one does.
+function updatesWorker(page) {
+  return page.evaluate(async () => {
+    const registration = await navigator.serviceWorker.ready;
+    const outcome = await registration.update().then(() => 'updated', () => 'not updated');
+    return `${outcome}, ${registration.active.state}`;
+  });
 }
 
 // What the worker has in the end, and no more.
 async function keeps(page, expected) {
   const kept = () => page.evaluate(async () => {
-    const caches_ = await Promise.all((await caches.keys()).map((name) => caches.open(name)));
-    const requests = (await Promise.all(caches_.map((cache) => cache.keys()))).flat();
+    const opened = await Promise.all((await caches.keys()).map((name) => caches.open(name)));
+    const requests = (await Promise.all(opened.map((cache) => cache.keys()))).flat();
     return requests.map(({ url }) => url.slice(location.origin.length)).sort();
   });
   const deadline = Date.now() + 10_000;
@@ -417,28 +429,29 @@ async function keeps(page, expected) {
   assert.deepEqual(await kept(), expected);
 }
 
-async function manifestOf(page) {
-  const session = await page.context().newCDPSession(page);
-  const manifest = await session.send('Page.getAppManifest');
-  await session.detach();
-  return manifest;
-}
-
 // Our cookies as Chromium has them, with the site that each belongs to.
 async function cookiesOf(page) {
-  const session = await page.context().newCDPSession(page);
-  const { cookies } = await session.send('Network.getAllCookies');
-  await session.detach();
+  const { cookies } = await asksBrowser(page, 'Network.getAllCookies');
   const ours = cookies.filter(isOurs);
   assert.notEqual(ours.length, 0);
   return ours;
 }
 
-// The page's frame stays empty, and Chromium says why.
-async function isRefused(page, reason) {
+// By the protocol of Chromium's developer tools.
+async function asksBrowser(page, method) {
+  const session = await page.context().newCDPSession(page);
+  const answer = await session.send(method);
+  await session.detach();
+  return answer;
+}
+
+// The frame of the portal's page stays empty, and Chromium says why.
+async function isRefused(page, url) {
+  const said = [];
+  page.on('console', (message) => said.push(message.text()));
+  await page.goto(url);
+  const isEmpty = () => page.frames()[1]?.url().startsWith('chrome-error:') && said.some((text) => text.includes('frame-ancestors'));
   const deadline = Date.now() + 10_000;
-  const isEmpty = () => page.frames()[1]?.url().startsWith('chrome-error:');
   while (Date.now() < deadline && !isEmpty()) await page.waitForTimeout(50);
-  assert.ok(isEmpty(), page.frames()[1]?.url());
-  return reason;
+  assert.ok(isEmpty(), `${page.frames()[1]?.url()}: ${said.join('; ')}`);
 }
