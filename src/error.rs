@@ -4,6 +4,7 @@
 //! code for operators; [`Error::explanation`] is the one place where it becomes words for a person.
 
 use crate::code::Code;
+use crate::language::{Notice, Texts, Told};
 use crate::oidc::error as oidc;
 use crate::policy::Denied;
 use crate::web::http::Malformed;
@@ -133,118 +134,47 @@ impl Error {
         self.status() >= 500 || matches!(self, Error::Question(_))
     }
 
-    /// The same for everybody who could have caused it on purpose: no value of the request or of a token is in it, but
-    /// for the name of an account, told to who is logged in with it.
-    pub fn explanation(&self) -> Explanation {
-        const AGAIN: &str = "Please log in again.";
-        const LATER: &str = "Please try again in a minute. If it stays like this, tell whoever runs this application.";
-        const AGAIN_OR_TELL: &str =
-            "Please try again; if it happens again, tell whoever runs this application, and give them the reference number.";
-        const OPERATOR: &str = "Please tell whoever runs this application, and give them the reference number.";
-        let explain =
-            |title, happened: &str, advice, offer_login| Explanation { title, happened: happened.to_owned(), advice, offer_login };
+    /// In the words of a language. The same for everybody who could have caused it on purpose: no value of the request or of a
+    /// token is in it, but for the name of an account, told to who is logged in with it.
+    pub fn explanation(&self, texts: &'static Texts) -> Explanation {
+        let explain = |told: &Told, offer_login| {
+            let Told { title, happened, advice } = *told;
+            Explanation { title, happened: happened.to_owned(), advice, offer_login }
+        };
         match self {
-            Error::Malformed(_) | Error::LookalikeHeader | Error::ForeignUpgrade => explain(
-                "This request cannot be understood",
-                "The address or a header of the request is not in the form that the web agreed on.",
-                "Check the address, or go back to the application.",
-                false,
-            ),
-            Error::MethodNotAllowed => explain(
-                "This does not work here",
-                "This page can be visited, but nothing can be sent to it.",
-                "Go back to the application.",
-                false,
-            ),
-            Error::NotVisited | Error::ForeignOrigin => explain(
-                "This does not work here",
-                "This address is made to be visited from this application, not to be fetched by another page.",
-                "Go back to the application.",
-                false,
-            ),
-            Error::LoginRequired => explain(
-                "Please log in",
-                "You are not logged in, or your login has ended. What you sent was not passed on.",
-                "Log in, then do it again.",
-                true,
-            ),
-            Error::NotARoute | Error::ReservedPath => {
-                explain("There is nothing here", "No page has this address.", "Go back to the application.", false)
+            Error::Malformed(_) | Error::LookalikeHeader | Error::ForeignUpgrade => explain(&texts.malformed, false),
+            Error::MethodNotAllowed => explain(&texts.method_not_allowed, false),
+            Error::NotVisited | Error::ForeignOrigin => explain(&texts.not_visited, false),
+            Error::LoginRequired => explain(&texts.login_required, true),
+            Error::NotARoute | Error::ReservedPath => explain(&texts.not_a_page, false),
+            Error::Denied(Denied { account: Some(account), .. }) => {
+                let Notice { title, text } = texts.account_denied;
+                Explanation { title, happened: texts.denied_as.with(account), advice: text, offer_login: false }
             }
-            Error::Denied(Denied { account: Some(account), .. }) => explain(
-                "This account has no access",
-                &format!("You are logged in as {account}, and this account may not see this page."),
-                "Use another account, or ask whoever runs this application for access.",
-                false,
-            ),
-            Error::Denied(_) => {
-                explain("There is no access to this", "Nobody may see this page, whoever they are.", "Go back to the application.", false)
-            }
-            Error::UnknownProvider => {
-                explain("There is no such login", "The link names a way to log in that this application does not have.", AGAIN, true)
-            }
-            Error::Oidc(oidc::Error::IssuerParameter { .. }) => explain(
-                "This login was stopped",
-                "The answer came from another provider than the one you were sent to. Nobody was logged in.",
-                "Please log in again. If it happens again, tell whoever runs this application, and give them the reference number.",
-                true,
-            ),
-            Error::Oidc(oidc::Error::AuthorizationResponse(_)) => explain(
-                "The login failed",
-                "What came back from the provider is no answer to a login, so you were not logged in.",
-                AGAIN_OR_TELL,
-                true,
-            ),
-            Error::UnknownState => explain(
-                "This login cannot be finished",
-                "It was not started in this browser, or it has already been used, or it took too long.",
-                AGAIN,
-                true,
-            ),
+            Error::Denied(_) => explain(&texts.everybody_denied, false),
+            Error::UnknownProvider => explain(&texts.unknown_provider, true),
+            Error::Oidc(oidc::Error::IssuerParameter { .. }) => explain(&texts.another_issuer, true),
+            Error::Oidc(oidc::Error::AuthorizationResponse(_)) => explain(&texts.not_an_answer, true),
+            Error::UnknownState => explain(&texts.unknown_state, true),
             Error::Oidc(oidc::Error::ProviderReported(reported)) => {
-                let (title, happened, advice) = match reported.error.as_str() {
-                    "access_denied" => (
-                        "You were not logged in",
-                        "The login was cancelled, or the provider did not give this application access to your account.",
-                        "You can try again, or choose another account.",
-                    ),
-                    "consent_required" => (
-                        "You were not logged in",
-                        "The provider needs your consent to tell this application who you are, and did not get it.",
-                        "Log in again and agree, or ask whoever runs this application to have it agreed to for everybody.",
-                    ),
-                    "login_required" => {
-                        ("You were not logged in", "You have no login with the provider now, and it did not ask for one.", AGAIN)
-                    }
-                    "interaction_required" | "account_selection_required" => (
-                        "You were not logged in",
-                        "The provider needs something more from you before it can log you in, such as a second factor or a choice of account.",
-                        "Log in again, and follow the provider's pages to their end.",
-                    ),
-                    "temporarily_unavailable" | "server_error" => {
-                        ("The login is not available now", "The provider that checks logins has trouble of its own.", LATER)
-                    }
-                    _ => ("The login failed", "The provider could not log you in.", AGAIN_OR_TELL),
+                let told = match reported.error.as_str() {
+                    "access_denied" => &texts.cancelled,
+                    "consent_required" => &texts.consent_required,
+                    "login_required" => &texts.provider_login_required,
+                    "interaction_required" | "account_selection_required" => &texts.interaction_required,
+                    "temporarily_unavailable" | "server_error" => &texts.provider_in_trouble,
+                    _ => &texts.provider_refused,
                 };
-                explain(title, happened, advice, true)
+                explain(told, true)
             }
-            Error::Oidc(oidc::Error::Unreachable { .. }) => {
-                explain("The login is not available now", "The provider that checks logins cannot be reached.", LATER, true)
-            }
-            Error::Oidc(error @ oidc::Error::Status { .. }) if error.status() == 503 => {
-                explain("The login is not available now", "The provider that checks logins has trouble of its own.", LATER, true)
-            }
+            Error::Oidc(oidc::Error::Unreachable { .. }) => explain(&texts.provider_unreachable, true),
+            Error::Oidc(error @ oidc::Error::Status { .. }) if error.status() == 503 => explain(&texts.provider_in_trouble, true),
             Error::Oidc(oidc::Error::Status { .. } | oidc::Error::Answer { .. } | oidc::Error::IdToken { .. }) => {
-                explain("The login failed", "The provider's answer could not be accepted, so you were not logged in.", AGAIN_OR_TELL, true)
+                explain(&texts.answer_unacceptable, true)
             }
-            Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } => explain(
-                "The login does not fit",
-                "The provider says more about you than a browser can keep (often a very long list of groups).",
-                OPERATOR,
-                false,
-            ),
+            Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } => explain(&texts.session_too_large, false),
             Error::NotLoaded | Error::NotPending | Error::Question(_) | Error::RouteAsked | Error::EditNotCarried => {
-                explain("The login is not set up", "This application's login has no working configuration.", OPERATOR, false)
+                explain(&texts.not_set_up, false)
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::entropy;
 use crate::error::Error;
 pub use crate::flow::Surroundings;
 use crate::flow::{self, Context, Flow, Progress, Visit};
+use crate::language::Language;
 use crate::pages;
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse, Request, RequestHead, Response};
 use crate::web::route::{self, Route};
@@ -197,10 +198,10 @@ fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>)
     let config = context.config;
     let response = if visit.is_navigation {
         let ways_back: Vec<_> = visit.return_to.iter().chain(&visit.ways_back).collect();
-        pages::error(error, config, &ways_back, &reference, context.entropy)
+        pages::error(error, config, visit.language, &ways_back, &reference, context.entropy)
     } else {
         let login = pages::login_url(config, None, None);
-        pages::problem(error, error.explanation().offer_login.then_some(login.as_str()), Some(&reference))
+        pages::problem(error, error.explanation(Language::English.texts()).offer_login.then_some(login.as_str()), Some(&reference))
     };
     let response = Response { counts_as: visit.refusal_counts_as, ..response };
     match error.status() {

@@ -53,6 +53,7 @@ pub mod error;
 pub mod filter;
 mod flow;
 pub mod identity;
+pub mod language;
 pub mod limit;
 pub mod oidc;
 pub mod pages;

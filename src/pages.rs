@@ -9,15 +9,18 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::entropy::{self, Entropy};
 use crate::error::{Error, Explanation};
+use crate::language::{Language, Notice, Texts};
 use crate::oidc::provider::Provider;
 use crate::policy::Denied;
-use crate::web::http::Response;
+use crate::web::http::{RequestHead, Response};
 use crate::web::return_to::ReturnTo;
 use crate::web::route;
 
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
+    language: Language,
+    texts: &'static Texts,
     title: &'a str,
     paragraphs: Vec<String>,
     actions: Vec<Action>,
@@ -32,16 +35,25 @@ struct Action {
 }
 
 /// Lets the user choose between the providers.
-pub(crate) fn chooser(config: &Config, return_to: Option<&ReturnTo>, select_account: bool, entropy: &mut dyn Entropy) -> Response {
+pub(crate) fn chooser(
+    config: &Config,
+    language: Language,
+    return_to: Option<&ReturnTo>,
+    select_account: bool,
+    entropy: &mut dyn Entropy,
+) -> Response {
+    let texts = language.texts();
     let selecting = if select_account { format!("&{}={}", route::PROMPT, route::SELECT_ACCOUNT) } else { String::new() };
     let action = |provider: &Provider| Action {
-        label: format!("Log in with {}", provider.title),
+        label: texts.log_in_with.with(&provider.title),
         href: format!("{}{selecting}", login_url(config, Some(&provider.name), return_to)),
         primary: false,
     };
     let page = Page {
-        title: "Log in",
-        paragraphs: vec!["Choose how you want to log in.".into()],
+        language,
+        texts,
+        title: texts.log_in,
+        paragraphs: vec![texts.choose.into()],
         actions: config.providers.iter().map(action).collect(),
         reference: None,
         nonce: entropy::token::<16>(entropy),
@@ -50,11 +62,14 @@ pub(crate) fn chooser(config: &Config, return_to: Option<&ReturnTo>, select_acco
 }
 
 /// The end of a logout.
-pub(crate) fn signed_out(config: &Config, entropy: &mut dyn Entropy) -> Response {
+pub(crate) fn signed_out(config: &Config, language: Language, entropy: &mut dyn Entropy) -> Response {
+    let texts = language.texts();
     let page = Page {
-        title: "You are logged out",
-        paragraphs: vec!["You can close this page, or log in again.".into()],
-        actions: vec![Action { label: "Log in".into(), href: login_url(config, None, None), primary: true }],
+        language,
+        texts,
+        title: texts.logged_out.title,
+        paragraphs: vec![texts.logged_out.text.into()],
+        actions: vec![Action { label: texts.log_in.into(), href: login_url(config, None, None), primary: true }],
         reference: None,
         nonce: entropy::token::<16>(entropy),
     };
@@ -62,30 +77,40 @@ pub(crate) fn signed_out(config: &Config, entropy: &mut dyn Entropy) -> Response
 }
 
 /// An error in words, for a person: `ways_back` are the pages that they may have been on their way to.
-pub(crate) fn error(error: &Error, config: &Config, ways_back: &[&ReturnTo], reference: &str, entropy: &mut dyn Entropy) -> Response {
-    let Explanation { title, happened, advice, offer_login } = error.explanation();
+pub(crate) fn error(
+    error: &Error,
+    config: &Config,
+    language: Language,
+    ways_back: &[&ReturnTo],
+    reference: &str,
+    entropy: &mut dyn Entropy,
+) -> Response {
+    let texts = language.texts();
+    let Explanation { title, happened, advice, offer_login } = error.explanation(texts);
     let mut actions = vec![];
     let return_to = match ways_back {
         [only] => Some(*only),
         _ => None,
     };
-    let login = if error.is_temporary() { "Try again" } else { "Log in" };
+    let (login, login_for) = if error.is_temporary() { (texts.try_again, &texts.try_again_for) } else { (texts.log_in, &texts.log_in_for) };
     match ways_back {
         _ if !offer_login => {}
         [] | [_] => actions.push(Action { label: login.into(), href: login_url(config, None, return_to), primary: true }),
         several => actions.extend(several.iter().map(|page| Action {
-            label: format!("{login} for {}", shortened(page.as_str())),
+            label: login_for.with(&shortened(page.as_str())),
             href: login_url(config, None, Some(page)),
             primary: false,
         })),
     }
     if let Error::Denied(Denied { account: Some(_), .. }) = error {
         let href = another_account_url(config, return_to);
-        actions.push(Action { label: "Use another account".into(), href, primary: true });
-        actions.push(Action { label: "Log out".into(), href: config.public.route(route::LOGOUT), primary: false });
+        actions.push(Action { label: texts.use_another_account.into(), href, primary: true });
+        actions.push(Action { label: texts.log_out.into(), href: config.public.route(route::LOGOUT), primary: false });
     }
-    actions.push(Action { label: "Back to the application".into(), href: config.public.home(), primary: false });
+    actions.push(Action { label: texts.back_to_the_application.into(), href: config.public.home(), primary: false });
     let page = Page {
+        language,
+        texts,
         title,
         paragraphs: vec![happened, advice.to_owned()],
         actions,
@@ -103,9 +128,9 @@ fn shortened(address: &str) -> String {
     if rest.next().is_some() { format!("{beginning}…") } else { beginning }
 }
 
-/// An error in JSON, for a program (RFC 9457).
+/// An error in JSON, for a program (RFC 9457). In English: what programs compare and log is one text.
 pub(crate) fn problem(error: &Error, login: Option<&str>, reference: Option<&str>) -> Response {
-    let Explanation { title, happened, .. } = error.explanation();
+    let Explanation { title, happened, .. } = error.explanation(Language::English.texts());
     let mut problem =
         json!({ "type": "about:blank", "title": title, "status": error.status(), "detail": happened, "code": error.code().as_str() });
     if let (Some(login), Some(members)) = (login, problem.as_object_mut()) {
@@ -172,33 +197,27 @@ impl HostFailure {
         }
     }
 
-    fn words(self) -> (&'static str, &'static str) {
+    fn words(self, texts: &Texts) -> &Notice {
         match self {
-            HostFailure::Filter => ("Something went wrong", "The login failed to decide about this request, so it was not passed on."),
-            HostFailure::Overloaded => ("Too busy", "There are more requests than can be answered now. Please try again in a moment."),
-            HostFailure::UpstreamUnreachable => {
-                ("The application is not available", "It cannot be reached now. Please try again in a minute.")
-            }
-            HostFailure::UpstreamTimedOut => ("The application does not answer", "It took too long. Please try again in a minute."),
-            HostFailure::TooManyLogins { .. } => (
-                "Too many logins",
-                "There were more logins from your network than are allowed in a minute. Nothing is lost: please try again in a moment.",
-            ),
-            HostFailure::BodyTooLarge => ("Too much was sent", "What was sent is larger than what is accepted here."),
-            HostFailure::BodyTooSlow => ("The request took too long", "What was sent did not arrive in time, so it was not passed on."),
-            HostFailure::TooManyRequests => {
-                ("Too many requests", "There are more requests from your network at once than are allowed. Please try again in a moment.")
-            }
+            HostFailure::Filter => &texts.filter_failed,
+            HostFailure::Overloaded => &texts.overloaded,
+            HostFailure::UpstreamUnreachable => &texts.upstream_unreachable,
+            HostFailure::UpstreamTimedOut => &texts.upstream_timed_out,
+            HostFailure::BodyTooLarge => &texts.body_too_large,
+            HostFailure::BodyTooSlow => &texts.body_too_slow,
+            HostFailure::TooManyRequests => &texts.too_many_requests,
+            HostFailure::TooManyLogins { .. } => &texts.too_many_logins,
         }
     }
 }
 
-/// A host's own failure: as a page where somebody looks at it (`is_page`, see [`RequestHead::is_navigation`]), else as a problem
-/// document (RFC 9457). `nonce`: 16 random bytes or more, as base64url, fresh for every page.
-///
-/// [`RequestHead::is_navigation`]: crate::web::http::RequestHead::is_navigation
-pub fn host_failure(failure: HostFailure, is_page: bool, reference: &str, nonce: &str) -> Response {
-    let response = if is_page { failure_page(failure, reference, nonce) } else { failure_problem(failure, reference) };
+/// A host's own failure: as a page in the language of who looks at it ([`reader`]), else as a
+/// problem document (RFC 9457). `nonce`: 16 random bytes or more, as base64url, fresh for every page.
+pub fn host_failure(failure: HostFailure, reader: Option<Language>, reference: &str, nonce: &str) -> Response {
+    let response = match reader {
+        Some(language) => failure_page(failure, language, reference, nonce),
+        None => failure_problem(failure, reference),
+    };
     match failure {
         HostFailure::Overloaded | HostFailure::TooManyRequests => response.with("retry-after", "1"),
         HostFailure::TooManyLogins { retry_after } => response.with("retry-after", &retry_after.to_string()),
@@ -206,21 +225,29 @@ pub fn host_failure(failure: HostFailure, is_page: bool, reference: &str, nonce:
     }
 }
 
+/// Who looks at the answer to a request, for [`host_failure`]: a person who reads a language, or a program. The request need
+/// not be one that can be decided on.
+pub fn reader(head: &RequestHead) -> Option<Language> {
+    head.is_navigation().then(|| Language::preferred(&head.headers))
+}
+
 fn failure_problem(failure: HostFailure, reference: &str) -> Response {
-    let (title, happened) = failure.words();
+    let Notice { title, text } = failure.words(Language::English.texts());
     let (status, code) = (failure.status(), failure.code());
     problem_document(
         status,
-        &json!({ "type": "about:blank", "title": title, "status": status, "detail": happened, "code": code, "reference": reference }),
+        &json!({ "type": "about:blank", "title": title, "status": status, "detail": text, "code": code, "reference": reference }),
     )
 }
 
-fn failure_page(failure: HostFailure, reference: &str, nonce: &str) -> Response {
-    let (title, happened) = failure.words();
+fn failure_page(failure: HostFailure, language: Language, reference: &str, nonce: &str) -> Response {
+    let texts = language.texts();
+    let Notice { title, text } = failure.words(texts);
     // An empty reference is the page itself (RFC 3986 section 4.4).
-    let again = Action { label: "Try again".into(), href: String::new(), primary: true };
+    let again = Action { label: texts.try_again.into(), href: String::new(), primary: true };
     let actions = if failure == HostFailure::BodyTooLarge { vec![] } else { vec![again] };
-    let page = Page { title, paragraphs: vec![happened.to_owned()], actions, reference: Some(reference), nonce: nonce.to_owned() };
+    let paragraphs = vec![(*text).to_owned()];
+    let page = Page { language, texts, title, paragraphs, actions, reference: Some(reference), nonce: nonce.to_owned() };
     page.into_response(failure.status())
 }
 
@@ -259,6 +286,8 @@ impl Page<'_> {
         let body = self.render().unwrap_or_default().into_bytes();
         Response { status, body, ..Response::default() }
             .with("content-type", "text/html; charset=utf-8")
+            .with("content-language", self.language.tag())
+            .with("vary", "accept-language")
             .with("content-security-policy", &policy)
             .with("cache-control", "no-store")
             .with("referrer-policy", "no-referrer")
@@ -266,3 +295,6 @@ impl Page<'_> {
             .with("x-frame-options", "DENY")
     }
 }
+
+#[cfg(test)]
+mod tests;

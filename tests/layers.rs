@@ -7,13 +7,14 @@ use std::path::Path;
 mod imports;
 
 /// Lowest first. A module may import what stands before it, and its own parts.
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 22] = [
     "secret",
     "time",
     "entropy",
     "limit",
     "code",
     "web",
+    "language",
     "claims",
     "oidc",
     "account",

@@ -543,7 +543,7 @@ pub(super) fn after_logout(visit: &Visit, context: &mut Context<'_>) -> Response
     match (&config.after_logout, config.admission.login) {
         (Some(page), _) => Response::redirect(page.as_str(), visit.method),
         (None, Login::Optional) => Response::redirect(&config.public.home(), visit.method),
-        (None, Login::Required) => pages::signed_out(config, context.entropy),
+        (None, Login::Required) => pages::signed_out(config, visit.language, context.entropy),
     }
 }
 

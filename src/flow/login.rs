@@ -120,7 +120,10 @@ pub(crate) fn choose_or_start(visit: &mut Visit, context: &mut Context<'_>) -> R
     let config = context.config;
     match config.providers.as_slice() {
         [only] => start(only, visit, context),
-        _ => Ok(Progress::Done(Outcome::Respond(pages::chooser(config, visit.return_to.as_ref(), visit.select_account, context.entropy)))),
+        _ => {
+            let page = pages::chooser(config, visit.language, visit.return_to.as_ref(), visit.select_account, context.entropy);
+            Ok(Progress::Done(Outcome::Respond(page)))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::decision::{Event, Level, Outcome};
 use crate::entropy::Entropy;
 use crate::error::Error;
+use crate::language::Language;
 use crate::limit::Counted;
 use crate::oidc::cache::ProviderCache;
 use crate::session::{CookieJar, Ended, Sealed, Session, Tokens};
@@ -49,6 +50,8 @@ pub(crate) enum Progress {
 #[derive(Debug)]
 pub(crate) struct Visit {
     pub(crate) is_navigation: bool,
+    /// Of pages.
+    pub(crate) language: Language,
     pub(crate) is_head: bool,
     /// Nothing may come of it ([`Request::only_looks`]).
     pub(crate) only_looks: bool,
@@ -86,6 +89,7 @@ impl Visit {
     pub(crate) fn new(request: &Request<'_>, config: &Config) -> Self {
         Self {
             is_navigation: request.is_navigation(),
+            language: Language::preferred(request.headers),
             is_head: request.method == "HEAD",
             only_looks: request.only_looks(),
             method: ["GET", "HEAD"].into_iter().find(|method| *method == request.method).unwrap_or("POST"),
@@ -108,7 +112,8 @@ impl Visit {
 
     /// For a request that is refused unread: no cookie of it is looked at.
     pub(crate) fn unreadable(head: &RequestHead, config: &Config) -> Self {
-        let headers: FieldLines = head.headers.values("accept").take(1).map(|value| ("accept", value)).collect();
+        let first = |name: &'static str| head.headers.values(name).take(1).map(move |value| (name, value));
+        let headers: FieldLines = first("accept").chain(first("accept-language")).collect();
         let accept_only = Request { method: "GET", path: "/", query: None, authority: "", headers: &headers, application_server: None };
         let is_head = head.method == "HEAD";
         Self { is_head, only_looks: is_head, ..Self::new(&accept_only, config) }

@@ -43,7 +43,7 @@ pub struct ReportedError {
 }
 
 impl ReportedError {
-    pub(super) fn new(error: &str, description: Option<&str>, uri: Option<&str>) -> Self {
+    pub(crate) fn new(error: &str, description: Option<&str>, uri: Option<&str>) -> Self {
         // Anything else is not an error code but an attempt.
         let is_code = error.len() <= 64 && error.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'.');
         let shown = |text: Option<&str>| text.filter(|text| !text.trim().is_empty()).map(|text| bounded(text, MAX_DESCRIPTION));

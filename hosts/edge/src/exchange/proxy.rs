@@ -15,6 +15,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::timeout;
+use vestibule::language::Language;
 use vestibule::pages::{self, HostFailure};
 use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_enforcement::edits::NOT_FOR_CACHES;
@@ -188,13 +189,13 @@ impl Edge {
         let attempt = Attempt { limits: &active.limits, client: exchange.client.address(), path: &path };
         let _turn = match self.admit(attempt).await {
             Ok(turn) => turn,
-            Err(spent) => return Ok(Decided::Respond(too_many(spent, attempt, is_navigation(session)))),
+            Err(spent) => return Ok(Decided::Respond(too_many(spent, attempt, reader(session)))),
         };
         let decided = self.decide_admitted(session, (generation, &active), authority, exchange).await?;
         if let Decided::Respond(Response { counts_as: Some(counted), .. }) = &decided
             && let Err(spent) = self.budgets.count(attempt, *counted)
         {
-            return Ok(Decided::Respond(too_many(spent, attempt, is_navigation(session))));
+            return Ok(Decided::Respond(too_many(spent, attempt, reader(session))));
         }
         Ok(decided)
     }
@@ -342,10 +343,10 @@ fn client(session: &Session, active: &Active) -> Result<Client> {
     }
 }
 
-/// Whether a person looks at the answer.
-fn is_navigation(session: &Session) -> bool {
+/// The person who looks at the answer, if one does.
+fn reader(session: &Session) -> Option<Language> {
     let headers = session.req_header().headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    vestibule::web::http::RequestHead { headers, ..Default::default() }.is_navigation()
+    pages::reader(&vestibule::web::http::RequestHead { headers, ..Default::default() })
 }
 
 /// Who is at the other end of the connection.
@@ -354,7 +355,7 @@ fn peer(session: &Session) -> Option<IpAddr> {
 }
 
 /// What a client gets that has nothing left.
-fn too_many(spent: Spent, attempt: Attempt<'_>, is_page: bool) -> Response {
+fn too_many(spent: Spent, attempt: Attempt<'_>, reader: Option<Language>) -> Response {
     let retry_after = spent.retry_after();
     let code = match spent.counted {
         Counted::LoginStart => "login.limited",
@@ -363,7 +364,7 @@ fn too_many(spent: Spent, attempt: Attempt<'_>, is_page: bool) -> Response {
     let reference = random::reference();
     let client = attempt.client.map(tracing::field::display);
     tracing::info!(code, client, retry_after, reference, "this client has reached its limit of [vestibule.limits]");
-    let page = pages::host_failure(HostFailure::TooManyLogins { retry_after }, is_page, &reference, &random::nonce());
+    let page = pages::host_failure(HostFailure::TooManyLogins { retry_after }, reader, &reference, &random::nonce());
     let mut response = Response::new(page.status, page.body);
     response.headers = page.headers;
     response
@@ -678,7 +679,7 @@ impl ProxyHttp for Edge {
             session.set_keepalive(None);
             let result = match failure::shown(error) {
                 Shown::Page(failure) => {
-                    let page = pages::host_failure(failure, is_navigation(session), &reference, &random::nonce());
+                    let page = pages::host_failure(failure, reader(session), &reference, &random::nonce());
                     sent = page.status;
                     // A session that was renewed on the way is not lost with the application's answer.
                     let renewed = exchange.onward.as_ref().map_or(&[][..], |onward| &onward.forward.response_headers);

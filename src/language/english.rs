@@ -1,0 +1,133 @@
+//! English, which what programs read is written in as well.
+
+use super::texts::{Around, Notice, Texts, Told};
+
+const AGAIN: &str = "Please log in again.";
+const LATER: &str = "Please try again in a minute. If it stays like this, tell whoever runs this application.";
+const AGAIN_OR_TELL: &str =
+    "Please try again; if it happens again, tell whoever runs this application, and give them the reference number.";
+const OPERATOR: &str = "Please tell whoever runs this application, and give them the reference number.";
+const BACK: &str = "Go back to the application.";
+const NOT_LOGGED_IN: &str = "You were not logged in";
+const FAILED: &str = "The login failed";
+const NOT_AVAILABLE: &str = "The login is not available now";
+const NOT_HERE: &str = "This does not work here";
+
+pub(super) const TEXTS: Texts = Texts {
+    log_in: "Log in",
+    log_in_with: Around("Log in with ", ""),
+    log_in_for: Around("Log in for ", ""),
+    try_again: "Try again",
+    try_again_for: Around("Try again for ", ""),
+    use_another_account: "Use another account",
+    log_out: "Log out",
+    back_to_the_application: "Back to the application",
+
+    choose: "Choose how you want to log in.",
+    last_used: "Last used",
+    logged_out: Notice { title: "You are logged out", text: "You can close this page, or log in again." },
+    reference_number: "Reference number:",
+
+    malformed: Told {
+        title: "This request cannot be understood",
+        happened: "The address or a header of the request is not in the form that the web agreed on.",
+        advice: "Check the address, or go back to the application.",
+    },
+    method_not_allowed: Told { title: NOT_HERE, happened: "This page can be visited, but nothing can be sent to it.", advice: BACK },
+    not_visited: Told {
+        title: NOT_HERE,
+        happened: "This address is made to be visited from this application, not to be fetched by another page.",
+        advice: BACK,
+    },
+    login_required: Told {
+        title: "Please log in",
+        happened: "You are not logged in, or your login has ended. What you sent was not passed on.",
+        advice: "Log in, then do it again.",
+    },
+    not_a_page: Told { title: "There is nothing here", happened: "No page has this address.", advice: BACK },
+    account_denied: Notice {
+        title: "This account has no access",
+        text: "Use another account, or ask whoever runs this application for access.",
+    },
+    denied_as: Around("You are logged in as ", ", and this account may not see this page."),
+    everybody_denied: Told { title: "There is no access to this", happened: "Nobody may see this page, whoever they are.", advice: BACK },
+    unknown_provider: Told {
+        title: "There is no such login",
+        happened: "The link names a way to log in that this application does not have.",
+        advice: AGAIN,
+    },
+    another_issuer: Told {
+        title: "This login was stopped",
+        happened: "The answer came from another provider than the one you were sent to. Nobody was logged in.",
+        advice: "Please log in again. If it happens again, tell whoever runs this application, and give them the reference number.",
+    },
+    not_an_answer: Told {
+        title: FAILED,
+        happened: "What came back from the provider is no answer to a login, so you were not logged in.",
+        advice: AGAIN_OR_TELL,
+    },
+    unknown_state: Told {
+        title: "This login cannot be finished",
+        happened: "It was not started in this browser, or it has already been used, or it took too long.",
+        advice: AGAIN,
+    },
+    cancelled: Told {
+        title: NOT_LOGGED_IN,
+        happened: "The login was cancelled, or the provider did not give this application access to your account.",
+        advice: "You can try again, or choose another account.",
+    },
+    consent_required: Told {
+        title: NOT_LOGGED_IN,
+        happened: "The provider needs your consent to tell this application who you are, and did not get it.",
+        advice: "Log in again and agree, or ask whoever runs this application to have it agreed to for everybody.",
+    },
+    provider_login_required: Told {
+        title: NOT_LOGGED_IN,
+        happened: "You have no login with the provider now, and it did not ask for one.",
+        advice: AGAIN,
+    },
+    interaction_required: Told {
+        title: NOT_LOGGED_IN,
+        happened: "The provider needs something more from you before it can log you in, such as a second factor or a choice of account.",
+        advice: "Log in again, and follow the provider's pages to their end.",
+    },
+    provider_in_trouble: Told { title: NOT_AVAILABLE, happened: "The provider that checks logins has trouble of its own.", advice: LATER },
+    provider_refused: Told { title: FAILED, happened: "The provider could not log you in.", advice: AGAIN_OR_TELL },
+    provider_unreachable: Told { title: NOT_AVAILABLE, happened: "The provider that checks logins cannot be reached.", advice: LATER },
+    answer_unacceptable: Told {
+        title: FAILED,
+        happened: "The provider's answer could not be accepted, so you were not logged in.",
+        advice: AGAIN_OR_TELL,
+    },
+    session_too_large: Told {
+        title: "The login does not fit",
+        happened: "The provider says more about you than a browser can keep (often a very long list of groups).",
+        advice: OPERATOR,
+    },
+    not_set_up: Told {
+        title: "The login is not set up",
+        happened: "This application's login has no working configuration.",
+        advice: OPERATOR,
+    },
+
+    filter_failed: Notice {
+        title: "Something went wrong",
+        text: "The login failed to decide about this request, so it was not passed on.",
+    },
+    overloaded: Notice { title: "Too busy", text: "There are more requests than can be answered now. Please try again in a moment." },
+    upstream_unreachable: Notice {
+        title: "The application is not available",
+        text: "It cannot be reached now. Please try again in a minute.",
+    },
+    upstream_timed_out: Notice { title: "The application does not answer", text: "It took too long. Please try again in a minute." },
+    too_many_logins: Notice {
+        title: "Too many logins",
+        text: "There were more logins from your network than are allowed in a minute. Nothing is lost: please try again in a moment.",
+    },
+    body_too_large: Notice { title: "Too much was sent", text: "What was sent is larger than what is accepted here." },
+    body_too_slow: Notice { title: "The request took too long", text: "What was sent did not arrive in time, so it was not passed on." },
+    too_many_requests: Notice {
+        title: "Too many requests",
+        text: "There are more requests from your network at once than are allowed. Please try again in a moment.",
+    },
+};

@@ -1,0 +1,156 @@
+//! Français, avec vous, et sans genre.
+
+use super::texts::{Around, Notice, Texts, Told};
+
+const AGAIN: &str = "Veuillez vous reconnecter.";
+const LATER: &str = "Veuillez réessayer dans une minute. Si le problème persiste, prévenez l’administrateur de cette application.";
+const AGAIN_OR_TELL: &str = "Veuillez réessayer. Si le problème se reproduit, prévenez l’administrateur de cette application \
+                             en lui indiquant le numéro de référence.";
+const OPERATOR: &str = "Veuillez prévenir l’administrateur de cette application en lui indiquant le numéro de référence.";
+const BACK: &str = "Revenez à l’application.";
+const NOT_LOGGED_IN: &str = "La connexion n’a pas eu lieu";
+const FAILED: &str = "La connexion a échoué";
+const NOT_AVAILABLE: &str = "La connexion est indisponible pour le moment";
+const NOT_HERE: &str = "Cette action est impossible ici";
+
+pub(super) const TEXTS: Texts = Texts {
+    log_in: "Se connecter",
+    log_in_with: Around("Se connecter avec ", ""),
+    log_in_for: Around("Se connecter pour ", ""),
+    try_again: "Réessayer",
+    try_again_for: Around("Réessayer pour ", ""),
+    use_another_account: "Utiliser un autre compte",
+    log_out: "Se déconnecter",
+    back_to_the_application: "Retour à l’application",
+
+    choose: "Choisissez comment vous connecter.",
+    last_used: "Dernier choix",
+    logged_out: Notice { title: "Déconnexion effectuée", text: "Vous pouvez fermer cette page ou vous reconnecter." },
+    reference_number: "Numéro de référence\u{a0}:",
+
+    malformed: Told {
+        title: "Cette requête est incompréhensible",
+        happened: "L’adresse ou un en-tête de la requête n’a pas la forme convenue sur le Web.",
+        advice: "Vérifiez l’adresse ou revenez à l’application.",
+    },
+    method_not_allowed: Told {
+        title: NOT_HERE,
+        happened: "Cette page peut être consultée, mais rien ne peut lui être envoyé.",
+        advice: BACK,
+    },
+    not_visited: Told {
+        title: NOT_HERE,
+        happened: "Cette adresse est destinée à être ouverte depuis cette application, et non chargée par une autre page.",
+        advice: BACK,
+    },
+    login_required: Told {
+        title: "Veuillez vous connecter",
+        happened: "Vous n’avez pas ouvert de session, ou elle a expiré. Votre envoi n’a pas été transmis.",
+        advice: "Connectez-vous, puis recommencez.",
+    },
+    not_a_page: Told { title: "Il n’y a rien ici", happened: "Aucune page n’a cette adresse.", advice: BACK },
+    account_denied: Notice {
+        title: "Ce compte n’a pas accès",
+        text: "Utilisez un autre compte ou demandez l’accès à l’administrateur de cette application.",
+    },
+    denied_as: Around("Vous utilisez le compte ", ", qui n’a pas accès à cette page."),
+    everybody_denied: Told { title: "Accès impossible", happened: "Personne n’a accès à cette page.", advice: BACK },
+    unknown_provider: Told {
+        title: "Ce mode de connexion n’existe pas",
+        happened: "Le lien indique un mode de connexion que cette application ne propose pas.",
+        advice: AGAIN,
+    },
+    another_issuer: Told {
+        title: "Cette connexion a été interrompue",
+        happened: "La réponse vient d’un autre fournisseur que celui vers lequel vous avez été dirigé. Personne n’a été connecté.",
+        advice: "Veuillez vous reconnecter. Si le problème se reproduit, prévenez l’administrateur de cette application \
+                 en lui indiquant le numéro de référence.",
+    },
+    not_an_answer: Told {
+        title: FAILED,
+        happened: "Ce que le fournisseur a renvoyé n’est pas une réponse à une connexion\u{a0}; celle-ci n’a donc pas eu lieu.",
+        advice: AGAIN_OR_TELL,
+    },
+    unknown_state: Told {
+        title: "Cette connexion ne peut pas aboutir",
+        happened: "Elle n’a pas été commencée dans ce navigateur, a déjà été utilisée ou a pris trop de temps.",
+        advice: AGAIN,
+    },
+    cancelled: Told {
+        title: NOT_LOGGED_IN,
+        happened: "La connexion a été annulée, ou le fournisseur n’a pas donné à cette application l’accès à votre compte.",
+        advice: "Vous pouvez réessayer ou choisir un autre compte.",
+    },
+    consent_required: Told {
+        title: NOT_LOGGED_IN,
+        happened: "Le fournisseur a besoin de votre accord pour indiquer à cette application qui vous êtes, et ne l’a pas obtenu.",
+        advice: "Reconnectez-vous et acceptez, ou demandez à l’administrateur de cette application de faire accepter pour tous.",
+    },
+    provider_login_required: Told {
+        title: NOT_LOGGED_IN,
+        happened: "Vous n’avez pas de session ouverte chez le fournisseur, et il n’en a pas demandé.",
+        advice: AGAIN,
+    },
+    interaction_required: Told {
+        title: NOT_LOGGED_IN,
+        happened: "Le fournisseur attend encore quelque chose de votre part, comme un second facteur ou le choix d’un compte.",
+        advice: "Reconnectez-vous et suivez les pages du fournisseur jusqu’au bout.",
+    },
+    provider_in_trouble: Told {
+        title: NOT_AVAILABLE,
+        happened: "Le fournisseur qui vérifie les connexions rencontre un problème.",
+        advice: LATER,
+    },
+    provider_refused: Told { title: FAILED, happened: "Le fournisseur n’a pas pu vous connecter.", advice: AGAIN_OR_TELL },
+    provider_unreachable: Told {
+        title: NOT_AVAILABLE,
+        happened: "Le fournisseur qui vérifie les connexions est injoignable.",
+        advice: LATER,
+    },
+    answer_unacceptable: Told {
+        title: FAILED,
+        happened: "La réponse du fournisseur n’a pas pu être acceptée\u{a0}; la connexion n’a donc pas eu lieu.",
+        advice: AGAIN_OR_TELL,
+    },
+    session_too_large: Told {
+        title: "La connexion est trop volumineuse",
+        happened: "Le fournisseur transmet sur vous plus qu’un navigateur ne peut conserver (souvent une très longue liste de groupes).",
+        advice: OPERATOR,
+    },
+    not_set_up: Told {
+        title: "La connexion n’est pas configurée",
+        happened: "La connexion de cette application n’a pas de configuration valable.",
+        advice: OPERATOR,
+    },
+
+    filter_failed: Notice {
+        title: "Un problème est survenu",
+        text: "Aucune décision n’a pu être prise sur cette requête\u{a0}; elle n’a donc pas été transmise.",
+    },
+    overloaded: Notice {
+        title: "Trop d’affluence",
+        text: "Il y a plus de requêtes qu’il n’est possible d’en traiter. Veuillez réessayer dans un instant.",
+    },
+    upstream_unreachable: Notice {
+        title: "L’application est indisponible",
+        text: "Elle est injoignable pour le moment. Veuillez réessayer dans une minute.",
+    },
+    upstream_timed_out: Notice {
+        title: "L’application ne répond pas",
+        text: "La réponse a pris trop de temps. Veuillez réessayer dans une minute.",
+    },
+    too_many_logins: Notice {
+        title: "Trop de connexions",
+        text: "Votre réseau a demandé plus de connexions qu’une minute n’en autorise. Rien n’est perdu\u{a0}: \
+               veuillez réessayer dans un instant.",
+    },
+    body_too_large: Notice { title: "Envoi trop volumineux", text: "L’envoi dépasse la taille acceptée ici." },
+    body_too_slow: Notice {
+        title: "La requête a pris trop de temps",
+        text: "L’envoi n’est pas arrivé à temps\u{a0}; il n’a donc pas été transmis.",
+    },
+    too_many_requests: Notice {
+        title: "Trop de requêtes",
+        text: "Votre réseau envoie à la fois plus de requêtes qu’il n’est autorisé. Veuillez réessayer dans un instant.",
+    },
+};

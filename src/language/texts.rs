@@ -1,0 +1,227 @@
+//! What there is to say on a page, whatever the language.
+
+/// A text with a value in it: what stands before and behind the value.
+#[derive(Debug)]
+pub struct Around(pub(super) &'static str, pub(super) &'static str);
+
+impl Around {
+    /// The whole text.
+    pub fn with(&self, value: &str) -> String {
+        [self.0, value, self.1].concat()
+    }
+}
+
+/// An error in words.
+#[derive(Debug)]
+pub struct Told {
+    pub(crate) title: &'static str,
+    pub(crate) happened: &'static str,
+    pub(crate) advice: &'static str,
+}
+
+/// A heading, and what stands below it.
+#[derive(Debug)]
+pub struct Notice {
+    pub(crate) title: &'static str,
+    pub(crate) text: &'static str,
+}
+
+/// Every text of our pages in one language.
+#[derive(Debug)]
+pub struct Texts {
+    pub(crate) log_in: &'static str,
+    /// The provider.
+    pub(crate) log_in_with: Around,
+    /// The address of a page, where there are several.
+    pub(crate) log_in_for: Around,
+    pub(crate) try_again: &'static str,
+    pub(crate) try_again_for: Around,
+    pub(crate) use_another_account: &'static str,
+    pub(crate) log_out: &'static str,
+    pub(crate) back_to_the_application: &'static str,
+
+    pub(crate) choose: &'static str,
+    pub(crate) last_used: &'static str,
+    pub(crate) logged_out: Notice,
+    /// With the mark that stands before the number.
+    pub(crate) reference_number: &'static str,
+
+    pub(crate) malformed: Told,
+    pub(crate) method_not_allowed: Told,
+    pub(crate) not_visited: Told,
+    pub(crate) login_required: Told,
+    pub(crate) not_a_page: Told,
+    /// `happened` stands in `denied_as`.
+    pub(crate) account_denied: Notice,
+    /// The account.
+    pub(crate) denied_as: Around,
+    pub(crate) everybody_denied: Told,
+    pub(crate) unknown_provider: Told,
+    pub(crate) another_issuer: Told,
+    pub(crate) not_an_answer: Told,
+    pub(crate) unknown_state: Told,
+    pub(crate) cancelled: Told,
+    pub(crate) consent_required: Told,
+    pub(crate) provider_login_required: Told,
+    pub(crate) interaction_required: Told,
+    pub(crate) provider_in_trouble: Told,
+    pub(crate) provider_refused: Told,
+    pub(crate) provider_unreachable: Told,
+    pub(crate) answer_unacceptable: Told,
+    pub(crate) session_too_large: Told,
+    pub(crate) not_set_up: Told,
+
+    pub(crate) filter_failed: Notice,
+    pub(crate) overloaded: Notice,
+    pub(crate) upstream_unreachable: Notice,
+    pub(crate) upstream_timed_out: Notice,
+    pub(crate) too_many_logins: Notice,
+    pub(crate) body_too_large: Notice,
+    pub(crate) body_too_slow: Notice,
+    pub(crate) too_many_requests: Notice,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::Language;
+
+    /// Each text, one after the other. A new one has to be added, or this does not compile.
+    fn all(texts: &'static Texts) -> Vec<&'static str> {
+        let Texts {
+            log_in,
+            log_in_with,
+            log_in_for,
+            try_again,
+            try_again_for,
+            use_another_account,
+            log_out,
+            back_to_the_application,
+            choose,
+            last_used,
+            logged_out,
+            reference_number,
+            malformed,
+            method_not_allowed,
+            not_visited,
+            login_required,
+            not_a_page,
+            account_denied,
+            denied_as,
+            everybody_denied,
+            unknown_provider,
+            another_issuer,
+            not_an_answer,
+            unknown_state,
+            cancelled,
+            consent_required,
+            provider_login_required,
+            interaction_required,
+            provider_in_trouble,
+            provider_refused,
+            provider_unreachable,
+            answer_unacceptable,
+            session_too_large,
+            not_set_up,
+            filter_failed,
+            overloaded,
+            upstream_unreachable,
+            upstream_timed_out,
+            too_many_logins,
+            body_too_large,
+            body_too_slow,
+            too_many_requests,
+        } = texts;
+        let mut all = vec![
+            *log_in,
+            *try_again,
+            *use_another_account,
+            *log_out,
+            *back_to_the_application,
+            *choose,
+            *last_used,
+            *reference_number,
+            account_denied.title,
+            account_denied.text,
+        ];
+        for around in [log_in_with, log_in_for, try_again_for, denied_as] {
+            // One of the two may be empty.
+            all.push(if around.0.is_empty() { around.1 } else { around.0 });
+        }
+        for told in [
+            malformed,
+            method_not_allowed,
+            not_visited,
+            login_required,
+            not_a_page,
+            everybody_denied,
+            unknown_provider,
+            another_issuer,
+            not_an_answer,
+            unknown_state,
+            cancelled,
+            consent_required,
+            provider_login_required,
+            interaction_required,
+            provider_in_trouble,
+            provider_refused,
+            provider_unreachable,
+            answer_unacceptable,
+            session_too_large,
+            not_set_up,
+        ] {
+            all.extend([told.title, told.happened, told.advice]);
+        }
+        for notice in [
+            logged_out,
+            filter_failed,
+            overloaded,
+            upstream_unreachable,
+            upstream_timed_out,
+            too_many_logins,
+            body_too_large,
+            body_too_slow,
+            too_many_requests,
+        ] {
+            all.extend([notice.title, notice.text]);
+        }
+        all
+    }
+
+    #[test]
+    fn every_text_is_written_in_every_language() {
+        let english = all(Language::English.texts());
+        for language in Language::ALL {
+            let texts = all(language.texts());
+            for (text, english) in texts.iter().zip(&english) {
+                assert!(!text.trim().is_empty(), "{language:?}: {english}");
+                if language == Language::English {
+                    assert!(text.is_ascii(), "{text}");
+                } else {
+                    assert_ne!(text, english, "{language:?}");
+                    let words = text.split(|c: char| !c.is_alphanumeric());
+                    let left = words.filter(|word| ["the", "this", "login", "please", "you", "your", "and", "was", "not"].contains(word));
+                    assert_eq!(left.collect::<Vec<_>>(), Vec::<&str>::new(), "{language:?}: {text}");
+                }
+                if language == Language::Japanese {
+                    assert!(!text.chars().any(|c| c.is_ascii_alphabetic()), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_ends_in_a_full_stop_does_so_in_every_language() {
+        let is_sentence = |text: &str| text.ends_with(['.', '。']);
+        let english = all(Language::English.texts());
+        for language in Language::ALL {
+            for (text, english) in all(language.texts()).into_iter().zip(&english) {
+                assert_eq!(
+                    is_sentence(text),
+                    is_sentence(english) || (english.starts_with("You are logged in as") && text.starts_with(' ')),
+                    "{text}"
+                );
+            }
+        }
+    }
+}
