@@ -44,6 +44,7 @@
 
 pub mod account;
 pub mod authz;
+pub mod branding;
 pub mod claims;
 pub mod code;
 pub mod config;

@@ -6,6 +6,7 @@
 use askama::Template;
 use serde_json::{Value, json};
 
+use crate::branding::Branding;
 use crate::config::Config;
 use crate::entropy::{self, Entropy};
 use crate::error::{Error, Explanation};
@@ -19,6 +20,7 @@ use crate::web::route;
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
+    branding: &'a Branding,
     language: Language,
     texts: &'static Texts,
     title: &'a str,
@@ -50,6 +52,7 @@ pub(crate) fn chooser(
         primary: false,
     };
     let page = Page {
+        branding: &config.branding,
         language,
         texts,
         title: texts.log_in,
@@ -65,6 +68,7 @@ pub(crate) fn chooser(
 pub(crate) fn signed_out(config: &Config, language: Language, entropy: &mut dyn Entropy) -> Response {
     let texts = language.texts();
     let page = Page {
+        branding: &config.branding,
         language,
         texts,
         title: texts.logged_out.title,
@@ -109,6 +113,7 @@ pub(crate) fn error(
     }
     actions.push(Action { label: texts.back_to_the_application.into(), href: config.public.home(), primary: false });
     let page = Page {
+        branding: &config.branding,
         language,
         texts,
         title,
@@ -247,7 +252,9 @@ fn failure_page(failure: HostFailure, language: Language, reference: &str, nonce
     let again = Action { label: texts.try_again.into(), href: String::new(), primary: true };
     let actions = if failure == HostFailure::BodyTooLarge { vec![] } else { vec![again] };
     let paragraphs = vec![(*text).to_owned()];
-    let page = Page { language, texts, title, paragraphs, actions, reference: Some(reference), nonce: nonce.to_owned() };
+    // The host knows no configuration.
+    let branding = &Branding::default();
+    let page = Page { branding, language, texts, title, paragraphs, actions, reference: Some(reference), nonce: nonce.to_owned() };
     page.into_response(failure.status())
 }
 
@@ -280,8 +287,11 @@ pub(crate) fn another_account_url(config: &Config, return_to: Option<&ReturnTo>)
 
 impl Page<'_> {
     fn into_response(self, status: u16) -> Response {
-        let policy =
-            format!("default-src 'none'; style-src 'nonce-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", self.nonce);
+        let images = if self.branding.logo.is_some() { "img-src data:; " } else { "" };
+        let policy = format!(
+            "default-src 'none'; {images}style-src 'nonce-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            self.nonce
+        );
         // The template has no part that can fail; were there one, an empty page is better than half of one.
         let body = self.render().unwrap_or_default().into_bytes();
         Response { status, body, ..Response::default() }

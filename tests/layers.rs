@@ -7,7 +7,7 @@ use std::path::Path;
 mod imports;
 
 /// Lowest first. A module may import what stands before it, and its own parts.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "secret",
     "time",
     "entropy",
@@ -24,6 +24,7 @@ const ORDER: [&str; 22] = [
     "decision",
     "identity",
     "authz",
+    "branding",
     "config",
     "pages",
     "flow",

@@ -10,6 +10,7 @@ mod embedding;
 mod fault;
 mod internal_hosts;
 mod origin;
+mod pages;
 mod provider;
 mod routes;
 mod rule;
@@ -30,6 +31,7 @@ pub use fault::Fault;
 pub use summary::{Authorization, Summary};
 
 use crate::authz::Authz;
+use crate::branding::Branding;
 use crate::identity::headers::IdentityHeaders;
 use crate::identity::streamlit::{self as streamlit_app, StreamlitApp};
 use crate::limit::{Counted, Limit, PerMinute};
@@ -114,6 +116,8 @@ pub struct Config {
     pub cors: Cors,
     /// Pages of other sites that show the application in a frame.
     pub embedding: Embedding,
+    /// What our own pages show of the application.
+    pub branding: Branding,
     /// Whether events say who they are about.
     pub log_subjects: bool,
     /// Where a provider's metadata may name endpoints that are not on the internet, in the spelling of URLs.
@@ -168,7 +172,7 @@ pub fn references(toml: &str) -> Vec<Reference> {
     let mut found = vec![];
     let auth = document.get_ref().get("auth").and_then(|auth| auth.get_ref().as_table());
     let vestibule = document.get_ref().get("vestibule").and_then(|vestibule| vestibule.get_ref().as_table());
-    let session = vestibule.and_then(|vestibule| vestibule.get("session")?.get_ref().as_table());
+    let section = |name: &str| vestibule.and_then(|vestibule| vestibule.get(name)?.get_ref().as_table());
     let mut collect = |table: &DeTable<'_>| {
         for name in REFERABLE {
             let text = |suffix: &str| table.get(format!("{name}{suffix}").as_str())?.get_ref().as_str().map(str::to_owned);
@@ -180,10 +184,11 @@ pub fn references(toml: &str) -> Vec<Reference> {
         collect(auth);
         auth.values().filter_map(|value| value.get_ref().as_table()).for_each(&mut collect);
     }
-    session.into_iter().for_each(collect);
-    for file in vestibule.into_iter().flat_map(rule::files) {
+    section("session").into_iter().for_each(collect);
+    let logo = section(pages::PAGES).and_then(|table| table.get(pages::LOGO_FILE)?.get_ref().as_str());
+    for file in vestibule.into_iter().flat_map(rule::files).chain(logo) {
         let file = Reference::File(file.to_owned());
-        // One list for several rules is read once.
+        // A file that is named several times is read once.
         if !found.contains(&file) {
             found.push(file);
         }
@@ -244,6 +249,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let embedding_section = vestibule.section("embedding");
     let embedding = embedding::read(&embedding_section);
     let log_subjects = read_log_subjects(&vestibule.section("log"));
+    let branding = pages::read(&vestibule.section(pages::PAGES), &outside);
     let rules = rule::find(&vestibule, source.was_checked);
     vestibule.finish_strict();
 
@@ -338,6 +344,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         per_minute,
         cors,
         embedding,
+        branding,
         log_subjects,
         trusted_proxies: who_may_ask.or(in_front).unwrap_or_default(),
         internal_hosts,
