@@ -13,6 +13,7 @@ use crate::error::{Error, Explanation};
 use crate::language::{Language, Notice, Texts};
 use crate::oidc::provider::Provider;
 use crate::policy::Denied;
+use crate::session::CookieJar;
 use crate::web::http::{RequestHead, Response};
 use crate::web::return_to::ReturnTo;
 use crate::web::route;
@@ -34,34 +35,62 @@ struct Action {
     label: String,
     href: String,
     primary: bool,
+    /// A letter to tell it by.
+    mark: Option<String>,
+    note: Option<&'static str>,
 }
 
-/// Lets the user choose between the providers.
-pub(crate) fn chooser(
-    config: &Config,
-    language: Language,
-    return_to: Option<&ReturnTo>,
-    select_account: bool,
-    entropy: &mut dyn Entropy,
-) -> Response {
+impl Action {
+    fn new(label: impl Into<String>, href: String) -> Self {
+        Self { label: label.into(), href, primary: false, mark: None, note: None }
+    }
+
+    /// The one that most people want.
+    fn primary(label: impl Into<String>, href: String) -> Self {
+        Self { primary: true, ..Self::new(label, href) }
+    }
+}
+
+/// What is known of who chooses a provider.
+pub(crate) struct Choice<'a> {
+    pub(crate) return_to: Option<&'a ReturnTo>,
+    /// They want to choose an account as well.
+    pub(crate) select_account: bool,
+    /// Knows which provider this browser used last.
+    pub(crate) jar: &'a CookieJar,
+}
+
+/// Lets the user choose between the providers. The one that was used last comes first.
+pub(crate) fn chooser(config: &Config, language: Language, choice: &Choice<'_>, entropy: &mut dyn Entropy) -> Response {
     let texts = language.texts();
-    let selecting = if select_account { format!("&{}={}", route::PROMPT, route::SELECT_ACCOUNT) } else { String::new() };
-    let action = |provider: &Provider| Action {
-        label: texts.log_in_with.with(&provider.title),
-        href: format!("{}{selecting}", login_url(config, Some(&provider.name), return_to)),
-        primary: false,
+    let selecting = if choice.select_account { format!("&{}={}", route::PROMPT, route::SELECT_ACCOUNT) } else { String::new() };
+    let action = |provider: &Provider| {
+        let label = texts.log_in_with.with(&provider.title);
+        let href = format!("{}{selecting}", login_url(config, Some(&provider.name), choice.return_to));
+        let note = choice.jar.was_last(&provider.name).then_some(texts.last_used);
+        Action { mark: initial(&provider.title), note, ..Action::new(label, href) }
     };
+    let mut actions: Vec<_> = config.providers.iter().map(action).collect();
+    actions.sort_by_key(|action| action.note.is_none());
     let page = Page {
         branding: &config.branding,
         language,
         texts,
         title: texts.log_in,
         paragraphs: vec![texts.choose.into()],
-        actions: config.providers.iter().map(action).collect(),
+        actions,
         reference: None,
         nonce: entropy::token::<16>(entropy),
     };
     page.into_response(200)
+}
+
+/// What a title begins with, as a capital letter: a mark that needs no artwork of others.
+fn initial(title: &str) -> Option<String> {
+    let first = title.chars().find(|c| c.is_alphanumeric())?;
+    let mut capital = first.to_uppercase();
+    // One that has no single capital letter stays as it is.
+    Some(capital.next().filter(|_| capital.next().is_none()).unwrap_or(first).to_string())
 }
 
 /// The end of a logout.
@@ -73,7 +102,7 @@ pub(crate) fn signed_out(config: &Config, language: Language, entropy: &mut dyn 
         texts,
         title: texts.logged_out.title,
         paragraphs: vec![texts.logged_out.text.into()],
-        actions: vec![Action { label: texts.log_in.into(), href: login_url(config, None, None), primary: true }],
+        actions: vec![Action::primary(texts.log_in, login_url(config, None, None))],
         reference: None,
         nonce: entropy::token::<16>(entropy),
     };
@@ -99,19 +128,17 @@ pub(crate) fn error(
     let (login, login_for) = if error.is_temporary() { (texts.try_again, &texts.try_again_for) } else { (texts.log_in, &texts.log_in_for) };
     match ways_back {
         _ if !offer_login => {}
-        [] | [_] => actions.push(Action { label: login.into(), href: login_url(config, None, return_to), primary: true }),
-        several => actions.extend(several.iter().map(|page| Action {
-            label: login_for.with(&shortened(page.as_str())),
-            href: login_url(config, None, Some(page)),
-            primary: false,
+        [] | [_] => actions.push(Action::primary(login, login_url(config, None, return_to))),
+        several => actions.extend(several.iter().map(|page| {
+            let label = login_for.with(&shortened(page.as_str()));
+            Action::new(label, login_url(config, None, Some(page)))
         })),
     }
     if let Error::Denied(Denied { account: Some(_), .. }) = error {
-        let href = another_account_url(config, return_to);
-        actions.push(Action { label: texts.use_another_account.into(), href, primary: true });
-        actions.push(Action { label: texts.log_out.into(), href: config.public.route(route::LOGOUT), primary: false });
+        actions.push(Action::primary(texts.use_another_account, another_account_url(config, return_to)));
+        actions.push(Action::new(texts.log_out, config.public.route(route::LOGOUT)));
     }
-    actions.push(Action { label: texts.back_to_the_application.into(), href: config.public.home(), primary: false });
+    actions.push(Action::new(texts.back_to_the_application, config.public.home()));
     let page = Page {
         branding: &config.branding,
         language,
@@ -249,7 +276,7 @@ fn failure_page(failure: HostFailure, language: Language, reference: &str, nonce
     let texts = language.texts();
     let Notice { title, text } = failure.words(texts);
     // An empty reference is the page itself (RFC 3986 section 4.4).
-    let again = Action { label: texts.try_again.into(), href: String::new(), primary: true };
+    let again = Action::primary(texts.try_again, String::new());
     let actions = if failure == HostFailure::BodyTooLarge { vec![] } else { vec![again] };
     let paragraphs = vec![(*text).to_owned()];
     // The host knows no configuration.

@@ -498,6 +498,9 @@ fn establish(
     } else {
         cookies.delete_tokens();
     }
+    if config.providers.len() > 1 {
+        cookies.set_last(&provider.name);
+    }
     visit.set_cookies.append(&mut cookies.into_headers());
     visit.ended_sessions.extend(replaced);
     if let Some(message) = hint_lost {

@@ -121,8 +121,8 @@ pub(crate) fn choose_or_start(visit: &mut Visit, context: &mut Context<'_>) -> R
     match config.providers.as_slice() {
         [only] => start(only, visit, context),
         _ => {
-            let page = pages::chooser(config, visit.language, visit.return_to.as_ref(), visit.select_account, context.entropy);
-            Ok(Progress::Done(Outcome::Respond(page)))
+            let choice = pages::Choice { return_to: visit.return_to.as_ref(), select_account: visit.select_account, jar: &visit.jar };
+            Ok(Progress::Done(Outcome::Respond(pages::chooser(config, visit.language, &choice, context.entropy))))
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::config::Source;
 use crate::entropy::Fixed;
 use crate::oidc::error::{self as oidc, Endpoint, Rejected, ReportedError};
 use crate::policy::RuleId;
-use crate::web::http::{Malformed, OutboundError};
+use crate::web::http::{Malformed, OutboundError, Request};
 
 const TOML: &str = r#"
 [auth]
@@ -78,6 +80,15 @@ fn errors() -> Vec<Error> {
     ]
 }
 
+/// The application, as a page may show it.
+const BRANDED: &str = r##"
+[vestibule.pages]
+name = "<i>Sales</i> & \"reports\""
+logo = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/%3E"
+accent = "#fd0"
+support = "<b>Help</b>: a&b@example.com, https://help.example.com/?a=<&b=\"c\" or javascript:alert(1)"
+"##;
+
 const FAILURES: [HostFailure; 8] = [
     HostFailure::Filter,
     HostFailure::Overloaded,
@@ -93,13 +104,28 @@ fn page_to_return_to(config: &Config, page: &str) -> ReturnTo {
     ReturnTo::parse(page, config.public.redirect_uri()).unwrap()
 }
 
+fn jar(config: &Config, cookie: &str) -> CookieJar {
+    let head = RequestHead::get("/", "app.example").with("cookie", cookie);
+    CookieJar::read(&Request::parse(&head).unwrap(), &config.sessions.cookie_names)
+}
+
+/// The cookie of somebody whose last login was with that provider.
+fn cookie_of_last(config: &Config, provider: &str) -> String {
+    let empty = jar(config, "");
+    let mut cookies = empty.writer();
+    cookies.set_last(provider);
+    let (_, set) = cookies.into_headers().remove(0);
+    String::from_utf8(set).unwrap().split(';').next().unwrap().to_owned()
+}
+
 /// Every page that there is, in the same order for each language.
 fn pages(config: &Config, language: Language) -> Vec<Response> {
     let entropy = &mut Fixed::default();
     let (one, other) = (page_to_return_to(config, "/base/a?b=<i>&c"), page_to_return_to(config, "/base/\"d\""));
+    let last = jar(config, &cookie_of_last(config, "staff"));
     let mut pages = vec![
-        chooser(config, language, None, false, entropy),
-        chooser(config, language, Some(&one), true, entropy),
+        chooser(config, language, &Choice { return_to: None, select_account: false, jar: &jar(config, "") }, entropy),
+        chooser(config, language, &Choice { return_to: Some(&one), select_account: true, jar: &last }, entropy),
         signed_out(config, language, entropy),
     ];
     for failed in errors() {
@@ -143,24 +169,151 @@ fn every_page_is_in_the_language_that_it_says() {
 
 #[test]
 fn nothing_on_a_page_is_markup_of_others_and_nothing_is_loaded() {
-    let config = config("");
-    for page in Language::ALL.into_iter().flat_map(|language| pages(&config, language)) {
-        let body = body(&page);
-        for foreign in ["<script", "<b>", "<i>", "href=\"\"d", "src=", "url(", "@import", "javascript:", " on"] {
-            // ` on` begins attributes such as `onclick`; words of a text may as well.
-            let found = if foreign == " on" {
-                body.split('<').any(|tag| tag.split('>').next().unwrap().contains(" on"))
-            } else {
-                body.contains(foreign)
-            };
-            assert!(!found, "{foreign}: {body}");
-        }
-        let (_, rest) = body.split_once("<style nonce=\"").unwrap();
-        let (nonce, _) = rest.split_once('"').unwrap();
-        let policy = format!("default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
-        assert_eq!(page.header("content-security-policy"), Some(policy.as_str()));
-        assert!(body.matches("<style").count() == 1 && !body.contains("style="), "no style but that of the nonce: {body}");
+    for config in [config(""), config(BRANDED)] {
+        let pages = Language::ALL.into_iter().flat_map(|language| pages(&config, language));
+        pages.for_each(|page| check_markup(&page));
     }
+}
+
+/// Of pages with whatever the configuration says.
+fn check_markup(page: &Response) {
+    let body = body(page);
+    for foreign in ["<script", "<b", "<i>", "href=\"\"d", "url(", "@import", "href=\"javascript:", "style="] {
+        let found = body.replace("<body>", "").contains(foreign);
+        assert!(!found, "{foreign}: {body}");
+    }
+    let tags = body.split('<').map(|piece| piece.split('>').next().unwrap());
+    assert_eq!(tags.filter(|tag| tag.contains(" on")).collect::<Vec<_>>(), Vec::<&str>::new(), "an attribute that runs: {body}");
+    let logo = body.contains("<img");
+    assert_eq!(body.matches("src=").count(), usize::from(logo));
+    assert_eq!(body.matches("src=\"data:image/").count(), usize::from(logo));
+    let (_, rest) = body.split_once("<style nonce=\"").unwrap();
+    let (nonce, _) = rest.split_once('"').unwrap();
+    let images = if logo { "img-src data:; " } else { "" };
+    let policy =
+        format!("default-src 'none'; {images}style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    assert_eq!(page.header("content-security-policy"), Some(policy.as_str()));
+    assert_eq!(body.matches("<style").count(), 1, "no style but that of the nonce: {body}");
+}
+
+#[test]
+fn pages_show_what_the_configuration_says_of_the_application() {
+    let branded = config(BRANDED);
+    let page = body(&signed_out(&branded, Language::English, &mut Fixed::default()));
+    for shown in [
+        "<title>You are logged out – &#60;i&#62;Sales&#60;/i&#62; &#38; &#34;reports&#34;</title>",
+        "<span>&#60;i&#62;Sales&#60;/i&#62; &#38; &#34;reports&#34;</span>",
+        "<img src=\"data:image/svg+xml;base64,",
+        ":root { --accent: #ffdd00; --on-accent: #000000; }",
+        "@media (prefers-color-scheme: light) { :root { --mark: var(--edge); } }",
+        "@media (prefers-color-scheme: dark) { :root { --mark: #ffdd00; } }",
+        "<a href=\"mailto:a%26b@example.com\">a&#38;b@example.com</a>, ",
+        "<a href=\"https://help.example.com/?a=%3C&#38;b=%22c\">",
+        " or javascript:alert(1)</p>",
+    ] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    let plain = body(&signed_out(&config(""), Language::English, &mut Fixed::default()));
+    for absent in ["<header>", "<img", "mailto:", "–"] {
+        assert!(!plain.contains(absent), "{absent}: {plain}");
+    }
+}
+
+#[test]
+fn the_provider_of_the_last_login_is_the_first_choice() {
+    let config = config("");
+    let labels = |cookie: &str| {
+        let choice = Choice { return_to: None, select_account: false, jar: &jar(&config, cookie) };
+        let page = body(&chooser(&config, Language::German, &choice, &mut Fixed::default()));
+        page.lines().filter(|line| line.starts_with("<li>")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let link = |provider: &str, mark: &str, label: &str| {
+        format!("<li><a href=\"/base/auth/login?provider={provider}\" data-mark=\"{mark}\">{label}</a></li>")
+    };
+    let (google, staff) = ("Mit Google anmelden", "Mit &#60;b&#62;R&#38;D&#60;/b&#62; anmelden");
+    let unsorted = [link("google", "G", google), link("staff", "B", staff)];
+    assert_eq!(labels(""), unsorted);
+    let last = format!("{staff} <small>Zuletzt verwendet</small>");
+    assert_eq!(labels(&cookie_of_last(&config, "staff")), [link("staff", "B", &last), link("google", "G", google)]);
+    let (name, _) = cookie_of_last(&config, "staff").split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap();
+    for other in ["", "staff", "<b>", "000000000000"] {
+        assert_eq!(labels(&format!("{name}={other}")), unsorted, "{other}");
+    }
+}
+
+#[test]
+fn a_provider_is_marked_by_its_initial() {
+    for (title, mark) in [
+        ("Google", Some("G")),
+        ("okta", Some("O")),
+        ("<b>", Some("B")),
+        ("\u{df}", Some("\u{df}")),
+        ("\u{e9}", Some("\u{c9}")),
+        ("日本", Some("日")),
+        ("42", Some("4")),
+        ("…", None),
+        ("", None),
+    ] {
+        assert_eq!(initial(title).as_deref(), mark, "{title}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever `[vestibule.pages]` and `Accept-Language` hold: a fault, or a page that holds no markup of theirs.
+    #[test]
+    fn no_configuration_and_no_header_breaks_a_page(
+        name in piece(), support in piece(), accent in prop_oneof!["#[0-9a-fA-F]{0,8}", piece()],
+        logo in prop_oneof![piece(), piece().prop_map(|data| format!("data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'>{data}"))],
+        accepted in prop_oneof![".*", "((de|fr|es|ja|en|zh|\\*)(-[A-Z]{2})?(;q=[01](\\.[0-9]{0,3})?)?, ?){0,6}"],
+    ) {
+        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let more = format!(
+            "[vestibule.pages]\nname = {}\nsupport = {}\naccent = {}\nlogo = {}\n", quoted(&name), quoted(&support), quoted(&accent), quoted(&logo)
+        );
+        let mut toml = format!("{TOML}{more}");
+        // What is faulty is left out, until the rest can be shown: each fault names its key.
+        let config = loop {
+            match Config::parse(&Source::new("secrets.toml", &toml)) {
+                Ok(config) => break config,
+                Err(faults) => {
+                    let fault = faults.iter().find(|fault| fault.fatal).unwrap();
+                    let key = fault.key.strip_prefix("vestibule.pages.").unwrap_or_else(|| panic!("{fault}"));
+                    let line = toml.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap_or_else(|| panic!("{fault}"));
+                    toml = toml.replacen(&format!("{line}\n"), "", 1);
+                }
+            }
+        };
+        let mut headers = RequestHead::default().headers;
+        headers.push("accept-language", &accepted);
+        let language = Language::preferred(&headers);
+        let page = signed_out(&config, language, &mut Fixed::default());
+        check_markup(&page);
+        prop_assert_eq!(page.header("content-language"), Some(language.tag()));
+        prop_assert!(Language::ALL.contains(&language));
+        let names_it = accepted.split(',').any(|range| range.trim().to_ascii_lowercase().starts_with(language.tag()));
+        prop_assert!(language == Language::English || names_it || accepted.contains('*'), "{accepted}: {language:?}");
+    }
+}
+
+/// Text with what markup, styles and TOML are made of in it.
+fn piece() -> impl Strategy<Value = String> {
+    proptest::collection::vec(
+        prop_oneof![
+            Just("<script>alert(1)</script>".to_owned()),
+            Just("\" onload=\"x".to_owned()),
+            Just("</style>".to_owned()),
+            Just("javascript:x".to_owned()),
+            Just("https://a.example/<b>\"'".to_owned()),
+            Just("a\"b'<c@example.com".to_owned()),
+            Just("#fff;}*{".to_owned()),
+            "\\PC{0,8}",
+            " ",
+        ],
+        0..5,
+    )
+    .prop_map(|pieces| pieces.concat())
 }
 
 #[test]

@@ -5,8 +5,8 @@
 //! `Secure`, has `Path=/` and no `Domain` (RFC 6265bis section 4.1.3.2): no other host and no plain http can plant one.
 //! Behind it comes a tag of the `redirect_uri`, because cookies know no ports and paths do not protect them.
 //!
-//! The names are `vestibule_session_<tag>`, `vestibule_tokens_<tag>`, `vestibule_login_<tag>_<id>` and, while a logout is on its
-//! way, `vestibule_logout_<tag>`; the tag is the first three
+//! The names are `vestibule_session_<tag>`, `vestibule_tokens_<tag>`, `vestibule_login_<tag>_<id>`, while a logout is on its
+//! way `vestibule_logout_<tag>` and, where there are several providers, `vestibule_last_<tag>`; the tag is the first three
 //! bytes of SHA-256 of `redirect_uri` in hexadecimal. `HttpOnly`, `SameSite=Lax`, `Path=/`; a deletion carries the same
 //! attributes. Session and tokens are cut into chunks: the first cookie begins with `<number of chunks>~`, the others are
 //! named `…_1`, `…_2` and so on. A chunk that is missing or comes twice is no session.
@@ -46,6 +46,9 @@ const MAX_ATTEMPT_ID_BYTES: usize = 16;
 /// Deletions of login attempts in one response. Whoever sends more of them made them up.
 const MAX_ATTEMPT_DELETIONS: usize = 32;
 
+/// How long a browser remembers the provider of its last login: a year.
+const LAST_MAX_AGE_SECS: u64 = 365 * 24 * 60 * 60;
+
 const SECURE_PREFIX: &str = "__Host-";
 const FAMILY: &str = "vestibule_";
 
@@ -61,6 +64,8 @@ pub struct CookieNames {
     attempt: String,
     /// Says that a logout at the provider is on its way, and nothing else.
     logout: String,
+    /// Says which provider the last login was with, by a digest of its name, and nothing of who logged in.
+    last: String,
     /// Which others are kept from the application, as ours are.
     hidden: Option<fn(&[u8]) -> bool>,
 }
@@ -78,6 +83,7 @@ impl CookieNames {
             tokens: format!("{prefix}{FAMILY}tokens_{tag}"),
             attempt: format!("{prefix}{FAMILY}login_{tag}_"),
             logout: format!("{prefix}{FAMILY}logout_{tag}"),
+            last: format!("{prefix}{FAMILY}last_{tag}"),
             hidden,
         }
     }
@@ -166,6 +172,11 @@ impl CookieJar {
         self.value(&self.names.logout).is_some()
     }
 
+    /// Whether the last login in this browser was with that provider, as far as the browser says.
+    pub fn was_last(&self, provider: &str) -> bool {
+        self.value(&self.names.last).is_some_and(|value| value == digest_of(provider))
+    }
+
     /// The `Cookie` header that the application gets: `None` when nothing has to change.
     pub fn without_ours(&self) -> Option<&[u8]> {
         (!self.ours.is_empty() || self.has_hidden).then_some(&self.others)
@@ -219,6 +230,7 @@ impl CookieNames {
         is_chunk_of(&self.session, name)
             || is_chunk_of(&self.tokens, name)
             || name == self.logout
+            || name == self.last
             || name.strip_prefix(&self.attempt).is_some_and(is_attempt_id)
     }
 }
@@ -235,6 +247,11 @@ fn is_chunk_of(name: &str, given: &str) -> bool {
 
 fn is_attempt_id(id: &str) -> bool {
     (1..=MAX_ATTEMPT_ID_BYTES).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// A provider's name as a cookie can hold it: names in TOML may have any characters.
+fn digest_of(provider: &str) -> String {
+    Sha256::digest(provider.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whether a cookie belongs to some Vestibule, this one or another, or looks so to a server that trims more than we do:
@@ -320,6 +337,12 @@ impl CookieWriter<'_> {
         if self.jar.is_logging_out() {
             self.delete(&self.jar.names.logout);
         }
+    }
+
+    /// For the next choice between providers.
+    pub fn set_last(&mut self, provider: &str) {
+        let name = self.jar.names.last.clone();
+        self.set(&name, &digest_of(provider), LAST_MAX_AGE_SECS);
     }
 
     pub fn into_headers(self) -> Vec<Header> {
@@ -490,6 +513,23 @@ mod tests {
             assert!(!line.contains("Domain"), "{line}");
         }
         assert!(deletion.contains("Max-Age=0"));
+    }
+
+    #[test]
+    fn the_last_provider_is_remembered_without_its_name() {
+        let empty = jar(HTTPS, "");
+        let mut writer = empty.writer();
+        writer.set_last("a \u{e9};=\"b");
+        let set = text(writer.into_headers()).remove(0);
+        assert!(set.starts_with("__Host-vestibule_last_") && set.contains("; Max-Age=31536000"), "{set}");
+        for attribute in ["; HttpOnly", "; SameSite=Lax", "; Secure", "; Path=/"] {
+            assert!(set.contains(attribute), "{set}");
+        }
+        let cookie = set.split(';').next().unwrap();
+        let back = jar(HTTPS, cookie);
+        assert!(back.was_last("a \u{e9};=\"b") && !back.was_last("a"));
+        assert_eq!(back.without_ours(), Some(&b""[..]), "never to the application");
+        assert!(!jar(HTTPS, &format!("{cookie}; {cookie}")).was_last("a \u{e9};=\"b"), "one of two was planted");
     }
 
     #[test]
