@@ -44,6 +44,22 @@ impl Accent {
         self.contrast(card) >= MIN_CONTRAST
     }
 
+    /// The nearest shade that can be told from every card.
+    pub(crate) fn standing_out(self) -> Self {
+        const STEPS: u16 = 64;
+        // What is too light gets darker, what is too dark lighter.
+        let other = self.text();
+        let mixed = |step: u16| {
+            let channel = |place: usize| {
+                let mixed = (u16::from(self.rgb[place]) * (STEPS - step) + u16::from(other.rgb[place]) * step) / STEPS;
+                u8::try_from(mixed).unwrap_or(u8::MAX)
+            };
+            Self { rgb: [channel(0), channel(1), channel(2)] }
+        };
+        let mut shades = (0..=STEPS).map(mixed);
+        shades.find(|shade| CARDS.iter().all(|(_, card)| shade.stands_out(*card))).unwrap_or(self)
+    }
+
     /// From 1, none, to 21, black on white.
     pub(crate) fn contrast(self, other: Self) -> f64 {
         let (one, other) = (self.luminance() + 0.05, other.luminance() + 0.05);
@@ -112,6 +128,9 @@ mod tests {
             let accent = Accent { rgb: [red, green, blue] };
             prop_assert!(accent.contrast(accent.text()) >= 4.5);
             prop_assert_eq!(Accent::parse(&accent.to_string()), Some(accent));
+            let shade = accent.standing_out();
+            prop_assert!(CARDS.iter().all(|(_, card)| shade.stands_out(*card)), "{} {}", accent, shade);
+            prop_assert_eq!(shade.standing_out(), shade);
         }
     }
 }

@@ -74,7 +74,7 @@ fn read_accent(section: &Section<'_>) -> Option<Accent> {
             text.at,
             &text.key,
             format!("`{}` is not a colour", text.value),
-            "write \"#0a58ca\" or \"#06c\" for example",
+            "write \"#1a73e8\" or \"#06c\" for example",
         ),
         Some(accent) => {
             for (scheme, card) in CARDS.into_iter().filter(|(_, card)| !accent.stands_out(*card)) {
@@ -82,8 +82,8 @@ fn read_accent(section: &Section<'_>) -> Option<Accent> {
                 let problem = format!(
                     "has a contrast of {contrast:.1} with the {scheme} page, and {MIN_CONTRAST:.0} is needed: buttons get a grey edge there"
                 );
-                let shade = if scheme == "light" { "darker" } else { "lighter" };
-                section.findings.warning(text.at, &text.key, problem, format!("write a {shade} shade"));
+                let remedy = format!("write \"{}\", which can be seen on both pages", accent.standing_out());
+                section.findings.warning(text.at, &text.key, problem, remedy);
             }
         }
     }
@@ -98,4 +98,75 @@ fn read_support(section: &Section<'_>) -> Option<Support> {
         section.findings.fatal(text.at, &text.key, error.to_string(), remedy);
     }
     support.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Reference, Source, references};
+    use crate::secret::Secret;
+
+    const AUTH: &str = "[auth]\nredirect_uri = \"https://app.example/oauth2callback\"\nclient_id = \"a\"\nclient_secret = \"b\"\n\
+                        cookie_secret = \"8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5\"\n\
+                        server_metadata_url = \"https://op.example/.well-known/openid-configuration\"\n[vestibule.pages]\n";
+
+    fn parse(pages: &str, file: Option<&str>) -> Result<Config, Vec<String>> {
+        let toml = format!("{AUTH}{pages}");
+        let resolved = references(&toml).into_iter().map(|reference| (reference, file.map(Secret::new))).collect();
+        let parsed = Config::parse(&Source { resolved, ..Source::new("secrets.toml", &toml) });
+        parsed.map_err(|faults| faults.iter().filter(|fault| fault.fatal).map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_fault_names_its_key_and_what_to_write() {
+        for (pages, file, fault) in [
+            ("names = \"a\"", None, "vestibule.pages.names: unknown key; did you mean `name`?"),
+            ("colour = \"#fff\"", None, "vestibule.pages.colour: unknown key; "),
+            ("name = 1", None, "vestibule.pages.name: is of type integer, not a string in quotes"),
+            ("name = \" \"", None, "vestibule.pages.name: is not one line of 1 to 60 characters"),
+            ("name = \"a\\nb\"", None, "vestibule.pages.name: is not one line"),
+            ("accent = \"blue\"", None, "vestibule.pages.accent: `blue` is not a colour; write \"#1a73e8\""),
+            ("support = \"http://help.example\"", None, "vestibule.pages.support: holds an address with http, "),
+            ("logo = \"logo.png\"", None, "vestibule.pages.logo: is no data: URI; write \"data:image/png;base64,…\""),
+            ("logo_file = \"logo.svg\"", None, "vestibule.pages.logo_file: the file `logo.svg` cannot be read"),
+            ("logo_file = \"logo.svg\"", Some("s3cret"), "vestibule.pages.logo_file: is no data: URI"),
+            ("logo_file = \"logo.svg\"", Some("<svg/>"), "vestibule.pages.logo_file: is an SVG without xmlns"),
+            (
+                "logo_file = \"logo.svg\"\nlogo = \"data:image/png;base64,iVBORw0KGgo=\"",
+                Some("data:image/png;base64,iVBORw0KGgo="),
+                "vestibule.pages.logo_file: stands beside `logo`; keep one of them",
+            ),
+        ] {
+            let faults = parse(pages, file).unwrap_err();
+            assert!(faults.len() == 1 && faults[0].contains(fault), "{pages}: {faults:?}");
+            assert!(!faults[0].contains("s3cret"), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_holds_an_svg_or_a_data_uri() {
+        let named = format!("{AUTH}logo_file = \"logo.svg\"\n");
+        assert_eq!(references(&named), [Reference::File("logo.svg".into())]);
+        for (text, media_type) in
+            [("<svg xmlns=\"http://www.w3.org/2000/svg\"/>\n", "image/svg+xml"), ("data:image/png;base64,\niVBOR\nw0KGgo=\n", "image/png")]
+        {
+            let config = parse("logo_file = \"logo.svg\"", Some(text)).unwrap();
+            assert!(config.branding.logo.unwrap().uri().starts_with(&format!("data:{media_type};base64,")));
+        }
+    }
+
+    #[test]
+    fn an_accent_that_does_not_stand_out_is_a_warning() {
+        for (accent, warned) in
+            [("#1a73e8", None), ("#d22", None), ("#fd0", Some("light")), ("#0a58ca", Some("dark")), ("#000", Some("dark"))]
+        {
+            let config = parse(&format!("accent = \"{accent}\""), None).unwrap();
+            let problems: Vec<_> =
+                config.warnings.iter().filter(|fault| fault.key == "vestibule.pages.accent").map(ToString::to_string).collect();
+            assert_eq!(problems.len(), usize::from(warned.is_some()), "{accent}: {problems:?}");
+            assert!(
+                problems.iter().zip(warned).all(|(problem, scheme)| problem.contains(&format!("with the {scheme} page"))),
+                "{problems:?}"
+            );
+        }
+    }
 }
