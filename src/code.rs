@@ -154,6 +154,8 @@ codes! {
     IdentityHeaderTooLong = "identity.header_too_long",
     /// The provider does not list the user's groups because there are too many.
     IdentityGroupsWithheld = "identity.groups_withheld",
+    /// The claim of groups has another shape than the configuration states; the user gets no group from it.
+    IdentityGroupsUnusable = "identity.groups_unusable",
     /// The claims do not fit into a request to Streamlit; the message names the largest claim.
     StreamlitTooLarge = "streamlit.too_large",
     /// The application does not say which server it is; Streamlit's newer cookies are used.

@@ -1,6 +1,6 @@
 //! The account that a request is made with: a provider's word on somebody.
 
-use crate::claims::{self, Claim, Claims};
+use crate::claims::{self, Claim, Claims, GroupsClaim};
 use crate::oidc::provider::Provider;
 
 /// What of an account's name fits on a page.
@@ -23,6 +23,12 @@ impl<'a> Account<'a> {
     pub(crate) fn claim(&self, name_or_pointer: &str) -> Option<Claim<'a>> {
         let found = self.claims.find(name_or_pointer);
         if claims::is_email(name_or_pointer) { found.filter(|_| self.email().is_some()) } else { found }
+    }
+
+    /// The groups; of a claim in another shape than the stated one there are none.
+    pub(crate) fn groups(&self, groups: &GroupsClaim) -> Option<Claim<'a>> {
+        let found = self.claims.groups(groups).ok().flatten();
+        if claims::is_email(groups.name()) { found.filter(|_| self.email().is_some()) } else { found }
     }
 
     /// The name by which its owner knows it, for a page that only he sees; printable, of at most 100 characters.

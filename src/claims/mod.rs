@@ -3,6 +3,7 @@
 //! Whoever asks for a claim gets the same answer from both. A decision asks for few of them, so that a session's claims are
 //! not turned into JSON for it.
 
+mod groups;
 mod packed;
 mod pointer;
 
@@ -12,6 +13,8 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::time::UnixTime;
+pub use groups::{GroupsClaim, Shape};
+pub(crate) use groups::{Unusable, keys, parts};
 pub(crate) use packed::{Item, Packed, pack_far, pack_near};
 pub(crate) use pointer::{is_email, is_name_or_pointer, root};
 
@@ -31,6 +34,10 @@ pub enum Claim<'a> {
     Texts(&'a [Item<'a>]),
     Truth(bool),
     Integer(u64),
+    /// An object of which the members' names count ([`Shape::Keys`]).
+    Keys(&'a Map<String, Value>),
+    /// A text of several, and what separates them ([`Shape::Spaces`], [`Shape::Commas`]).
+    Parts(&'a str, char),
 }
 
 impl From<Map<String, Value>> for Claims<'_> {
@@ -78,6 +85,20 @@ impl Claims<'_> {
         pointer::find(self.whole(), name_or_pointer).map(Claim::Value)
     }
 
+    /// The groups, in the shape that is stated for them; `None` when there is no such claim.
+    ///
+    /// # Errors
+    /// [`Unusable`] when the claim has another shape.
+    pub(crate) fn groups(&self, groups: &GroupsClaim) -> Result<Option<Claim<'_>>, Unusable> {
+        if groups.is_near_read()
+            && let Form::Packed { packed, .. } = &self.0
+            && let Some(near) = packed.near(groups.near_name())
+        {
+            return Ok(near);
+        }
+        self.find(groups.name()).map_or(Ok(None), |claim| groups.shape().read(claim))
+    }
+
     /// The claim of that name, when it is a text.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(Claim::as_text)
@@ -111,7 +132,7 @@ impl<'a> Claim<'a> {
         match self {
             Self::Value(value) => value.as_str(),
             Self::Text(text) => Some(text),
-            Self::Texts(_) | Self::Truth(_) | Self::Integer(_) => None,
+            Self::Texts(_) | Self::Truth(_) | Self::Integer(_) | Self::Keys(_) | Self::Parts(..) => None,
         }
     }
 
@@ -122,7 +143,7 @@ impl<'a> Claim<'a> {
             Self::Text(text) => text == "true" || text == "1",
             Self::Truth(truth) => truth,
             Self::Integer(number) => number == 1,
-            Self::Texts(_) => false,
+            Self::Texts(_) | Self::Keys(_) | Self::Parts(..) => false,
         }
     }
 
@@ -131,19 +152,22 @@ impl<'a> Claim<'a> {
         match self {
             Self::Value(value) => UnixTime::from_numeric_date(value),
             Self::Integer(seconds) => UnixTime::from_numeric_date(&seconds.into()),
-            Self::Text(_) | Self::Texts(_) | Self::Truth(_) => None,
+            Self::Text(_) | Self::Texts(_) | Self::Truth(_) | Self::Keys(_) | Self::Parts(..) => None,
         }
     }
 
     /// Whether it is one of `values`, or a list with one of them in it. Types count: the text `1` is not the number.
     pub(crate) fn is_or_holds_one_of(self, values: &[Value]) -> bool {
+        let holds = |text: &str| values.iter().any(|value| *value == *text);
         match self {
             Self::Value(Value::Array(items)) => items.iter().any(|item| values.contains(item)),
             Self::Value(single) => values.contains(single),
-            Self::Text(text) => values.iter().any(|value| *value == *text),
+            Self::Text(text) => holds(text),
             Self::Truth(truth) => values.iter().any(|value| *value == truth),
             Self::Integer(number) => values.iter().any(|value| *value == number),
-            Self::Texts(items) => items.iter().any(|item| item.with_text(|text| values.iter().any(|value| *value == *text))),
+            Self::Texts(items) => items.iter().any(|item| item.with_text(holds)),
+            Self::Keys(members) => keys(members).any(holds),
+            Self::Parts(text, separator) => parts(text, separator).any(holds),
         }
     }
 }
@@ -200,6 +224,8 @@ mod tests {
         ]
     }
 
+    const SHAPES: [Shape; 4] = [Shape::List, Shape::Keys, Shape::Spaces, Shape::Commas];
+
     /// By whichever form a claim is told, what is said of it is the same.
     fn told(claim: Option<Claim<'_>>, values: &[Value]) -> impl PartialEq + fmt::Debug {
         claim.map(|claim| (claim.as_text().map(str::to_owned), claim.is_true(), claim.as_numeric_date(), claim.is_or_holds_one_of(values)))
@@ -213,7 +239,9 @@ mod tests {
             values in vec(value(), 0..4),
         ) {
             let whole: Map<String, Value> = claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-            let also: Vec<String> = also.into_iter().map(str::to_owned).collect();
+            let groups: Vec<_> = SHAPES.into_iter().flat_map(|shape| LOOKED_FOR.map(|name| GroupsClaim::new(name, shape))).collect();
+            let of_groups = groups.iter().filter(|_| also.len() > 2).map(GroupsClaim::near_name);
+            let also: Vec<String> = also.iter().copied().chain(of_groups).map(str::to_owned).collect();
             let far = pack_far(&whole, &also);
             let bytes = postcard::to_allocvec(&pack_near(&whole, &also, &far)).unwrap();
             let packed = postcard::from_bytes::<Packed<'_>>(&bytes).unwrap();
@@ -224,6 +252,11 @@ mod tests {
             for name in LOOKED_FOR {
                 prop_assert!(told(packed.find(name), &own_values) == told(given.find(name), &own_values), "{name}");
                 prop_assert!(told(packed.get(name), &own_values) == told(given.get(name), &own_values), "{name}");
+            }
+            for claim in &groups {
+                // That a claim has another shape is known of the whole; a session may only know that it gives no groups.
+                let (near, whole) = (packed.groups(claim).ok().flatten(), given.groups(claim).ok().flatten());
+                prop_assert!(told(near, &own_values) == told(whole, &own_values), "{claim:?}");
             }
             prop_assert_eq!(packed.whole(), &whole);
             prop_assert_eq!(packed.largest(), given.largest());

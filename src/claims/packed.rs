@@ -5,14 +5,15 @@
 //! of them. A claim is held once: those that are near are not in the object, unless they are of a kind that only JSON has.
 //! Only what a JSON pointer finds is in both.
 //!
-//! Near are the claims of [`KNOWN`] that there are, and those that the configuration named when the session was sealed.
+//! Near are the claims of [`KNOWN`] that there are, and those that the configuration named when the session was sealed; of an
+//! object that says groups, the members' names (`groups.rs`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
-use super::{Claim, pointer};
+use super::{Claim, groups, pointer};
 
 /// Largest JSON of the claims that are far, in bytes: more than any session has room for, unless it compresses well.
 const MAX_FAR_BYTES: usize = 64 * 1024;
@@ -145,6 +146,11 @@ impl<'a> Near<'a> {
         }
     }
 
+    /// What is no object has no keys: that nobody has a group by it is known as well.
+    fn keys_of(value: Option<&'a Value>) -> Self {
+        value.and_then(Value::as_object).map_or(Self::Absent, |members| Self::Texts(groups::keys(members).map(Item::new).collect()))
+    }
+
     fn to_value(&self) -> Option<Value> {
         match self {
             Self::Absent | Self::Far => None,
@@ -160,7 +166,11 @@ impl<'a> Near<'a> {
 pub(crate) fn pack_near<'a>(claims: &'a Map<String, Value>, also: &'a [String], far: &'a [u8]) -> Packed<'a> {
     let known = KNOWN.iter().zip(0..).filter(|(name, _)| claims.contains_key(**name));
     let known = known.map(|(name, place)| (Name::Known(place), Near::of(claims.get(*name))));
-    let others = others(also).map(|name| (Name::Other(name), Near::of(pointer::find(claims, name))));
+    let near = |name: &str| match groups::keys_of(name) {
+        Some(object) => Near::keys_of(pointer::find(claims, object)),
+        None => Near::of(pointer::find(claims, name)),
+    };
+    let others = others(also).map(|name| (Name::Other(name), near(name)));
     Packed { known: KNOWN.len() as u8, near: known.chain(others).collect(), far }
 }
 

@@ -5,6 +5,8 @@
 //! 2. With some providers everybody can have an account. To ask for no more than that is a warning, which names the line
 //!    to write.
 
+use serde_json::Value;
+
 use super::provider::sections;
 use super::section::Section;
 use crate::claims;
@@ -175,18 +177,19 @@ impl<'a> Accounts<'a> {
             Condition::EmailDomain(domains) if domains.iter().any(|domain| is_public_mail(domain)) => Reach::Everybody,
             // An address counts only where Entra itself has looked at it (`Provider::proven_email`).
             Condition::Provider(_) | Condition::Email(_) | Condition::EmailDomain(_) => Reach::Chosen,
-            Condition::Claim { name, values } => {
-                let claim = claims::root(name);
-                match () {
-                    // Personal accounts are one tenant, which everybody can be of.
-                    () if self.are_of_any_tenant && values.iter().filter_map(|value| value.as_str()).any(is_of_consumers) => {
-                        Reach::Everybody
-                    }
-                    () if self.are_of_any_tenant && !SET_BY_ENTRA.contains(&claim.as_str()) => Reach::Claimed,
-                    () if !self.are_of_any_tenant && THE_SAME_FOR_ALL.contains(&claim.as_str()) => Reach::Everybody,
-                    () => Reach::Chosen,
-                }
-            }
+            Condition::Claim { name, values } => self.reach_of_claim(name, values),
+            Condition::Groups { claim, values } => self.reach_of_claim(claim.name(), values),
+        }
+    }
+
+    fn reach_of_claim(&self, name: &str, values: &[Value]) -> Reach {
+        let claim = claims::root(name);
+        match () {
+            // Personal accounts are one tenant, which everybody can be of.
+            () if self.are_of_any_tenant && values.iter().filter_map(|value| value.as_str()).any(is_of_consumers) => Reach::Everybody,
+            () if self.are_of_any_tenant && !SET_BY_ENTRA.contains(&claim.as_str()) => Reach::Claimed,
+            () if !self.are_of_any_tenant && THE_SAME_FOR_ALL.contains(&claim.as_str()) => Reach::Everybody,
+            () => Reach::Chosen,
         }
     }
 }

@@ -8,6 +8,7 @@ mod authz;
 mod cors;
 mod embedding;
 mod fault;
+mod groups;
 mod internal_hosts;
 mod origin;
 mod pages;
@@ -282,7 +283,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
             findings.fatal(section.at(), &section.path(), "is taken for a provider of that name, and is none", remedy);
         }
     }
-    let policy = rules.read(&identity.groups_claim, public.as_ref(), &providers, &outside);
+    let policy = rules.read(&identity.groups, public.as_ref(), &providers, &outside);
     admission::refuse_claims_of_any_tenant(rules.sections(), policy.as_ref(), &providers);
     if policy.is_some() && login.is_some() {
         let remedy = "remove it, and give the last rule, without a `path`, the `access` that is meant for the rest";
@@ -564,11 +565,7 @@ fn read_expose_tokens(auth: &Section<'_>) -> ExposeTokens {
 const NO_CLAIM: &str = "is neither a claim's name nor a JSON pointer";
 
 fn read_identity(section: &Section<'_>, refused: Vec<String>) -> IdentityHeaders {
-    let groups_claim = section.string("groups_claim");
-    if let Some(text) = groups_claim.as_ref().filter(|text| !crate::claims::is_name_or_pointer(&text.value)) {
-        section.findings.fatal(text.at, &text.key, NO_CLAIM, "write groups_claim = \"roles\" or \"/realm_access/roles\" for example");
-    }
-    let groups_claim = groups_claim.map_or_else(|| "groups".to_owned(), |text| text.value);
+    let groups = groups::read(section);
     let mut from_claims = vec![];
     let mut seen = BTreeMap::new();
     for entry in section.entries("headers").unwrap_or_default() {
@@ -586,20 +583,23 @@ fn read_identity(section: &Section<'_>, refused: Vec<String>) -> IdentityHeaders
         } else if let Some(other) = seen.insert(name.to_ascii_lowercase(), claim.clone()) {
             let problem = format!("the claim `{other}` already goes into `{name}`");
             section.findings.fatal(entry.at, &entry.key, problem, "give every claim a header of its own");
+        } else if groups::contradicts(&groups, claim, name) {
+            let problem = format!("fills `{name}` with the claim as it is, and groups_shape reads it in another shape");
+            section.findings.fatal(entry.at, &entry.key, problem, "remove the entry: groups_claim fills X-Forwarded-Groups");
         } else {
             from_claims.push((claim.clone(), name.to_owned()));
         }
     }
     let passed = read_passed(section, &from_claims, &refused);
     section.finish_strict();
-    IdentityHeaders { groups_claim, from_claims, refused, passed }
+    IdentityHeaders { groups, from_claims, refused, passed }
 }
 
 /// The claims that decisions ask for: headers are made of them, and rules look at them.
 fn near_claims(identity: &IdentityHeaders, policy: Option<&Policy>) -> Vec<String> {
-    let of_headers = identity.from_claims.iter().map(|(claim, _)| claim).chain([&identity.groups_claim]);
+    let of_headers = identity.from_claims.iter().map(|(claim, _)| claim.as_str()).chain([identity.groups.near_name()]);
     let of_rules = policy.into_iter().flat_map(Policy::claims);
-    let mut names: Vec<String> = of_headers.map(String::as_str).chain(of_rules).map(str::to_owned).collect();
+    let mut names: Vec<String> = of_headers.chain(of_rules).map(str::to_owned).collect();
     names.sort();
     names.dedup();
     names

@@ -6,7 +6,7 @@ use toml::de::DeTable;
 
 use super::Outside;
 use super::section::{Placed, Section};
-use crate::claims;
+use crate::claims::{self, GroupsClaim};
 use crate::oidc::provider::Provider;
 use crate::policy::{Access, Condition, NotAPattern, PathPattern, Policy, Rule, RuleId};
 use crate::web::origin::PublicOrigin;
@@ -67,7 +67,7 @@ impl<'a> Written<'a> {
 
     pub(super) fn read(
         &self,
-        groups_claim: &str,
+        groups: &GroupsClaim,
         public: Option<&PublicOrigin>,
         providers: &[Provider],
         outside: &Outside<'_>,
@@ -75,7 +75,7 @@ impl<'a> Written<'a> {
         if let Some(section) = self.sections.get(MAX_RULES) {
             section.findings.fatal(section.at(), &section.key(""), format!("there are more than {MAX_RULES} rules"), "join some of them");
         }
-        let names = Names { groups_claim, served: public.map(PublicOrigin::host), providers, outside };
+        let names = Names { groups, served: public.map(PublicOrigin::host), providers, outside };
         let mut rules: Vec<Rule> = vec![];
         for (index, section) in self.sections.iter().enumerate().take(MAX_RULES) {
             let rule = read_rule(section, index + 1, &names);
@@ -109,7 +109,7 @@ impl<'a> Written<'a> {
 
 /// What rules refer to.
 struct Names<'a> {
-    groups_claim: &'a str,
+    groups: &'a GroupsClaim,
     /// The only host that requests with a session can have.
     served: Option<&'a str>,
     providers: &'a [Provider],
@@ -209,12 +209,12 @@ fn read_all_of(section: &Section<'_>, names: &Names<'_>, depth: usize) -> Condit
         }
     }
     let texts = |key: &'static str| Some(list(section, key, "\"…\", or a list")).filter(|items| !items.is_empty());
-    let claim = |name: &str, items: Vec<Placed<String>>| {
+    let values = |items: Vec<Placed<String>>| {
         items.iter().for_each(|item| refuse_wildcard(section, item.at, &item.key, &item.value));
-        Condition::Claim { name: name.to_owned(), values: items.into_iter().map(|item| item.value.into()).collect() }
+        items.into_iter().map(|item| item.value.into()).collect()
     };
-    conditions.extend(texts("groups").map(|items| claim(names.groups_claim, items)));
-    conditions.extend(texts("roles").map(|items| claim("roles", items)));
+    conditions.extend(texts("groups").map(|items| Condition::Groups { claim: names.groups.clone(), values: values(items) }));
+    conditions.extend(texts("roles").map(|items| Condition::Claim { name: "roles".to_owned(), values: values(items) }));
     conditions.extend(texts("email").map(|items| Condition::Email(read_emails(section, items))));
     conditions.extend(read_email_file(section, names.outside));
     conditions.extend(texts("email_domain").map(|items| Condition::EmailDomain(read_domains(section, items))));
@@ -407,6 +407,7 @@ fn claim_names<'a>(condition: &'a Condition, names: &mut BTreeSet<&'a str>) {
     match condition {
         Condition::All(conditions) | Condition::Any(conditions) => conditions.iter().for_each(|inner| claim_names(inner, names)),
         Condition::Claim { name, .. } => drop(names.insert(name)),
+        Condition::Groups { claim, .. } => drop(names.insert(claim.name())),
         Condition::Provider(_) | Condition::Email(_) | Condition::EmailDomain(_) => {}
     }
 }
@@ -458,7 +459,7 @@ mod tests {
         let claim = |name: &str, values: &[Value]| Condition::Claim { name: name.into(), values: values.to_vec() };
         let require = Condition::All(vec![
             Condition::Any(vec![claim("roles", &["r".into()]), Condition::EmailDomain(vec!["x.example".into()])]),
-            claim("groups", &["admins".into()]),
+            Condition::Groups { claim: GroupsClaim::new("groups", claims::Shape::List), values: vec!["admins".into()] },
             Condition::Email(vec!["a@x.example".into()]),
             Condition::Provider(vec!["default".into()]),
             claim("/address/country", &["DE".into()]),

@@ -331,6 +331,13 @@ fn every_setting_is_checked() {
         ("[vestibule.identity]\nheaders = { \"/\" = \"X-A\" }\n", "vestibule.identity.headers./"),
         ("[vestibule.identity]\ngroups_claim = \"\"\n", "vestibule.identity.groups_claim"),
         ("[vestibule.identity]\ngroups_claim = \"/a~\"\n", "vestibule.identity.groups_claim"),
+        ("[vestibule.identity]\ngroups_shape = \"object\"\n", "vestibule.identity.groups_shape"),
+        ("[vestibule.identity]\ngroups_shape = true\n", "vestibule.identity.groups_shape"),
+        ("[vestibule.identity]\ngroups_claim = \"sub\"\ngroups_shape = \"keys\"\n", "vestibule.identity.groups_shape"),
+        (
+            "[vestibule.identity]\ngroups_claim = \"teams\"\ngroups_shape = \"commas\"\nheaders = { teams = \"x-forwarded-groups\" }\n",
+            "vestibule.identity.headers.teams",
+        ),
         ("[vestibule.identity]\npass = \"X-Forwarded-*\"\n", "vestibule.identity.pass"),
         ("[vestibule.identity]\npass = \"X-Remote-User: a\"\n", "vestibule.identity.pass"),
         ("[vestibule.identity]\npass = \"\"\n", "vestibule.identity.pass"),

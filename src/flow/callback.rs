@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Flow, Visit, looked_at, only_visited};
 use crate::account::Account;
+use crate::claims::Unusable;
 use crate::code::Code;
 use crate::config::Config;
 use crate::decision::{Level, Outcome};
@@ -514,6 +515,11 @@ fn establish(
     if headers::groups_are_withheld(&account, &config.identity) {
         let message = "the provider does not tell the groups of this person, there are too many; the application gets none";
         visit.note(Level::Warn, Code::IdentityGroupsWithheld, message);
+    }
+    if let Some(Unusable { found, remedy }) = headers::unusable_groups(&account, &config.identity) {
+        let message =
+            format!("the claim `{}` is {found} and gives no groups: {remedy} in [vestibule.identity]", config.identity.groups.name());
+        visit.note(Level::Warn, Code::IdentityGroupsUnusable, message);
     }
     visit.note(Level::Info, Code::LoginSucceeded, format!("login with provider `{}` succeeded", provider.name));
 

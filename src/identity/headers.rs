@@ -22,7 +22,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::account::Account;
-use crate::claims::{self, Claim};
+use crate::claims::{self, Claim, GroupsClaim, Unusable};
 use crate::secret::Secret;
 use crate::session::CookieJar;
 use crate::web::field_lines::FieldLines;
@@ -32,8 +32,8 @@ use crate::web::proxy_headers;
 /// Which headers tell the application who the user is.
 #[derive(Clone, Debug)]
 pub struct IdentityHeaders {
-    /// Name of the claim that lists groups.
-    pub groups_claim: String,
+    /// Where groups are said.
+    pub groups: GroupsClaim,
     /// Claim (or JSON pointer into the claims, when it begins with `/`) and the header that carries it.
     pub from_claims: Vec<(String, String)>,
     /// Further headers that the application takes for identity: nobody sends them, neither a client nor we.
@@ -166,6 +166,11 @@ pub(crate) fn is_own<'a>(name: &str, configured: impl Iterator<Item = &'a str>) 
     OWN.into_iter().chain(configured).any(|header| folds_to(name, header))
 }
 
+/// Whether a server could take `name` for the header with the groups.
+pub(crate) fn is_groups(name: &str) -> bool {
+    folds_to(name, GROUPS)
+}
+
 /// Whether a server could take `name` for `header`.
 pub(crate) fn folds_to(name: &str, header: &str) -> bool {
     let fold = |b: u8| if b.is_ascii_alphanumeric() { b.to_ascii_lowercase() } else { b'-' };
@@ -196,11 +201,16 @@ pub(crate) fn left_out<'a>(account: &Account<'_>, settings: &'a IdentityHeaders)
 /// (OIDC Core section 5.6.2, "distributed claims"; `hasgroups` where there is no room for those either). The list could
 /// be had from Microsoft Graph, with a permission that this login does not ask for.
 pub(crate) fn groups_are_withheld(account: &Account<'_>, settings: &IdentityHeaders) -> bool {
-    let groups = settings.groups_claim.as_str();
+    let groups = settings.groups.name();
     let whole = account.claims.whole();
     let elsewhere = whole.get("_claim_names").is_some_and(|names| names.get(groups).is_some());
     let too_many = whole.get("hasgroups").is_some_and(|claim| *claim == true || *claim == "true");
     account.claims.find(groups).is_none() && (elsewhere || too_many)
+}
+
+/// What a claim is instead, that has another shape than the one that is stated for groups.
+pub(crate) fn unusable_groups(account: &Account<'_>, settings: &IdentityHeaders) -> Option<Unusable> {
+    account.claims.groups(&settings.groups).err()
 }
 
 /// The header with the access token, for an application that may see it.
@@ -215,11 +225,12 @@ fn told<'a, 's>(account: &'a Account<'_>, settings: &'s IdentityHeaders) -> impl
     let is_proven = || account.provider.proven_email(account.claims).is_some();
     let claim = move |name: &str| account.claims.find(name).filter(|_| !claims::is_email(name) || is_proven());
     let from_claims = &settings.from_claims;
-    let own =
-        [(USER, "sub"), (PROVIDER, ""), (EMAIL, "email"), (PREFERRED_USERNAME, "preferred_username"), (GROUPS, &settings.groups_claim)];
+    let groups = settings.groups.name();
+    let own = [(USER, "sub"), (PROVIDER, ""), (EMAIL, "email"), (PREFERRED_USERNAME, "preferred_username"), (GROUPS, groups)];
     let own = own.into_iter().filter(|(name, _)| !from_claims.iter().any(|(_, header)| folds_to(header, name)));
     let own = own.map(move |(header, name)| match header {
         PROVIDER => (header, Some(Claim::Text(&account.provider.name))),
+        GROUPS => (header, account.claims.groups(&settings.groups).ok().flatten().filter(|_| !claims::is_email(name) || is_proven())),
         _ => (header, claim(name)),
     });
     let configured = from_claims.iter().map(move |(name, header)| (header.as_str(), claim(name)));
@@ -243,11 +254,20 @@ fn write_value(value: &mut Vec<u8>, claim: Claim<'_>) -> Option<()> {
                 item.with_text(|text| write_text(value, text));
             }
         }
+        Claim::Keys(members) => write_texts(value, claims::keys(members)),
+        Claim::Parts(text, separator) => write_texts(value, claims::parts(text, separator)),
         Claim::Text(text) => write_text(value, text),
         Claim::Truth(truth) => write_scalar(value, &truth.into())?,
         Claim::Integer(number) => write_scalar(value, &number.into())?,
     }
     Some(())
+}
+
+fn write_texts<'a>(value: &mut Vec<u8>, texts: impl Iterator<Item = &'a str>) {
+    for (index, text) in texts.enumerate() {
+        separate(value, index);
+        write_text(value, text);
+    }
 }
 
 fn separate(value: &mut Vec<u8>, index: usize) {
@@ -390,7 +410,7 @@ mod tests {
     #[test]
     fn a_proxy_removes_the_lists_but_for_what_is_passed_and_what_is_ours() {
         let settings = IdentityHeaders {
-            groups_claim: "groups".into(),
+            groups: GroupsClaim::new("groups", claims::Shape::List),
             from_claims: vec![("department".into(), "X_Webauth_User".into())],
             refused: vec!["X-SSO-User".into()],
             passed: vec!["X-Script-Name".into()],

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::account::Account;
+use crate::claims::{GroupsClaim, Shape};
 
 /// A condition on an account. Texts are compared exactly, but for e-mail addresses and domains, in which letters of
 /// ASCII are the same in either case.
@@ -24,6 +25,11 @@ pub enum Condition {
         name: String,
         values: Vec<Value>,
     },
+    /// One of these is among its groups.
+    Groups {
+        claim: GroupsClaim,
+        values: Vec<Value>,
+    },
 }
 
 impl Condition {
@@ -36,16 +42,18 @@ impl Condition {
             Self::Email(addresses) => account.email().is_some_and(|email| is_one_of(email, addresses)),
             Self::EmailDomain(domains) => account.email().and_then(domain).is_some_and(|domain| is_one_of(domain, domains)),
             Self::Claim { name, values } => account.claim(name).is_some_and(|claim| claim.is_or_holds_one_of(values)),
+            Self::Groups { claim, values } => account.groups(claim).is_some_and(|groups| groups.is_or_holds_one_of(values)),
         }
     }
 }
 
 impl Condition {
-    /// Names of the claims, and JSON pointers to them, that it looks at.
+    /// Names of the claims, and JSON pointers to them, that it looks at, as sessions hold them near.
     pub(super) fn claims(&self) -> Vec<&str> {
         match self {
             Self::All(conditions) | Self::Any(conditions) => conditions.iter().flat_map(Self::claims).collect(),
             Self::Claim { name, .. } => vec![name],
+            Self::Groups { claim, .. } => vec![claim.near_name()],
             Self::Provider(_) | Self::Email(_) | Self::EmailDomain(_) => vec![],
         }
     }
@@ -65,6 +73,12 @@ impl Condition {
             (Self::EmailDomain(domains), Self::EmailDomain(others)) => domains.iter().all(|domain| is_one_of(domain, others)),
             (Self::Claim { name, values }, Self::Claim { name: other, values: others }) => {
                 name == other && values.iter().all(|value| others.contains(value))
+            }
+            (Self::Groups { claim, values }, Self::Groups { claim: other, values: others }) => {
+                claim == other && values.iter().all(|value| others.contains(value))
+            }
+            (Self::Groups { claim, values }, Self::Claim { name, values: others }) => {
+                claim.shape() == Shape::List && claim.name() == name && values.iter().all(|value| others.contains(value))
             }
             _ => false,
         }
@@ -93,11 +107,23 @@ impl fmt::Display for Condition {
             Self::Email(addresses) => write!(f, "verified e-mail address is {}", alternatives(addresses)),
             Self::EmailDomain(domains) => write!(f, "verified e-mail address is of {}", alternatives(domains)),
             Self::Claim { name, values } => {
-                let values: Vec<_> = values.iter().map(Value::to_string).collect();
-                write!(f, "claim `{name}` is or holds {}", alternatives(&values))
+                write!(f, "claim `{name}` is or holds {}", alternatives(&told(values)))
+            }
+            Self::Groups { claim, values } => {
+                let how = match claim.shape() {
+                    Shape::List => "is or holds",
+                    Shape::Keys => "has the key",
+                    Shape::Spaces => "holds, between spaces,",
+                    Shape::Commas => "holds, between commas,",
+                };
+                write!(f, "claim `{}` {how} {}", claim.name(), alternatives(&told(values)))
             }
         }
     }
+}
+
+fn told(values: &[Value]) -> Vec<String> {
+    values.iter().map(Value::to_string).collect()
 }
 
 /// More than these are counted, not told.

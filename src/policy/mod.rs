@@ -156,7 +156,7 @@ impl Policy {
         &self.rules
     }
 
-    /// Names of the claims, and JSON pointers to them, that rules look at.
+    /// Names of the claims, and JSON pointers to them, that rules look at, as sessions hold them near.
     pub fn claims(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().flat_map(|rule| match &rule.access {
             Access::Required(Some(condition)) => condition.claims(),

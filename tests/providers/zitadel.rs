@@ -76,6 +76,14 @@ fn zitadel_logs_in_where_its_audiences_are_named() {
 }
 
 #[test]
+fn zitadels_roles_are_groups() {
+    let roles = "[vestibule.identity]\ngroups_claim = \"urn:zitadel:iam:org:project:roles\"\ngroups_shape = \"keys\"";
+    let (mut rig, mut browser) = (rig(&format!("{}{roles}", trusting()), published()), browser());
+    log_in(&mut rig, &mut browser, NAME);
+    assert_eq!(told(&browser.visit(&mut rig, "/").forward(), "X-Forwarded-Groups").as_deref(), Some("admin"));
+}
+
+#[test]
 fn zitadels_other_audiences_are_told_until_they_are_named() {
     let mut unnamed = rig(&config(""), published());
     assert_eq!(refused(&mut unnamed, NAME), (502, "id_token.audience".into()));
