@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
 use super::error::{Rejected, Rejection, shown};
 use super::jwks::KeySet;
-use super::outbound::{members, object};
+use super::jws::{SignedJwt, apart, date, quoted};
 use super::signature::Algorithm;
 use crate::claims::Claims;
 use crate::oidc::issuer::{is_issuer_of_token, may_sign_for};
@@ -22,27 +21,8 @@ use crate::time::UnixTime;
 /// A token this old was not issued for the login that has just come back.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
-/// Longest accepted token, in bytes. It also has to fit into a session.
-const MAX_BYTES: usize = 256 * 1024;
-
 /// Longest `sub`, in characters (OIDC Core section 2, where they are ASCII).
 const MAX_SUBJECT_CHARACTERS: usize = 255;
-
-/// What of a token's header is looked at (RFC 7515 section 4.1). The rest is not: `jwk`, `jku` and `x5u` name keys that
-/// anybody can make, and what is not known is ignored.
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    kid: Option<String>,
-    typ: Option<String>,
-    /// Whether there is one, of whatever form.
-    #[serde(default, deserialize_with = "is_there")]
-    crit: bool,
-}
-
-fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
-    serde::de::IgnoredAny::deserialize(value).map(|_| true)
-}
 
 /// A token that passed every step. Made by [`IdTokenVerifier::verify`] only.
 #[derive(Debug)]
@@ -105,37 +85,11 @@ impl IdTokenVerifier<'_> {
     /// [`Rejection`], with the step that failed. [`Rejected::UnknownKey`] and [`Rejected::Signature`] may be cured by fresher
     /// keys.
     pub fn verify(&self, raw: &Secret, now: UnixTime) -> Result<VerifiedIdToken, Rejection> {
-        let raw = raw.expose();
-        if raw.len() > MAX_BYTES {
-            return Err(Rejected::Malformed.because(format!("it is longer than {MAX_BYTES} bytes")));
-        }
         // 1. Encrypted ID tokens are not negotiated; five parts are one, and are rejected here.
-        let mut parts = raw.split('.');
-        let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-            return Err(Rejected::Malformed.because(match raw.split('.').count() {
-                5 => "it is encrypted: have the provider sign ID tokens, and not encrypt them",
-                _ => "it is not a signed JWT",
-            }));
-        };
-        let signed = &raw[..header.len() + 1 + payload.len()];
-        if signature.is_empty() {
-            return Err(Rejected::Signature.because("it is not signed"));
-        }
-        let header: Header = object(&decoded(header)?).map_err(|_| Rejected::Malformed)?;
-        // A logout token or an access token is no ID token, whoever signed it (RFC 8725 section 3.11). Section 4.1.9 of RFC
-        // 7515 has `application/` left out, and lets it stand.
-        if let Some(typ) = header.typ.as_deref()
-            && !["JWT", "application/jwt"].iter().any(|known| known.eq_ignore_ascii_case(typ))
-        {
-            return Err(Rejected::Type.because(format!("its type is `{}`, and that of an ID token is JWT", shown(typ))));
-        }
-        // RFC 7515 section 4.1.11: what must be understood and is not, is rejected.
-        if header.crit {
-            return Err(Rejected::Critical.into());
-        }
+        let token = SignedJwt::parse(raw.expose(), "ID tokens")?;
         // 7. and 8. Only the provider's public keys, by an algorithm that needs one.
-        let algorithm = self.algorithm(&header.alg)?;
-        let claims = members(&decoded(payload)?).map_err(|_| Rejected::Malformed)?;
+        let algorithm = token.algorithm(self.algorithms, "id_token_signing_alg_values_supported")?;
+        let claims = token.claims()?;
         let expires_at = date(&claims, "exp", Rejected::Expired)?.ok_or_else(|| Rejected::Expired.because("it has no `exp`"))?;
         let issued_at = date(&claims, "iat", Rejected::IssuedAt)?.ok_or_else(|| Rejected::IssuedAt.because("it has no `iat`"))?;
         let not_before = date(&claims, "nbf", Rejected::NotBefore)?;
@@ -148,7 +102,7 @@ impl IdTokenVerifier<'_> {
         }
 
         // 6. The signature.
-        let key_issuers = self.verify_signature(algorithm, header.kid.as_deref(), signed, signature)?;
+        let key_issuers = token.verify(algorithm, self.keys)?;
 
         // 2. The issuer is exactly that of the metadata, and with Entra's template that of the token's tenant.
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
@@ -197,54 +151,6 @@ impl IdTokenVerifier<'_> {
         Ok(VerifiedIdToken(Identity { claims, subject, requested_at: self.requested_at }))
     }
 
-    fn algorithm(&self, name: &str) -> Result<Algorithm, Rejection> {
-        let Some(algorithm) = Algorithm::from_name(name) else {
-            let words = match name {
-                "none" => "it is not signed (`alg` is `none`): have the provider sign ID tokens with RS256".to_owned(),
-                "HS256" | "HS384" | "HS512" => {
-                    format!(
-                        "it is signed with {name}, which proves no more than that somebody has the client secret: have the provider sign with RS256 instead"
-                    )
-                }
-                _ => format!("its signature algorithm is `{}`: have the provider sign with RS256 instead", shown(name)),
-            };
-            return Err(Rejected::Algorithm.because(words));
-        };
-        if self.algorithms.is_some_and(|listed| !listed.contains(&algorithm)) {
-            let words =
-                format!("it is signed with {name}, which the provider's metadata does not list in id_token_signing_alg_values_supported");
-            return Err(Rejected::Algorithm.because(words));
-        }
-        Ok(algorithm)
-    }
-
-    /// Returns for whom each key signs that the signature may be of, where the key says so.
-    fn verify_signature(
-        &self,
-        algorithm: Algorithm,
-        kid: Option<&str>,
-        signed: &str,
-        signature: &str,
-    ) -> Result<Vec<Option<&str>>, Rejection> {
-        let malformed = || Rejected::Signature.because("its signature is not base64url");
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| malformed())?;
-        let mut is_known = false;
-        let candidates = self.keys.candidates(algorithm, kid).inspect(|_| is_known = true);
-        let verifying = candidates.filter(|candidate| candidate.key.verifies(signed.as_bytes(), &signature));
-        let issuers: Vec<_> = verifying.map(|candidate| candidate.issuer).collect();
-        match (issuers.is_empty(), is_known) {
-            (false, _) => Ok(issuers),
-            (true, true) => Err(Rejected::Signature.because(match kid {
-                Some(kid) => format!("its signature is not of the provider's key `{}`", shown(kid)),
-                None => "its signature is of none of the provider's keys, and it does not name one".to_owned(),
-            })),
-            (true, false) => Err(Rejected::UnknownKey.because(match kid {
-                Some(kid) => format!("the provider's key set has no key `{}` for its algorithm; it has {}", shown(kid), self.keys),
-                None => format!("the provider's key set has no key for its algorithm; it has {}", self.keys),
-            })),
-        }
-    }
-
     fn check_audiences(&self, aud: Option<&Value>) -> Result<(), Rejection> {
         let client_id = self.provider.client_id.as_str();
         let audiences = match aud {
@@ -274,22 +180,16 @@ impl IdTokenVerifier<'_> {
 
     fn check_dates(&self, expires_at: UnixTime, issued_at: UnixTime, not_before: Option<UnixTime>, now: UnixTime) -> Result<(), Rejection> {
         let skew = self.provider.clock_skew;
-        let apart = |name: &str, at: UnixTime| {
-            let (sooner, later) = (at.min(now), at.max(now));
-            let difference = humantime::format_duration(later.since(sooner));
-            let relation = if at < now { "ago" } else { "ahead" };
-            format!("its `{name}` is {at}, {difference} {relation}: it is {now} here. If the clocks differ, set them right")
-        };
         // 9. It has not expired.
         if now >= expires_at.after(skew) {
-            return Err(Rejected::Expired.because(apart("exp", expires_at)));
+            return Err(Rejected::Expired.because(apart("exp", expires_at, now)));
         }
         // 10. It was issued just now: the code was redeemed a moment ago.
         if issued_at > now.after(skew) || now.since(issued_at) > MAX_AGE + skew {
-            return Err(Rejected::IssuedAt.because(apart("iat", issued_at)));
+            return Err(Rejected::IssuedAt.because(apart("iat", issued_at, now)));
         }
         match not_before.filter(|not_before| *not_before > now.after(skew)) {
-            Some(not_before) => Err(Rejected::NotBefore.because(apart("nbf", not_before))),
+            Some(not_before) => Err(Rejected::NotBefore.because(apart("nbf", not_before, now))),
             None => Ok(()),
         }
     }
@@ -317,25 +217,6 @@ impl IdTokenVerifier<'_> {
         };
         reason.because(format!("{reason}: its `{name}` is {}, and the configuration says {wanted}", quoted(value)))
     }
-}
-
-/// A part of a token is base64url.
-fn decoded(part: &str) -> Result<Vec<u8>, Rejection> {
-    Ok(URL_SAFE_NO_PAD.decode(part).map_err(|_| Rejected::Malformed)?)
-}
-
-/// A claim as the log shows it.
-fn quoted(value: &Value) -> String {
-    match value {
-        Value::String(text) => format!("`{}`", shown(text)),
-        other => shown(&other.to_string()),
-    }
-}
-
-/// A date among the claims; `None` when it is absent.
-fn date(claims: &Map<String, Value>, name: &str, otherwise: Rejected) -> Result<Option<UnixTime>, Rejection> {
-    let wrong = |value| otherwise.because(format!("its `{name}` is {}, which is not a date", quoted(value)));
-    claims.get(name).map(|value| UnixTime::from_numeric_date(value).ok_or_else(|| wrong(value))).transpose()
 }
 
 /// The left half of the hash that belongs to the signature's algorithm (OIDC Core section 3.1.3.6; EdDSA with Ed25519

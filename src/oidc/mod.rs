@@ -8,6 +8,7 @@ pub mod grant;
 pub mod id_token;
 pub mod issuer;
 pub mod jwks;
+mod jws;
 pub mod logout_url;
 pub mod metadata;
 mod outbound;
