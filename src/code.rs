@@ -58,6 +58,8 @@ codes! {
     PolicyDenied = "policy.denied",
     /// A login named a provider that is not configured.
     LoginUnknownProvider = "login.unknown_provider",
+    /// A login that another site starts by `POST` is no form, lacks `iss`, or has a parameter twice.
+    LoginMalformed = "login.malformed",
     /// A user was sent to the provider.
     LoginStarted = "login.started",
     /// A user has logged in.

@@ -40,6 +40,8 @@ pub enum Error {
     Denied(Denied),
     #[error("no provider of that name is configured")]
     UnknownProvider,
+    #[error("a login that another site starts is malformed: {0}")]
+    LoginInitiation(&'static str),
 
     #[error("no login with this state was started in this browser, or it was used or has expired")]
     UnknownState,
@@ -87,6 +89,7 @@ impl Error {
             Error::ReservedPath => Code::RequestReservedPath,
             Error::Denied(_) => Code::PolicyDenied,
             Error::UnknownProvider => Code::LoginUnknownProvider,
+            Error::LoginInitiation(_) => Code::LoginMalformed,
             Error::UnknownState => Code::CallbackUnknownState,
             Error::Oidc(error) => error.code(),
             Error::SessionTooLarge { .. } => Code::SessionTooLarge,
@@ -107,7 +110,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Error::Malformed(Malformed::HeadersTooLarge) => 431,
-            Error::Malformed(_) | Error::UnknownState => 400,
+            Error::Malformed(_) | Error::UnknownState | Error::LoginInitiation(_) => 400,
             Error::Question(_) | Error::LookalikeHeader | Error::ForeignUpgrade => 400,
             Error::MethodNotAllowed => 405,
             Error::LoginRequired => 401,
@@ -153,6 +156,7 @@ impl Error {
             }
             Error::Denied(_) => explain(&texts.everybody_denied, false),
             Error::UnknownProvider => explain(&texts.unknown_provider, true),
+            Error::LoginInitiation(_) => explain(&texts.login_initiation, true),
             Error::Oidc(oidc::Error::IssuerParameter { .. }) => explain(&texts.another_issuer, true),
             Error::Oidc(oidc::Error::AuthorizationResponse(_)) => explain(&texts.not_an_answer, true),
             Error::UnknownState => explain(&texts.unknown_state, true),

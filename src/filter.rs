@@ -108,7 +108,7 @@ impl Filter {
         };
         let mut visit = Visit::new(&request, &self.config);
         let progress = match Route::of(request.path, &self.config.public) {
-            Route::Login => flow::login::begin(&request, &mut visit, context),
+            Route::Login => flow::login::begin(&request, body, &mut visit, context),
             Route::Callback => flow::callback::begin(&request, body, &mut visit, context),
             Route::Logout => flow::logout::begin(&request, &mut visit, context),
             Route::User => flow::user::answer(&request, &visit, context),

@@ -44,7 +44,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
         ("GET", _) => {}
         // Looked at, not visited: the code is kept for the visit.
         ("HEAD", _) => return Ok(looked_at()),
-        ("POST", _) if !is_form(request) => {
+        ("POST", _) if !request.is_form() => {
             return Err(oidc::Error::AuthorizationResponse("what was posted is not application/x-www-form-urlencoded").into());
         }
         ("POST", None) => return Ok(Progress::Done(Outcome::NeedBody(MAX_FORM_BYTES))),
@@ -526,13 +526,6 @@ fn establish(
     let return_to = ReturnTo::parse(&grant.return_to, config.public.redirect_uri()).ok();
     let page = super::login::destination(return_to, config);
     Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), visit.method))))
-}
-
-/// Whether what comes behind the head is said to be a form (OAuth 2.0 Form Post Response Mode, section 2).
-fn is_form(request: &Request<'_>) -> bool {
-    let mut types = request.header("content-type");
-    let form = types.next().filter(|_| types.next().is_none()).and_then(|value| std::str::from_utf8(value).ok());
-    form.and_then(|value| value.split(';').next()).is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }
 
 /// The callback without a response: where providers send the browser after a logout, and nothing else.

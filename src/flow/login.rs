@@ -1,9 +1,11 @@
 //! The way to the provider: which one, its metadata, the authorization request.
 
+mod initiation;
+
 use jwt_simple::prelude::{Duration, HS256Key, MACLike as _, UnixTimeStamp, VerificationOptions};
 use serde::{Deserialize, Serialize};
 
-use super::{Flow, Visit, looked_at, only_get, only_visited};
+use super::{Flow, Visit, looked_at, only_visited};
 use crate::code::Code;
 use crate::config::Config;
 use crate::decision::{Level, Outcome};
@@ -23,39 +25,37 @@ use crate::web::return_to::ReturnTo;
 use crate::web::route;
 
 /// `GET /.vestibule/login`, with `provider` (a name, or Streamlit's signed one), `return_to` and `prompt` (`select_account`); or with
-/// `iss`, `target_link_uri` and `login_hint`, by which a provider or a portal starts a login (OIDC Core section 4).
-pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
-    only_get(request)?;
+/// `iss`, `target_link_uri` and `login_hint`, by which a provider or a portal starts a login (OIDC Core section 4), also by
+/// `POST`.
+pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    visit.allow = "GET, HEAD, POST";
     only_visited(request)?;
     // Whoever comes here comes to see a page, whatever their browser says about it.
     visit.is_navigation = true;
     let config = context.config;
+    match request.method {
+        "GET" | "HEAD" => {}
+        "POST" => return initiation::begin(request, body, visit, config),
+        _ => return Err(Error::MethodNotAllowed),
+    }
     let (mut provider, mut iss, mut return_to, mut has_moved) = (None, None, None, false);
     for (name, value) in request.query_pairs() {
         match &*name {
             "provider" => provider = Some(value.into_owned()),
             ISS => iss = Some(value.into_owned()),
-            "return_to" | "target_link_uri" => return_to = Some(value.into_owned()),
+            "return_to" | TARGET_LINK_URI => return_to = Some(value.into_owned()),
             LOGIN_HINT => visit.login_hint = Some(value.into_owned()).filter(|hint| is_login_hint(hint)),
             MOVED => has_moved = true,
             route::PROMPT => visit.select_account = value == route::SELECT_ACCOUNT,
             _ => {}
         }
     }
-    visit.return_to = match return_to.map(|value| ReturnTo::parse(&value, config.public.redirect_uri())) {
-        Some(Ok(return_to)) => Some(return_to),
-        // A `return_to` elsewhere is an attempt to lead the user there: it is dropped, and said.
-        Some(Err(error)) => {
-            visit.note(Level::Warn, Code::LoginReturnToRefused, format!("return_to is {error}"));
-            None
-        }
+    visit.return_to = match return_to {
+        Some(value) => page_asked_for(&value, visit, config),
         None => page_before(request, config),
     };
     if let (None, Some(iss)) = (&provider, iss) {
-        // One that is for this issuer only, before one that is for many.
-        let named = config.providers.iter().find(|provider| provider.expected_issuer == ExpectedIssuer::Exact(iss.clone()));
-        let of_issuer = named.or_else(|| config.providers.iter().find(|provider| provider.expected_issuer.admits_metadata(&iss)));
-        provider = Some(of_issuer.ok_or(Error::UnknownProvider)?.name.clone());
+        provider = Some(provider_of(&iss, config)?.name.clone());
     }
     // The login's cookies belong to the public origin, where the provider sends the browser back to. A proxy in between may
     // write another `Host` than the browser did: then it moves once, and stays.
@@ -84,7 +84,25 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     }
 }
 
+/// The page that a login names, when it is one of the public origin. Another is an attempt to lead the user there: it is
+/// dropped, and said.
+fn page_asked_for(value: &str, visit: &mut Visit, config: &Config) -> Option<ReturnTo> {
+    let page = ReturnTo::parse(value, config.public.redirect_uri());
+    if let Err(error) = &page {
+        visit.note(Level::Warn, Code::LoginReturnToRefused, format!("return_to is {error}"));
+    }
+    page.ok()
+}
+
+/// The provider with this issuer: one that is for this issuer only, before one that is for many.
+fn provider_of<'a>(iss: &str, config: &'a Config) -> Result<&'a Provider, Error> {
+    let named = config.providers.iter().find(|provider| provider.expected_issuer == ExpectedIssuer::Exact(iss.to_owned()));
+    let of_issuer = named.or_else(|| config.providers.iter().find(|provider| provider.expected_issuer.admits_metadata(iss)));
+    of_issuer.ok_or(Error::UnknownProvider)
+}
+
 const ISS: &str = "iss";
+const TARGET_LINK_URI: &str = "target_link_uri";
 const LOGIN_HINT: &str = "login_hint";
 
 /// A name or an address that the person may log in with. It only fills in a field of the provider's page.
@@ -96,7 +114,7 @@ fn is_login_hint(hint: &str) -> bool {
 /// Of a login that has been sent to the public origin.
 const MOVED: &str = "moved";
 
-/// The same login, there.
+/// The same login, there, by `GET`.
 fn move_to_public_origin(provider: Option<&str>, visit: &Visit, config: &Config) -> Progress {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(provider.map(|name| ("provider", name)));

@@ -233,6 +233,15 @@ impl<'a> Request<'a> {
     pub fn query_pairs(&self) -> url::form_urlencoded::Parse<'a> {
         url::form_urlencoded::parse(self.query.unwrap_or_default().as_bytes())
     }
+
+    /// Whether what comes behind the head is said to be a form (OAuth 2.0 Form Post Response Mode, section 2; OIDC Core
+    /// section 13.2).
+    pub fn is_form(&self) -> bool {
+        let mut types = self.header("content-type");
+        let form = types.next().filter(|_| types.next().is_none()).and_then(|value| std::str::from_utf8(value).ok());
+        let kind = form.and_then(|value| value.split(';').next());
+        kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+    }
 }
 
 /// What a request wants to change its connection to.
