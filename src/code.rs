@@ -100,7 +100,7 @@ codes! {
     KeysInvalid = "keys.invalid",
     /// The provider's key set cannot be fetched; the known one is used.
     KeysStale = "keys.stale",
-    /// An ID token does not fit the known keys; the key set is fetched again.
+    /// An ID token or a userinfo response does not fit the known keys; the key set is fetched again.
     KeysRefetch = "keys.refetch",
     /// The token endpoint refused the authorization code or the client.
     TokenRefused = "token.refused",

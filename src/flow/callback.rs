@@ -1,5 +1,7 @@
 //! The way back from the provider: the login attempt, the tokens, the keys, the session.
 
+pub(crate) mod userinfo;
+
 use std::collections::BTreeSet;
 
 use super::{Flow, Visit, looked_at, only_visited};
@@ -22,7 +24,6 @@ use crate::oidc::jwks::KeySet;
 use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::Provider;
 use crate::oidc::token::{self, CredentialForm, TokenResponse};
-use crate::oidc::userinfo;
 use crate::pages;
 use crate::policy::Login;
 use crate::session::{LoginAttempt, PendingAttempts, Session, Tokens, WayBack};
@@ -161,6 +162,13 @@ struct Course {
     keys: Keys,
 }
 
+impl Course {
+    /// From when the keys are asked for in this login.
+    fn asking_for_keys(self) -> Self {
+        Self { keys: if self.keys == Keys::Cached { Keys::Fetched } else { Keys::Settled }, ..self }
+    }
+}
+
 /// How the keys were come by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Keys {
@@ -222,21 +230,58 @@ fn with_keys(
     visit: &mut Visit,
     context: &mut Context<'_>,
 ) -> Result<Progress, Error> {
+    match known_keys(&grant, &mut course, visit, context)? {
+        Some(keys) => verify(grant, course, tokens, &keys, visit, context),
+        None => Ok(fetch_keys(grant, course, tokens)),
+    }
+}
+
+/// The keys that are known; `None` when they have to be asked for.
+fn known_keys(
+    grant: &AuthorizationGrant,
+    course: &mut Course,
+    visit: &mut Visit,
+    context: &mut Context<'_>,
+) -> Result<Option<KeySet>, Error> {
     let metadata = &grant.metadata;
     match context.cache.keys(&metadata.issuer, &metadata.jwks_uri, context.now) {
-        Lookup::Fresh(keys) => verify(grant, course, tokens, &keys, visit, context),
+        Lookup::Fresh(keys) => Ok(Some(keys)),
         Lookup::Paused(Some(keys)) => {
             note_stale_keys(visit);
             course.keys = Keys::Settled;
-            verify(grant, course, tokens, &keys, visit, context)
+            Ok(Some(keys))
         }
         Lookup::Paused(None) => Err(oidc::Error::Unreachable {
-            provider: grant.provider,
+            provider: grant.provider.clone(),
             what: Endpoint::Keys,
             error: OutboundError::Unreachable("it failed a moment ago".into()),
         }
         .into()),
-        Lookup::Fetch => Ok(fetch_keys(grant, course, tokens)),
+        Lookup::Fetch => Ok(None),
+    }
+}
+
+/// Takes the answer to a request for keys into the cache, or the keys that the cache has when there is none.
+fn received_keys(
+    answer: Result<OutboundResponse, OutboundError>,
+    grant: &AuthorizationGrant,
+    course: &mut Course,
+    provider: &Provider,
+    visit: &mut Visit,
+    context: &mut Context<'_>,
+) -> Result<KeySet, oidc::Error> {
+    let metadata = &grant.metadata;
+    match KeySet::parse(answer, provider) {
+        Ok(keys) => {
+            context.cache.store_keys(&metadata.issuer, &metadata.jwks_uri, keys.clone(), context.now);
+            Ok(keys)
+        }
+        Err(error) => {
+            let stale = context.cache.keys_failed(&metadata.issuer, &metadata.jwks_uri, error.failure(), context.now).ok_or(error)?;
+            note_stale_keys(visit);
+            course.keys = Keys::Settled;
+            Ok(stale)
+        }
     }
 }
 
@@ -257,20 +302,9 @@ impl ExpectKeys {
     ) -> Result<Progress, Error> {
         let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
         let Self { grant, mut course, tokens } = self;
-        let metadata = &grant.metadata;
-        match KeySet::parse(answer, provider) {
-            Ok(keys) => {
-                context.cache.store_keys(&metadata.issuer, &metadata.jwks_uri, keys.clone(), context.now);
-                verify(grant, course, tokens, &keys, visit, context)
-            }
-            Err(error) => match context.cache.keys_failed(&metadata.issuer, &metadata.jwks_uri, error.failure(), context.now) {
-                Some(stale) => {
-                    note_stale_keys(visit);
-                    course.keys = Keys::Settled;
-                    verify(grant, course, tokens, &stale, visit, context)
-                }
-                None => renew(Renewal { grant, course, then: Then::Keys(tokens), cause: error }, visit, context),
-            },
+        match received_keys(answer, &grant, &mut course, provider, visit, context) {
+            Ok(keys) => verify(grant, course, tokens, &keys, visit, context),
+            Err(error) => renew(Renewal { grant, course, then: Then::Keys(tokens), cause: error }, visit, context),
         }
     }
 }
@@ -357,32 +391,7 @@ impl Renewal {
         match then {
             Then::Redeem => Ok(redeem(grant, course, provider, context.config)),
             Then::Keys(tokens) => with_keys(grant, course, tokens, visit, context),
-            Then::Userinfo(tokens, proof) => fetch_userinfo(grant, course, tokens, proof, provider),
-        }
-    }
-}
-
-/// Waits for the userinfo response.
-#[derive(Debug)]
-pub(crate) struct ExpectUserinfo {
-    grant: AuthorizationGrant,
-    course: Course,
-    tokens: TokenResponse,
-    proof: VerifiedIdToken,
-}
-
-impl ExpectUserinfo {
-    pub(super) fn resume(
-        self,
-        answer: Result<OutboundResponse, OutboundError>,
-        visit: &mut Visit,
-        context: &mut Context<'_>,
-    ) -> Result<Progress, Error> {
-        let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
-        let Self { grant, course, tokens, proof } = self;
-        match userinfo::parse(answer, &proof, provider) {
-            Ok(told) => establish(&grant, tokens, userinfo::complete(proof, told), provider, visit, context),
-            Err(error) => renew(Renewal { grant, course, then: Then::Userinfo(tokens, proof), cause: error }, visit, context),
+            Then::Userinfo(tokens, proof) => userinfo::fetch(grant, course, tokens, proof, provider),
         }
     }
 }
@@ -392,7 +401,7 @@ fn note_stale_keys(visit: &mut Visit) {
 }
 
 fn fetch_keys(grant: AuthorizationGrant, course: Course, tokens: TokenResponse) -> Progress {
-    let course = Course { keys: if course.keys == Keys::Cached { Keys::Fetched } else { Keys::Settled }, ..course };
+    let course = course.asking_for_keys();
     let request = KeySet::request(&grant.metadata.jwks_uri);
     Progress::Fetch(request, Flow::Keys(Box::new(ExpectKeys { grant, course, tokens })))
 }
@@ -427,7 +436,7 @@ fn verify(
     if !provider.userinfo {
         return establish(&grant, tokens, proof.into_identity(), provider, visit, context);
     }
-    fetch_userinfo(grant, course, tokens, proof, provider)
+    userinfo::fetch(grant, course, tokens, proof, provider)
 }
 
 /// Whether keys that were not known when the token was rejected are worth asking for. Keys that are known may have been
@@ -440,21 +449,6 @@ fn may_refetch(reason: Rejected, keys: Keys, metadata: &ProviderMetadata, contex
         (Rejected::UnknownKey, Keys::Fetched) => context.cache.may_refetch_keys_twice(&metadata.issuer, &metadata.jwks_uri, context.now),
         _ => false,
     }
-}
-
-fn fetch_userinfo(
-    grant: AuthorizationGrant,
-    course: Course,
-    tokens: TokenResponse,
-    proof: VerifiedIdToken,
-    provider: &Provider,
-) -> Result<Progress, Error> {
-    let Some(endpoint) = &grant.metadata.userinfo_endpoint else {
-        let fault = "there is no usable userinfo_endpoint, and the configuration wants it to be asked".to_owned();
-        return Err(oidc::Error::Answer { provider: provider.name.clone(), what: Endpoint::Metadata, fault }.into());
-    };
-    let request = userinfo::request(endpoint, &tokens.access_token);
-    Ok(Progress::Fetch(request, Flow::Userinfo(Box::new(ExpectUserinfo { grant, course, tokens, proof }))))
 }
 
 fn establish(

@@ -158,7 +158,8 @@ pub(crate) enum Flow {
     Login(login::ExpectMetadata),
     Tokens(Box<callback::ExpectTokens>),
     Keys(Box<callback::ExpectKeys>),
-    Userinfo(Box<callback::ExpectUserinfo>),
+    Userinfo(Box<callback::userinfo::ExpectUserinfo>),
+    UserinfoKeys(Box<callback::userinfo::ExpectUserinfoKeys>),
     Renewal(Box<callback::Renewal>),
     Logout(Box<logout::ExpectMetadata>),
 }
@@ -175,6 +176,7 @@ impl Flow {
             Flow::Tokens(state) => state.resume(answer, visit, context),
             Flow::Keys(state) => state.resume(answer, visit, context),
             Flow::Userinfo(state) => state.resume(answer, visit, context),
+            Flow::UserinfoKeys(state) => state.resume(answer, visit, context),
             Flow::Renewal(state) => state.resume(answer, visit, context),
             Flow::Logout(state) => state.resume(answer, visit, context),
         }

@@ -31,6 +31,9 @@ pub struct ProviderMetadata {
     pub sends_iss: bool,
     /// Those of our algorithms that it signs ID tokens with; all when it does not say.
     pub signing_algorithms: Option<Vec<Algorithm>>,
+    /// Those that it signs userinfo responses with; all when it does not say, and `None` where none is asked for.
+    #[serde(rename = "h", skip_serializing_if = "Option::is_none", default)]
+    pub userinfo_algorithms: Option<Vec<Algorithm>>,
     /// Whether it knows `prompt=select_account`, as far as it says (`prompt_values_supported`).
     #[serde(skip)]
     pub takes_account_prompt: bool,
@@ -55,6 +58,8 @@ struct Document {
     token_endpoint_auth_methods_supported: Value,
     #[serde(default)]
     id_token_signing_alg_values_supported: Value,
+    #[serde(default)]
+    userinfo_signing_alg_values_supported: Value,
     #[serde(default)]
     prompt_values_supported: Value,
     #[serde(default)]
@@ -109,6 +114,7 @@ impl ProviderMetadata {
         };
         let authentication_methods = names_if_any("token_endpoint_auth_methods_supported", document.token_endpoint_auth_methods_supported);
         let signing_algorithms = names_if_any("id_token_signing_alg_values_supported", document.id_token_signing_alg_values_supported);
+        let userinfo_algorithms = names_if_any("userinfo_signing_alg_values_supported", document.userinfo_signing_alg_values_supported);
         let prompts = names_if_any("prompt_values_supported", document.prompt_values_supported);
         let sends_iss = document.authorization_response_iss_parameter_supported;
         if !sends_iss.is_boolean() && !sends_iss.is_null() {
@@ -122,13 +128,19 @@ impl ProviderMetadata {
             end_session_endpoint,
             client_authentication: client_authentication(provider, authentication_methods.as_deref())
                 .ok_or_else(|| fault("it supports none of client_secret_basic, client_secret_post and none".into()))?,
-            signing_algorithms: signing_algorithms.map(|names| names.iter().filter_map(|name| Algorithm::from_name(name)).collect()),
+            signing_algorithms: signing_algorithms.map(|names| algorithms(&names)),
+            userinfo_algorithms: userinfo_algorithms.filter(|_| provider.userinfo).map(|names| algorithms(&names)),
             sends_iss: sends_iss == true,
             takes_account_prompt: prompts.is_none_or(|prompts| prompts.iter().any(|prompt| prompt == "select_account")),
             ignored,
             issuer: document.issuer,
         })
     }
+}
+
+/// Those of ours among them.
+fn algorithms(names: &[String]) -> Vec<Algorithm> {
+    names.iter().filter_map(|name| Algorithm::from_name(name)).collect()
 }
 
 /// The configured method, or the best that the provider lists; `client_secret_basic` when it lists none (Discovery

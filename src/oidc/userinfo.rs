@@ -1,43 +1,142 @@
-//! The userinfo request and response (OIDC Core section 5.3).
+//! The userinfo request and response (OIDC Core section 5.3). A client that is registered with
+//! `userinfo_signed_response_alg` gets the response as a signed JWT (section 5.3.2): the type of its content says so.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::error::{Endpoint, Error};
+use super::error::{Endpoint, Error, Rejected, Rejection, shown};
 use super::id_token::{Identity, VerifiedIdToken};
+use super::issuer::{is_issuer_of_token, may_sign_for};
+use super::jwks::KeySet;
+use super::jws::{SignedJwt, apart, date};
+use super::metadata::ProviderMetadata;
 use super::outbound;
 use crate::oidc::provider::Provider;
 use crate::secret::Secret;
+use crate::time::UnixTime;
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 
 const MAX_BYTES: u32 = 256 * 1024;
 
 pub fn request(endpoint: &Url, access_token: &Secret) -> OutboundRequest {
     let mut request = outbound::get_json(endpoint.clone(), MAX_BYTES);
+    for (name, value) in &mut request.headers {
+        if name == "accept" {
+            *value = b"application/json, application/jwt".to_vec();
+        }
+    }
     let bearer = format!("Bearer {}", access_token.expose());
     request.headers.push(("authorization".to_owned(), bearer.into_bytes()));
     request
 }
 
+/// What answers a [`request`].
+#[derive(Debug)]
+pub enum Response {
+    /// Members of an object, which the connection vouches for.
+    Told(Told),
+    Signed(SignedUserinfo),
+}
+
+/// A signed response, of which nothing is proven yet. It is somebody's data: it is not shown.
+#[derive(Debug)]
+pub struct SignedUserinfo(Secret);
+
 /// Parses the answer to [`request`]: what is told of the person of this ID token.
 ///
 /// # Errors
 /// When there is no answer, and when its `sub` is not the ID token's (section 5.3.2: then none of it may be used).
-pub fn parse(answer: Result<OutboundResponse, OutboundError>, token: &VerifiedIdToken, provider: &Provider) -> Result<Told, Error> {
+pub fn parse(answer: Result<OutboundResponse, OutboundError>, token: &VerifiedIdToken, provider: &Provider) -> Result<Response, Error> {
+    let is_said_to_be_signed = answer.as_ref().is_ok_and(is_jwt);
     let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Userinfo)?;
-    let fault = |text: String| outbound::unacceptable(&provider.name, Endpoint::Userinfo, text);
-    let claims = outbound::members(&body).map_err(|_| fault("not a JSON object, or one with a member twice".into()))?;
+    let fault = |text: &str| outbound::unacceptable(&provider.name, Endpoint::Userinfo, text);
+    // Some providers send a JWT under another type. What is no object cannot be taken for one.
+    if is_said_to_be_signed || (!outbound::is_object(&body) && body.contains(&b'.')) {
+        let jwt = String::from_utf8(body).map_err(|_| fault("it is not a signed JWT"))?;
+        return Ok(Response::Signed(SignedUserinfo(Secret::new(jwt.trim()))));
+    }
+    let claims = outbound::members(&body).map_err(|_| fault("not a JSON object, or one with a member twice"))?;
+    told(claims, token).map(Response::Told).map_err(fault)
+}
+
+/// Whether the type of an answer is that of a JWT (section 5.3.2).
+fn is_jwt(answer: &OutboundResponse) -> bool {
+    let types = answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    let texts = types.filter_map(|(_, value)| std::str::from_utf8(value).ok());
+    texts.filter_map(|value| value.split(';').next()).any(|kind| kind.trim().eq_ignore_ascii_case("application/jwt"))
+}
+
+/// The rule for both: `sub` is there, and the ID token's.
+fn told(claims: Map<String, Value>, token: &VerifiedIdToken) -> Result<Told, &'static str> {
     match claims.get("sub").and_then(Value::as_str) {
-        None => Err(fault("it has no `sub`".into())),
+        None => Err("it has no `sub`"),
         Some(sub) if sub == token.subject() => Ok(Told(claims)),
         // Who it is stays out of the log.
-        Some(_) => Err(fault("its `sub` is not the ID token's".into())),
+        Some(_) => Err("its `sub` is not the ID token's"),
     }
 }
 
-/// What the userinfo endpoint says of the subject of an ID token. Made by [`parse`] only.
+/// What a signed response is compared with.
+pub struct UserinfoVerifier<'a> {
+    pub provider: &'a Provider,
+    /// That this login was started with.
+    pub metadata: &'a ProviderMetadata,
+    pub keys: &'a KeySet,
+    pub token: &'a VerifiedIdToken,
+}
+
+impl UserinfoVerifier<'_> {
+    /// Verifies a signed response (section 5.3.4) by the keys and the algorithms of ID tokens, and matches what section 5.3.2
+    /// wants in it.
+    ///
+    /// # Errors
+    /// [`Rejection`], with the step that failed. [`Rejected::UnknownKey`] and [`Rejected::Signature`] may be cured by fresher
+    /// keys.
+    pub fn verify(&self, response: &SignedUserinfo, now: UnixTime) -> Result<Told, Rejection> {
+        let response = SignedJwt::parse(response.0.expose(), "userinfo responses")?;
+        let listed = self.metadata.userinfo_algorithms.as_deref();
+        let algorithm = response.algorithm(listed, "userinfo_signing_alg_values_supported")?;
+        let claims = response.claims()?;
+        let key_issuers = response.verify(algorithm, self.keys)?;
+        // "If signed, the UserInfo Response MUST contain the Claims iss (issuer) and aud (audience) as members."
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        let iss = text("iss").ok_or_else(|| Rejected::Issuer.because("it has no `iss`"))?;
+        if !is_issuer_of_token(&self.metadata.issuer, iss, text("tid")) {
+            return Err(Rejected::Issuer.because(format!("it is from the issuer `{}`", shown(iss))));
+        }
+        if !key_issuers.iter().any(|issuer| issuer.is_none_or(|issuer| may_sign_for(issuer, iss, text("tid")))) {
+            return Err(Rejected::Issuer.because(format!("its key signs for another issuer than `{}`", shown(iss))));
+        }
+        // "The aud value MUST be or include the RP's Client ID value."
+        let is_for_us = match claims.get("aud") {
+            Some(Value::Array(audiences)) => audiences.iter().any(|audience| *audience == self.provider.client_id),
+            Some(one) => *one == self.provider.client_id,
+            None => return Err(Rejected::Audience.because("it has no `aud`")),
+        };
+        if !is_for_us {
+            return Err(Rejected::Audience.because(format!("it is for another audience than client_id `{}`", self.provider.client_id)));
+        }
+        // Neither date must be there; one that is there counts (RFC 7519 sections 4.1.4 and 4.1.5).
+        let skew = self.provider.clock_skew;
+        if let Some(expires_at) = date(&claims, "exp", Rejected::Expired)?.filter(|expires_at| now >= expires_at.after(skew)) {
+            return Err(Rejected::Expired.because(apart("exp", expires_at, now)));
+        }
+        if let Some(not_before) = date(&claims, "nbf", Rejected::NotBefore)?.filter(|not_before| *not_before > now.after(skew)) {
+            return Err(Rejected::NotBefore.because(apart("nbf", not_before, now)));
+        }
+        told(claims, self.token).map_err(|fault| Rejected::Subject.because(fault))
+    }
+}
+
+/// A signed response that is not accepted, as an error of this endpoint.
+pub fn rejected(rejection: &Rejection, provider: &Provider) -> Error {
+    outbound::unacceptable(&provider.name, Endpoint::Userinfo, format!("the signed response is rejected: {rejection}"))
+}
+
+/// What the userinfo endpoint says of the subject of an ID token. Made by [`parse`] and
+/// [`UserinfoVerifier::verify`] only.
 #[derive(Debug)]
 pub struct Told(Map<String, Value>);
 

@@ -247,6 +247,8 @@ pub(crate) struct Provider {
     pub outage: Option<OutboundError>,
     /// Answers the requests whose URL ends so with this status and body instead.
     pub instead: Vec<(&'static str, u16, Vec<u8>)>,
+    /// The type of these.
+    pub content_type: Option<&'static str>,
     /// Does not answer the requests whose URL ends so.
     pub silent: Vec<&'static str>,
     pub seconds_to_answer: u64,
@@ -285,6 +287,7 @@ impl Provider {
             first: vec![],
             outage: None,
             instead: vec![],
+            content_type: None,
             silent: vec![],
             seconds_to_answer: 0,
             codes: BTreeMap::new(),
@@ -326,7 +329,8 @@ impl Provider {
             return Err(OutboundError::TimedOut);
         }
         if let Some((_, status, body)) = self.instead.iter().find(|(end, ..)| request.url.path().ends_with(end)) {
-            return Ok(OutboundResponse { status: *status, headers: vec![], body: body.clone() });
+            let content_type = self.content_type.map(|kind| ("Content-Type".to_owned(), kind.as_bytes().to_vec()));
+            return Ok(OutboundResponse { status: *status, headers: content_type.into_iter().collect(), body: body.clone() });
         }
         let metadata = self.metadata();
         let is = |endpoint: &str| metadata[endpoint] == request.url.as_str();

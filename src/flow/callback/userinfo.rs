@@ -1,0 +1,104 @@
+//! What the userinfo endpoint adds to a login: told as it is, or in a signed response, whose keys are those of ID tokens.
+
+use super::{Course, Renewal, Then, establish, known_keys, may_refetch, received_keys, renew};
+use crate::code::Code;
+use crate::decision::Level;
+use crate::error::Error;
+use crate::flow::{Context, Flow, Progress, Visit};
+use crate::oidc::error::{self as oidc, Endpoint};
+use crate::oidc::grant::AuthorizationGrant;
+use crate::oidc::id_token::VerifiedIdToken;
+use crate::oidc::jwks::KeySet;
+use crate::oidc::provider::Provider;
+use crate::oidc::token::TokenResponse;
+use crate::oidc::userinfo::{self, Response, SignedUserinfo, UserinfoVerifier};
+use crate::web::http::{OutboundError, OutboundResponse};
+
+/// Waits for the userinfo response.
+#[derive(Debug)]
+pub(crate) struct ExpectUserinfo {
+    grant: AuthorizationGrant,
+    course: Course,
+    tokens: TokenResponse,
+    proof: VerifiedIdToken,
+}
+
+pub(super) fn fetch(
+    grant: AuthorizationGrant,
+    course: Course,
+    tokens: TokenResponse,
+    proof: VerifiedIdToken,
+    provider: &Provider,
+) -> Result<Progress, Error> {
+    let Some(endpoint) = &grant.metadata.userinfo_endpoint else {
+        let fault = "there is no usable userinfo_endpoint, and the configuration wants it to be asked".to_owned();
+        return Err(oidc::Error::Answer { provider: provider.name.clone(), what: Endpoint::Metadata, fault }.into());
+    };
+    let request = userinfo::request(endpoint, &tokens.access_token);
+    Ok(Progress::Fetch(request, Flow::Userinfo(Box::new(ExpectUserinfo { grant, course, tokens, proof }))))
+}
+
+impl ExpectUserinfo {
+    pub(in crate::flow) fn resume(
+        self,
+        answer: Result<OutboundResponse, OutboundError>,
+        visit: &mut Visit,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Error> {
+        let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
+        let Self { grant, mut course, tokens, proof } = self;
+        let response = match userinfo::parse(answer, &proof, provider) {
+            Ok(Response::Told(told)) => return establish(&grant, tokens, userinfo::complete(proof, told), provider, visit, context),
+            Ok(Response::Signed(response)) => response,
+            Err(error) => return renew(Renewal { grant, course, then: Then::Userinfo(tokens, proof), cause: error }, visit, context),
+        };
+        let keys = known_keys(&grant, &mut course, visit, context)?;
+        let expect = ExpectUserinfoKeys { grant, course, tokens, proof, response };
+        match keys {
+            Some(keys) => expect.verify(&keys, provider, visit, context),
+            None => Ok(expect.fetch()),
+        }
+    }
+}
+
+/// Waits for the provider's keys, with a signed response.
+#[derive(Debug)]
+pub(crate) struct ExpectUserinfoKeys {
+    grant: AuthorizationGrant,
+    course: Course,
+    tokens: TokenResponse,
+    proof: VerifiedIdToken,
+    response: SignedUserinfo,
+}
+
+impl ExpectUserinfoKeys {
+    pub(in crate::flow) fn resume(
+        mut self,
+        answer: Result<OutboundResponse, OutboundError>,
+        visit: &mut Visit,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Error> {
+        let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
+        let keys = received_keys(answer, &self.grant, &mut self.course, provider, visit, context)?;
+        self.verify(&keys, provider, visit, context)
+    }
+
+    fn fetch(mut self) -> Progress {
+        self.course = self.course.asking_for_keys();
+        Progress::Fetch(KeySet::request(&self.grant.metadata.jwks_uri), Flow::UserinfoKeys(Box::new(self)))
+    }
+
+    fn verify(self, keys: &KeySet, provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+        let metadata = &self.grant.metadata;
+        let verifier = UserinfoVerifier { provider, metadata, keys, token: &self.proof };
+        match verifier.verify(&self.response, context.now) {
+            Ok(told) => establish(&self.grant, self.tokens, userinfo::complete(self.proof, told), provider, visit, context),
+            Err(rejection) if may_refetch(rejection.reason, self.course.keys, metadata, context) => {
+                let message = format!("the userinfo response does not fit the keys that are known: {rejection}");
+                visit.note(Level::Info, Code::KeysRefetch, message);
+                Ok(self.fetch())
+            }
+            Err(rejection) => Err(userinfo::rejected(&rejection, provider).into()),
+        }
+    }
+}
