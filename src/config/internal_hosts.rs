@@ -2,21 +2,26 @@
 
 use url::Host;
 
-use super::section::Section;
+use super::section::{Placed, Section};
 
 const KEY: &str = "internal_hosts";
 
 /// Each in the spelling of URLs. Faults are told.
 pub(super) fn read(section: &Section<'_>) -> Vec<String> {
-    let listed = section.strings(KEY).unwrap_or_default();
-    let hosts = listed.iter().filter_map(|item| {
+    read_hosts(section, KEY).into_iter().map(|host| host.value).collect()
+}
+
+/// A list of hosts, each in the spelling of URLs. Faults are told.
+pub(super) fn read_hosts(section: &Section<'_>, key: &'static str) -> Vec<Placed<String>> {
+    let listed = section.strings(key).unwrap_or_default();
+    let hosts = listed.into_iter().filter_map(|item| {
         let host = parse(&item.value);
         if host.is_none() {
             let problem = format!("`{}` is not a host", item.value);
             let remedy = "write a whole name or an IP address, without scheme, port and wildcard: \"login.corp.example\"";
             section.findings.fatal(item.at, &item.key, problem, remedy);
         }
-        host
+        Some(Placed { value: host?, ..item })
     });
     hosts.collect()
 }

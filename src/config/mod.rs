@@ -12,6 +12,7 @@ mod groups;
 mod internal_hosts;
 mod origin;
 mod pages;
+mod plain_http;
 mod provider;
 mod routes;
 mod rule;
@@ -242,6 +243,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let after_logout = vestibule.string("after_logout");
     let upstream = read_url(&vestibule, "upstream");
     let internal_hosts = internal_hosts::read(&vestibule);
+    let http_hosts = plain_http::read(&vestibule);
     let in_front = trusted_proxies::read(&vestibule);
     let (authz, who_may_ask) = authz::read(&vestibule, upstream.is_some()).unzip();
     let listen = read_listen(&vestibule);
@@ -262,7 +264,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let public = origin::read(&auth, source.port, prefix);
     let cookie_secret = read_cookie_secret(&auth, &outside);
     let expose_tokens = read_expose_tokens(&auth);
-    let providers = provider::read_all(&auth, &extras, preset.app.is_some(), &outside);
+    let providers = provider::read_all(&auth, &extras, &http_hosts, preset.app.is_some(), &outside);
     let known = known_texts(&providers);
     if let Some(text) = cookie_secret.as_ref().filter(|text| text.at.is_some()) {
         check_cookie_secret(findings, text, &known, MAKE_SECRET);
@@ -283,6 +285,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
             findings.fatal(section.at(), &section.path(), "is taken for a provider of that name, and is none", remedy);
         }
     }
+    plain_http::warn(&vestibule, &http_hosts, &providers);
     let policy = rules.read(&identity.groups, public.as_ref(), &providers, &outside);
     admission::refuse_claims_of_any_tenant(rules.sections(), policy.as_ref(), &providers);
     if policy.is_some() && login.is_some() {

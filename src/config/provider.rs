@@ -7,12 +7,11 @@ use serde_json::Value;
 use url::Url;
 
 use super::section::{Placed, Section};
-use super::{Outside, is_sample};
+use super::{Outside, is_sample, plain_http};
 use crate::oidc::issuer::{ExpectedIssuer, is_guid};
 use crate::oidc::logout_url::LogoutUrl;
 use crate::oidc::provider::{ClientAuthentication, Provider, Requirements};
 use crate::secret::Secret;
-use crate::web::origin::is_confidential;
 
 /// Name of the provider whose settings stand in `[auth]` itself.
 pub(super) const UNNAMED: &str = "default";
@@ -43,9 +42,16 @@ const OURS: [&str; 12] = [
     "request_uri",
 ];
 
-pub(super) fn read_all(auth: &Section<'_>, extras: &Section<'_>, is_streamlit: bool, outside: &Outside<'_>) -> Vec<Provider> {
+/// `http_hosts` may be asked by plain http.
+pub(super) fn read_all(
+    auth: &Section<'_>,
+    extras: &Section<'_>,
+    http_hosts: &[Placed<String>],
+    is_streamlit: bool,
+    outside: &Outside<'_>,
+) -> Vec<Provider> {
     let mut providers = vec![];
-    let unnamed = read(UNNAMED, auth, extras, is_streamlit, outside);
+    let unnamed = read(UNNAMED, auth, extras, http_hosts, is_streamlit, outside);
     let named = sections(auth);
     let has_unnamed = unnamed.is_given;
     if has_unnamed || named.is_empty() {
@@ -56,7 +62,7 @@ pub(super) fn read_all(auth: &Section<'_>, extras: &Section<'_>, is_streamlit: b
             auth.findings.fatal(section.at(), &auth.key(name), "is the name of the provider in [auth] itself", "choose another name");
             continue;
         }
-        providers.extend(read(name, section, extras, is_streamlit, outside).finish(section));
+        providers.extend(read(name, section, extras, http_hosts, is_streamlit, outside).finish(section));
         section.finish_lenient(|key| place_of_extra(key, name));
     }
     let known: Vec<_> = named.iter().map(|(name, _)| name.as_str()).chain(has_unnamed.then_some(UNNAMED)).collect();
@@ -104,7 +110,14 @@ impl Draft {
     }
 }
 
-fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, is_streamlit: bool, outside: &Outside<'_>) -> Draft {
+fn read(
+    name: &str,
+    section: &Section<'_>,
+    extras: &Section<'_>,
+    http_hosts: &[Placed<String>],
+    is_streamlit: bool,
+    outside: &Outside<'_>,
+) -> Draft {
     let client_id = outside.string(section, "client_id", "client_id_env", "client_id_file");
     let client_secret = outside.string(section, "client_secret", "client_secret_env", "client_secret_file");
     let metadata = section.string("server_metadata_url");
@@ -125,8 +138,8 @@ fn read(name: &str, section: &Section<'_>, extras: &Section<'_>, is_streamlit: b
 
     let extra = extra.as_ref();
     let issuer = extra.and_then(|extra| extra.string("issuer"));
-    let metadata_url = metadata.and_then(|text| Some((read_metadata_url(section, &text)?, text.at)));
-    let expected_issuer = metadata_url.as_ref().and_then(|(url, at)| expected_issuer(section, url, *at, issuer));
+    let metadata_url = metadata.and_then(|text| Some((read_metadata_url(section, &text, http_hosts)?, text.at)));
+    let expected_issuer = metadata_url.as_ref().and_then(|(url, at)| expected_issuer(section, url, *at, issuer, http_hosts));
     let metadata_url = metadata_url.map(|(url, _)| url);
     let title = extra.and_then(|extra| extra.string("title")).map_or_else(|| title_of(name), |text| text.value);
     let userinfo = extra.and_then(|extra| extra.boolean("userinfo")).unwrap_or(false);
@@ -285,7 +298,7 @@ fn is_domain(text: &str) -> bool {
     text.contains('.') && text.split('.').all(label) && !PERSONAL.iter().any(|domain| domain.eq_ignore_ascii_case(text))
 }
 
-fn read_metadata_url(section: &Section<'_>, text: &Placed<String>) -> Option<Url> {
+fn read_metadata_url(section: &Section<'_>, text: &Placed<String>, http_hosts: &[Placed<String>]) -> Option<Url> {
     let fatal = |problem: String, remedy: &str| section.findings.fatal(text.at, &text.key, problem, remedy);
     if let Some(placeholder) = text.value.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(name, _)| name) {
         fatal(format!("still holds the placeholder {{{placeholder}}}"), "put your own value in its place");
@@ -293,9 +306,17 @@ fn read_metadata_url(section: &Section<'_>, text: &Placed<String>) -> Option<Url
     }
     let example = "write what the provider documents: \"https://accounts.google.com/.well-known/openid-configuration\"";
     match Url::parse(&text.value) {
-        Ok(url) if is_confidential(&url) && url.username().is_empty() && url.password().is_none() && url.fragment().is_none() => Some(url),
-        Ok(url) if url.scheme() == "http" => {
-            fatal("is plain http: anybody on the way could log in as anybody".into(), "write https://");
+        Ok(url)
+            if plain_http::may_be_asked(&url, http_hosts)
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.fragment().is_none() =>
+        {
+            Some(url)
+        }
+        Ok(url) if url.scheme() == "http" && !plain_http::may_be_asked(&url, http_hosts) => {
+            let remedy = "write https://; for a host on a network that you alone use, see insecure_http_hosts in README.md";
+            fatal("is plain http: anybody on the way could log in as anybody".into(), remedy);
             None
         }
         _ => {
@@ -305,9 +326,16 @@ fn read_metadata_url(section: &Section<'_>, text: &Placed<String>) -> Option<Url
     }
 }
 
-fn expected_issuer(section: &Section<'_>, metadata_url: &Url, at: Option<usize>, issuer: Option<Placed<String>>) -> Option<ExpectedIssuer> {
+fn expected_issuer(
+    section: &Section<'_>,
+    metadata_url: &Url,
+    at: Option<usize>,
+    issuer: Option<Placed<String>>,
+    http_hosts: &[Placed<String>],
+) -> Option<ExpectedIssuer> {
     if let Some(issuer) = issuer {
-        let good = Url::parse(&issuer.value).is_ok_and(|url| is_confidential(&url) && url.query().is_none() && url.fragment().is_none());
+        let good = Url::parse(&issuer.value)
+            .is_ok_and(|url| plain_http::may_be_asked(&url, http_hosts) && url.query().is_none() && url.fragment().is_none());
         if !good {
             section.findings.fatal(issuer.at, &issuer.key, "is not an issuer identifier", "write the https URL that its metadata names");
         }

@@ -10,6 +10,7 @@ use super::signature::Algorithm;
 use super::token::encoding_changes;
 use crate::oidc::provider::{ClientAuthentication, Provider};
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
+use crate::web::origin::{is_confidential, is_loopback};
 
 /// Google's, Entra's, Okta's and Auth0's are under 8 KiB.
 const MAX_BYTES: u32 = 256 * 1024;
@@ -84,23 +85,20 @@ impl ProviderMetadata {
             let words = format!("its issuer is `{}`, which is not the one that server_metadata_url stands for", shown(&document.issuer));
             return Err(fault(words));
         }
-        // Only a provider that is itself on this machine may have endpoints that are reached by plain http.
-        let local = provider.metadata_url.scheme() == "http";
         let endpoint = |name: &str, text: &str| {
-            let parsed = Url::parse(text).ok();
-            let usable = parsed.filter(|url| {
-                let scheme = url.scheme() == "https" || (local && crate::web::origin::is_confidential(url));
-                scheme && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
-            });
-            usable.ok_or_else(|| fault(format!("its {name} is not an https URL")))
+            let is_usable = |url: &Url| {
+                let may_be_used = if FOR_BROWSERS.contains(&name) { may_be_visited(url, provider) } else { may_be_asked(url, provider) };
+                may_be_used && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+            };
+            Url::parse(text).ok().filter(is_usable).ok_or_else(|| format!("its {name} is not an https URL"))
         };
         let mut ignored = vec![];
         let mut endpoint_if_any = |name: &str, value: &Value| {
-            let usable = value.as_str().and_then(|text| endpoint(name, text).ok());
-            if usable.is_none() && !value.is_null() {
-                ignored.push(format!("its {name} is not an https URL"));
+            if value.is_null() {
+                return None;
             }
-            usable
+            let usable = endpoint(name, value.as_str().unwrap_or_default());
+            usable.map_err(|words| ignored.push(words)).ok()
         };
         let userinfo_endpoint = endpoint_if_any("userinfo_endpoint", &document.userinfo_endpoint);
         let end_session_endpoint = endpoint_if_any("end_session_endpoint", &document.end_session_endpoint);
@@ -121,9 +119,9 @@ impl ProviderMetadata {
             ignored.push("its authorization_response_iss_parameter_supported is not true or false".to_owned());
         }
         Ok(Self {
-            authorization_endpoint: Some(endpoint("authorization_endpoint", &document.authorization_endpoint)?),
-            token_endpoint: endpoint("token_endpoint", &document.token_endpoint)?,
-            jwks_uri: endpoint("jwks_uri", &document.jwks_uri)?,
+            authorization_endpoint: Some(endpoint("authorization_endpoint", &document.authorization_endpoint).map_err(fault)?),
+            token_endpoint: endpoint("token_endpoint", &document.token_endpoint).map_err(fault)?,
+            jwks_uri: endpoint("jwks_uri", &document.jwks_uri).map_err(fault)?,
             userinfo_endpoint,
             end_session_endpoint,
             client_authentication: client_authentication(provider, authentication_methods.as_deref())
@@ -136,6 +134,22 @@ impl ProviderMetadata {
             issuer: document.issuer,
         })
     }
+}
+
+/// The endpoints to which it is the browser that goes.
+const FOR_BROWSERS: [&str; 2] = ["authorization_endpoint", "end_session_endpoint"];
+
+/// Where the browser may be sent: by https, or by plain http to its own machine, when the provider is reached so as well.
+fn may_be_visited(url: &Url, provider: &Provider) -> bool {
+    url.scheme() == "https" || (provider.metadata_url.scheme() == "http" && is_confidential(url))
+}
+
+/// Where Vestibule may ask: by https; or by plain http as the configuration has it for the metadata: on this machine, or on
+/// the very host that it names. Any other provider could name the application, which trusts this machine.
+fn may_be_asked(url: &Url, provider: &Provider) -> bool {
+    let metadata_url = &provider.metadata_url;
+    let is_alike = (is_loopback(metadata_url) && is_loopback(url)) || metadata_url.host() == url.host();
+    url.scheme() == "https" || (url.scheme() == "http" && metadata_url.scheme() == "http" && is_alike)
 }
 
 /// Those of ours among them.

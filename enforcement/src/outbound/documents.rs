@@ -10,8 +10,8 @@
 //!    have this host ask machines that only this host reaches.
 //!
 //! Endpoints from before the last change stay permitted, for logins that are under way. A document that cannot be read is
-//! asked for again after `RETRY_AFTER`. Plain http is for endpoints of a document that itself came by plain http, from this
-//! machine.
+//! asked for again after `RETRY_AFTER`. Plain http is for endpoints of a document that itself comes by plain http: on this
+//! machine when the document is on this machine, else on the very host of the document.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use url::{Origin, Url};
 
 use crate::outbound::networks::{Network, Networks, without_root};
-use crate::outbound::urls::permitted_url;
+use crate::outbound::urls::{configured_url, is_loopback};
 
 /// A provider that is down is asked no more often than this.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -53,11 +53,18 @@ struct MetadataDocument {
 }
 
 impl MetadataDocuments {
-    /// The documents of a configuration, and its `internal_hosts`. What [`permitted_url`] refuses is never asked: the
+    /// The documents of a configuration, and its `internal_hosts`. What [`configured_url`] refuses is never asked: the
     /// caller says so in its log.
     pub fn new(urls: impl Iterator<Item = Url>, internal_hosts: impl IntoIterator<Item = String>) -> Self {
         let internal_hosts = internal_hosts.into_iter().map(|host| without_root(&host).to_owned()).collect();
         MetadataDocuments { documents: Mutex::new(urls.map(MetadataDocument::new).collect()), internal_hosts, changed: Notify::new() }
+    }
+
+    /// None for a URL that is never asked: in its scheme, or for what is in it. Plain http is for this machine, and for hosts
+    /// of documents that the configuration names so. [`permit`](Self::permit) judges its origin.
+    pub fn permitted_url(&self, url: &str) -> Option<Url> {
+        let is_named = |url: &Url| self.documents().iter().any(|document| may_have(&document.url, url));
+        configured_url(url).filter(|url| url.scheme() == "https" || is_loopback(url) || is_named(url))
     }
 
     /// Waits until it is known whether this URL's origin may be asked: reads the documents that have not been read, where
@@ -178,14 +185,18 @@ impl MetadataDocument {
     }
 }
 
+/// Whether an endpoint of this document may be at this URL, as far as its scheme is concerned. A provider that is not itself
+/// on this machine could name the application, which trusts this machine.
+fn may_have(document: &Url, endpoint: &Url) -> bool {
+    let is_alike = (is_loopback(document) && is_loopback(endpoint)) || document.host() == endpoint.host();
+    endpoint.scheme() == "https" || (document.scheme() == "http" && is_alike)
+}
+
 /// None for what is no metadata: without what every login needs (OpenID Connect Discovery 1.0 section 3).
 fn endpoint_origins(document: &Url, answer: &[u8]) -> Option<HashSet<Origin>> {
     let metadata: Map<String, Value> = serde_json::from_slice(answer).ok()?;
     let text = |member: &str| metadata.get(member)?.as_str();
-    // Only a provider that is itself on this machine may have endpoints that are reached by plain http: any other could
-    // name the application, which trusts this machine.
-    let permitted = |url: &Url| url.scheme() == "https" || document.scheme() == "http";
-    let endpoint = |member: &str| permitted_url(text(member)?).filter(permitted);
+    let endpoint = |member: &str| configured_url(text(member)?).filter(|endpoint| may_have(document, endpoint));
     text("issuer")?;
     endpoint("token_endpoint")?;
     endpoint("jwks_uri")?;
@@ -257,6 +268,54 @@ mod tests {
             assert!(documents.networks(&url("https://provider.example/")).is_some());
             assert_eq!(documents.networks(&url("http://127.0.0.1:8080/")).is_some(), permitted, "{document}");
         }
+    }
+
+    #[test]
+    fn plain_http_off_this_machine_is_for_the_host_that_the_configuration_names_so() {
+        let document = url("http://keycloak.auth.svc:8080/realms/acme/.well-known/openid-configuration");
+        let public = url("https://login.example/.well-known/openid-configuration");
+        let documents = MetadataDocuments::new([document.clone(), public.clone()].into_iter(), []);
+        let metadata = |token: &str, keys: &str| format!(r#"{{"issuer": "x", "token_endpoint": "{token}", "jwks_uri": "{keys}"}}"#);
+        let learned = metadata("http://keycloak.auth.svc:9090/token", "https://keys.auth.svc/keys");
+        documents.learn(&document, learned.as_bytes(), Some(Network::Private));
+        for (asked, permitted) in [
+            ("http://keycloak.auth.svc:9090/token", true),
+            ("https://keys.auth.svc/keys", true),
+            ("http://other.auth.svc/", false),
+            ("http://auth.svc/", false),
+            ("http://keycloak.auth.svc.evil.example/", false),
+            ("http://login.example/", false),
+            ("http://user@keycloak.auth.svc:9090/", false),
+            ("ftp://keycloak.auth.svc/", false),
+        ] {
+            let permitted_url = documents.permitted_url(asked);
+            assert_eq!(permitted_url.is_some_and(|url| documents.networks(&url).is_some()), permitted, "{asked}");
+        }
+        let networks = documents.networks(&url("http://keycloak.auth.svc:9090/token")).unwrap();
+        assert!(networks.contains(Network::Private) && !networks.contains(Network::Loopback), "where the document came from");
+        // Neither this machine, nor another host, nor a document that came by https.
+        for (document, token) in [
+            (&document, "http://127.0.0.1:8080/token"),
+            (&document, "http://other.auth.svc/token"),
+            (&public, "http://login.example/token"),
+            (&public, "http://keycloak.auth.svc:7070/token"),
+        ] {
+            documents.learn(document, metadata(token, "https://login.example/keys").as_bytes(), Some(Network::Private));
+            assert!(documents.networks(&url(token)).is_none(), "{token}");
+        }
+    }
+
+    #[test]
+    fn a_public_issuer_may_have_its_endpoints_at_the_internal_address_of_its_document() {
+        let document = url("https://keycloak.auth.svc/realms/acme/.well-known/openid-configuration");
+        let documents = MetadataDocuments::new([document.clone()].into_iter(), []);
+        let metadata = br#"{
+            "issuer": "https://login.example/realms/acme", "authorization_endpoint": "https://login.example/auth",
+            "token_endpoint": "https://keycloak.auth.svc/token", "jwks_uri": "https://keycloak.auth.svc/keys"
+        }"#;
+        documents.learn(&document, metadata, Some(Network::Private));
+        assert!(documents.networks(&url("https://keycloak.auth.svc/token")).unwrap().contains(Network::Private));
+        assert!(documents.networks(&url("https://login.example/token")).is_none(), "only the browser goes there");
     }
 
     #[test]

@@ -1,19 +1,21 @@
 //! Which URLs a provider may be asked at.
 //!
-//! https only, or http on a loopback host; no user name or password.
+//! https only, or http on a loopback host or where the configuration names the host so; no user name or password.
 
 use url::{Host, Url};
 
-/// None for a URL that is never asked, whoever names it.
+/// None for a URL that is never asked, whoever names it but the configuration.
 pub fn permitted_url(url: &str) -> Option<Url> {
+    configured_url(url).filter(|url| url.scheme() == "https" || is_loopback(url))
+}
+
+/// The same for a URL that the configuration names: it may be plain http to any host, for the operator has accepted that
+/// (`insecure_http_hosts`, without which the component refuses the configuration).
+pub fn configured_url(url: &str) -> Option<Url> {
     let url = Url::parse(url).ok()?;
-    let scheme_permitted = match url.scheme() {
-        "https" => url.host().is_some(),
-        "http" => is_loopback(&url),
-        _ => false,
-    };
+    let is_http = matches!(url.scheme(), "https" | "http") && url.host().is_some();
     let anonymous = url.username().is_empty() && url.password().is_none();
-    (scheme_permitted && anonymous).then_some(url)
+    (is_http && anonymous).then_some(url)
 }
 
 /// Whether a name, in lower case, stands for this machine (RFC 6761 section 6.3).
@@ -21,7 +23,8 @@ pub fn is_loopback_name(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL's host is this machine, so that plain http stays on it.
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => is_loopback_name(name),
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -62,10 +65,11 @@ mod tests {
             "",
         ];
         for url in permitted {
-            assert!(permitted_url(url).is_some(), "{url}");
+            assert!(permitted_url(url).is_some() && configured_url(url).is_some(), "{url}");
         }
         for url in refused {
             assert!(permitted_url(url).is_none(), "{url}");
+            assert_eq!(configured_url(url).is_some(), url.starts_with("http://"), "{url}");
         }
     }
 }

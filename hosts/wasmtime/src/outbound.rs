@@ -1,6 +1,7 @@
 //! How providers are reached: the host's side of `outbound-http`.
 //!
-//! 1. https only, or http on a loopback host; no user name or password in the URL.
+//! 1. https only, or http on a loopback host and on the hosts that the configuration names so; no user name or password in the
+//!    URL.
 //! 2. Only origins that the configuration names (metadata documents), or that a metadata document names.
 //! 3. Only addresses on the internet, or on the network that the metadata document came from; hosts that the configuration
 //!    names may be anywhere. These three rules are [`vestibule_enforcement`]'s. An address is judged when its name is resolved,
@@ -28,7 +29,7 @@ use tokio::time::timeout;
 use url::Url;
 use vestibule_enforcement::outbound::documents::MetadataDocuments;
 use vestibule_enforcement::outbound::networks::{Network, Networks, Refused};
-use vestibule_enforcement::outbound::urls::permitted_url;
+use vestibule_enforcement::outbound::urls::configured_url;
 
 use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response};
 use crate::trusted_file::ChangeableByOthers;
@@ -135,7 +136,7 @@ impl Outbound {
         internal_hosts: &[String],
     ) -> Outbound {
         let urls = metadata_urls.iter().filter_map(|url| {
-            let permitted = permitted_url(url);
+            let permitted = configured_url(url);
             if permitted.is_none() {
                 tracing::warn!(code = "outbound.url_refused", "{url} is never asked: write an https URL");
             }
@@ -155,7 +156,7 @@ impl Outbound {
     }
 
     async fn send_within_limit(&self, request: Request) -> Result<Response, Error> {
-        let url = permitted_url(&request.url).ok_or(Error::NotAllowed)?;
+        let url = self.documents.permitted_url(&request.url).ok_or(Error::NotAllowed)?;
         // Before the permission: waiting for it takes a place as well.
         let Some(_place) = self.places.take(url.origin()) else {
             return Err(Error::Unreachable("too many exchanges are waiting for providers".into()));

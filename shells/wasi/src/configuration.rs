@@ -9,7 +9,7 @@ use vestibule::filter::Filter;
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::secret::Secret;
 use vestibule_enforcement::outbound::documents::MetadataDocuments;
-use vestibule_enforcement::outbound::urls::permitted_url;
+use vestibule_enforcement::outbound::urls::configured_url;
 
 use crate::bindings::wasi::cli::environment::get_environment;
 use crate::place::{self, Found, Host};
@@ -64,7 +64,7 @@ fn load(needs_upstream: bool) -> Option<Loaded> {
         log::faults(&[fault]);
         return None;
     }
-    let urls = config.providers.iter().filter_map(|provider| permitted_url(provider.metadata_url.as_str())).collect::<Vec<_>>();
+    let urls = config.providers.iter().filter_map(|provider| configured_url(provider.metadata_url.as_str())).collect::<Vec<_>>();
     let documents = MetadataDocuments::new(urls.into_iter(), config.internal_hosts.iter().cloned());
     Some(Loaded { filter: Filter::new(config), cache: RefCell::default(), documents })
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use url::Url;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 use vestibule_enforcement::outbound::networks::{Networks, Refused};
-use vestibule_enforcement::outbound::urls::permitted_url;
 
 use crate::configuration::Loaded;
 use crate::{log, system};
@@ -40,7 +39,7 @@ pub(crate) async fn send(
     client: &impl ProviderClient,
     request: OutboundRequest,
 ) -> Result<OutboundResponse, OutboundError> {
-    let url = permitted_url(request.url.as_str()).ok_or(OutboundError::NotAllowed)?;
+    let url = loaded.documents.permitted_url(request.url.as_str()).ok_or(OutboundError::NotAllowed)?;
     let since_epoch = || Duration::from_secs(system::now().as_secs());
     let read = |url: Url| client.spawn(read_document(Rc::clone(loaded), client.clone(), url));
     let networks = loaded.documents.permit(&url, since_epoch, read).await.ok_or(OutboundError::NotAllowed)?;
