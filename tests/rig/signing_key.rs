@@ -11,7 +11,7 @@ use rsa::pkcs1v15;
 use rsa::signature::{SignatureEncoding as _, Signer as _};
 use rsa::traits::PublicKeyParts as _;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256, Sha512};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 /// Making one takes longer than all that is done with it: once for a process.
 static RSA_2048: LazyLock<RsaPrivateKey> = LazyLock::new(|| RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).expect("an RSA key"));
@@ -26,6 +26,8 @@ static RSA_8192: LazyLock<RsaPrivateKey> =
 
 #[derive(Clone)]
 pub(crate) enum SigningKey {
+    /// ES384.
+    P384(Box<p384::ecdsa::SigningKey>),
     /// ES512.
     P521(Box<p521::ecdsa::SigningKey>),
     Ed25519(KeyPair),
@@ -50,6 +52,10 @@ impl SigningKey {
         Self::Rsa(&RSA_8192)
     }
 
+    pub(crate) fn p384(seed: u8) -> Self {
+        Self::P384(Box::new(p384::ecdsa::SigningKey::from_slice(&[seed; 48]).expect("a scalar")))
+    }
+
     pub(crate) fn p521(seed: u8) -> Self {
         let mut scalar = [seed; 66];
         scalar[0] = 0;
@@ -60,6 +66,7 @@ impl SigningKey {
         match self {
             Self::Ed25519(_) => "EdDSA",
             Self::Rsa(_) => "RS256",
+            Self::P384(_) => "ES384",
             Self::P521(_) => "ES512",
         }
     }
@@ -68,6 +75,11 @@ impl SigningKey {
     pub(crate) fn public_jwk(&self) -> Value {
         match self {
             Self::Ed25519(pair) => json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(*pair.pk) }),
+            Self::P384(key) => {
+                let point = key.verifying_key().to_sec1_point(false);
+                let (x, y) = point.as_bytes()[1..].split_at(48);
+                json!({ "kty": "EC", "crv": "P-384", "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y) })
+            }
             Self::P521(key) => {
                 let point = key.verifying_key().to_sec1_point(false);
                 let (x, y) = point.as_bytes()[1..].split_at(66);
@@ -82,6 +94,10 @@ impl SigningKey {
 
     pub(crate) fn sign(&self, bytes: &[u8]) -> Vec<u8> {
         match self {
+            Self::P384(key) => {
+                let signature: p384::ecdsa::Signature = p384::ecdsa::signature::Signer::sign(key.as_ref(), bytes);
+                signature.to_bytes().to_vec()
+            }
             Self::P521(key) => {
                 let signature: p521::ecdsa::Signature = p521::ecdsa::signature::Signer::sign(key.as_ref(), bytes);
                 signature.to_bytes().to_vec()
@@ -94,6 +110,7 @@ impl SigningKey {
     /// `at_hash` (OIDC Core section 3.1.3.6).
     pub(crate) fn half_of_hash(&self, access_token: &str) -> String {
         match self {
+            Self::P384(_) => URL_SAFE_NO_PAD.encode(&Sha384::digest(access_token)[..24]),
             Self::Ed25519(_) | Self::P521(_) => URL_SAFE_NO_PAD.encode(&Sha512::digest(access_token)[..32]),
             Self::Rsa(_) => URL_SAFE_NO_PAD.encode(&Sha256::digest(access_token)[..16]),
         }
