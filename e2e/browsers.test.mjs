@@ -245,6 +245,19 @@ test("Vestibule's own pages are in frames of named sites, and of no other", asyn
   await isRefused(other.page, stranger.url);
 });
 
+test('a site that is not named shows nothing and changes nothing, although its frame logs the user in', async (t) => {
+  const { edge, site } = await startEmbedded(t);
+  const stranger = await startPortal(t, () => `${edge.url}/`, '127.0.0.1');
+  const { page } = await openPage(t, { ignoreHTTPSErrors: true });
+  await isRefused(page, stranger.url);
+  const session = (await cookiesOf(page)).find(isSession);
+  assert.equal(session?.partitionKey?.topLevelSite, 'http://127.0.0.1');
+
+  await page.evaluate((url) => fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include', body: 'x' }), `${edge.url}/comments`);
+  assert.ok(edge.log.some(({ code }) => code === 'request.foreign_origin'), 'it came with the session');
+  assert.deepEqual(site.requests.filter(({ method }) => method === 'POST'), []);
+});
+
 test('without the setting there is no login in a frame of another site', async (t) => {
   const { edge, provider, portal } = await startEmbedded(t, '');
   const { page } = await openPage(t, { ignoreHTTPSErrors: true });
@@ -318,15 +331,15 @@ async function startSite(t, { frameAncestors = "'none'" } = {}) {
   return { ...site, requests };
 }
 
-// A site that has the example in a frame: `localhost` is another site than 127.0.0.1.
-async function startPortal(t, embedded) {
+// A site that has an address in a frame: `http://localhost` and `http://127.0.0.1` are other sites than https://127.0.0.1.
+async function startPortal(t, embedded, host = 'localhost') {
   const page = await readFile(join(EXAMPLE, 'portal.html'), 'utf8');
   const { url } = await listen(t, (request, response) => {
     const isPage = request.url === '/';
     response.writeHead(isPage ? 200 : 404, { 'content-type': TYPES['.html'] });
     response.end(isPage ? replaced(page, 'https://app.example.com/', embedded()) : '');
   });
-  return { url: url.replace('127.0.0.1', 'localhost') };
+  return { url: url.replace('127.0.0.1', host) };
 }
 
 async function listen(t, answer) {

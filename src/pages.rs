@@ -1,7 +1,7 @@
 //! The pages a person may see of us: choose a provider, signed out, something went wrong.
 //!
-//! One template for all. It carries no script and no external resource, and is served with a content security policy
-//! that allows none; whatever comes from outside is escaped by the template engine.
+//! One template for all. It carries no external resource, and no script but one of a few lines where a link has a way back; it
+//! is served with a content security policy that allows no other. Whatever comes from outside is escaped by the template engine.
 
 use askama::Template;
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use crate::language::{Language, Notice, Texts};
 use crate::oidc::provider::Provider;
 use crate::policy::Denied;
 use crate::session::CookieJar;
+use crate::web::embedding::Embedding;
 use crate::web::http::{RequestHead, Response};
 use crate::web::return_to::ReturnTo;
 use crate::web::route;
@@ -28,7 +29,18 @@ struct Page<'a> {
     paragraphs: Vec<String>,
     actions: Vec<Action>,
     reference: Option<&'a str>,
+    script: Script,
     nonce: String,
+}
+
+/// What a page does by itself. A fragment (`#…`) is known to the browser alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Script {
+    None,
+    /// Puts the fragment of this page's address into the way back of its links.
+    KeepFragment,
+    /// Does so, and follows the first link.
+    GoOn,
 }
 
 struct Action {
@@ -56,17 +68,27 @@ pub(crate) struct Choice<'a> {
     pub(crate) return_to: Option<&'a ReturnTo>,
     /// They want to choose an account as well.
     pub(crate) select_account: bool,
+    pub(crate) login_hint: Option<&'a str>,
     /// Knows which provider this browser used last.
     pub(crate) jar: &'a CookieJar,
+}
+
+impl Choice<'_> {
+    /// The login with that provider.
+    fn url(&self, config: &Config, provider: &Provider) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(format!("{}&", login_url(config, Some(&provider.name), self.return_to)));
+        query.extend_pairs(self.select_account.then_some((route::PROMPT, route::SELECT_ACCOUNT)));
+        query.extend_pairs(self.login_hint.map(|hint| (route::LOGIN_HINT, hint)));
+        query.finish().trim_end_matches('&').to_owned()
+    }
 }
 
 /// Lets the user choose between the providers. The one that was used last comes first.
 pub(crate) fn chooser(config: &Config, language: Language, choice: &Choice<'_>, entropy: &mut dyn Entropy) -> Response {
     let texts = language.texts();
-    let selecting = if choice.select_account { format!("&{}={}", route::PROMPT, route::SELECT_ACCOUNT) } else { String::new() };
     let action = |provider: &Provider| {
         let label = texts.log_in_with.with(&provider.title);
-        let href = format!("{}{selecting}", login_url(config, Some(&provider.name), choice.return_to));
+        let href = choice.url(config, provider);
         let note = choice.jar.was_last(&provider.name).then_some(texts.last_used);
         Action { mark: initial(&provider.title), note, ..Action::new(label, href) }
     };
@@ -80,9 +102,33 @@ pub(crate) fn chooser(config: &Config, language: Language, choice: &Choice<'_>, 
         paragraphs: vec![texts.choose.into()],
         actions,
         reference: None,
+        script: if choice.return_to.is_some() { Script::KeepFragment } else { Script::None },
         nonce: entropy::token::<16>(entropy),
     };
-    page.into_response(200)
+    page.into_response(200, &config.embedding)
+}
+
+/// On the way to the only provider there is, by a page that knows the fragment of its address.
+pub(crate) fn on_the_way(
+    config: &Config,
+    language: Language,
+    provider: &Provider,
+    choice: &Choice<'_>,
+    entropy: &mut dyn Entropy,
+) -> Response {
+    let texts = language.texts();
+    let page = Page {
+        branding: &config.branding,
+        language,
+        texts,
+        title: texts.log_in,
+        paragraphs: vec![texts.on_the_way.into()],
+        actions: vec![Action::primary(texts.log_in, choice.url(config, provider))],
+        reference: None,
+        script: Script::GoOn,
+        nonce: entropy::token::<16>(entropy),
+    };
+    page.into_response(200, &config.embedding)
 }
 
 /// What a title begins with, as a capital letter: a mark that needs no artwork of others.
@@ -104,9 +150,10 @@ pub(crate) fn signed_out(config: &Config, language: Language, entropy: &mut dyn 
         paragraphs: vec![texts.logged_out.text.into()],
         actions: vec![Action::primary(texts.log_in, login_url(config, None, None))],
         reference: None,
+        script: Script::None,
         nonce: entropy::token::<16>(entropy),
     };
-    page.into_response(200)
+    page.into_response(200, &config.embedding)
 }
 
 /// An error in words, for a person: `ways_back` are the pages that they may have been on their way to.
@@ -147,9 +194,10 @@ pub(crate) fn error(
         paragraphs: vec![happened, advice.to_owned()],
         actions,
         reference: Some(reference),
+        script: if ways_back.len() == 1 { Script::KeepFragment } else { Script::None },
         nonce: entropy::token::<16>(entropy),
     };
-    page.into_response(error.status())
+    page.into_response(error.status(), &config.embedding)
 }
 
 /// An address as a person can tell it from others.
@@ -280,9 +328,10 @@ fn failure_page(failure: HostFailure, language: Language, reference: &str, nonce
     let actions = if failure == HostFailure::BodyTooLarge { vec![] } else { vec![again] };
     let paragraphs = vec![(*text).to_owned()];
     // The host knows no configuration.
-    let branding = &Branding::default();
-    let page = Page { branding, language, texts, title, paragraphs, actions, reference: Some(reference), nonce: nonce.to_owned() };
-    page.into_response(failure.status())
+    let (branding, embedding) = (&Branding::default(), &Embedding::default());
+    let (reference, script, nonce) = (Some(reference), Script::None, nonce.to_owned());
+    let page = Page { branding, language, texts, title, paragraphs, actions, reference, script, nonce };
+    page.into_response(failure.status(), embedding)
 }
 
 /// What a 401 says of the way in (RFC 9110 section 11.6.1): by a cookie, which the login sets. No browser has a dialog of
@@ -313,23 +362,26 @@ pub(crate) fn another_account_url(config: &Config, return_to: Option<&ReturnTo>)
 }
 
 impl Page<'_> {
-    fn into_response(self, status: u16) -> Response {
+    fn into_response(self, status: u16, embedding: &Embedding) -> Response {
         let images = if self.branding.logo.is_some() { "img-src data:; " } else { "" };
+        let scripts = if self.script == Script::None { String::new() } else { format!("script-src 'nonce-{}'; ", self.nonce) };
         let policy = format!(
-            "default-src 'none'; {images}style-src 'nonce-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-            self.nonce
+            "default-src 'none'; {images}{scripts}style-src 'nonce-{}'; base-uri 'none'; form-action 'none'; frame-ancestors {}",
+            self.nonce,
+            embedding.frame_ancestors()
         );
         // The template has no part that can fail; were there one, an empty page is better than half of one.
         let body = self.render().unwrap_or_default().into_bytes();
-        Response { status, body, ..Response::default() }
+        let response = Response { status, body, ..Response::default() }
             .with("content-type", "text/html; charset=utf-8")
             .with("content-language", self.language.tag())
             .with("vary", "accept-language")
             .with("content-security-policy", &policy)
             .with("cache-control", "no-store")
             .with("referrer-policy", "no-referrer")
-            .with("x-content-type-options", "nosniff")
-            .with("x-frame-options", "DENY")
+            .with("x-content-type-options", "nosniff");
+        // It has no form that names somebody.
+        if embedding.is_on() { response } else { response.with("x-frame-options", "DENY") }
     }
 }
 

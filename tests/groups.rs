@@ -189,7 +189,7 @@ fn a_session_is_read_by_the_settings_in_force() {
 fn what_the_session_holds_for_it_is_no_claim() {
     let claims = json!({ "groups": { "admins": {} } });
     let (mut rig, browser) = logged_in(&config("groups_shape = \"keys\"", &[]), &claims);
-    let Outcome::Respond(response) = rig.decide(&browser.head("/auth/user"), None).outcome else { panic!("forwarded") };
+    let Outcome::Respond(response) = rig.decide(&browser.head("/.vestibule/user"), None).outcome else { panic!("forwarded") };
     let user: Value = serde_json::from_slice(&response.body).unwrap();
     assert_eq!(user["groups"], claims["groups"]);
     assert!(user.as_object().unwrap().keys().all(|name| !name.contains('~')), "{user}");

@@ -352,7 +352,7 @@ fn an_attempt_is_spent_by_whatever_answer_comes_first() {
     let page = browser.visit(&mut rig, &denied).response();
     assert_eq!((page.status, rig.last_event()), (403, "callback.access_denied"));
     let text = String::from_utf8(page.body).unwrap();
-    assert!(text.contains("You were not logged in") && text.contains("return_to=%2Fx") && !text.contains("script>"));
+    assert!(text.contains("You were not logged in") && text.contains("return_to=%2Fx") && !text.contains("<script>"));
     let late = rig.provider.authorize(&location, "alice");
     assert_eq!(browser.visit(&mut rig, &late).response().status, 400);
 }

@@ -13,7 +13,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 /// As a page of another site posts it: without our cookies.
 fn post(content_type: &str) -> RequestHead {
-    let head = RequestHead { method: "POST".into(), ..RequestHead::get("/auth/login", HOST) };
+    let head = RequestHead { method: "POST".into(), ..RequestHead::get("/.vestibule/login", HOST) };
     head.with("content-type", content_type)
         .with("accept", "text/html")
         .with("sec-fetch-mode", "navigate")
@@ -91,7 +91,7 @@ fn a_posted_login_that_does_not_say_what_it_means_is_refused() {
         assert_eq!((response.status, rig.last_event()), (400, "login.malformed"), "{content_type}");
     }
     // Fetched by a script, or by another method.
-    let fetched = RequestHead { method: "POST".into(), ..RequestHead::get("/auth/login", HOST) }.with("content-type", FORM);
+    let fetched = RequestHead { method: "POST".into(), ..RequestHead::get("/.vestibule/login", HOST) }.with("content-type", FORM);
     let fetched = fetched.with("sec-fetch-mode", "cors");
     assert_eq!((answer(&mut rig, &fetched, issuer).status, rig.last_event()), (403, "request.not_visited"));
     let put = RequestHead { method: "PUT".into(), ..post(FORM) };

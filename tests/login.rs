@@ -445,7 +445,7 @@ title = "Okta <of us>"
     assert!(body(&page).contains("Log in with Microsoft"));
     assert!(body(&page).contains("Log in with Okta &#60;of us&#62;"));
     let csp = page.header("content-security-policy").unwrap();
-    assert!(csp.starts_with("default-src 'none'; style-src 'nonce-"), "{csp}");
+    assert!(csp.starts_with("default-src 'none'; script-src 'nonce-"), "{csp}");
 
     let location = browser.start(&mut rig, "/.vestibule/login?provider=microsoft&return_to=/deep?x=1");
     let callback = rig.provider.authorize(&location, "alice");

@@ -33,9 +33,9 @@ fn pages_are_in_the_language_of_the_browser() {
         Rig::new(&format!("{CONFIG}{TWO_PROVIDERS}\n[[vestibule.rule]]\npath = \"/closed\"\naccess = \"deny\"\n[[vestibule.rule]]\n"));
     for (path, status, titles) in [
         ("/", 200, ["Log in", "Anmelden", "Se connecter", "Iniciar sesión", "ログイン"]),
-        ("/auth/login", 200, ["Log in", "Anmelden", "Se connecter", "Iniciar sesión", "ログイン"]),
+        ("/.vestibule/login", 200, ["Log in", "Anmelden", "Se connecter", "Iniciar sesión", "ログイン"]),
         (
-            "/auth/logout",
+            "/.vestibule/logout",
             200,
             ["You are logged out", "Sie sind abgemeldet", "Déconnexion effectuée", "Ha cerrado la sesión", "ログアウトしました"],
         ),
@@ -105,7 +105,7 @@ fn a_login_is_remembered_where_there_is_a_choice() {
     let (mut rig, mut browser) = (Rig::new(&format!("{CONFIG}{TWO_PROVIDERS}")), Browser::default());
     let refused = browser.visit(&mut rig, "/oauth2callback?error=access_denied&state=a").response();
     assert!(set(&refused, "vestibule_last").is_empty(), "of a login that has succeeded");
-    let location = browser.start(&mut rig, "/auth/login?provider=default&return_to=/reports");
+    let location = browser.start(&mut rig, "/.vestibule/login?provider=default&return_to=/reports");
     let callback = rig.provider.authorize(&location, "alice");
     let response = browser.visit(&mut rig, &callback).response();
     let lines = set(&response, "vestibule_last");
@@ -122,9 +122,9 @@ fn a_login_is_remembered_where_there_is_a_choice() {
     assert!(forward.remove_headers.iter().any(|name| name.eq_ignore_ascii_case("cookie")));
     assert!(!told.concat().contains("vestibule_last"), "the application does not get it: {told:?}");
 
-    browser.visit(&mut rig, "/auth/logout");
-    let choice = browser.visit(&mut rig, "/auth/login").response();
-    let links: Vec<_> = body(&choice).lines().filter(|line| line.contains("/auth/login?provider=")).collect();
+    browser.visit(&mut rig, "/.vestibule/logout");
+    let choice = browser.visit(&mut rig, "/.vestibule/login").response();
+    let links: Vec<_> = body(&choice).lines().filter(|line| line.contains("/.vestibule/login?provider=")).collect();
     assert!(links[0].contains("provider=default") && links[0].contains("<small>Last used</small>"), "{links:?}");
     assert!(links[1].contains("provider=other") && !links[1].contains("<small>"), "{links:?}");
 }

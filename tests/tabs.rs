@@ -281,3 +281,68 @@ proptest! {
         }
     }
 }
+
+const TWO: &str = "[auth.other]\nclient_id = \"c2\"\nclient_secret = \"0f9e8d7c6b5a\"\nserver_metadata_url = \"https://other.example/.well-known/openid-configuration\"\n";
+
+/// What stands between these, the first time.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    text.split_once(before).and_then(|(_, rest)| rest.split_once(after)).expect("it is there").0
+}
+
+/// A fragment never reaches a server: a script on our page puts it into the way back (e2e/browsers.test.mjs runs it).
+#[test]
+fn pages_that_lead_back_have_one_script_that_keeps_the_fragment() {
+    let two = format!("{CONFIG}{TWO}");
+    let kept = format!("{CONFIG}[vestibule]\nkeep_fragment = true\n");
+    for (config, path, goes_on) in [
+        (two.as_str(), "/reports?x=1", false),
+        (&kept, "/reports?x=1", true),
+        (&kept, "/.vestibule/login?return_to=%2Freports%3Fx%3D1", true),
+    ] {
+        let (mut rig, mut browser) = (Rig::new(config), Browser::default());
+        let page = browser.visit(&mut rig, path).response();
+        assert_eq!(page.status, 200);
+        let (policy, html) = (page.header("content-security-policy").unwrap(), text(&page));
+        let nonce = between(policy, "script-src 'nonce-", "'");
+        assert_eq!(html.matches("<script").count(), 1);
+        assert!(html.contains(&format!("<script nonce=\"{nonce}\">")) && policy.contains("default-src 'none'"), "{policy}");
+        assert_eq!(html.contains("location.replace("), goes_on);
+        // It works without the script as well.
+        let link = between(&html, "<a href=\"", "\"").replace("&#38;", "&").replace("&amp;", "&");
+        assert!(link.contains("return_to=%2Freports%3Fx%3D1"), "{link}");
+        let link = link.replace("%3Fx%3D1", "%3Fx%3D1%23row-7");
+        let at_provider = browser.start(&mut rig, &link);
+        if at_provider.host_str() == Some("op.example") {
+            assert_eq!(finish(&mut browser, &mut rig, &at_provider), "/reports?x=1#row-7");
+        }
+    }
+}
+
+#[test]
+fn other_pages_have_no_script() {
+    let mut rig = Rig::new(CONFIG);
+    let mut browser = Browser::default();
+    browser.start(&mut rig, "/reports");
+    for path in ["/oauth2callback?code=x&state=y", "/oauth2callback", "/.vestibule/login?provider=unknown"] {
+        let page = browser.visit(&mut rig, path).response();
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(!text(&page).contains("<script") && !policy.contains("script-src"), "{path}: {policy}");
+    }
+    // Where there is nowhere to go back to, the login begins at once.
+    let mut rig = Rig::new(&format!("{CONFIG}[vestibule]\nkeep_fragment = true\n"));
+    assert_eq!(browser.start(&mut rig, "/.vestibule/login").host_str(), Some("op.example"));
+}
+
+#[test]
+fn a_choice_keeps_what_the_login_was_asked_for_with() {
+    let two = format!("{CONFIG}{TWO}");
+    for config in [two.as_str(), &format!("{CONFIG}[vestibule]\nkeep_fragment = true\n")] {
+        let (mut rig, mut browser) = (Rig::new(config), Browser::default());
+        let asked = "/.vestibule/login?return_to=%2Fa&login_hint=alice%2B1%40example.com&prompt=select_account";
+        let html = text(&browser.visit(&mut rig, asked).response());
+        let link = between(&html, "<a href=\"", "\"").replace("&#38;", "&").replace("&amp;", "&");
+        let at_provider = browser.start(&mut rig, &link);
+        let query = rig::query(&at_provider);
+        assert_eq!((query["login_hint"].as_str(), query["prompt"].as_str()), ("alice+1@example.com", "select_account"));
+    }
+}

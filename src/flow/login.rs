@@ -44,7 +44,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
             "provider" => provider = Some(value.into_owned()),
             ISS => iss = Some(value.into_owned()),
             "return_to" | TARGET_LINK_URI => return_to = Some(value.into_owned()),
-            LOGIN_HINT => visit.login_hint = Some(value.into_owned()).filter(|hint| is_login_hint(hint)),
+            route::LOGIN_HINT => visit.login_hint = Some(value.into_owned()).filter(|hint| is_login_hint(hint)),
             MOVED => has_moved = true,
             route::PROMPT => visit.select_account = value == route::SELECT_ACCOUNT,
             _ => {}
@@ -103,7 +103,6 @@ fn provider_of<'a>(iss: &str, config: &'a Config) -> Result<&'a Provider, Error>
 
 const ISS: &str = "iss";
 const TARGET_LINK_URI: &str = "target_link_uri";
-const LOGIN_HINT: &str = "login_hint";
 
 /// A name or an address that the person may log in with. It only fills in a field of the provider's page.
 fn is_login_hint(hint: &str) -> bool {
@@ -120,7 +119,7 @@ fn move_to_public_origin(provider: Option<&str>, visit: &Visit, config: &Config)
     query.extend_pairs(provider.map(|name| ("provider", name)));
     query.extend_pairs(visit.return_to.as_ref().map(|page| ("return_to", page.as_str())));
     query.extend_pairs(visit.select_account.then_some((route::PROMPT, route::SELECT_ACCOUNT)));
-    query.extend_pairs(visit.login_hint.as_ref().map(|hint| (LOGIN_HINT, hint)));
+    query.extend_pairs(visit.login_hint.as_ref().map(|hint| (route::LOGIN_HINT, hint)));
     query.append_pair(MOVED, "1");
     let location = format!("{}{}?{}", config.public.origin(), config.public.route(route::LOGIN), query.finish());
     Progress::Done(Outcome::Respond(Response::redirect(&location, visit.method)))
@@ -136,13 +135,20 @@ pub(super) fn page_before(request: &Request<'_>, config: &Config) -> Option<Retu
 /// With one provider the login begins at once; with several the user chooses.
 pub(crate) fn choose_or_start(visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     let config = context.config;
-    match config.providers.as_slice() {
-        [only] => start(only, visit, context),
-        _ => {
-            let choice = pages::Choice { return_to: visit.return_to.as_ref(), select_account: visit.select_account, jar: &visit.jar };
-            Ok(Progress::Done(Outcome::Respond(pages::chooser(config, visit.language, &choice, context.entropy))))
+    let choice = pages::Choice {
+        return_to: visit.return_to.as_ref(),
+        select_account: visit.select_account,
+        login_hint: visit.login_hint.as_deref(),
+        jar: &visit.jar,
+    };
+    let page = match config.providers.as_slice() {
+        [only] if config.keep_fragment && choice.return_to.is_some() => {
+            pages::on_the_way(config, visit.language, only, &choice, context.entropy)
         }
-    }
+        [only] => return start(only, visit, context),
+        _ => pages::chooser(config, visit.language, &choice, context.entropy),
+    };
+    Ok(Progress::Done(Outcome::Respond(page)))
 }
 
 /// Waits for the metadata of a provider that somebody wants to log in with.

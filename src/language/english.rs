@@ -24,6 +24,7 @@ pub(super) const TEXTS: Texts = Texts {
     back_to_the_application: "Back to the application",
 
     choose: "Choose how you want to log in.",
+    on_the_way: "You are on your way to the login.",
     last_used: "Last used",
     logged_out: Notice { title: "You are logged out", text: "You can close this page, or log in again." },
     reference_number: "Reference number:",
@@ -54,6 +55,11 @@ pub(super) const TEXTS: Texts = Texts {
     unknown_provider: Told {
         title: "There is no such login",
         happened: "The link names a way to log in that this application does not have.",
+        advice: AGAIN,
+    },
+    login_initiation: Told {
+        title: "This login cannot be started",
+        happened: "The site that sent you here did not say which login it means, or not in the form that it takes.",
         advice: AGAIN,
     },
     another_issuer: Told {

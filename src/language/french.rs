@@ -24,6 +24,7 @@ pub(super) const TEXTS: Texts = Texts {
     back_to_the_application: "Retour à l’application",
 
     choose: "Choisissez comment vous connecter.",
+    on_the_way: "Vous allez être dirigé vers la page de connexion.",
     last_used: "Dernier choix",
     logged_out: Notice { title: "Déconnexion effectuée", text: "Vous pouvez fermer cette page ou vous reconnecter." },
     reference_number: "Numéro de référence\u{a0}:",
@@ -58,6 +59,11 @@ pub(super) const TEXTS: Texts = Texts {
     unknown_provider: Told {
         title: "Ce mode de connexion n’existe pas",
         happened: "Le lien indique un mode de connexion que cette application ne propose pas.",
+        advice: AGAIN,
+    },
+    login_initiation: Told {
+        title: "Cette connexion ne peut pas commencer",
+        happened: "Le site d’où vous venez n’a pas indiqué, ou pas sous la forme requise, de quelle connexion il s’agit.",
         advice: AGAIN,
     },
     another_issuer: Told {

@@ -25,6 +25,7 @@ pub(super) const TEXTS: Texts = Texts {
     back_to_the_application: "Zurück zur Anwendung",
 
     choose: "Wählen Sie, wie Sie sich anmelden möchten.",
+    on_the_way: "Sie werden zur Anmeldung weitergeleitet.",
     last_used: "Zuletzt verwendet",
     logged_out: Notice { title: "Sie sind abgemeldet", text: "Sie können diese Seite schließen oder sich erneut anmelden." },
     reference_number: "Referenznummer:",
@@ -59,6 +60,11 @@ pub(super) const TEXTS: Texts = Texts {
     unknown_provider: Told {
         title: "Diese Anmeldung gibt es nicht",
         happened: "Der Link nennt eine Art der Anmeldung, die diese Anwendung nicht hat.",
+        advice: AGAIN,
+    },
+    login_initiation: Told {
+        title: "Diese Anmeldung kann nicht beginnen",
+        happened: "Die Website, von der Sie kommen, hat nicht oder nicht in der nötigen Form angegeben, welche Anmeldung gemeint ist.",
         advice: AGAIN,
     },
     another_issuer: Told {

@@ -24,6 +24,7 @@ pub(super) const TEXTS: Texts = Texts {
     back_to_the_application: "アプリケーションに戻る",
 
     choose: "ログイン方法を選択してください。",
+    on_the_way: "ログインページへ移動しています。",
     last_used: "前回使用",
     logged_out: Notice {
         title: "ログアウトしました", text: "このページを閉じるか、もう一度ログインしてください。"
@@ -62,6 +63,11 @@ pub(super) const TEXTS: Texts = Texts {
     unknown_provider: Told {
         title: "このログイン方法はありません",
         happened: "リンクが示すログイン方法は、このアプリケーションにはありません。",
+        advice: AGAIN,
+    },
+    login_initiation: Told {
+        title: "このログインを開始できません",
+        happened: "移動元のサイトが、どのログインを使うかを正しい形式で示していません。",
         advice: AGAIN,
     },
     another_issuer: Told {

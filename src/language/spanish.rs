@@ -24,6 +24,7 @@ pub(super) const TEXTS: Texts = Texts {
     back_to_the_application: "Volver a la aplicación",
 
     choose: "Elija cómo quiere iniciar sesión.",
+    on_the_way: "Se le está llevando al inicio de sesión.",
     last_used: "Última opción usada",
     logged_out: Notice { title: "Ha cerrado la sesión", text: "Puede cerrar esta página o volver a iniciar sesión." },
     reference_number: "Número de referencia:",
@@ -54,6 +55,11 @@ pub(super) const TEXTS: Texts = Texts {
     unknown_provider: Told {
         title: "No existe ese inicio de sesión",
         happened: "El enlace indica una forma de iniciar sesión que esta aplicación no tiene.",
+        advice: AGAIN,
+    },
+    login_initiation: Told {
+        title: "Este inicio de sesión no puede empezar",
+        happened: "El sitio del que viene no ha indicado, o no en la forma necesaria, de qué inicio de sesión se trata.",
         advice: AGAIN,
     },
     another_issuer: Told {

@@ -33,7 +33,6 @@ pub struct ProviderMetadata {
     /// Those of our algorithms that it signs ID tokens with; all when it does not say.
     pub signing_algorithms: Option<Vec<Algorithm>>,
     /// Those that it signs userinfo responses with; all when it does not say, and `None` where none is asked for.
-    #[serde(rename = "h", skip_serializing_if = "Option::is_none", default)]
     pub userinfo_algorithms: Option<Vec<Algorithm>>,
     /// Whether it knows `prompt=select_account`, as far as it says (`prompt_values_supported`).
     #[serde(skip)]

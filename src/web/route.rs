@@ -20,6 +20,8 @@ pub(crate) const LOGIN: &str = "/login";
 /// A parameter of [`LOGIN`], and its only value that counts: the user wants to choose an account.
 pub(crate) const PROMPT: &str = "prompt";
 pub(crate) const SELECT_ACCOUNT: &str = "select_account";
+/// A parameter of [`LOGIN`]: who the person may be.
+pub(crate) const LOGIN_HINT: &str = "login_hint";
 pub(crate) const LOGOUT: &str = "/logout";
 pub(crate) const USER: &str = "/user";
 /// Where other proxies ask ([`crate::authz`]); no route in any other mode.

@@ -91,7 +91,7 @@ fn authentiks_global_issuer_is_named_in_the_configuration() {
     };
     let mut unnamed = rig(&config(""), published());
     issue(&mut unnamed);
-    let response = browser().visit(&mut unnamed, "/auth/login?provider=authentik").response();
+    let response = browser().visit(&mut unnamed, "/.vestibule/login?provider=authentik").response();
     assert_eq!((response.status, unnamed.last_event()), (502, "metadata.invalid"));
 
     let named = config(&format!("[vestibule.provider.authentik]\nissuer = \"{global}\""));

@@ -282,7 +282,7 @@ fn entra_groups_that_are_too_many_are_said_to_be_missing_and_are_not_fetched() {
     let groups: Vec<_> = (0..200).map(|number| format!("00000000-0000-4000-8000-{number:012}")).collect();
     let (mut rig, mut browser) = (rig(&config(TENANT, ""), with_claims(of_tenant(), json!({ "groups": groups }))), browser());
     log_in(&mut rig, &mut browser, NAME);
-    assert_eq!(rig.events, ["login.started", "login.succeeded"]);
+    assert_eq!(rig.events, ["login.started", "session.no_logout_hint", "login.succeeded"]);
     let told = told(&browser.visit(&mut rig, "/").forward(), "X-Forwarded-Groups").expect("200 groups are told");
     assert_eq!(told.split(',').count(), 200);
 }

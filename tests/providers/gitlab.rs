@@ -127,7 +127,7 @@ fn gitlabs_error_answers_are_told_apart() {
         ("invalid_scope", "The requested scope is invalid, unknown, or malformed.", 502, "callback.provider_error"),
     ] {
         let (mut rig, mut browser) = (rig(&config(""), published()), browser());
-        let state = asked(&browser.start(&mut rig, "/auth/login?provider=gitlab"), "state").unwrap();
+        let state = asked(&browser.start(&mut rig, "/.vestibule/login?provider=gitlab"), "state").unwrap();
         let mut callback = url::form_urlencoded::Serializer::new("/oauth2callback?".to_owned());
         callback.extend_pairs([("error", error), ("error_description", description), ("state", &state)]);
         let response = browser.visit(&mut rig, &callback.finish()).response();

@@ -134,7 +134,7 @@ fn keycloaks_other_kinds_of_tokens_and_realms_are_refused() {
 #[test]
 fn keycloaks_expired_login_leads_to_another() {
     let (mut rig, mut browser) = (rig(&config(""), published()), browser());
-    let location = browser.start(&mut rig, "/auth/login?provider=keycloak&return_to=/page");
+    let location = browser.start(&mut rig, "/.vestibule/login?provider=keycloak&return_to=/page");
     let state = asked(&location, "state").unwrap();
     let callback = url::form_urlencoded::Serializer::new("/oauth2callback?".to_owned())
         .extend_pairs([

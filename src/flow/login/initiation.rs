@@ -6,12 +6,13 @@
 //! 2. The form is bounded, and each of the three stands in it at most once. `iss` must be there, and one of ours.
 //! 3. `target_link_uri` is a page of the public origin, or is dropped: the section has it verified, against open redirects.
 
-use super::{ISS, LOGIN_HINT, TARGET_LINK_URI, is_login_hint, move_to_public_origin, page_asked_for, page_before, provider_of};
+use super::{ISS, TARGET_LINK_URI, is_login_hint, move_to_public_origin, page_asked_for, page_before, provider_of};
 use crate::config::Config;
 use crate::decision::Outcome;
 use crate::error::Error;
 use crate::flow::{Progress, Visit};
 use crate::web::http::Request;
+use crate::web::route;
 
 /// More than the longest page to return to and the longest hint take, percent-encoded.
 const MAX_FORM_BYTES: u32 = 16 * 1024;
@@ -26,7 +27,7 @@ pub(super) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
         let place = match &*name {
             ISS => &mut iss,
             TARGET_LINK_URI => &mut target,
-            LOGIN_HINT => &mut hint,
+            route::LOGIN_HINT => &mut hint,
             _ => continue,
         };
         if place.replace(value.into_owned()).is_some() {
