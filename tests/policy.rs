@@ -644,7 +644,7 @@ fn who_lacks_the_right_is_told_as_whom_and_offered_another_account() {
     assert!(body.contains("/.vestibule/login?return_to=%2Fadmin%2Fusers%3Fx%3D1&#38;prompt=select_account"), "{body}");
     assert!(body.contains("href=\"/.vestibule/logout\"") && body.contains("Reference number"), "{body}");
     let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.starts_with("default-src 'none'; style-src 'nonce-") && page.header("cache-control") == Some("no-store"), "{policy}");
+    assert!(policy.starts_with("default-src 'none'; script-src 'nonce-") && page.header("cache-control") == Some("no-store"), "{policy}");
 
     // The way to another account works, and ends on the page that was asked for.
     let location = browser.start(&mut rig, "/.vestibule/login?return_to=%2Fadmin%2Fusers%3Fx%3D1&prompt=select_account");

@@ -124,8 +124,8 @@ fn pages(config: &Config, language: Language) -> Vec<Response> {
     let (one, other) = (page_to_return_to(config, "/base/a?b=<i>&c"), page_to_return_to(config, "/base/\"d\""));
     let last = jar(config, &cookie_of_last(config, "staff"));
     let mut pages = vec![
-        chooser(config, language, &Choice { return_to: None, select_account: false, jar: &jar(config, "") }, entropy),
-        chooser(config, language, &Choice { return_to: Some(&one), select_account: true, jar: &last }, entropy),
+        chooser(config, language, &Choice { return_to: None, select_account: false, login_hint: None, jar: &jar(config, "") }, entropy),
+        chooser(config, language, &Choice { return_to: Some(&one), select_account: true, login_hint: None, jar: &last }, entropy),
         signed_out(config, language, entropy),
     ];
     for failed in errors() {
@@ -141,10 +141,11 @@ fn body(page: &Response) -> String {
     String::from_utf8(page.body.clone()).unwrap()
 }
 
-/// What a person reads: what stands between tags, without the style.
+/// What a person reads: what stands between tags, without style and script.
 fn read(page: &str) -> BTreeSet<String> {
     let (_, after_style) = page.split_once("</style>").unwrap();
-    let pieces = after_style.split('<').filter_map(|piece| piece.split_once('>')).map(|(_, text)| text.trim().to_owned());
+    let (read, _) = after_style.split_once("<script").unwrap_or((after_style, ""));
+    let pieces = read.split('<').filter_map(|piece| piece.split_once('>')).map(|(_, text)| text.trim().to_owned());
     pieces.filter(|text| !text.is_empty()).collect()
 }
 
@@ -178,7 +179,7 @@ fn nothing_on_a_page_is_markup_of_others_and_nothing_is_loaded() {
 /// Of pages with whatever the configuration says.
 fn check_markup(page: &Response) {
     let body = body(page);
-    for foreign in ["<script", "<b", "<i>", "href=\"\"d", "url(", "@import", "href=\"javascript:", "style="] {
+    for foreign in ["<script>", "<b", "<i>", "href=\"\"d", "url(", "@import", "href=\"javascript:", "style="] {
         let found = body.replace("<body>", "").contains(foreign);
         assert!(!found, "{foreign}: {body}");
     }
@@ -190,8 +191,12 @@ fn check_markup(page: &Response) {
     let (_, rest) = body.split_once("<style nonce=\"").unwrap();
     let (nonce, _) = rest.split_once('"').unwrap();
     let images = if logo { "img-src data:; " } else { "" };
-    let policy =
-        format!("default-src 'none'; {images}style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    let has_script = body.contains(&format!("<script nonce=\"{nonce}\">"));
+    assert_eq!(body.matches("<script").count(), usize::from(has_script), "no script but that of the nonce: {body}");
+    let scripts = if has_script { format!("script-src 'nonce-{nonce}'; ") } else { String::new() };
+    let policy = format!(
+        "default-src 'none'; {images}{scripts}style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
     assert_eq!(page.header("content-security-policy"), Some(policy.as_str()));
     assert_eq!(body.matches("<style").count(), 1, "no style but that of the nonce: {body}");
 }
@@ -223,7 +228,7 @@ fn pages_show_what_the_configuration_says_of_the_application() {
 fn the_provider_of_the_last_login_is_the_first_choice() {
     let config = config("");
     let labels = |cookie: &str| {
-        let choice = Choice { return_to: None, select_account: false, jar: &jar(&config, cookie) };
+        let choice = Choice { return_to: None, select_account: false, login_hint: None, jar: &jar(&config, cookie) };
         let page = body(&chooser(&config, Language::German, &choice, &mut Fixed::default()));
         page.lines().filter(|line| line.starts_with("<li>")).map(str::to_owned).collect::<Vec<_>>()
     };
