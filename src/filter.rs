@@ -89,7 +89,7 @@ impl Filter {
         match Route::of(original.path(), &self.config.public) {
             Route::Application => {}
             Route::Reserved => return Err(Error::ReservedPath),
-            Route::Login | Route::Callback | Route::Logout | Route::User => return Err(Error::RouteAsked),
+            Route::Login | Route::Callback | Route::Logout | Route::LoggedOut | Route::User => return Err(Error::RouteAsked),
         }
         match self.decide(original.clone(), None, context) {
             Step::Done(decision) => authz.answer(decision, original, &self.config.identity),
@@ -111,6 +111,7 @@ impl Filter {
             Route::Login => flow::login::begin(&request, body, &mut visit, context),
             Route::Callback => flow::callback::begin(&request, body, &mut visit, context),
             Route::Logout => flow::logout::begin(&request, &mut visit, context),
+            Route::LoggedOut => flow::logout::land(&request, &mut visit, context),
             Route::User => flow::user::answer(&request, &visit, context),
             Route::Reserved => Err(Error::ReservedPath),
             Route::Application => flow::application::begin(&request, &mut visit, context),

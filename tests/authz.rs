@@ -46,7 +46,7 @@ fn values<'a>(response: &'a Response, name: &str) -> Vec<&'a str> {
     lines.map(|(_, value)| std::str::from_utf8(value).unwrap()).collect()
 }
 
-/// Somebody who has logged in where the proxy sends the four routes here.
+/// Somebody who has logged in where the proxy sends the routes here.
 fn logged_in(rig: &mut Rig) -> Browser {
     let mut browser = Browser::default();
     let back = browser.log_in(rig, "/.vestibule/login", "alice");

@@ -69,7 +69,7 @@ proptest! {
     #[test]
     fn who_only_looks_changes_nothing(
         config in select(configs()),
-        path in select(vec!["/.vestibule/login", "/.vestibule/login?provider=default", "/.vestibule/login?provider=second&return_to=%2Fx", "/.vestibule/logout", "/.vestibule/logout?return_to=%2Fx",
+        path in select(vec!["/.vestibule/login", "/.vestibule/login?provider=default", "/.vestibule/login?provider=second&return_to=%2Fx", "/.vestibule/logout", "/.vestibule/logout?return_to=%2Fx", "/.vestibule/logged-out", "/.vestibule/logged-out?state=logout.x",
             "/oauth2callback", "/oauth2callback?code=c&state=s", "CALLBACK", "/.vestibule/user", "/", "/page?x=1", "/open/page", "/_stcore/stream", "/missing%2f"]),
         ahead in proptest::option::of(select(AHEAD.to_vec())),
         method in select(vec!["GET", "POST", "PUT", "OPTIONS"]),
@@ -112,7 +112,14 @@ fn head_is_answered_as_a_page_that_is_there() {
         let head = RequestHead { method: method.into(), ..browser.head(path) };
         browser.clone().send(&mut rig, &head).response()
     };
-    for path in ["/.vestibule/login", "/.vestibule/logout", "/oauth2callback", "/oauth2callback?code=c&state=s", "/.vestibule/user"] {
+    for path in [
+        "/.vestibule/login",
+        "/.vestibule/logout",
+        "/.vestibule/logged-out",
+        "/oauth2callback",
+        "/oauth2callback?code=c&state=s",
+        "/.vestibule/user",
+    ] {
         let response = ask("HEAD", path);
         assert_eq!((response.status, response.body.len()), (200, 0), "{path}");
         assert_eq!(response.header("cache-control"), Some("no-store"), "{path}");
@@ -120,6 +127,7 @@ fn head_is_answered_as_a_page_that_is_there() {
     for (path, methods) in [
         ("/.vestibule/login", "GET, HEAD"),
         ("/.vestibule/logout", "GET, HEAD"),
+        ("/.vestibule/logged-out", "GET, HEAD"),
         ("/.vestibule/user", "GET, HEAD"),
         ("/oauth2callback", "GET, HEAD, POST"),
     ] {
@@ -152,7 +160,7 @@ fn what_is_fetched_ahead_of_a_login_is_401() {
     for (name, value) in AHEAD {
         let page = Browser::default().head("/").with("sec-fetch-mode", "navigate").with(name, value);
         assert_eq!(Browser::default().send(&mut rig, &page).response().status, 401, "{name}: {value}");
-        for path in ["/.vestibule/login", "/.vestibule/logout", "/oauth2callback?code=c&state=s"] {
+        for path in ["/.vestibule/login", "/.vestibule/logout", "/.vestibule/logged-out", "/oauth2callback?code=c&state=s"] {
             let response = Browser::default().send(&mut rig, &Browser::default().head(path).with(name, value)).response();
             assert_eq!((response.status, rig.last_event()), (403, "request.not_visited"), "{path} {name}: {value}");
         }

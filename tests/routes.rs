@@ -41,6 +41,8 @@ fn goes_round(rig: &mut Rig, base: &str, prefix: &str) {
     assert_eq!(limits[0].path, format!("{base}{prefix}/login"));
     let away = browser.visit(rig, &format!("{base}{prefix}/logout")).response();
     assert!(away.header("location").unwrap().starts_with("https://op.example/logout?"), "{away:?}");
+    let end = browser.visit(rig, &format!("{base}{prefix}/logged-out?state=x")).response();
+    assert_eq!(end.status, 200);
     let user = browser.visit(rig, &format!("{base}{prefix}/user")).response();
     assert_eq!(user.body, br#"{"is_logged_in":false}"#);
 }
@@ -134,7 +136,7 @@ fn nothing_below_the_reserved_prefix_reaches_the_application() {
 fn a_login_returns_to_no_route_and_no_reserved_path() {
     for (lines, prefix) in PREFIXES {
         let mut rig = site("", lines);
-        for route in ["/login", "/logout", "/user"] {
+        for route in ["/login", "/logout", "/logged-out", "/user"] {
             let response = Browser::default().log_in(&mut rig, &format!("{prefix}/login?return_to={prefix}{route}"), "alice");
             assert_eq!(response.header("location"), Some("/"), "{prefix}{route}");
         }
@@ -176,6 +178,7 @@ fn proxies_ask_below_the_prefix() {
                 (format!("{check}/x"), "authz.not_a_route"),
                 (format!("/base{prefix}/refusal"), "authz.not_a_route"),
                 (format!("/base{prefix}/user"), "authz.route_asked"),
+                (format!("/base{prefix}/logged-out"), "authz.route_asked"),
             ] {
                 let at = if proxy == "nginx" { format!("/base{prefix}/refusal") } else { check.clone() };
                 let refused = answered(&mut rig, &asked_at(&at, &original));

@@ -13,6 +13,7 @@ mod internal_hosts;
 mod origin;
 mod pages;
 mod plain_http;
+mod post_logout;
 mod provider;
 mod routes;
 mod rule;
@@ -44,7 +45,7 @@ use crate::session::{CookieNames, ExposeTokens, KeyRing, Lifetime, SessionSettin
 use crate::web::cors::Cors;
 use crate::web::embedding::Embedding;
 use crate::web::origin::PublicOrigin;
-use crate::web::route;
+use crate::web::route::{self, Route};
 use crate::web::trusted_proxies::TrustedProxies;
 use fault::MAKE_SECRET;
 use section::{Findings, Placed, Section};
@@ -267,7 +268,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let public = origin::read(&auth, source.port, prefix);
     let cookie_secret = read_cookie_secret(&auth, &outside);
     let expose_tokens = read_expose_tokens(&auth);
-    let providers = provider::read_all(&auth, &extras, &http_hosts, preset.app.is_some(), &outside);
+    let providers = provider::read_all(&auth, &extras, public.as_ref(), &http_hosts, preset.app.is_some(), &outside);
     let known = known_texts(&providers);
     if let Some(text) = cookie_secret.as_ref().filter(|text| text.at.is_some()) {
         check_cookie_secret(findings, text, &known, MAKE_SECRET);
@@ -319,10 +320,16 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     }
     let after_logout = after_logout.and_then(|text| {
         let parsed = crate::web::return_to::ReturnTo::parse(&text.value, public.redirect_uri());
-        if parsed.is_err() {
-            findings.fatal(text.at, &text.key, "is not a page of the public origin", "write a path, \"/goodbye\" for example");
-        }
-        parsed.ok()
+        let problem = match &parsed {
+            Err(_) => "is not a page of the public origin",
+            Ok(page) => match Route::of(page.path(), &public) {
+                Route::Application | Route::Login | Route::User => return parsed.ok(),
+                Route::Callback | Route::Logout | Route::LoggedOut => "is a route that leads to `after_logout` itself",
+                Route::Reserved => "is reserved for routes of Vestibule, and none has it",
+            },
+        };
+        findings.fatal(text.at, &text.key, problem, "write a path of the application, \"/goodbye\" for example");
+        None
     });
     let cookie_secret = Secret::new(cookie_secret?.value);
     let previous = previous.into_iter().map(|secret| Secret::new(secret.value));

@@ -7,11 +7,12 @@ use serde_json::Value;
 use url::Url;
 
 use super::section::{Placed, Section};
-use super::{Outside, is_sample, plain_http};
+use super::{Outside, is_sample, plain_http, post_logout};
 use crate::oidc::issuer::{ExpectedIssuer, is_guid};
 use crate::oidc::logout_url::LogoutUrl;
 use crate::oidc::provider::{ClientAuthentication, Provider, Requirements};
 use crate::secret::Secret;
+use crate::web::origin::PublicOrigin;
 
 /// Name of the provider whose settings stand in `[auth]` itself.
 pub(super) const UNNAMED: &str = "default";
@@ -46,12 +47,13 @@ const OURS: [&str; 12] = [
 pub(super) fn read_all(
     auth: &Section<'_>,
     extras: &Section<'_>,
+    public: Option<&PublicOrigin>,
     http_hosts: &[Placed<String>],
     is_streamlit: bool,
     outside: &Outside<'_>,
 ) -> Vec<Provider> {
     let mut providers = vec![];
-    let unnamed = read(UNNAMED, auth, extras, http_hosts, is_streamlit, outside);
+    let unnamed = read(UNNAMED, auth, extras, public, http_hosts, is_streamlit, outside);
     let named = sections(auth);
     let has_unnamed = unnamed.is_given;
     if has_unnamed || named.is_empty() {
@@ -62,7 +64,7 @@ pub(super) fn read_all(
             auth.findings.fatal(section.at(), &auth.key(name), "is the name of the provider in [auth] itself", "choose another name");
             continue;
         }
-        providers.extend(read(name, section, extras, http_hosts, is_streamlit, outside).finish(section));
+        providers.extend(read(name, section, extras, public, http_hosts, is_streamlit, outside).finish(section));
         section.finish_lenient(|key| place_of_extra(key, name));
     }
     let known: Vec<_> = named.iter().map(|(name, _)| name.as_str()).chain(has_unnamed.then_some(UNNAMED)).collect();
@@ -82,7 +84,8 @@ pub(super) fn read_all(
 
 /// Where a key of that name stands, when it is one of those beside Streamlit's.
 pub(super) fn place_of_extra(key: &str, provider: &str) -> Option<String> {
-    const EXTRAS: [&str; 8] = ["title", "logout_url", "issuer", "tenants", "audiences", "clock_skew", "userinfo", "trust_email"];
+    const EXTRAS: [&str; 9] =
+        ["title", "logout_url", "post_logout_redirect_uri", "issuer", "tenants", "audiences", "clock_skew", "userinfo", "trust_email"];
     EXTRAS.contains(&key).then(|| format!("vestibule.provider.{provider}"))
 }
 
@@ -114,6 +117,7 @@ fn read(
     name: &str,
     section: &Section<'_>,
     extras: &Section<'_>,
+    public: Option<&PublicOrigin>,
     http_hosts: &[Placed<String>],
     is_streamlit: bool,
     outside: &Outside<'_>,
@@ -147,6 +151,7 @@ fn read(
     let tenants = extra.map(read_tenants).unwrap_or_default();
     let audiences = extra.and_then(|extra| extra.strings("audiences")).unwrap_or_default();
     let logout_url = extra.and_then(read_logout_url);
+    let post_logout_redirect_uri = extra.and_then(|extra| post_logout::read(extra, public, logout_url.as_ref()));
     let clock_skew = extra.and_then(read_clock_skew).unwrap_or(DEFAULT_CLOCK_SKEW);
     if let Some(extra) = extra {
         extra.finish_strict();
@@ -163,6 +168,7 @@ fn read(
             audiences: audiences.into_iter().map(|audience| audience.value).collect(),
             clock_skew,
             logout_url,
+            post_logout_redirect_uri,
             requirements: options.requirements,
             scope: options.scope,
             asks_for_account: options.prompt.is_none() && is_streamlit,

@@ -523,7 +523,7 @@ fn establish(
 }
 
 /// The callback without a response: where providers send the browser after a logout, and nothing else.
-fn landing(visit: &mut Visit, context: &mut Context<'_>) -> Response {
+pub(super) fn landing(visit: &mut Visit, context: &mut Context<'_>) -> Response {
     let config = context.config;
     let mut cookies = visit.jar.writer();
     cookies.delete_logging_out();

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use url::Url;
+
 use super::{Flow, Visit, callback, login, looked_at, only_get, only_visited};
 use crate::code::Code;
+use crate::config::Config;
 use crate::decision::{Level, Outcome};
 use crate::entropy;
 use crate::error::Error;
@@ -17,6 +20,7 @@ use crate::oidc::provider::Provider;
 use crate::secret::Secret;
 use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
+use crate::web::route::Route;
 
 /// How long a logout may take at the provider.
 const RETURN: Duration = Duration::from_secs(10 * 60);
@@ -59,6 +63,18 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     }
 }
 
+/// `GET /.vestibule/logged-out`: where a provider sends the browser after a logout, whatever it adds to the query. No login
+/// starts here.
+pub(crate) fn land(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    only_get(request)?;
+    only_visited(request)?;
+    visit.is_navigation = true;
+    if visit.is_head {
+        return Ok(looked_at());
+    }
+    Ok(Progress::Done(Outcome::Respond(callback::landing(visit, context))))
+}
+
 /// Waits for the metadata of the provider that the user logs out from.
 #[derive(Debug)]
 pub(crate) struct ExpectMetadata {
@@ -87,31 +103,40 @@ impl ExpectMetadata {
 
     fn log_out_at(&self, provider: &Provider, metadata: &ProviderMetadata, visit: &mut Visit, context: &mut Context<'_>) -> Progress {
         let Some(endpoint) = &metadata.end_session_endpoint else { return local(visit, context) };
-        expect_return(visit);
+        let back = return_address(provider, context.config);
+        expect_return(back, visit, context.config);
         let state = format!("{LOGOUT_STATE}{}", entropy::token::<16>(context.entropy));
-        let back = context.config.public.redirect_uri();
         let location = end_session::request(endpoint, provider, back, self.id_token.as_ref(), self.logout_hint.as_deref(), &state);
         Progress::Done(Outcome::Respond(Response::redirect(location.as_str(), visit.method)))
     }
 
     /// The same at the address that the configuration has.
     fn log_out_by(&self, url: &LogoutUrl, provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> Progress {
+        let back = return_address(provider, context.config);
         let state = format!("{LOGOUT_STATE}{}", entropy::token::<16>(context.entropy));
         let values = Values {
             client_id: &provider.client_id,
-            return_to: context.config.public.redirect_uri().as_str(),
+            return_to: back.as_str(),
             id_token_hint: self.id_token.as_ref().map(Secret::expose),
             logout_hint: self.logout_hint.as_deref(),
             state: &state,
         };
         let Some(location) = url.with(&values) else { return local(visit, context) };
-        expect_return(visit);
+        expect_return(back, visit, context.config);
         Progress::Done(Outcome::Respond(Response::redirect(location.as_str(), visit.method)))
     }
 }
 
-/// Not every provider brings our `state` back, and what comes back must not pass for a login that went wrong.
-fn expect_return(visit: &mut Visit) {
+/// Where the provider shall send the browser.
+fn return_address<'a>(provider: &'a Provider, config: &'a Config) -> &'a Url {
+    provider.post_logout_redirect_uri.as_ref().unwrap_or(config.public.redirect_uri())
+}
+
+/// Not every provider brings our `state` back, and what comes back to the callback must not pass for a login that went wrong.
+fn expect_return(back: &Url, visit: &mut Visit, config: &Config) {
+    if Route::of(back.path(), &config.public) != Route::Callback {
+        return;
+    }
     let mut cookies = visit.jar.writer();
     cookies.set_logging_out(RETURN.as_secs());
     visit.set_cookies.append(&mut cookies.into_headers());

@@ -63,6 +63,11 @@ impl LogoutUrl {
         self.0.contains(ID_TOKEN_HINT)
     }
 
+    /// Whether it says where the browser shall go afterwards.
+    pub fn takes_return_to(&self) -> bool {
+        self.0.contains(RETURN_TO)
+    }
+
     /// The address to send a browser to; `None` where the values make no URL of it.
     pub fn with(&self, values: &Values<'_>) -> Option<Url> {
         let filled = self.filled(values);

@@ -62,6 +62,8 @@ pub struct Provider {
     pub asks_for_account: bool,
     /// Where it logs people out, in place of the `end_session_endpoint` of its metadata.
     pub logout_url: Option<LogoutUrl>,
+    /// Where it sends the browser after a logout; `None` for the redirect URI.
+    pub post_logout_redirect_uri: Option<Url>,
     /// `None`: chosen from the provider's metadata.
     pub client_authentication: Option<ClientAuthentication>,
     /// Whether claims are completed from the userinfo endpoint.

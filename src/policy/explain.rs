@@ -59,7 +59,7 @@ fn walk(
             say(text, "404: the path is reserved for routes of Vestibule's own, and none has it");
             return Ok(Answer::Denied);
         }
-        Route::Login | Route::Callback | Route::Logout | Route::User => {
+        Route::Login | Route::Callback | Route::Logout | Route::LoggedOut | Route::User => {
             say(text, "answered: it is a route of Vestibule's own, which no rule governs");
             return Ok(Answer::Passes);
         }

@@ -9,6 +9,7 @@ pub(crate) enum Route {
     Login,
     Callback,
     Logout,
+    LoggedOut,
     User,
     /// At or below the reserved prefix, and none of the above: there is no page.
     Reserved,
@@ -23,6 +24,8 @@ pub(crate) const SELECT_ACCOUNT: &str = "select_account";
 /// A parameter of [`LOGIN`]: who the person may be.
 pub(crate) const LOGIN_HINT: &str = "login_hint";
 pub(crate) const LOGOUT: &str = "/logout";
+/// Where a provider may send the browser after a logout.
+pub(crate) const LOGGED_OUT: &str = "/logged-out";
 pub(crate) const USER: &str = "/user";
 /// Where other proxies ask ([`crate::authz`]); no route in any other mode.
 pub(crate) const CHECK: &str = "/check";
@@ -43,6 +46,7 @@ impl Route {
         match public.behind_prefix(path) {
             Some(LOGIN) => Self::Login,
             Some(LOGOUT) => Self::Logout,
+            Some(LOGGED_OUT) => Self::LoggedOut,
             Some(USER) => Self::User,
             _ if public.prefix().is_reserved() && public.below_base(path).is_some_and(RoutePrefix::is_reserved_path) => Self::Reserved,
             _ => Self::Application,
@@ -70,6 +74,8 @@ mod tests {
                 for (path, expected) in [
                     (public.route(LOGIN), Route::Login),
                     (public.route(LOGOUT), Route::Logout),
+                    (public.route(LOGGED_OUT), Route::LoggedOut),
+                    (public.route("/logged-out/"), rest),
                     (public.route(USER), Route::User),
                     (format!("{base_path}/oauth2callback"), Route::Callback),
                     (format!("{base_path}/oauth2callback/"), Route::Application),
