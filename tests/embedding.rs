@@ -98,6 +98,33 @@ fn pages_of_other_origins_change_nothing_with_a_session() {
     browser.send(&mut rig, &head).forward();
 }
 
+/// A site that is not named can have logged its user in, in a frame that stays empty.
+#[test]
+fn a_page_of_another_site_loads_nothing_with_a_session() {
+    let (mut rig, mut browser) = logged_in(&format!("{EMBEDDED}[vestibule.cors]\norigins = [\"https://reader.example\"]\n"));
+    let mut status = |site: &str, mode: &str, origin: Option<&str>| {
+        let head = browser.head("/picture").with("sec-fetch-site", site).with("sec-fetch-mode", mode);
+        let head = origin.into_iter().fold(head, |head, origin| head.with("origin", origin));
+        match browser.send(&mut rig, &head) {
+            Seen::Answered(response) => (response.status, rig.last_event().to_owned()),
+            Seen::Forwarded(_) => (200, String::new()),
+        }
+    };
+    let refused = (403, "request.foreign_origin".to_owned());
+    for (mode, origin) in [("no-cors", None), ("cors", Some("https://evil.example")), ("cors", Some(PORTAL)), ("cors", None)] {
+        assert_eq!(status("cross-site", mode, origin), refused, "{mode} {origin:?}");
+    }
+    for (site, mode, origin) in [
+        ("cross-site", "navigate", None),
+        ("same-origin", "no-cors", None),
+        ("same-site", "no-cors", None),
+        ("none", "navigate", None),
+        ("cross-site", "cors", Some("https://reader.example")),
+    ] {
+        assert_eq!(status(site, mode, origin).0, 200, "{site} {mode} {origin:?}");
+    }
+}
+
 #[test]
 fn origins_whose_scripts_may_read_may_write_as_well() {
     let (mut rig, mut browser) = logged_in(&format!("{EMBEDDED}[vestibule.cors]\norigins = [\"https://portal.example\"]\n"));

@@ -125,7 +125,7 @@ fn head_is_answered_as_a_page_that_is_there() {
         assert_eq!(response.header("cache-control"), Some("no-store"), "{path}");
     }
     for (path, methods) in [
-        ("/.vestibule/login", "GET, HEAD"),
+        ("/.vestibule/login", "GET, HEAD, POST"),
         ("/.vestibule/logout", "GET, HEAD"),
         ("/.vestibule/logged-out", "GET, HEAD"),
         ("/.vestibule/user", "GET, HEAD"),

@@ -106,7 +106,9 @@ fn is_foreign_write(request: &Request<'_>, config: &Config) -> bool {
         let named = || config.cors.origins.iter().any(|named| origin == named.as_bytes());
         origin == config.public.origin().as_bytes() || named()
     };
-    config.embedding.guards(request) && !request.header("origin").all(is_known)
+    // A `GET` without an `Origin` is one of a page that does not read what comes.
+    let is_sent_blindly = request.method == "GET" && request.header("origin").next().is_none();
+    config.embedding.guards(request) && (is_sent_blindly || !request.header("origin").all(is_known))
 }
 
 fn is_upgrade(request: &Request<'_>) -> bool {

@@ -24,9 +24,13 @@ impl Embedding {
         if self.is_on() { format!("'self' {}", self.origins.join(" ")) } else { "'none'".to_owned() }
     }
 
-    /// Whether the request must come from a page that may send it: one that may change something. Browsers name the page's origin
-    /// with every request but those of `GET` and `HEAD` (Fetch, "append a request `Origin` header").
+    /// Whether the request must come from a page that may send it: one that may change something, and one that a page of another
+    /// site makes without showing what comes (an image, a script): a frame of a site that is not named may have logged somebody
+    /// in. Browsers name the page's origin with every request but those of `GET` and `HEAD` (Fetch, "append a request `Origin`
+    /// header"), and with those whose answer a script may read.
     pub(crate) fn guards(&self, request: &Request<'_>) -> bool {
-        self.is_on() && !["GET", "HEAD", "OPTIONS"].contains(&request.method)
+        let says = |name: &'static str, word: &[u8]| request.header(name).any(|value| value == word);
+        let is_part_of_another_site = says("sec-fetch-site", b"cross-site") && !says("sec-fetch-mode", b"navigate");
+        self.is_on() && (is_part_of_another_site || !["GET", "HEAD", "OPTIONS"].contains(&request.method))
     }
 }
