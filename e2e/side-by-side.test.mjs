@@ -129,6 +129,7 @@ const DIFFERENCES = [
       '_streamlit_xsrf: Secure SameSite=Lax: nothing can be read',
     ],
     ours: [
+      '__Host-vestibule_last_…: HttpOnly Secure SameSite=Lax: nothing can be read',
       '__Host-vestibule_session_…: HttpOnly Secure SameSite=Lax: nothing can be read',
       '__Host-vestibule_tokens_…: HttpOnly Secure SameSite=Lax: nothing can be read',
       '_streamlit_xsrf: SameSite=Lax: nothing can be read',
@@ -198,7 +199,10 @@ const DIFFERENCES = [
       '_streamlit_session: HttpOnly Secure SameSite=Lax: nothing can be read',
       '_streamlit_xsrf: Secure SameSite=Lax: nothing can be read',
     ],
-    ours: ['_streamlit_xsrf: SameSite=Lax: nothing can be read'],
+    ours: [
+      '__Host-vestibule_last_…: HttpOnly Secure SameSite=Lax: nothing can be read',
+      '_streamlit_xsrf: SameSite=Lax: nothing can be read',
+    ],
   },
 ];
 
