@@ -203,14 +203,20 @@ async fn an_application_that_is_down_is_502_and_a_silent_one_504() {
     let upstreams = [(format!("http://{nobody}"), 502, "host.upstream_unreachable"), (app.url(), 504, "host.upstream_timed_out")];
     for (upstream, status, code) in upstreams {
         let edge = ScriptedEdge::start_impatient(Script::alice(), &upstream).await;
-        for (accept, is_page) in [("text/html,*/*;q=0.8", true), ("*/*", false), ("application/json", false)] {
-            let request = format!("GET /hang HTTP/1.1\r\nHost: h\r\nAccept: {accept}\r\n\r\n");
+        for (accept, languages, page) in [
+            ("text/html,*/*;q=0.8", "en-GB", Some(("en", "Try again"))),
+            ("text/html", "de-CH,de;q=0.9,en;q=0.8", Some(("de", "Erneut versuchen"))),
+            ("*/*", "de", None),
+            ("application/json", "de", None),
+        ] {
+            let request = format!("GET /hang HTTP/1.1\r\nHost: h\r\nAccept: {accept}\r\nAccept-Language: {languages}\r\n\r\n");
             let (head, body) = Wire::connect(edge.address).await.exchange(&request).await.expect("an answer");
             assert_eq!(head.status(), status, "{body}");
             assert_eq!(head.values("set-cookie"), ["session=renewed"], "a renewed session is not lost");
             assert_eq!(head.values("connection"), ["close"], "it is closed");
-            if is_page {
-                assert!(head.values("content-type")[0].starts_with("text/html") && body.contains("Try again"), "{body}");
+            if let Some((language, again)) = page {
+                assert!(head.values("content-type")[0].starts_with("text/html") && body.contains(again), "{body}");
+                assert_eq!((head.values("content-language"), head.values("vary")), (vec![language], vec!["accept-language"]));
             } else {
                 assert_eq!(head.values("content-type"), ["application/problem+json"]);
                 let problem: serde_json::Value = serde_json::from_str(&body).expect("JSON");
