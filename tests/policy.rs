@@ -449,8 +449,10 @@ proptest! {
         rules in rules(),
         page in page(),
         choices in proptest::collection::vec(any::<u8>(), 0..120),
+        // Below these there are pages that are no routes.
+        routes in proptest::sample::select(&["", "[vestibule]\nroutes = \"/a\"\n", "[vestibule]\nroutes = \"/base/admin\"\n"][..]),
     ) {
-        let filter = Filter::new(config(&rules, ""));
+        let filter = Filter::new(config(&format!("{routes}{rules}"), ""));
         let head = spelled(&page, &choices);
         let (config, request) = (filter.config(), Request::parse(&head));
         let is_host = !head.headers.values("host").any(|host| host.ends_with(b".."));
