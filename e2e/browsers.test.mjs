@@ -182,6 +182,30 @@ test('or a rule that makes manifest and icons public', async (t) => {
   }
 });
 
+for (const [name, settings, providers] of [
+  ['with one provider', '[vestibule]\nkeep_fragment = true\n', 1],
+  ['through the choice of a provider', '', 2],
+]) {
+  test(`the fragment of a link comes back ${name}`, async (t) => {
+    const listed = [];
+    for (const number of Array(providers).keys()) listed.push(await startProvider(t, { name: `op${number}` }));
+    const site = await startSite(t);
+    const sections = listed.map((provider, number) => `${providers > 1 ? `[auth.op${number}]\n` : ''}${provider.toml}\n`);
+    const auth = `[auth]\nredirect_uri = "http://127.0.0.1:{port}/oauth2callback"\ncookie_secret = "${COOKIE_SECRET}"\n`;
+    const edge = await startEdge({ upstream: site.url, toml: `${auth}${sections.join('')}${settings}` });
+    t.after(edge.stop);
+    listed.forEach((provider) => provider.serve(`${edge.url}/oauth2callback`));
+    const { page, seen } = await openPage(t);
+    await page.goto(`${edge.url}/?year=2026#row-7`);
+    if (providers > 1) await page.getByRole('link', { name: 'Log in with Op1' }).click();
+    await page.locator('input[name=login]').waitFor();
+    await logsIn(page, 'alice');
+    await showsUser(page, 'alice Example');
+    assert.equal(page.url(), `${edge.url}/?year=2026#row-7`);
+    assert.deepEqual(seen.errors.filter((text) => text.includes('Content Security')), [], 'the policy allows the script');
+  });
+}
+
 test('a frame of a named site: a login of its own, in cookies of its own', async (t) => {
   const { edge, provider, site, portal } = await startEmbedded(t);
   const { context, page } = await openPage(t, { ignoreHTTPSErrors: true });
