@@ -43,6 +43,12 @@ enum Script {
     GoOn,
 }
 
+impl Script {
+    fn of(config: &Config, leads_back: bool) -> Self {
+        if leads_back && config.keep_fragment != Some(false) { Self::KeepFragment } else { Self::None }
+    }
+}
+
 struct Action {
     label: String,
     href: String,
@@ -76,10 +82,12 @@ pub(crate) struct Choice<'a> {
 impl Choice<'_> {
     /// The login with that provider.
     fn url(&self, config: &Config, provider: &Provider) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(format!("{}&", login_url(config, Some(&provider.name), self.return_to)));
+        let login = login_url(config, Some(&provider.name), self.return_to);
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.select_account.then_some((route::PROMPT, route::SELECT_ACCOUNT)));
         query.extend_pairs(self.login_hint.map(|hint| (route::LOGIN_HINT, hint)));
-        query.finish().trim_end_matches('&').to_owned()
+        let query = query.finish();
+        if query.is_empty() { login } else { format!("{login}&{query}") }
     }
 }
 
@@ -102,7 +110,7 @@ pub(crate) fn chooser(config: &Config, language: Language, choice: &Choice<'_>, 
         paragraphs: vec![texts.choose.into()],
         actions,
         reference: None,
-        script: if choice.return_to.is_some() { Script::KeepFragment } else { Script::None },
+        script: Script::of(config, choice.return_to.is_some()),
         nonce: entropy::token::<16>(entropy),
     };
     page.into_response(200, &config.embedding)
@@ -194,7 +202,7 @@ pub(crate) fn error(
         paragraphs: vec![happened, advice.to_owned()],
         actions,
         reference: Some(reference),
-        script: if ways_back.len() == 1 { Script::KeepFragment } else { Script::None },
+        script: Script::of(config, return_to.is_some()),
         nonce: entropy::token::<16>(entropy),
     };
     page.into_response(error.status(), &config.embedding)

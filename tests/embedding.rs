@@ -102,8 +102,9 @@ fn pages_of_other_origins_change_nothing_with_a_session() {
 #[test]
 fn a_page_of_another_site_loads_nothing_with_a_session() {
     let (mut rig, mut browser) = logged_in(&format!("{EMBEDDED}[vestibule.cors]\norigins = [\"https://reader.example\"]\n"));
-    let mut status = |site: &str, mode: &str, origin: Option<&str>| {
-        let head = browser.head("/picture").with("sec-fetch-site", site).with("sec-fetch-mode", mode);
+    let mut status = |method: &str, site: &str, mode: &str, origin: Option<&str>| {
+        let head = RequestHead { method: method.into(), ..browser.head("/picture") };
+        let head = head.with("sec-fetch-site", site).with("sec-fetch-mode", mode);
         let head = origin.into_iter().fold(head, |head, origin| head.with("origin", origin));
         match browser.send(&mut rig, &head) {
             Seen::Answered(response) => (response.status, rig.last_event().to_owned()),
@@ -112,7 +113,9 @@ fn a_page_of_another_site_loads_nothing_with_a_session() {
     };
     let refused = (403, "request.foreign_origin".to_owned());
     for (mode, origin) in [("no-cors", None), ("cors", Some("https://evil.example")), ("cors", Some(PORTAL)), ("cors", None)] {
-        assert_eq!(status("cross-site", mode, origin), refused, "{mode} {origin:?}");
+        for method in ["GET", "HEAD"] {
+            assert_eq!(status(method, "cross-site", mode, origin), refused, "{method} {mode} {origin:?}");
+        }
     }
     for (site, mode, origin) in [
         ("cross-site", "navigate", None),
@@ -121,7 +124,7 @@ fn a_page_of_another_site_loads_nothing_with_a_session() {
         ("none", "navigate", None),
         ("cross-site", "cors", Some("https://reader.example")),
     ] {
-        assert_eq!(status(site, mode, origin).0, 200, "{site} {mode} {origin:?}");
+        assert_eq!(status("GET", site, mode, origin).0, 200, "{site} {mode} {origin:?}");
     }
 }
 

@@ -64,7 +64,7 @@ fn a_posted_login_leads_to_no_other_origin() {
         let response = answer(&mut rig, &post(FORM), &form);
         assert_eq!(rig.last_event(), "login.return_to_refused", "{target}");
         let location = response.header("location").unwrap();
-        assert!(location.starts_with("https://app.example/auth/login?") && !location.contains("evil"), "{location}");
+        assert!(location.starts_with("https://app.example/.vestibule/login?") && !location.contains("evil"), "{location}");
     }
 }
 

@@ -80,6 +80,36 @@ fn told<'a>(forward: &'a Forward, name: &str) -> Option<&'a str> {
 }
 
 /// A pattern counts from the root of the host, and there are pages outside of the base path.
+/// No rule names another host, so that those without one are not written for it either.
+#[test]
+fn a_request_for_a_host_that_no_rule_names_gets_public_pages_only() {
+    const RULES: &str = "[[vestibule.rule]]\npath = \"/health\"\naccess = \"public\"\n\
+        [[vestibule.rule]]\npath = \"/open\"\naccess = \"optional\"\n\
+        [[vestibule.rule]]\npath = \"/admin/**\"\nhost = \"app.example\"\nrequire = { groups = \"admins\" }\n\
+        [[vestibule.rule]]\npath = \"/**\"\n";
+    let (mut rig, mut browser) = (Rig::new(&format!("{CONFIG}{RULES}")), Browser::default());
+    rig.provider.edit_claims = Some(Box::new(|claims| {
+        claims.insert("groups".to_owned(), json!(["staff"]));
+    }));
+    browser.log_in(&mut rig, "/app", "alice");
+    let mut status = |host: &'static str, path: &str| {
+        let other = Browser { host, ..browser.clone() };
+        match rig.decide(&other.head(path), None).outcome {
+            Outcome::Forward(_) => 200,
+            Outcome::Respond(response) => response.status,
+            Outcome::NeedBody(_) => panic!("no body is needed"),
+        }
+    };
+    for (path, here) in [("/health", 200), ("/open", 200), ("/admin/users", 403), ("/app", 200)] {
+        for host in ["app.example", "APP.example:443", "app.example."] {
+            assert_eq!(status(host, path), here, "{host} {path}");
+        }
+        for host in ["x", "127.0.0.1:8501", "evil.app.example"] {
+            assert_eq!(status(host, path), if path == "/health" { 200 } else { 403 }, "{host} {path}");
+        }
+    }
+}
+
 #[test]
 fn rules_decide_outside_of_the_base_path_too() {
     let rules = "[[vestibule.rule]]\npath = \"/other/**\"\naccess = \"public\"\n[[vestibule.rule]]\npath = \"/closed/**\"\naccess = \"deny\"\n\

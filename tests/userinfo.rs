@@ -47,7 +47,7 @@ fn log_in(rig: &mut Rig) -> Result<Value, (String, String)> {
     let mut browser = Browser::default();
     let status = browser.log_in(rig, "/", "alice").status;
     if status == 302 {
-        return Ok(serde_json::from_slice(&browser.visit(rig, "/auth/user").response().body).unwrap());
+        return Ok(serde_json::from_slice(&browser.visit(rig, "/.vestibule/user").response().body).unwrap());
     }
     assert_eq!(status, 502);
     assert!(browser.cookies.keys().all(|name| !name.contains("session")));
@@ -177,12 +177,11 @@ fn keys_that_are_not_known_are_asked_for_once_and_not_for_every_response() {
 }
 
 #[test]
-fn an_instance_that_does_not_know_the_keys_asks_for_them() {
+fn the_keys_that_the_id_token_was_verified_with_are_known() {
     let mut rig = rig();
     let jwt = rig.provider.sign(&header(), &payload());
     answer(&mut rig, "application/jwt", jwt);
-    // The keys are older than they are kept, while the userinfo endpoint takes its time.
     rig.provider.seconds_to_answer = 9;
     assert_eq!(log_in(&mut rig).unwrap()["locale"], "de");
-    assert_eq!(rig.asked("/jwks"), 1, "those of the ID token are known");
+    assert_eq!(rig.asked("/jwks"), 1);
 }

@@ -27,7 +27,7 @@ pub(super) fn read(section: &Section<'_>) -> Embedding {
     let origins = listed.iter().filter_map(|item| {
         let origin = read_origin(section, item)?;
         // What is more than a source has another meaning in the policy (CSP Level 3, section 2.3.1).
-        if !origin.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:/[]".contains(&byte)) {
+        if !origin.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:/".contains(&byte)) {
             let problem = format!("`{origin}` cannot be written in a content security policy");
             section.findings.fatal(item.at, &item.key, problem, "give the embedding site a host name of letters, digits and hyphens");
             return None;

@@ -110,8 +110,9 @@ pub struct Config {
     pub streamlit: Option<StreamlitApp>,
     /// Where a logout ends; `None` for our own page that says so.
     pub after_logout: Option<crate::web::return_to::ReturnTo>,
-    /// Whether the login begins on a page of ours that knows the fragment of its address, also with one provider.
-    pub keep_fragment: bool,
+    /// Whether the login begins on a page of ours that knows the fragment of its address, also with one provider (`true`), or no
+    /// page looks at it (`false`); `None`: the pages that there are anyway keep it.
+    pub keep_fragment: Option<bool>,
     /// Answers another proxy instead of being one; `None`: requests go on to the application.
     pub authz: Option<Authz>,
     /// Whose word on where a request comes from is believed; of proxies that ask, who may ask.
@@ -244,7 +245,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let prefix = routes::read(&vestibule, preset.app.is_some());
     let identity = read_identity(&vestibule.section("identity"), preset.refused_headers);
     let after_logout = vestibule.string("after_logout");
-    let keep_fragment = vestibule.boolean("keep_fragment").unwrap_or(false);
+    let keep_fragment = vestibule.boolean("keep_fragment");
     let upstream = read_url(&vestibule, "upstream");
     let internal_hosts = internal_hosts::read(&vestibule);
     let http_hosts = plain_http::read(&vestibule);

@@ -106,9 +106,9 @@ fn is_foreign_write(request: &Request<'_>, config: &Config) -> bool {
         let named = || config.cors.origins.iter().any(|named| origin == named.as_bytes());
         origin == config.public.origin().as_bytes() || named()
     };
-    // A `GET` without an `Origin` is one of a page that does not read what comes.
-    let is_sent_blindly = request.method == "GET" && request.header("origin").next().is_none();
-    config.embedding.guards(request) && (is_sent_blindly || !request.header("origin").all(is_known))
+    // One without an `Origin` is of a page that does not read what comes.
+    let is_sent_blindly = || ["GET", "HEAD"].contains(&request.method) && request.header("origin").next().is_none();
+    config.embedding.guards(request) && (is_sent_blindly() || !request.header("origin").all(is_known))
 }
 
 fn is_upgrade(request: &Request<'_>) -> bool {

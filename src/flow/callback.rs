@@ -38,7 +38,7 @@ const MAX_FORM_BYTES: u32 = 32 * 1024;
 pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     visit.allow = "GET, HEAD, POST";
     only_visited(request)?;
-    visit.is_navigation = true;
+    visit.shows_a_page(request);
     visit.refusal_counts_as = Some(Counted::BadCallback).filter(|_| ["GET", "POST"].contains(&request.method));
     let config = context.config;
     match (request.method, body) {
@@ -70,6 +70,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     visit.set_cookies = cookies.into_headers();
 
     let provider = config.provider(attempt.provider()).ok_or(Error::UnknownProvider)?;
+    visit.is_second = WayBack::of_state(response.state(), &config.sessions, context.now).is_some_and(|way_back| way_back.is_second());
     let (has_optional_prompt, started_at) = (attempt.has_optional_prompt(), attempt.started_at());
     let grant = match attempt.redeem(response) {
         Err(oidc::Error::ProviderReported(reported)) if has_optional_prompt && reported.error == "invalid_request" => {
@@ -104,16 +105,17 @@ fn astray(error: Error, response: &AuthorizationResponse, visit: &mut Visit, con
         let page = super::login::destination(visit.return_to.take(), config);
         return Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), visit.method))));
     }
-    // Elsewhere the browser takes no cookies, or this one was used, or it is somebody else's callback.
-    let may_be_pushed_out = PendingAttempts::of(&visit.jar, &config.sessions, &config.providers, context.now).may_have_pushed_one_out();
-    match again.filter(|_| may_be_pushed_out && response.has_code()) {
-        Some(provider) => {
-            visit.is_second = true;
+    // Where there is no newer one, the browser takes no cookies, or this one was used, or it is somebody else's callback.
+    let pending = PendingAttempts::of(&visit.jar, &config.sessions, &config.providers, context.now);
+    let lost = way_back.filter(|way_back| response.has_code() && pending.may_have_pushed_out(way_back.number()));
+    match (again, lost) {
+        (Some(provider), Some(way_back)) => {
+            (visit.is_second, visit.select_account) = (true, way_back.selects_account());
             let message = "the login attempt has made room for those of other tabs: it is started once more";
             visit.note(Level::Info, Code::LoginStartedAgain, message);
             super::login::start(provider, visit, context)
         }
-        None => Err(error),
+        _ => Err(error),
     }
 }
 

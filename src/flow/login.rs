@@ -19,7 +19,7 @@ use crate::oidc::issuer::ExpectedIssuer;
 use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::Provider;
 use crate::pages;
-use crate::session::{NewAttempt, Wanted};
+use crate::session::{NewAttempt, Place, Wanted};
 use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
 use crate::web::route;
@@ -30,8 +30,7 @@ use crate::web::route;
 pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     visit.allow = "GET, HEAD, POST";
     only_visited(request)?;
-    // Whoever comes here comes to see a page, whatever their browser says about it.
-    visit.is_navigation = true;
+    visit.shows_a_page(request);
     let config = context.config;
     match request.method {
         "GET" | "HEAD" => {}
@@ -142,7 +141,7 @@ pub(crate) fn choose_or_start(visit: &mut Visit, context: &mut Context<'_>) -> R
         jar: &visit.jar,
     };
     let page = match config.providers.as_slice() {
-        [only] if config.keep_fragment && choice.return_to.is_some() => {
+        [only] if config.keep_fragment == Some(true) && choice.return_to.is_some() => {
             pages::on_the_way(config, visit.language, only, &choice, context.entropy)
         }
         [only] => return start(only, visit, context),
@@ -235,8 +234,10 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
         (false, _) => Prompt::Configured,
     };
     let has_optional_prompt = prompt == Prompt::SelectAccount;
-    let wanted = Wanted { provider, metadata, return_to: &return_to, has_optional_prompt, is_second: visit.is_second };
-    let attempt = NewAttempt::start(wanted, &config.sessions, context.now, context.entropy);
+    let (select_account, is_second) = (visit.select_account, visit.is_second);
+    let wanted = Wanted { provider, metadata, return_to: &return_to, has_optional_prompt, select_account, is_second };
+    let place = Place { jar: &visit.jar, settings: &config.sessions, providers: &config.providers, now: context.now };
+    let attempt = NewAttempt::start(wanted, place, context.entropy);
     let asking = Asking {
         state: attempt.state(),
         nonce: attempt.nonce(),
@@ -246,7 +247,7 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
     };
     let location = authorization::request(&endpoint, provider, config.public.redirect_uri(), &asking);
     let mut cookies = visit.jar.writer();
-    attempt.write(&visit.jar, &mut cookies, &config.sessions, &config.providers, context.entropy)?;
+    attempt.write(&mut cookies, context.entropy)?;
     visit.set_cookies.append(&mut cookies.into_headers());
     visit.note(Level::Info, Code::LoginStarted, format!("login with provider `{}` started", provider.name));
     let redirect = Response { counts_as: Some(Counted::LoginStart), ..Response::redirect(location.as_str(), visit.method) };

@@ -29,7 +29,7 @@ const RETURN: Duration = Duration::from_secs(10 * 60);
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     only_get(request)?;
     only_visited(request)?;
-    visit.is_navigation = true;
+    visit.shows_a_page(request);
     if visit.is_head {
         return Ok(looked_at());
     }
@@ -68,7 +68,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
 pub(crate) fn land(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     only_get(request)?;
     only_visited(request)?;
-    visit.is_navigation = true;
+    visit.shows_a_page(request);
     if visit.is_head {
         return Ok(looked_at());
     }

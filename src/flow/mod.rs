@@ -87,9 +87,11 @@ pub(crate) struct Visit {
 
 impl Visit {
     pub(crate) fn new(request: &Request<'_>, config: &Config) -> Self {
+        let is_navigation = request.is_navigation();
         Self {
-            is_navigation: request.is_navigation(),
-            language: Language::preferred(request.headers),
+            is_navigation,
+            // Only pages have one, and most requests are for none.
+            language: if is_navigation { Language::preferred(request.headers) } else { Language::English },
             is_head: request.method == "HEAD",
             only_looks: request.only_looks(),
             method: ["GET", "HEAD"].into_iter().find(|method| *method == request.method).unwrap_or("POST"),
@@ -117,6 +119,12 @@ impl Visit {
         let accept_only = Request { method: "GET", path: "/", query: None, authority: "", headers: &headers, application_server: None };
         let is_head = head.method == "HEAD";
         Self { is_head, only_looks: is_head, ..Self::new(&accept_only, config) }
+    }
+
+    /// Whoever comes here comes to see a page, whatever their browser says about it.
+    pub(crate) fn shows_a_page(&mut self, request: &Request<'_>) {
+        self.is_navigation = true;
+        self.language = Language::preferred(request.headers);
     }
 
     pub(crate) fn note(&mut self, level: Level, code: Code, message: impl Into<String>) {

@@ -140,7 +140,8 @@ const FOR_BROWSERS: [&str; 2] = ["authorization_endpoint", "end_session_endpoint
 
 /// Where the browser may be sent: by https, or by plain http to its own machine, when the provider is reached so as well.
 fn may_be_visited(url: &Url, provider: &Provider) -> bool {
-    url.scheme() == "https" || (provider.metadata_url.scheme() == "http" && is_confidential(url))
+    let is_here = provider.metadata_url.scheme() == "http" && is_loopback(&provider.metadata_url);
+    url.scheme() == "https" || (is_here && is_confidential(url))
 }
 
 /// Where Vestibule may ask: by https; or by plain http as the configuration has it for the metadata: on this machine, or on

@@ -233,7 +233,7 @@ fn the_provider_of_the_last_login_is_the_first_choice() {
         page.lines().filter(|line| line.starts_with("<li>")).map(str::to_owned).collect::<Vec<_>>()
     };
     let link = |provider: &str, mark: &str, label: &str| {
-        format!("<li><a href=\"/base/auth/login?provider={provider}\" data-mark=\"{mark}\">{label}</a></li>")
+        format!("<li><a href=\"/base/.vestibule/login?provider={provider}\" data-mark=\"{mark}\">{label}</a></li>")
     };
     let (google, staff) = ("Mit Google anmelden", "Mit &#60;b&#62;R&#38;D&#60;/b&#62; anmelden");
     let unsorted = [link("google", "G", google), link("staff", "B", staff)];

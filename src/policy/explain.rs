@@ -49,7 +49,7 @@ fn walk(
     if let Ok(host) = target::host(request.authority)
         && host != public.host()
     {
-        let line = "a request for it has no session: what is public is forwarded, and a login moves to that host";
+        let line = "where a rule names a host, only what is public is forwarded for another; a login moves to that host";
         say(text, &format!("not served: `{host}` is not the host of redirect_uri, `{}`; {line}", public.host()));
         return Ok(Answer::NotServed);
     }

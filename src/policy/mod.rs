@@ -13,7 +13,8 @@
 //! 2. `HEAD` is judged as `GET`, which it is an answer's head of. Where a rule names methods, a request that would have
 //!    the application take it for another method (`X-HTTP-Method-Override` and the like) is refused.
 //! 3. Where a rule names hosts, the authority must be a host and port to the WHATWG URL parser. Compared is its host:
-//!    lower case, without the port and without a dot at its end.
+//!    lower case, without the port and without a dot at its end. A request for a host that no rule names gets what is public,
+//!    and nothing else.
 //! 4. The path is cut at `/`. One `/` at the end is none of its segments, so that `/app/` is `/app`. Any other empty
 //!    segment is refused: `//app` is `/app` to some servers and a host of that name to others.
 //! 5. There are at most [`MAX_SEGMENTS`] segments.
@@ -108,6 +109,9 @@ pub struct Policy {
     liberal: Index,
     names_methods: bool,
     names_hosts: bool,
+    /// Those that rules name. A request for another is let through by public rules only: the rules that name a host are not for it,
+    /// and those behind them were not written for it.
+    hosts: Vec<String>,
     /// Whether every pattern is its own liberal form.
     is_plain: bool,
     /// The rule that takes what the rules before it leave, where all of them ask for the same: how a path is read decides
@@ -145,11 +149,14 @@ impl Policy {
     pub fn new(rules: Vec<Rule>) -> Option<Self> {
         let names_methods = rules.iter().any(|rule| !rule.methods.is_empty());
         let names_hosts = rules.iter().any(|rule| !rule.hosts.is_empty());
+        let mut hosts: Vec<_> = rules.iter().flat_map(|rule| rule.hosts.iter().cloned()).collect();
+        hosts.sort();
+        hosts.dedup();
         let is_plain = rules.iter().flat_map(|rule| &rule.paths).all(PathPattern::is_plain);
         let same_for_all =
             rules.iter().take_while(|rule| rule.access == rules[0].access).find(|rule| rule.is_for_everything()).map(|rule| rule.id);
         let (written, liberal) = (Index::new(&rules, false), Index::new(&rules, true));
-        (!rules.is_empty()).then_some(Self { rules, written, liberal, names_methods, names_hosts, is_plain, same_for_all })
+        (!rules.is_empty()).then_some(Self { rules, written, liberal, names_methods, names_hosts, hosts, is_plain, same_for_all })
     }
 
     pub fn rules(&self) -> &[Rule] {
@@ -216,7 +223,13 @@ impl Policy {
         let first = target.segments.first().map(AsRef::as_ref);
         let candidates = index.candidates(first).filter_map(|place| self.rules.get(place));
         let rule = candidates.into_iter().find(|rule| rule.misfit(target).is_none());
-        rule.map_or(Ruling { rule: None, access: &Access::Denied }, |rule| Ruling { rule: Some(rule.id), access: &rule.access })
+        // A host that decides nothing is no reason.
+        let is_served =
+            !self.names_hosts || self.same_for_all.is_some() || target.host.as_ref().is_some_and(|host| self.hosts.contains(host));
+        match rule.filter(|rule| is_served || rule.access == Access::Public) {
+            Some(rule) => Ruling { rule: Some(rule.id), access: &rule.access },
+            None => Ruling { rule: None, access: &Access::Denied },
+        }
     }
 }
 

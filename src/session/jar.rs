@@ -30,8 +30,8 @@ pub const MAX_SESSION_BYTES: usize = 5 * CHUNK_BYTES;
 /// Largest sealed tokens, in bytes over all of their cookies.
 pub const MAX_TOKENS_BYTES: usize = 6 * CHUNK_BYTES;
 
-/// Largest sealed login attempt, in bytes: with the provider's address beside it, the head of the answer stays below the
-/// 4 KiB that nginx has room for.
+/// Largest sealed login attempt, in bytes: with a provider's address of ordinary length beside it, the head of the answer stays
+/// below the 4 KiB that nginx has room for.
 pub const MAX_ATTEMPT_BYTES: usize = 2400;
 
 /// Browsers take 4096 bytes for name and value (RFC 6265bis section 5.6); this leaves room for the name.
@@ -73,7 +73,9 @@ pub struct CookieNames {
 impl CookieNames {
     /// `hidden`: whether a cookie of that name is one by which the application would take somebody for a user.
     pub fn new(public: &PublicOrigin, hidden: Option<fn(&[u8]) -> bool>, is_embedded: bool) -> Self {
-        let digest = Sha256::digest(public.redirect_uri().as_str().as_bytes());
+        let digest = Sha256::new().chain_update(public.redirect_uri().as_str());
+        // Browsers keep a partitioned cookie beside another one of its name, and send both.
+        let digest = if is_embedded { digest.chain_update("#partitioned") } else { digest }.finalize();
         let tag: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
         let prefix = if public.is_secure() { SECURE_PREFIX } else { "" };
         Self {

@@ -73,7 +73,7 @@ pub use envelope::{KeyRing, Opened, Purpose, Version};
 pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 pub(crate) use jar::{cookie_pairs, is_joined_by_commas};
 pub use login_session::{Sealed, Session};
-pub use new_attempt::{NewAttempt, Wanted};
+pub use new_attempt::{NewAttempt, Place, Wanted};
 pub use pending::{MAX_PENDING_BYTES, PendingAttempts};
 pub use tokens::Tokens;
 pub use way_back::WayBack;

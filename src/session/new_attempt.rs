@@ -31,13 +31,27 @@ pub struct Wanted<'a> {
     pub return_to: &'a ReturnTo,
     /// Whether the request has a `prompt` that can be left out where the provider does not know it.
     pub has_optional_prompt: bool,
+    /// Whether the user wants to choose an account.
+    pub select_account: bool,
     /// Whether the attempt before it was pushed out of this browser.
     pub is_second: bool,
+}
+
+/// Where a login begins.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub jar: &'a CookieJar,
+    pub settings: &'a SessionSettings,
+    pub providers: &'a [Provider],
+    pub now: UnixTime,
 }
 
 /// A login attempt that is not in the browser yet.
 pub struct NewAttempt<'a> {
     wanted: Wanted<'a>,
+    place: Place<'a>,
+    others: PendingAttempts<'a>,
+    number: u32,
     id: String,
     section: [u8; SECTION_BYTES],
     seed: Seed,
@@ -45,15 +59,17 @@ pub struct NewAttempt<'a> {
     /// With the way back behind it, where it is short enough.
     state: Secret,
     page: Page,
-    started_at: UnixTime,
 }
 
 impl<'a> NewAttempt<'a> {
-    pub fn start(wanted: Wanted<'a>, settings: &SessionSettings, now: UnixTime, entropy: &mut dyn Entropy) -> Self {
+    pub fn start(wanted: Wanted<'a>, place: Place<'a>, entropy: &mut dyn Entropy) -> Self {
+        let Place { jar, settings, providers, now } = place;
+        let others = PendingAttempts::of(jar, settings, providers, now);
+        let number = others.next_number();
         let mut id = [0; ID_BYTES];
         entropy.fill(&mut id);
         let (seed, section) = (Seed::draw(entropy), section(wanted.provider));
-        let way_back = WayBack::new(id, section, now, wanted.is_second, wanted.return_to);
+        let way_back = WayBack::new(id, number, &wanted, now);
         let (sealed, is_short) = (way_back.seal(settings, entropy), way_back.compressed_bytes() <= MAX_SHORT_PAGE);
         let page = match &sealed {
             Some(_) if is_short => Page::Both,
@@ -63,7 +79,7 @@ impl<'a> NewAttempt<'a> {
         let (id, secrets) = (URL_SAFE_NO_PAD.encode(id), seed.secrets(sealed.as_deref()));
         let mut state = format!("{id}.{}", secrets.state.expose());
         state.extend(sealed.iter().flat_map(|sealed| [".", sealed]));
-        Self { wanted, id, section, seed, secrets, state: Secret::new(state), page, started_at: now }
+        Self { wanted, place, others, number, id, section, seed, secrets, state: Secret::new(state), page }
     }
 
     /// Puts the attempt into the browser, and takes out what has become useless: expired and unreadable ones, and the
@@ -71,26 +87,19 @@ impl<'a> NewAttempt<'a> {
     ///
     /// # Errors
     /// [`Error::SessionTooLarge`] when it exceeds [`MAX_ATTEMPT_BYTES`] even so: browsers would drop it without a word.
-    pub fn write(
-        &self,
-        jar: &CookieJar,
-        cookies: &mut CookieWriter<'_>,
-        settings: &SessionSettings,
-        providers: &[Provider],
-        entropy: &mut dyn Entropy,
-    ) -> Result<(), Error> {
-        let others = PendingAttempts::of(jar, settings, providers, self.started_at);
+    pub fn write(&self, cookies: &mut CookieWriter<'_>, entropy: &mut dyn Entropy) -> Result<(), Error> {
         let page = if self.page == Page::State { "" } else { self.wanted.return_to.as_str() };
-        let mut sealed = self.seal(page, others.next_number(), settings, entropy);
+        let mut sealed = self.seal(page, self.page, entropy);
         if sealed.len() > MAX_ATTEMPT_BYTES && self.page == Page::Cookie {
-            // That is the first page.
-            sealed = self.seal("", others.next_number(), settings, entropy);
+            // That is the first page; there is nothing to remember.
+            sealed = self.seal("", Page::State, entropy);
         }
         if sealed.len() > MAX_ATTEMPT_BYTES {
             let what = format!("the metadata of provider `{}`", self.wanted.provider.name);
             return Err(Error::SessionTooLarge { what, bytes: sealed.len(), limit: MAX_ATTEMPT_BYTES });
         }
-        others.stale(MAX_PENDING_BYTES.saturating_sub(jar.attempt_bytes(&self.id, &sealed))).for_each(|id| cookies.delete_attempt(id));
+        let room = MAX_PENDING_BYTES.saturating_sub(self.place.jar.attempt_bytes(&self.id, &sealed));
+        self.others.stale(room).for_each(|id| cookies.delete_attempt(id));
         cookies.set_attempt(&self.id, &sealed, REMEMBERED.as_secs());
         Ok(())
     }
@@ -107,21 +116,21 @@ impl<'a> NewAttempt<'a> {
         &self.secrets.code_verifier
     }
 
-    fn seal(&self, page: &str, number: u32, settings: &SessionSettings, entropy: &mut dyn Entropy) -> String {
+    fn seal(&self, return_to: &str, page: Page, entropy: &mut dyn Entropy) -> String {
         // Texts, truths and URLs: nothing in it can fail to become bytes.
-        let rest = Rest { metadata: self.wanted.metadata.clone(), return_to: page.to_owned() };
+        let rest = Rest { metadata: self.wanted.metadata.clone(), return_to: return_to.to_owned() };
         let rest = postcard::to_allocvec(&rest).unwrap_or_default();
         let kept = Kept {
             form: FORM,
             seed: *self.seed.0,
-            number,
-            started_at: self.started_at,
+            number: self.number,
+            started_at: self.place.now,
             section: self.section,
             has_optional_prompt: self.wanted.has_optional_prompt,
-            page: self.page,
+            page,
             rest: &compress_to_vec(&rest, DEFLATE_LEVEL),
         };
         let plaintext = Zeroizing::new(postcard::to_allocvec(&kept).unwrap_or_default());
-        settings.keys.seal(Purpose::LoginAttempt, &plaintext, entropy)
+        self.place.settings.keys.seal(Purpose::LoginAttempt, &plaintext, entropy)
     }
 }

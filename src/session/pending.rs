@@ -17,9 +17,6 @@ pub const MAX_PENDING_BYTES: usize = 3 * 1024;
 /// How many that log nobody in any more are kept for a page that is nowhere else.
 const MAX_REMEMBERED: usize = 2;
 
-/// Largest cookie of an attempt whose page is in `state`, in bytes.
-const MAX_SMALL_ATTEMPT: usize = 750;
-
 /// The attempts that a browser has.
 pub struct PendingAttempts<'j> {
     unreadable: Vec<&'j str>,
@@ -60,10 +57,9 @@ impl<'j> PendingAttempts<'j> {
         self.stale(MAX_PENDING_BYTES).for_each(|id| cookies.delete_attempt(id));
     }
 
-    /// Whether an attempt whose page is in `state` may have made room for those that are here.
-    pub fn may_have_pushed_one_out(&self) -> bool {
-        let taken: usize = self.readable.iter().filter(|one| !one.is_expired).map(|one| one.bytes).sum();
-        taken + MAX_SMALL_ATTEMPT > MAX_PENDING_BYTES
+    /// Whether an attempt of that number may have made room for those that are here: for newer ones.
+    pub fn may_have_pushed_out(&self, number: u32) -> bool {
+        self.readable.iter().any(|one| !one.is_expired && one.number > number)
     }
 
     /// Those on their way, the newest first.

@@ -12,13 +12,14 @@ use miniz_oxide::deflate::compress_to_vec;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 use serde::{Deserialize, Serialize};
 
-use super::attempt::{ID_BYTES, LIFETIME, SECTION_BYTES, of_section, parts};
+use super::attempt::{ID_BYTES, LIFETIME, SECTION_BYTES, of_section, parts, section};
 use super::envelope::{Opened, Purpose};
+use super::new_attempt::Wanted;
 use super::{CLOCK_DIFFERENCE, SessionSettings};
 use crate::entropy::Entropy;
 use crate::oidc::provider::Provider;
 use crate::time::UnixTime;
-use crate::web::return_to::{self, ReturnTo};
+use crate::web::return_to;
 
 /// Longest sealed way back in a `state`, in bytes. Load balancers send longer ones to every provider there is.
 const MAX_SEALED_BYTES: usize = 960;
@@ -34,7 +35,11 @@ pub struct WayBack {
     /// Of the attempt, so that it counts for that `state` only.
     id: [u8; ID_BYTES],
     section: [u8; SECTION_BYTES],
+    /// Of the attempt among those of its browser.
+    number: u32,
     started_at: UnixTime,
+    /// The user wanted to choose an account.
+    select_account: bool,
     /// Whether the attempt was started in place of one that had been pushed out.
     is_second: bool,
     /// Path, query and fragment, compressed (DEFLATE, RFC 1951).
@@ -42,8 +47,10 @@ pub struct WayBack {
 }
 
 impl WayBack {
-    pub(super) fn new(id: [u8; ID_BYTES], section: [u8; SECTION_BYTES], started_at: UnixTime, is_second: bool, page: &ReturnTo) -> Self {
-        Self { id, section, started_at, is_second, page: compress_to_vec(page.as_str().as_bytes(), DEFLATE_LEVEL) }
+    pub(super) fn new(id: [u8; ID_BYTES], number: u32, wanted: &Wanted<'_>, started_at: UnixTime) -> Self {
+        let Wanted { provider, return_to, select_account, is_second, .. } = *wanted;
+        let page = compress_to_vec(return_to.as_str().as_bytes(), DEFLATE_LEVEL);
+        Self { id, section: section(provider), number, started_at, select_account, is_second, page }
     }
 
     pub(super) fn compressed_bytes(&self) -> usize {
@@ -69,6 +76,18 @@ impl WayBack {
     /// The provider to ask once more, where the attempt would still count had it not been pushed out.
     pub fn asks_again<'p>(&self, providers: &'p [Provider], now: UnixTime) -> Option<&'p Provider> {
         of_section(providers, &self.section).filter(|_| !self.is_second && now < self.started_at.after(LIFETIME))
+    }
+
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub fn selects_account(&self) -> bool {
+        self.select_account
+    }
+
+    pub fn is_second(&self) -> bool {
+        self.is_second
     }
 
     /// The page, to be parsed again: the public origin may have changed.

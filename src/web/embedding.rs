@@ -30,7 +30,7 @@ impl Embedding {
     /// header"), and with those whose answer a script may read.
     pub(crate) fn guards(&self, request: &Request<'_>) -> bool {
         let says = |name: &'static str, word: &[u8]| request.header(name).any(|value| value == word);
-        let is_part_of_another_site = says("sec-fetch-site", b"cross-site") && !says("sec-fetch-mode", b"navigate");
-        self.is_on() && (is_part_of_another_site || !["GET", "HEAD", "OPTIONS"].contains(&request.method))
+        let is_part_of_another_site = || says("sec-fetch-site", b"cross-site") && !says("sec-fetch-mode", b"navigate");
+        self.is_on() && (!["GET", "HEAD", "OPTIONS"].contains(&request.method) || is_part_of_another_site())
     }
 }

@@ -1,4 +1,4 @@
-//! A login that a provider or a portal starts by a form (OIDC Core section 4): `POST /auth/login` with `iss`,
+//! A login that a provider or a portal starts by a form (OIDC Core section 4): `POST /.vestibule/login` with `iss`,
 //! `target_link_uri` and `login_hint`.
 //!
 //! 1. It comes from another site, so that no `SameSite=Lax` cookie comes with it. It starts nothing itself: the browser is
