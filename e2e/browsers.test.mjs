@@ -256,12 +256,12 @@ test('a frame of a named site: a login of its own, in cookies of its own', async
 
 test("Vestibule's own pages are in frames of named sites, and of no other", async (t) => {
   const { edge, portal } = await startEmbedded(t);
-  const failed = `${edge.url}/oauth2callback?code=x&state=y`;
+  const failed = `${edge.url}/.vestibule/login?provider=nobody`;
   const { page } = await openPage(t, { ignoreHTTPSErrors: true });
   await page.goto(portal.url);
   await page.frameLocator('iframe').getByText('Sam Example', { exact: true }).waitFor();
   await page.frames()[1].goto(failed);
-  await page.frameLocator('iframe').getByRole('heading', { name: 'This login cannot be finished' }).waitFor();
+  await page.frameLocator('iframe').getByRole('heading', { name: 'There is no such login' }).waitFor();
 
   // Another origin of the same site is not named.
   const stranger = await startPortal(t, () => failed);
