@@ -24,7 +24,7 @@ test-hosts: build ## run the contract in every host, other proxies included
 test-wasi-hosts: build ## run the components for wasi:http in wasmtime serve and jco serve, and the examples
 	@scripts/test-wasi-hosts.sh
 
-e2e: build ## run the tests against oidc-provider from npm, and in Chromium
+e2e: build ## run the tests against oidc-provider from npm and django-allauth from PyPI, and in Chromium
 	@scripts/e2e.sh
 
 fuzz: ## fuzz the core; TARGET=one of fuzz/fuzz_targets, SECONDS=600 for each, KEEP=1 to renew fuzz/corpus

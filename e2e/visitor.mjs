@@ -43,15 +43,15 @@ export class Visitor {
     return page;
   }
 
-  // Fills in the page's form and sends it.
+  // Fills in the page's form and sends it. `fields` is an object, or pairs where a name is there more than once.
   submit(page, fields = {}, options = {}) {
     const form = page.html.querySelector('form');
     assert.ok(form, `no form on ${page.url}:\n${page.body}`);
-    const hidden = form.querySelectorAll('input[type=hidden]').map((input) => [input.getAttribute('name'), input.getAttribute('value')]);
+    const hidden = form.querySelectorAll('input[type=hidden]').map((input) => [input.getAttribute('name'), input.getAttribute('value') ?? '']);
     return this.open(new URL(form.getAttribute('action'), page.url), {
       method: 'POST',
       headers: { ...NAVIGATION, 'content-type': 'application/x-www-form-urlencoded' },
-      body: new URLSearchParams([...hidden, ...Object.entries(fields)]).toString(),
+      body: new URLSearchParams([...hidden, ...(Array.isArray(fields) ? fields : Object.entries(fields))]).toString(),
       ...options,
     });
   }
