@@ -113,7 +113,7 @@ fn logtos_roles_and_organizations_are_groups() {
 #[test]
 fn logto_refuses_select_account_and_is_asked_once_more_without() {
     let (mut rig, mut browser) = (logto(&config("[vestibule]\napp = \"streamlit\"")), browser());
-    let location = browser.start(&mut rig, "/.vestibule/login?provider=logto");
+    let location = browser.start(&mut rig, "/auth/login?provider=logto");
     assert_eq!(asked(&location, "prompt").as_deref(), Some("select_account"));
     let mut callback = url::form_urlencoded::Serializer::new("/oauth2callback?".to_owned());
     let state = asked(&location, "state").unwrap();

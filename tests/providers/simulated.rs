@@ -80,7 +80,7 @@ pub(crate) fn browser() -> Browser {
 
 /// One login from the page that names a provider; the authorization request, and where the application is entered.
 pub(crate) fn log_in(rig: &mut Rig, browser: &mut Browser, provider: Option<&str>) -> Url {
-    let page = provider.map_or("/".to_owned(), |name| format!("/.vestibule/login?provider={name}"));
+    let page = provider.map_or("/".to_owned(), |name| login_with(rig, name));
     let location = browser.start(rig, &page);
     let callback = rig.provider.authorize(&location, "set by the claims");
     let response = browser.visit(rig, &callback).response();
@@ -91,7 +91,7 @@ pub(crate) fn log_in(rig: &mut Rig, browser: &mut Browser, provider: Option<&str
 /// One login that is refused: status and event.
 pub(crate) fn refused(rig: &mut Rig, provider: Option<&str>) -> (u16, String) {
     let mut browser = browser();
-    let page = provider.map_or("/".to_owned(), |name| format!("/.vestibule/login?provider={name}"));
+    let page = provider.map_or("/".to_owned(), |name| login_with(rig, name));
     let location = browser.start(rig, &page);
     let callback = rig.provider.authorize(&location, "set by the claims");
     let status = browser.visit(rig, &callback).response().status;
@@ -159,4 +159,10 @@ pub(crate) fn log_out(rig: &mut Rig, browser: &mut Browser) -> Option<Url> {
 /// Everything that went out, as host and path.
 pub(crate) fn asked_for(rig: &Rig) -> Vec<String> {
     rig.sent.iter().map(|request| format!("{}{}", request.url.host_str().unwrap(), request.url.path())).collect()
+}
+
+/// Streamlit has its own place for it.
+fn login_with(rig: &Rig, name: &str) -> String {
+    let routes = if rig.filter.config().streamlit.is_some() { "/auth" } else { "/.vestibule" };
+    format!("{routes}/login?provider={name}")
 }

@@ -187,8 +187,8 @@ async fn explain_tells_the_rule_and_its_exit_code_the_answer() {
         (
             &["GET", "/app", "--as", &alice, "--host", "other.example"],
             6,
-            "not served: `other.example` is not the host of redirect_uri, `app.example`; a request for it has no session: what is public is \
-             forwarded, and a login moves to that host",
+            "not served: `other.example` is not the host of redirect_uri, `app.example`; where a rule names a host, only what is public \
+             is forwarded for another; a login moves to that host",
         ),
         (&["GET", "//app"], 5, "400: the request is malformed: the path"),
     ] {
