@@ -28,9 +28,10 @@
 //!    step 7, the request is refused. So what is decided without a refusal depends on the liberal reading alone: there is no
 //!    spelling of a path that comes under one rule here and is another page to the application.
 //!
-//! 9. An encoded `/` or `\` in a segment separates to some servers and not to others. The path is read in each of those
-//!    ways, exactly and liberally, and refused where one of them comes to something else; also where a `?`, `#` or `;` is in it as
-//!    well, or where it begins with two separators.
+//! 9. An encoded `/` or `\` in a segment separates to some servers and not to others, and what is empty between two is a
+//!    segment to some. The path is read in each of those ways, exactly and liberally, also as two servers do one behind the other,
+//!    and refused where one of them comes to something else; also where a `?`, `#` or `;` is in it as well, or where it begins
+//!    with two separators.
 //!
 //! Step 8 is left out only where it comes to the same: when neither the request nor any pattern has another form. Where
 //! every request is asked for the same (one rule without `path`, for example), a request that breaks a step is judged like

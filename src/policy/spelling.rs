@@ -25,40 +25,48 @@ use icu_normalizer::DecomposingNormalizerBorrowed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unclear;
 
-/// What servers differ in that split a decoded segment, or do not.
+/// What servers split a decoded segment at, or do not.
+const SEPARATORS: [char; 2] = ['/', '\\'];
+
+/// Which of the segments that are empty after a split are segments to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Splitting {
-    /// At `/`.
-    pub(super) at_slash: bool,
-    /// At `\`.
-    pub(super) at_backslash: bool,
-    /// Whether what is empty between two of them is a segment.
-    pub(super) keeps_empty: bool,
+enum Empty {
+    Kept,
+    /// But for one at the end, as in `/app/`.
+    KeptWithin,
+    Dropped,
 }
 
-impl Splitting {
-    /// Of the most liberal server.
-    const LIBERAL: Self = Self { at_slash: true, at_backslash: true, keeps_empty: false };
-
-    /// Every way to split where these separators occur.
-    pub(super) fn all(slash: bool, backslash: bool) -> impl Iterator<Item = Self> {
-        let maybe = |occurs: bool| if occurs { &[true, false][..] } else { &[false][..] };
-        maybe(slash).iter().flat_map(move |&at_slash| {
-            maybe(backslash).iter().flat_map(move |&at_backslash| {
-                [true, false].into_iter().map(move |keeps_empty| Self { at_slash, at_backslash, keeps_empty })
-            })
-        })
+/// What servers make of segments with separators in them, each list once: they split at `/`, at `\`, at one after the other or at
+/// none (a proxy decodes what the application behind it does not), and differ after each in what is empty.
+pub(super) fn splittings(segments: Vec<String>) -> Vec<Vec<String>> {
+    let present = SEPARATORS.into_iter().filter(|&separator| segments.iter().any(|segment| segment.contains(separator)));
+    let present: Vec<_> = present.collect();
+    let mut found = vec![segments];
+    for order in [present.clone(), present.into_iter().rev().collect()] {
+        let mut read = vec![found[0].clone()];
+        for separator in order {
+            let further = read.iter().flat_map(|segments| {
+                [Empty::Kept, Empty::KeptWithin, Empty::Dropped].map(|empty| split_at(segments, separator, empty))
+            });
+            read.extend(further.collect::<Vec<_>>());
+        }
+        for segments in read {
+            if !found.contains(&segments) {
+                found.push(segments);
+            }
+        }
     }
+    found
+}
 
-    /// Segments that are read exactly, but for this.
-    pub(super) fn exactly<'a>(self, segments: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-        let parts = segments.into_iter().flat_map(|segment| segment.split(move |c| self.is_separator(c)));
-        parts.filter(|part| self.keeps_empty || !part.is_empty()).map(str::to_owned).collect()
+fn split_at(segments: &[String], separator: char, empty: Empty) -> Vec<String> {
+    let parts = segments.iter().flat_map(|segment| segment.split(separator));
+    let mut parts: Vec<_> = parts.filter(|part| empty != Empty::Dropped || !part.is_empty()).map(str::to_owned).collect();
+    if empty == Empty::KeptWithin && parts.last().is_some_and(String::is_empty) {
+        parts.pop();
     }
-
-    fn is_separator(self, c: char) -> bool {
-        (c == '/' && self.at_slash) || (c == '\\' && self.at_backslash)
-    }
+    parts
 }
 
 /// Segments after steps 1 and 2, from which every liberal reading is made: folding takes the longest of all.
@@ -78,41 +86,42 @@ impl<'a> Folded<'a> {
         self.0.iter().any(|segment| segment.contains(['?', '#', ';']))
     }
 
-    /// As a server reads them that splits in this way.
+    /// As servers read them that split in each way of [`splittings`].
     ///
     /// # Errors
     /// [`Unclear`] when one of the segments is a dot segment to some server.
-    pub(super) fn split(&self, splitting: Splitting) -> Result<Vec<String>, Unclear> {
-        let mut read = vec![];
-        for segment in &self.0 {
-            let end = segment.find(['?', '#']);
-            for part in segment[..end.unwrap_or(segment.len())].split(|c| splitting.is_separator(c)) {
-                if part.is_empty() && splitting.keeps_empty {
-                    read.push(String::new());
-                    continue;
-                }
-                let name = part.split(';').next().unwrap_or_default();
-                let name = if name.contains(":$") { name.split(':').next().unwrap_or_default() } else { name };
-                if matches!(name.trim(), "." | "..") {
-                    return Err(Unclear);
-                }
-                let name = name.trim_start().trim_end_matches(|c: char| matches!(c, '.' | ':') || c.is_whitespace());
-                let is_of_aspnet = name.starts_with('(') && name.ends_with("))");
-                if !name.is_empty() && !is_of_aspnet {
-                    read.push(name.to_owned());
-                }
-            }
-            if end.is_some() {
-                break;
-            }
-        }
-        Ok(read)
+    pub(super) fn splittings(self) -> Result<Vec<Vec<String>>, Unclear> {
+        let split = splittings(self.0.into_iter().map(Cow::into_owned).collect());
+        split.into_iter().map(|segments| names(segments.iter().map(String::as_str))).collect()
     }
+}
+
+/// Steps 4 and 5, of segments that nothing splits any more. What was empty before stays.
+fn names<'a>(parts: impl Iterator<Item = &'a str>) -> Result<Vec<String>, Unclear> {
+    let mut names = vec![];
+    for part in parts {
+        let name = part.split(';').next().unwrap_or_default();
+        let name = if name.contains(":$") { name.split(':').next().unwrap_or_default() } else { name };
+        if matches!(name.trim(), "." | "..") {
+            return Err(Unclear);
+        }
+        let name = name.trim_start().trim_end_matches(|c: char| matches!(c, '.' | ':') || c.is_whitespace());
+        let is_of_aspnet = name.starts_with('(') && name.ends_with("))");
+        if part.is_empty() || !name.is_empty() && !is_of_aspnet {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
 }
 
 /// The segments of a path as the most liberal server reads them.
 pub(super) fn liberal<'a>(segments: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, Unclear> {
-    Folded::new(segments)?.split(Splitting::LIBERAL)
+    let folded = Folded::new(segments)?.0;
+    let is_end = |c: char| matches!(c, '?' | '#');
+    let last = folded.iter().position(|segment| segment.contains(is_end));
+    let read = folded.iter().take(last.map_or(folded.len(), |last| last + 1));
+    let parts = read.flat_map(|segment| segment.split(is_end).next().unwrap_or_default().split(SEPARATORS));
+    names(parts.filter(|part| !part.is_empty()))
 }
 
 /// Whether [`liberal`] leaves a segment as it is; `false` also of some that it does.
@@ -216,6 +225,38 @@ mod tests {
     fn different_pages_have_different_forms() {
         for (one, other) in [("admin", "admins"), ("a", "á"), ("a.b", "ab"), ("a b", "ab"), ("が", "か"), ("x:y", "x"), ("о", "o")] {
             assert_ne!(liberal([one]), liberal([other]), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn separators_separate_in_every_way() {
+        for (segments, expected) in [
+            (&["a"][..], &[&["a"][..]][..]),
+            (&["a/b", "c"], &[&["a/b", "c"], &["a", "b", "c"]]),
+            (&["a", "/", "b"], &[&["a", "/", "b"], &["a", "", "", "b"], &["a", "b"]]),
+            (&["a", "/"], &[&["a", "/"], &["a", "", ""], &["a", ""], &["a"]]),
+            (&["a/b\\c"], &[&["a/b\\c"], &["a", "b\\c"], &["a/b", "c"], &["a", "b", "c"]]),
+            // What is between two of one kind is dropped by one server, and what is between two of the other is kept by the next.
+            (
+                &["a\\\\b/"],
+                &[
+                    &["a\\\\b/"],
+                    &["a\\\\b", ""],
+                    &["a\\\\b"],
+                    &["a", "", "b/"],
+                    &["a", "b/"],
+                    &["a", "", "b", ""],
+                    &["a", "", "b"],
+                    &["a", "b", ""],
+                    &["a", "b"],
+                ],
+            ),
+        ] {
+            let mut found = splittings(segments.iter().map(|&segment| segment.to_owned()).collect());
+            let mut expected: Vec<_> = expected.iter().map(|&segments| segments.to_vec()).collect();
+            found.sort();
+            expected.sort();
+            assert_eq!(found, expected, "{segments:?}");
         }
     }
 

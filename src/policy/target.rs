@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::spelling::{self, Folded, Splitting, has_escape, is_plain};
+use super::spelling::{self, Folded, has_escape, is_plain};
 use crate::web::http::{Malformed, Request};
 use crate::web::proxy_headers;
 
@@ -73,39 +73,42 @@ impl<'a> Target<'a> {
 }
 
 impl Target<'_> {
-    /// Further readings, where a segment has an encoded separator in it: servers split at `/`, at `\`, at both or at none of
-    /// them, take what is empty between two for a segment or not, and read what they have split exactly or liberally.
+    /// Further readings, where a segment has an encoded separator in it: servers split in one of the ways of
+    /// [`spelling::splittings`], and read what they have split exactly or liberally.
     ///
     /// # Errors
     /// As [`Target::liberal`]; [`Malformed::Ambiguous`] also where the path begins with two separators, one of them encoded (what
     /// follows is a host to some), and where it has a `?`, `#` or `;` as well: some servers drop what is behind it before they
     /// split, some after, and some never.
     pub(super) fn further(&self) -> Result<Vec<Target<'_>>, Malformed> {
-        let has = |separator| self.segments.iter().any(|segment| segment.contains(separator));
-        let (slash, backslash) = (has('/'), has('\\'));
-        if !slash && !backslash {
+        if !self.segments.iter().any(|segment| segment.contains(['/', '\\'])) {
             return Ok(vec![]);
         }
-        let texts = || self.segments.iter().map(AsRef::as_ref);
-        let folded = Folded::new(texts()).map_err(|_| Malformed::Ambiguous)?;
+        let folded = Folded::new(self.segments.iter().map(AsRef::as_ref)).map_err(|_| Malformed::Ambiguous)?;
         if folded.has_end() || self.segments.first().is_some_and(|segment| segment.starts_with(['/', '\\'])) {
             return Err(Malformed::Ambiguous);
         }
+        let is_too_long = self.segments.iter().map(|segment| segment.split(['/', '\\']).count()).sum::<usize>() > MAX_SEGMENTS;
+        if is_too_long {
+            return Err(Malformed::Path);
+        }
+        let exact = spelling::splittings(self.segments.iter().map(|segment| segment.as_ref().to_owned()).collect());
+        let liberal = folded.splittings().map_err(|_| Malformed::Ambiguous)?;
+        // Folding makes more of some characters.
+        if liberal.iter().any(|segments| segments.len() > MAX_SEGMENTS) {
+            return Err(Malformed::Path);
+        }
         let method = self.method.to_ascii_uppercase();
         let liberal_method = if method == "HEAD" { "GET".to_owned() } else { method };
-        let mut readings = vec![];
-        for splitting in Splitting::all(slash, backslash) {
-            let exact = splitting.exactly(texts());
-            let liberal = folded.split(splitting).map_err(|_| Malformed::Ambiguous)?;
-            if exact.len().max(liberal.len()) > MAX_SEGMENTS {
-                return Err(Malformed::Path);
-            }
-            for (segments, method, is_liberal) in [(exact, self.method.as_ref(), false), (liberal, &*liberal_method, true)] {
-                let segments = segments.into_iter().map(Cow::Owned).collect();
-                readings.push(Target { method: Cow::Owned(method.to_owned()), host: self.host.clone(), segments, is_liberal });
-            }
-        }
-        Ok(readings)
+        let reading = |segments: Vec<String>, method: &str, is_liberal| Target {
+            method: Cow::Owned(method.to_owned()),
+            host: self.host.clone(),
+            segments: segments.into_iter().map(Cow::Owned).collect(),
+            is_liberal,
+        };
+        let exact = exact.into_iter().map(|segments| reading(segments, &self.method, false));
+        let liberal = liberal.into_iter().map(|segments| reading(segments, &liberal_method, true));
+        Ok(exact.chain(liberal).collect())
     }
 }
 
