@@ -92,9 +92,9 @@ fn walk(
 fn tell_readings(text: &mut String, request: &Request<'_>, admission: &Admission) -> Result<(), Malformed> {
     let Some(policy) = &admission.policy else { return Ok(()) };
     let rule = |ruling: Ruling<'_>| ruling.rule.map_or("no rule".to_owned(), |rule| rule.to_string());
-    let [written, liberal] = policy.readings(request)?.map(rule);
+    let [written, other] = policy.readings(request)?.map(rule);
     say(text, &format!("  {written}: decides, as the request is written"));
-    say(text, &format!("  {liberal}: decides, as some servers read the request"));
+    say(text, &format!("  {other}: decides, as some servers read the request"));
     Ok(())
 }
 

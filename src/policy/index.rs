@@ -4,21 +4,20 @@ use std::collections::BTreeMap;
 
 use super::Rule;
 
-/// Places of rules, for one of the two readings of a path.
+/// Places of rules.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
-    /// Of rules whose paths all begin with a plain segment, by each of these.
+    /// Of rules whose paths all begin with a name, by each of these in its canonical form.
     by_first: BTreeMap<String, Vec<usize>>,
     /// Of all others.
     others: Vec<usize>,
 }
 
 impl Index {
-    /// `is_liberal`: of the reading that the index is for.
-    pub(super) fn new(rules: &[Rule], is_liberal: bool) -> Self {
+    pub(super) fn new(rules: &[Rule]) -> Self {
         let mut index = Self::default();
         for (place, rule) in rules.iter().enumerate() {
-            let firsts: Option<Vec<&str>> = rule.paths.iter().map(|path| path.first_literal(is_liberal)).collect();
+            let firsts: Option<Vec<&str>> = rule.paths.iter().map(|path| path.first_name()).collect();
             match firsts {
                 Some(firsts) if !firsts.is_empty() => {
                     for first in firsts {
@@ -34,7 +33,7 @@ impl Index {
         index
     }
 
-    /// Places of the rules that can be for a path with this first segment, in their order.
+    /// Places of the rules that can be for a path whose first segment has this canonical name, in their order.
     pub(super) fn candidates(&self, first: Option<&str>) -> impl Iterator<Item = usize> {
         let named = first.and_then(|first| self.by_first.get(first)).map_or(&[][..], Vec::as_slice);
         let (mut named, mut others) = (named.iter().copied().peekable(), self.others.iter().copied().peekable());
@@ -66,12 +65,10 @@ mod tests {
     #[test]
     fn candidates_are_in_the_order_of_the_rules_and_none_is_missing() {
         let rules = rules(&[&["/a/**"], &["/**"], &["/b", "/a/x"], &[], &["/A"], &["/a", "/*/x"], &["/"], &["/a", "/a/y"]]);
-        let found = |is_liberal, first| Index::new(&rules, is_liberal).candidates(first).collect::<Vec<_>>();
-        assert_eq!(found(false, Some("a")), [0, 1, 2, 3, 5, 6, 7]);
-        assert_eq!(found(false, Some("b")), [1, 2, 3, 5, 6]);
-        assert_eq!(found(false, Some("A")), [1, 3, 4, 5, 6]);
-        assert_eq!(found(true, Some("a")), [0, 1, 2, 3, 4, 5, 6, 7]);
-        assert_eq!(found(false, Some("c")), [1, 3, 5, 6]);
-        assert_eq!(found(false, None), [1, 3, 5, 6]);
+        let found = |first| Index::new(&rules).candidates(first).collect::<Vec<_>>();
+        assert_eq!(found(Some("a")), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(found(Some("b")), [1, 2, 3, 5, 6]);
+        assert_eq!(found(Some("c")), [1, 3, 5, 6]);
+        assert_eq!(found(None), [1, 3, 5, 6]);
     }
 }

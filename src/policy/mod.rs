@@ -21,17 +21,12 @@
 //! 6. Each is percent-decoded, once. It must be UTF-8 (no overlong form of a `/` then), without an escape left in it
 //!    (`%2561` is `a` to who decodes twice).
 //! 7. Segments are compared whole and exactly, case included, with those of the patterns ([`PathPattern`]).
-//! 8. The path is read once more, as liberally as any server does (`spelling.rs`): without regard to case, to Unicode's
-//!    equivalent and compatible forms, to characters that are not seen, to what follows a `;` in a segment, to dots and
-//!    spaces at a segment's end, ending at an encoded `?` or `#`; the method without regard to case as well. It is compared
-//!    with the patterns *read in the same way*. When a rule decides then that asks for something else than that of
-//!    step 7, the request is refused. So what is decided without a refusal depends on the liberal reading alone: there is no
-//!    spelling of a path that comes under one rule here and is another page to the application.
-//!
-//! 9. An encoded `/` or `\` in a segment separates to some servers and not to others, and what is empty between two is a
-//!    segment to some. The path is read in each of those ways, exactly and liberally, also as two servers do one behind the other,
-//!    and refused where one of them comes to something else; also where a `?`, `#` or `;` is in it as well, or where it begins
-//!    with two separators.
+//! 8. Servers differ in what they read: in case, in Unicode's equivalent and compatible forms, in characters that are not seen,
+//!    in what follows a `;`, in dots and spaces at a segment's end (`spelling.rs`), in where a segment is split, the path ends or a
+//!    segment is left out (`reading.rs`), in the case of the method. The path is read in each of these ways. In each, the rules that
+//!    are looked at in turn are those that fit *to some server* (by canonical names, the pattern's own among them), up to the first
+//!    that fits *to every one* (as both are written). When one of all these asks for something else than another, the request is
+//!    refused: there is no spelling of a path that comes under one rule here and is another page to the application.
 //!
 //! Step 8 is left out only where it comes to the same: when neither the request nor any pattern has another form. Where
 //! every request is asked for the same (one rule without `path`, for example), a request that breaks a step is judged like
@@ -45,6 +40,7 @@ mod explain;
 mod index;
 mod path;
 mod reach;
+mod reading;
 mod spelling;
 mod target;
 
@@ -57,6 +53,8 @@ pub use target::MAX_SEGMENTS;
 use crate::account::Account;
 use crate::web::http::{Malformed, Request};
 use index::Index;
+use path::Fit;
+use reading::Name;
 use target::Target;
 
 /// Whether a protected application can be seen without a login.
@@ -105,15 +103,13 @@ pub struct RuleId {
 #[derive(Clone, Debug)]
 pub struct Policy {
     rules: Vec<Rule>,
-    /// For the two readings of a path: as it is written, and the liberal one.
-    written: Index,
-    liberal: Index,
+    index: Index,
     names_methods: bool,
     names_hosts: bool,
     /// Those that rules name. A request for another is let through by public rules only: the rules that name a host are not for it,
     /// and those behind them were not written for it.
     hosts: Vec<String>,
-    /// Whether every pattern is its own liberal form.
+    /// Whether every pattern has canonical names only.
     is_plain: bool,
     /// The rule that takes what the rules before it leave, where all of them ask for the same: how a path is read decides
     /// nothing then.
@@ -156,8 +152,8 @@ impl Policy {
         let is_plain = rules.iter().flat_map(|rule| &rule.paths).all(PathPattern::is_plain);
         let same_for_all =
             rules.iter().take_while(|rule| rule.access == rules[0].access).find(|rule| rule.is_for_everything()).map(|rule| rule.id);
-        let (written, liberal) = (Index::new(&rules, false), Index::new(&rules, true));
-        (!rules.is_empty()).then_some(Self { rules, written, liberal, names_methods, names_hosts, hosts, is_plain, same_for_all })
+        let index = Index::new(&rules);
+        (!rules.is_empty()).then_some(Self { rules, index, names_methods, names_hosts, hosts, is_plain, same_for_all })
     }
 
     pub fn rules(&self) -> &[Rule] {
@@ -188,42 +184,54 @@ impl Policy {
             return Err(Malformed::Method);
         }
         let target = Target::parse(request, self.names_hosts)?;
-        let ruling = self.first(&target);
         // This is looked at with every request: most have one form, and so have most patterns.
         if self.is_plain && target.is_plain() {
-            return Ok(ruling);
+            return Ok(self.as_written(&target));
         }
-        match self.other_reading(&target, &ruling)? {
-            Some(_) => Err(Malformed::Ambiguous),
-            None => Ok(ruling),
+        match self.rulings(&target)? {
+            (_, Some(_)) => Err(Malformed::Ambiguous),
+            (written, None) => Ok(written),
         }
     }
 
-    /// What decides on a request as some server reads it, where that asks for something else than `ruling`.
-    fn other_reading(&self, target: &Target<'_>, ruling: &Ruling<'_>) -> Result<Option<Ruling<'_>>, Malformed> {
-        let readings = [target.liberal()?].into_iter().chain(target.further()?);
-        Ok(readings.map(|reading| self.first(&reading)).find(|other| !ruling.is_like(other)))
-    }
-
-    /// What decides on a request as it is written, and as some server reads it.
-    fn readings(&self, request: &Request<'_>) -> Result<[Ruling<'_>; 2], Malformed> {
-        let target = Target::parse(request, self.names_hosts)?;
-        let written = self.first(&target);
-        let other = self.other_reading(&target, &written)?;
-        Ok([self.first(&target), other.unwrap_or(written)])
-    }
-
-    /// Of each rule, what of the request it is not for.
-    fn misfits(&self, request: &Request<'_>) -> Result<Vec<Option<&'static str>>, Malformed> {
-        let target = Target::parse(request, self.names_hosts)?;
-        Ok(self.rules.iter().map(|rule| rule.misfit(&target)).collect())
-    }
-
-    fn first(&self, target: &Target<'_>) -> Ruling<'_> {
-        let index = if target.is_liberal { &self.liberal } else { &self.written };
+    /// What decides on a request as it is written, where its names are canonical ones.
+    fn as_written(&self, target: &Target<'_>) -> Ruling<'_> {
         let first = target.segments.first().map(AsRef::as_ref);
-        let candidates = index.candidates(first).filter_map(|place| self.rules.get(place));
-        let rule = candidates.into_iter().find(|rule| rule.misfit(target).is_none());
+        let mut candidates = self.index.candidates(first).filter_map(|place| self.rules.get(place));
+        self.ruling_of(candidates.find(|rule| rule.misfit(target).is_none()), target)
+    }
+
+    /// What decides on a request as it is written, and what decides to some server and asks for something else.
+    fn rulings(&self, target: &Target<'_>) -> Result<(Ruling<'_>, Option<Ruling<'_>>), Malformed> {
+        let readings = target.readings()?;
+        let method = target.folded_method();
+        let possible: Vec<Vec<_>> = readings.iter().map(|names| self.possible(target, &method, names)).collect();
+        // The first reading's last: the one that fits as the request is written.
+        let written = possible.first().and_then(|rulings| rulings.last()).copied().ok_or(Malformed::Path)?;
+        let other = possible.into_iter().flatten().find(|other| !written.is_like(other));
+        Ok((written, other))
+    }
+
+    /// What can decide on a request that is read in this way, to one server or another; last what does to a server that changes
+    /// nothing.
+    fn possible(&self, target: &Target<'_>, method: &str, names: &[Name<'_>]) -> Vec<Ruling<'_>> {
+        let mut possible = vec![];
+        let first = names.first().map(|name| &*name.canonical);
+        for rule in self.index.candidates(first).filter_map(|place| self.rules.get(place)) {
+            let fit = rule.fit(target, method, names);
+            if fit != Fit::Never {
+                possible.push(self.ruling_of(Some(rule), target));
+            }
+            if fit == Fit::Certainly {
+                return possible;
+            }
+        }
+        possible.push(self.ruling_of(None, target));
+        possible
+    }
+
+    /// What the rule that decides comes to for the host.
+    fn ruling_of<'s>(&'s self, rule: Option<&'s Rule>, target: &Target<'_>) -> Ruling<'s> {
         // A host that decides nothing is no reason.
         let is_served =
             !self.names_hosts || self.same_for_all.is_some() || target.host.as_ref().is_some_and(|host| self.hosts.contains(host));
@@ -231,6 +239,19 @@ impl Policy {
             Some(rule) => Ruling { rule: Some(rule.id), access: &rule.access },
             None => Ruling { rule: None, access: &Access::Denied },
         }
+    }
+
+    /// What decides on a request as it is written, and as some server reads it.
+    fn readings(&self, request: &Request<'_>) -> Result<[Ruling<'_>; 2], Malformed> {
+        let target = Target::parse(request, self.names_hosts)?;
+        let (written, other) = self.rulings(&target)?;
+        Ok([written, other.unwrap_or(written)])
+    }
+
+    /// Of each rule, what of the request it is not for, as it is written.
+    fn misfits(&self, request: &Request<'_>) -> Result<Vec<Option<&'static str>>, Malformed> {
+        let target = Target::parse(request, self.names_hosts)?;
+        Ok(self.rules.iter().map(|rule| rule.misfit(&target)).collect())
     }
 }
 
@@ -280,11 +301,23 @@ impl Ruling<'_> {
 }
 
 impl Rule {
-    /// What of the target the rule is not for; `None`: it is for all of it.
+    /// Whether the rule is for a target whose path is read in this way. `method`: without regard to case.
+    fn fit(&self, target: &Target<'_>, method: &str, names: &[Name<'_>]) -> Fit {
+        let has = |items: &[String], item: &str| items.is_empty() || items.iter().any(|one| one == item);
+        let is_for_host = self.hosts.is_empty() || target.host.as_ref().is_some_and(|host| self.hosts.contains(host));
+        if !is_for_host || !has(&self.methods, target.method) && !has(&self.methods, method) {
+            return Fit::Never;
+        }
+        let path = self.paths.iter().map(|path| path.fit(names)).max();
+        let by_method = if has(&self.methods, target.method) && has(&self.methods, method) { Fit::Certainly } else { Fit::Perhaps };
+        path.unwrap_or(Fit::Certainly).min(by_method)
+    }
+
+    /// What of the target the rule is not for as it is written; `None`: it is for all of it.
     fn misfit(&self, target: &Target<'_>) -> Option<&'static str> {
-        if !self.paths.is_empty() && !self.paths.iter().any(|path| path.fits(target)) {
+        if !self.paths.is_empty() && !self.paths.iter().any(|path| path.fits(&target.segments)) {
             Some("path")
-        } else if !self.methods.is_empty() && !self.methods.iter().any(|method| *method == target.method) {
+        } else if !self.methods.is_empty() && !self.methods.iter().any(|method| method == target.method) {
             Some("method")
         } else if !self.hosts.is_empty() && !target.host.as_ref().is_some_and(|host| self.hosts.contains(host)) {
             Some("host")
@@ -304,10 +337,9 @@ impl Rule {
         self.taken_by(earlier, PathPattern::covers)
     }
 
-    /// The same as the most liberal server reads the paths: of a request that this rule fits, one of `earlier` fits another
-    /// spelling.
+    /// The same by canonical names: of a request that this rule fits, one of `earlier` fits another spelling.
     pub fn is_respelled_by<'a>(&self, earlier: &'a [Rule]) -> Option<&'a Rule> {
-        self.taken_by(earlier, PathPattern::covers_liberally)
+        self.taken_by(earlier, PathPattern::covers_respelled)
     }
 
     fn taken_by<'a>(&self, earlier: &'a [Rule], covers: fn(&PathPattern, &PathPattern) -> bool) -> Option<&'a Rule> {

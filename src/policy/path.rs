@@ -1,7 +1,9 @@
 //! Path patterns: `/reports/*/summary`, `/admin/**`.
 
+use std::borrow::Cow;
+
+use super::reading::Name;
 use super::spelling;
-use super::target::Target;
 
 /// Longer than any path that a person writes into a configuration.
 const MAX_PATTERN_SEGMENTS: usize = 32;
@@ -13,8 +15,17 @@ const MAX_PATTERN_SEGMENTS: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPattern {
     segments: Vec<Segment>,
-    /// The same as the most liberal server reads it: for a target that is read so.
-    liberal: Vec<Segment>,
+    /// The same with canonical names.
+    canonical: Vec<Segment>,
+}
+
+/// Whether a pattern, or a rule, is for a request as servers read it in one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fit {
+    Never,
+    /// To some servers: not as it is written, but by canonical names.
+    Perhaps,
+    Certainly,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +48,8 @@ pub enum NotAPattern {
     DotSegment,
     #[error("has one of the characters % ? # ; \\ or a control character, or one that some servers read as such")]
     Character,
+    #[error("has a segment that some servers leave out")]
+    LeftOut,
     #[error("has more than 32 segments")]
     TooLong,
 }
@@ -52,19 +65,16 @@ impl PathPattern {
         if segments.len() > MAX_PATTERN_SEGMENTS {
             return Err(NotAPattern::TooLong);
         }
-        let mut liberal = vec![];
-        for segment in &segments {
-            liberal.extend(read_liberally(segment)?);
-        }
-        Ok(Self { segments, liberal })
+        let canonical = segments.iter().map(canonical).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { segments, canonical })
     }
 
     /// The path of plain segments: those of `base`, then `names`.
     pub(super) fn exactly(base: &str, names: &[&str]) -> Self {
         let names: Vec<_> = base.split('/').filter(|name| !name.is_empty()).chain(names.iter().copied()).collect();
         let segments: Vec<_> = names.iter().map(|&name| Segment::Literal(name.to_owned())).collect();
-        let liberal = spelling::liberal(names).map(|names| names.into_iter().map(Segment::Literal).collect());
-        Self { liberal: liberal.unwrap_or_else(|_| segments.clone()), segments }
+        let canonical = names.into_iter().map(|name| spelling::canonical(name).map(|name| Segment::Literal(name.into_owned())));
+        Self { canonical: canonical.collect::<Result<_, _>>().unwrap_or_else(|_| segments.clone()), segments }
     }
 
     /// That path and everything below it.
@@ -79,7 +89,7 @@ impl PathPattern {
 
     fn then(mut self, more: &[Segment]) -> Self {
         self.segments.extend_from_slice(more);
-        self.liberal.extend_from_slice(more);
+        self.canonical.extend_from_slice(more);
         self
     }
 
@@ -93,27 +103,38 @@ impl PathPattern {
         self.segments.contains(&Segment::Any) && self.segments.iter().all(|segment| !matches!(segment, Segment::Literal(_)))
     }
 
-    /// The segment that every path begins with that it is for, in one of the two readings; `None` when it is a wildcard, or
-    /// there is none.
-    pub(super) fn first_literal(&self, is_liberal: bool) -> Option<&str> {
-        match if is_liberal { self.liberal.first() } else { self.segments.first() } {
-            Some(Segment::Literal(text)) => Some(text),
+    /// The canonical name that every path begins with that it is for; `None` when the first segment is a wildcard, or there is
+    /// none.
+    pub(super) fn first_name(&self) -> Option<&str> {
+        match self.canonical.first() {
+            Some(Segment::Literal(name)) => Some(name),
             Some(Segment::One | Segment::Any) | None => None,
         }
     }
 
-    /// Whether it is the same pattern when it is read liberally.
+    /// Whether its names are canonical ones.
     pub(super) fn is_plain(&self) -> bool {
-        self.segments == self.liberal
+        self.segments == self.canonical
     }
 
-    pub(super) fn fits(&self, target: &Target<'_>) -> bool {
-        let segments = if target.is_liberal { &self.liberal } else { &self.segments };
-        matches(segments, &target.segments, |pattern, given| match pattern {
-            Segment::Literal(text) => given == text,
-            Segment::One => true,
-            Segment::Any => false,
-        })
+    /// Whether it is for the path as it is written.
+    pub(super) fn fits(&self, segments: &[Cow<'_, str>]) -> bool {
+        matches(&self.segments, segments, |pattern, given| pattern.fits(given))
+    }
+
+    /// Whether it is for the path in this reading.
+    pub(super) fn fit(&self, reading: &[Name<'_>]) -> Fit {
+        let is_certain = |pattern: &Segment, given: &Name<'_>| match given.written {
+            Some(written) => pattern.fits(written),
+            None => *pattern == Segment::One,
+        };
+        if !matches(&self.canonical, reading, |pattern, given| pattern.fits(&given.canonical)) {
+            Fit::Never
+        } else if matches(&self.segments, reading, is_certain) {
+            Fit::Certainly
+        } else {
+            Fit::Perhaps
+        }
     }
 
     /// Whether it is for every path that `other` is for; sometimes `false` where that is so.
@@ -123,12 +144,23 @@ impl PathPattern {
 
     /// Whether there is a path that both are for, as some server reads it.
     pub(super) fn meets(&self, other: &Self) -> bool {
-        meet(&self.segments, &other.segments) || meet(&self.liberal, &other.liberal)
+        meet(&self.canonical, &other.canonical)
     }
 
-    /// [`Self::covers`] as the most liberal server reads both.
-    pub(super) fn covers_liberally(&self, other: &Self) -> bool {
-        covers(&self.liberal, &other.liberal)
+    /// [`Self::covers`] by canonical names.
+    pub(super) fn covers_respelled(&self, other: &Self) -> bool {
+        covers(&self.canonical, &other.canonical)
+    }
+}
+
+impl Segment {
+    /// Whether it is for one segment with this name.
+    fn fits(&self, name: &str) -> bool {
+        match self {
+            Self::Literal(text) => text == name,
+            Self::One => true,
+            Self::Any => false,
+        }
     }
 }
 
@@ -170,11 +202,13 @@ fn meet(one: &[Segment], other: &[Segment]) -> bool {
     possible[one.len()][other.len()]
 }
 
-/// Nothing of a segment that the most liberal server drops (`...`).
-fn read_liberally(segment: &Segment) -> Result<Option<Segment>, NotAPattern> {
-    let Segment::Literal(text) = segment else { return Ok(Some(segment.clone())) };
-    let names = spelling::liberal([text.as_str()]).map_err(|_| NotAPattern::DotSegment)?;
-    Ok(names.into_iter().next().map(Segment::Literal))
+fn canonical(segment: &Segment) -> Result<Segment, NotAPattern> {
+    let Segment::Literal(text) = segment else { return Ok(segment.clone()) };
+    let name = spelling::canonical(text).map_err(|_| NotAPattern::DotSegment)?;
+    if name.is_empty() || spelling::is_session_of_aspnet(&name) {
+        return Err(NotAPattern::LeftOut);
+    }
+    Ok(Segment::Literal(name.into_owned()))
 }
 
 fn segment(text: &str) -> Result<Segment, NotAPattern> {
@@ -221,12 +255,13 @@ fn matches<T>(pattern: &[Segment], input: &[T], one: impl Fn(&Segment, &T) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::target::Target;
     use crate::web::http::{Request, RequestHead};
 
     fn fits(pattern: &str, path: &str) -> bool {
         let head = RequestHead::get(path, "app.example");
         let target = Target::parse(&Request::parse(&head).unwrap(), false).unwrap();
-        PathPattern::parse(pattern).unwrap().fits(&target)
+        PathPattern::parse(pattern).unwrap().fits(&target.segments)
     }
 
     #[test]
@@ -277,6 +312,10 @@ mod tests {
             ("/\u{ff05}41", NotAPattern::Character),
             ("/a/.. /b", NotAPattern::DotSegment),
             ("/a/\u{2025}", NotAPattern::DotSegment),
+            ("/...", NotAPattern::LeftOut),
+            ("/a/ /b", NotAPattern::LeftOut),
+            ("/\u{200b}", NotAPattern::LeftOut),
+            ("/(S(x))/a", NotAPattern::LeftOut),
         ] {
             assert_eq!(PathPattern::parse(text), Err(error), "{text}");
         }
@@ -285,31 +324,37 @@ mod tests {
     }
 
     #[test]
-    fn a_liberal_path_is_compared_with_the_pattern_read_in_the_same_way() {
-        let fits_liberally = |pattern: &str, path: &str| {
+    fn a_pattern_fits_in_any_reading_certainly_or_perhaps() {
+        let fit = |pattern: &str, path: &str| {
             let head = RequestHead::get(path, "app.example");
             let target = Target::parse(&Request::parse(&head).unwrap(), false).unwrap();
-            PathPattern::parse(pattern).unwrap().fits(&target.liberal().unwrap())
+            let pattern = PathPattern::parse(pattern).unwrap();
+            let readings = target.readings().unwrap();
+            let fits: Vec<_> = readings.iter().map(|reading| pattern.fit(reading)).collect();
+            assert_eq!(fits[0] == Fit::Certainly, pattern.fits(&target.segments), "the first reading is as it is written");
+            (fits.iter().copied().min().unwrap(), fits.into_iter().max().unwrap())
         };
-        for (pattern, good, bad) in [
-            ("/Admin/**", &["/admin", "/ADMIN/x", "/admin./x", "/admin;v=1"][..], &["/", "/admins", "/x/admin"][..]),
-            ("/a./**", &["/a", "/a./b", "/A%20/b"], &["/b"]),
-            ("/...", &["/", "/...", "/;x"], &["/a"]),
-            ("/.../x", &["/x", "/..../X"], &["/", "/a/x"]),
-            ("/Straße", &["/strasse", "/STRA%C3%9FE"], &["/strase"]),
-            ("/e\u{301}", &["/%C3%A9", "/e%CC%81", "/%C3%89"], &["/e"]),
-            ("/*/B", &["/a/b", "/*/b"], &["/;x/b", "/b"]),
-            ("/**/B", &["/b", "/;x/b", "/a/c/B."], &["/b/c"]),
+        use Fit::{Certainly, Never, Perhaps};
+        for (pattern, expected, paths) in [
+            ("/Admin/**", (Certainly, Certainly), &["/Admin", "/%41dmin/x", "/Admin/X;y"][..]),
+            ("/Admin/**", (Perhaps, Perhaps), &["/admin", "/ADMIN/x", "/admin./x", "/admin;v=1"]),
+            ("/Admin/**", (Never, Never), &["/", "/admins", "/x/admin"]),
+            ("/Admin/**", (Never, Perhaps), &["/;x/admin", "/admin%2Fx", "/admin%EF%BC%8Fx", "/.../admin", "/admin%3Fx"]),
+            ("/Admin/**", (Never, Certainly), &["/Admin%2Fx", "/(S(x))/Admin", "/%2Fhost/Admin"]),
+            ("/a./**", (Perhaps, Perhaps), &["/a", "/A%20/b"]),
+            ("/Straße", (Perhaps, Perhaps), &["/strasse", "/STRA%C3%9FE"]),
+            ("/e\u{301}", (Perhaps, Perhaps), &["/%C3%A9", "/%C3%89"]),
+            ("/*/B", (Perhaps, Perhaps), &["/a/b", "/*/b"]),
+            ("/*/B", (Never, Perhaps), &["/;x/b", "/a%3F/b"]),
+            ("/**/B", (Never, Perhaps), &["/;x/b"]),
+            ("/*/B", (Never, Never), &["/b"]),
+            ("/**/B", (Perhaps, Perhaps), &["/b", "/a/c/B."]),
         ] {
-            for path in good {
-                assert!(fits_liberally(pattern, path), "{pattern} is for {path}");
-            }
-            for path in bad {
-                assert!(!fits_liberally(pattern, path), "{pattern} is not for {path}");
+            for path in paths {
+                assert_eq!(fit(pattern, path), expected, "{pattern}: {path}");
             }
         }
-        for (pattern, plain) in [("/a/*/**", true), ("/A", false), ("/a.", false), ("/\u{e9}", false), ("/e\u{301}", true), ("/...", false)]
-        {
+        for (pattern, plain) in [("/a/*/**", true), ("/A", false), ("/a.", false), ("/\u{e9}", false), ("/e\u{301}", true)] {
             assert_eq!(PathPattern::parse(pattern).unwrap().is_plain(), plain, "{pattern}");
         }
     }
@@ -334,10 +379,10 @@ mod tests {
         {
             assert!(!covers(wide, narrow), "{wide} {narrow}");
         }
-        let liberally = |wide: &str, narrow: &str| PathPattern::parse(wide).unwrap().covers_liberally(&PathPattern::parse(narrow).unwrap());
-        for (wide, narrow) in [("/A/**", "/a"), ("/a", "/A."), ("/ß", "/SS"), ("/.../a", "/a"), ("/a", "/a"), ("/*", "/A")] {
-            assert!(liberally(wide, narrow), "{wide} {narrow}");
+        let respelled = |wide: &str, narrow: &str| PathPattern::parse(wide).unwrap().covers_respelled(&PathPattern::parse(narrow).unwrap());
+        for (wide, narrow) in [("/A/**", "/a"), ("/a", "/A."), ("/ß", "/SS"), ("/a", "/a"), ("/*", "/A")] {
+            assert!(respelled(wide, narrow), "{wide} {narrow}");
         }
-        assert!(!liberally("/A/*", "/a") && !liberally("/a", "/b"));
+        assert!(!respelled("/A/*", "/a") && !respelled("/a", "/b"));
     }
 }

@@ -1,130 +1,63 @@
-//! The spellings of a path that some server takes for one another, brought to one form.
+//! The spellings of a segment that some server takes for one another, brought to one: the canonical name.
 //!
-//! What the most liberal server does to a decoded segment, in this order. Each step is a habit of servers that are in use;
-//! a segment that only looks different after all of them is the same page to none.
+//! What servers do to a decoded segment, in this order. Each step is a habit of servers that are in use. Two segments that one
+//! server takes for the same have one canonical name, whichever of the steps that server does.
 //!
 //! 1. Characters that are not seen ([`is_ignorable`]) are dropped: HFS+ does.
 //! 2. Letters of either case are the same, and so are forms of one character or text that Unicode calls equivalent or
 //!    compatible (`é` as one character or two, `ﬁ`, `Ａ`, the Kelvin sign): Windows, macOS, databases. `ß` is `ss`; `İ` and
 //!    `ı` are `i`, as in a Turkish locale. Unicode 3.13, D145 and D146: decompose, fold, decompose, fold. `+` is a space, as
-//!    in forms: Sinatra reads paths so.
-//! 3. The path ends at a `?` or `#`; `/` and `\` separate segments. Written plainly or as an escape they are taken before:
-//!    here they come from characters like `／`, and `¥`, `₩`, `⁄`, `∕` and `∖`, which code pages of Windows take for them.
-//! 4. A path parameter (`;x`) and the name of a stream of NTFS (`::$DATA`) are dropped, and so is a segment in which ASP.NET
-//!    looks for a session (`(S(x))`).
-//! 5. Dots, colons and white space at the end are dropped, and white space at the beginning: Windows does, or trims. What is
-//!    nothing then is no segment.
+//!    in forms: Sinatra reads paths so. `¥`, `₩`, `⁄`, `∕` and `∖` are `/` and `\`, for which code pages of Windows take them.
+//! 3. A path parameter (`;x`) and the name of a stream of NTFS (`::$DATA`) are dropped.
+//! 4. Dots, colons and white space at the end are dropped, and white space at the beginning: Windows does, or trims.
 //!
-//! A segment that one server takes for a dot segment, or that has an escape in it after step 2, has no form.
+//! A segment that one server takes for a dot segment, or that has an escape in it after step 2, has no canonical name. What
+//! splits a segment, ends the path in one, or leaves one out is in [`super::reading`].
 
 use std::borrow::Cow;
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
 
-/// The path means something else to whoever reads it this liberally than it can mean here.
+/// The path means something else to some server than it can mean here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unclear;
 
-/// What servers split a decoded segment at, or do not.
-const SEPARATORS: [char; 2] = ['/', '\\'];
-
-/// Which of the segments that are empty after a split are segments to a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Empty {
-    Kept,
-    /// But for one at the end, as in `/app/`.
-    KeptWithin,
-    Dropped,
+/// A segment after steps 1 and 2.
+///
+/// # Errors
+/// [`Unclear`] when there is an escape in it that was not there before.
+pub(super) fn fold(segment: &str) -> Result<Cow<'_, str>, Unclear> {
+    let folded = folded(segment);
+    if matches!(folded, Cow::Owned(_)) && has_escape(&folded) { Err(Unclear) } else { Ok(folded) }
 }
 
-/// What servers make of segments with separators in them, each list once: they split at `/`, at `\`, at one after the other or at
-/// none (a proxy decodes what the application behind it does not), and differ after each in what is empty.
-pub(super) fn splittings(segments: Vec<String>) -> Vec<Vec<String>> {
-    let present = SEPARATORS.into_iter().filter(|&separator| segments.iter().any(|segment| segment.contains(separator)));
-    let present: Vec<_> = present.collect();
-    let mut found = vec![segments];
-    for order in [present.clone(), present.into_iter().rev().collect()] {
-        let mut read = vec![found[0].clone()];
-        for separator in order {
-            let further = read.iter().flat_map(|segments| {
-                [Empty::Kept, Empty::KeptWithin, Empty::Dropped].map(|empty| split_at(segments, separator, empty))
-            });
-            read.extend(further.collect::<Vec<_>>());
-        }
-        for segments in read {
-            if !found.contains(&segments) {
-                found.push(segments);
-            }
-        }
+/// The canonical name of a segment; empty of one in which nothing is left.
+///
+/// # Errors
+/// As [`fold`]; [`Unclear`] also of what is a dot segment to some server.
+pub(super) fn canonical(segment: &str) -> Result<Cow<'_, str>, Unclear> {
+    if is_plain(segment) {
+        return Ok(Cow::Borrowed(segment));
     }
-    found
+    Ok(Cow::Owned(name(&fold(segment)?)?.to_owned()))
 }
 
-fn split_at(segments: &[String], separator: char, empty: Empty) -> Vec<String> {
-    let parts = segments.iter().flat_map(|segment| segment.split(separator));
-    let mut parts: Vec<_> = parts.filter(|part| empty != Empty::Dropped || !part.is_empty()).map(str::to_owned).collect();
-    if empty == Empty::KeptWithin && parts.last().is_some_and(String::is_empty) {
-        parts.pop();
+/// Steps 3 and 4, of a segment after [`fold`].
+pub(super) fn name(folded: &str) -> Result<&str, Unclear> {
+    let name = folded.split(';').next().unwrap_or_default();
+    let name = if name.contains(":$") { name.split(':').next().unwrap_or_default() } else { name };
+    if matches!(name.trim(), "." | "..") {
+        return Err(Unclear);
     }
-    parts
+    Ok(name.trim_start().trim_end_matches(|c: char| matches!(c, '.' | ':') || c.is_whitespace()))
 }
 
-/// Segments after steps 1 and 2, from which every liberal reading is made: folding takes the longest of all.
-pub(super) struct Folded<'a>(Vec<Cow<'a, str>>);
-
-impl<'a> Folded<'a> {
-    /// # Errors
-    /// [`Unclear`] when there is an escape in one that was not there before.
-    pub(super) fn new(segments: impl IntoIterator<Item = &'a str>) -> Result<Self, Unclear> {
-        let folded: Vec<_> = segments.into_iter().map(folded).collect();
-        let has_new_escape = folded.iter().any(|segment| matches!(segment, Cow::Owned(_)) && has_escape(segment));
-        if has_new_escape { Err(Unclear) } else { Ok(Self(folded)) }
-    }
-
-    /// Whether a path may end in the middle of one of them, or a part of one be dropped.
-    pub(super) fn has_end(&self) -> bool {
-        self.0.iter().any(|segment| segment.contains(['?', '#', ';']))
-    }
-
-    /// As servers read them that split in each way of [`splittings`].
-    ///
-    /// # Errors
-    /// [`Unclear`] when one of the segments is a dot segment to some server.
-    pub(super) fn splittings(self) -> Result<Vec<Vec<String>>, Unclear> {
-        let split = splittings(self.0.into_iter().map(Cow::into_owned).collect());
-        split.into_iter().map(|segments| names(segments.iter().map(String::as_str))).collect()
-    }
+/// Whether ASP.NET looks for a session in the segment of this canonical name, and leaves it out: `(S(x))`.
+pub(super) fn is_session_of_aspnet(name: &str) -> bool {
+    name.starts_with('(') && name.ends_with("))")
 }
 
-/// Steps 4 and 5, of segments that nothing splits any more. What was empty before stays.
-fn names<'a>(parts: impl Iterator<Item = &'a str>) -> Result<Vec<String>, Unclear> {
-    let mut names = vec![];
-    for part in parts {
-        let name = part.split(';').next().unwrap_or_default();
-        let name = if name.contains(":$") { name.split(':').next().unwrap_or_default() } else { name };
-        if matches!(name.trim(), "." | "..") {
-            return Err(Unclear);
-        }
-        let name = name.trim_start().trim_end_matches(|c: char| matches!(c, '.' | ':') || c.is_whitespace());
-        let is_of_aspnet = name.starts_with('(') && name.ends_with("))");
-        if part.is_empty() || !name.is_empty() && !is_of_aspnet {
-            names.push(name.to_owned());
-        }
-    }
-    Ok(names)
-}
-
-/// The segments of a path as the most liberal server reads them.
-pub(super) fn liberal<'a>(segments: impl IntoIterator<Item = &'a str>) -> Result<Vec<String>, Unclear> {
-    let folded = Folded::new(segments)?.0;
-    let is_end = |c: char| matches!(c, '?' | '#');
-    let last = folded.iter().position(|segment| segment.contains(is_end));
-    let read = folded.iter().take(last.map_or(folded.len(), |last| last + 1));
-    let parts = read.flat_map(|segment| segment.split(is_end).next().unwrap_or_default().split(SEPARATORS));
-    names(parts.filter(|part| !part.is_empty()))
-}
-
-/// Whether [`liberal`] leaves a segment as it is; `false` also of some that it does.
+/// Whether a segment is its canonical name and every server reads it in one way; `false` also of some where that is so.
 pub(super) fn is_plain(segment: &str) -> bool {
     let plain = |b: u8| b.is_ascii() && !b.is_ascii_uppercase() && !matches!(b, b';' | b'?' | b'#' | b'$' | b'/' | b'\\' | b'+');
     let ends = |c: char| matches!(c, '.' | ':') || c.is_whitespace();
@@ -197,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spellings_of_one_page_have_one_form() {
+    fn spellings_of_one_page_have_one_name() {
         for (form, spellings) in [
             ("admin", &["admin", "Admin", "ADMIN", "adm\u{131}n", "adm\u{130}n", "admi\u{307}n", "admin.", "admin. .", "admin "][..]),
             ("admin", &["admin;x=1", "admin;", "Admin.;x", "admin::$DATA", "admin:$I30:$INDEX_ALLOCATION", "ａｄｍｉｎ", "ad\u{200d}min"]),
@@ -215,73 +148,33 @@ mod tests {
             ("a b", &["a+b", "A b", "a\u{ff0b}b"]),
         ] {
             for spelling in spellings {
-                let form = DecomposingNormalizerBorrowed::new_nfd().normalize(form).into_owned();
-                assert_eq!(liberal([*spelling]), Ok(vec![form]), "{spelling:?}");
+                let form = DecomposingNormalizerBorrowed::new_nfd().normalize(form);
+                assert_eq!(canonical(spelling), Ok(form), "{spelling:?}");
             }
         }
     }
 
     #[test]
-    fn different_pages_have_different_forms() {
+    fn different_pages_have_different_names() {
         for (one, other) in [("admin", "admins"), ("a", "á"), ("a.b", "ab"), ("a b", "ab"), ("が", "か"), ("x:y", "x"), ("о", "o")] {
-            assert_ne!(liberal([one]), liberal([other]), "{one} {other}");
+            assert_ne!(canonical(one), canonical(other), "{one} {other}");
         }
     }
 
     #[test]
-    fn separators_separate_in_every_way() {
-        for (segments, expected) in [
-            (&["a"][..], &[&["a"][..]][..]),
-            (&["a/b", "c"], &[&["a/b", "c"], &["a", "b", "c"]]),
-            (&["a", "/", "b"], &[&["a", "/", "b"], &["a", "", "", "b"], &["a", "b"]]),
-            (&["a", "/"], &[&["a", "/"], &["a", "", ""], &["a", ""], &["a"]]),
-            (&["a/b\\c"], &[&["a/b\\c"], &["a", "b\\c"], &["a/b", "c"], &["a", "b", "c"]]),
-            // What is between two of one kind is dropped by one server, and what is between two of the other is kept by the next.
-            (
-                &["a\\\\b/"],
-                &[
-                    &["a\\\\b/"],
-                    &["a\\\\b", ""],
-                    &["a\\\\b"],
-                    &["a", "", "b/"],
-                    &["a", "b/"],
-                    &["a", "", "b", ""],
-                    &["a", "", "b"],
-                    &["a", "b", ""],
-                    &["a", "b"],
-                ],
-            ),
-        ] {
-            let mut found = splittings(segments.iter().map(|&segment| segment.to_owned()).collect());
-            let mut expected: Vec<_> = expected.iter().map(|&segments| segments.to_vec()).collect();
-            found.sort();
-            expected.sort();
-            assert_eq!(found, expected, "{segments:?}");
+    fn what_is_left_out_has_no_name_and_a_dot_segment_none_at_all() {
+        for blank in ["", "...", ";x", " ", "\u{200b}", "+", "++", "::$DATA", " ... ;x"] {
+            assert_eq!(canonical(blank).unwrap(), "", "{blank:?}");
         }
-    }
-
-    #[test]
-    fn segments_come_and_go() {
-        for (segments, expected) in [
-            (&["a", "...", "b"][..], &["a", "b"][..]),
-            (&[";x", " ", "\u{200b}", "+", "++", "a"], &["a"]),
-            (&["a?b", "c"], &["a"]),
-            (&["a#", "c"], &["a"]),
-            (&["?", "c"], &[]),
-            (&["a\u{ff1f}b", "c"], &["a"]),
-            (&["a\u{ff0f}b", "c"], &["a", "b", "c"]),
-            (&["a\u{ff3c}b"], &["a", "b"]),
-            (&["\u{2100}dmin"], &["a", "cdmin"]),
-            (&["a\u{a5}b\u{20a9}c", "d\u{2044}e\u{2215}f\u{2216}g"], &["a", "b", "c", "d", "e", "f", "g"]),
-            (&["(S(x))", "(A(x)F(y))", "a", "(b)", "c))"], &["a", "(b)", "c))"]),
-            (&["z\u{307}"], &["z\u{307}"]),
-        ] {
-            assert_eq!(liberal(segments.iter().copied()).unwrap(), expected, "{segments:?}");
+        for (segment, is_session) in [("(S(x))", true), ("(A(x)F(y))", true), ("(b)", false), ("c))", false)] {
+            assert_eq!(is_session_of_aspnet(&canonical(segment).unwrap()), is_session, "{segment}");
         }
-        for unclear in
-            ["．．", ".. ", " .", "a\u{ff0f}.\u{200d}./b", "\u{2025}", "\u{2024};x", "x\u{a5}..\u{a5}a", "\u{ff05}41", "\u{ff05}ａｂ"]
-        {
-            assert_eq!(liberal(["a", unclear]), Err(Unclear), "{unclear:?}");
+        assert_eq!(canonical("z\u{307}").unwrap(), "z\u{307}");
+        assert_eq!(canonical("a\u{a5}b\u{20a9}c").unwrap(), "a\\b\\c");
+        assert_eq!(canonical("d\u{2044}e\u{2215}f\u{2216}g").unwrap(), "d/e/f\\g");
+        assert_eq!(canonical("\u{2100}dmin").unwrap(), "a/cdmin");
+        for unclear in ["．．", ".. ", " .", "..;x", "\u{2025}", "\u{2024};x", ".\u{200d}.", "\u{ff05}41", "\u{ff05}ａｂ"] {
+            assert_eq!(canonical(unclear), Err(Unclear), "{unclear:?}");
         }
     }
 
@@ -312,11 +205,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_plain_is_its_own_form() {
+    fn what_is_plain_is_its_own_name() {
         for byte in 0x20..0x7f {
             for segment in [format!("{}", char::from(byte)), format!("a{}b", char::from(byte)), format!("a{}", char::from(byte))] {
                 if is_plain(&segment) && !matches!(segment.as_str(), "." | "..") {
-                    assert_eq!(liberal([segment.as_str()]), Ok(vec![segment.clone()]));
+                    assert_eq!(canonical(&segment).unwrap(), segment);
+                    assert!(fold(&segment).unwrap() == segment && !is_session_of_aspnet(&segment));
                 }
             }
         }

@@ -1,10 +1,11 @@
-//! What rules see of a request: the one reading that they are compared with, and the liberal one beside it.
+//! What rules see of a request: as it is written, and as servers read it.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::spelling::{self, Folded, has_escape, is_plain};
+use super::reading::{self, Name};
+use super::spelling::{has_escape, is_plain};
 use crate::web::http::{Malformed, Request};
 use crate::web::proxy_headers;
 
@@ -18,11 +19,11 @@ const MAX_FOLDED_BYTES: usize = 4096;
 /// A request, as far as rules look at it.
 #[derive(Debug)]
 pub(super) struct Target<'a> {
-    pub(super) method: Cow<'a, str>,
+    pub(super) method: &'a str,
     /// Only where a rule names hosts.
     pub(super) host: Option<String>,
+    /// Decoded.
     pub(super) segments: Vec<Cow<'a, str>>,
-    pub(super) is_liberal: bool,
 }
 
 impl<'a> Target<'a> {
@@ -40,75 +41,33 @@ impl<'a> Target<'a> {
         if segments.len() > MAX_SEGMENTS {
             return Err(Malformed::Path);
         }
-        Ok(Self { method: Cow::Borrowed(method), host, segments, is_liberal: false })
+        Ok(Self { method, host, segments })
     }
 
-    /// Whether the reading of step 8 is this one.
+    /// Whether every server reads it as it is written.
     pub(super) fn is_plain(&self) -> bool {
         self.method.bytes().all(|b| !b.is_ascii_lowercase()) && self.segments.iter().all(|segment| is_plain(segment))
     }
 
-    /// The reading of step 8.
+    /// The path as servers read it; first as it is written.
     ///
     /// # Errors
-    /// [`Malformed::Ambiguous`] when there is a server that takes it for a path that none can have here, [`Malformed::Path`]
-    /// when it is longer than it is worth reading.
-    pub(super) fn liberal(&self) -> Result<Target<'_>, Malformed> {
-        if self.is_plain() {
-            let segments = self.segments.iter().map(|segment| Cow::Borrowed(segment.as_ref())).collect();
-            return Ok(Target { method: Cow::Borrowed(&self.method), host: self.host.clone(), segments, is_liberal: true });
-        }
+    /// [`Malformed::Ambiguous`] when there is a server that takes it for a path that none can have here, or too many ways to read
+    /// it; [`Malformed::Path`] when it is longer than it is worth reading.
+    pub(super) fn readings(&self) -> Result<Vec<Vec<Name<'_>>>, Malformed> {
         if self.segments.iter().filter(|segment| !segment.is_ascii()).map(|segment| segment.len()).sum::<usize>() > MAX_FOLDED_BYTES {
             return Err(Malformed::Path);
         }
-        let method = self.method.to_ascii_uppercase();
-        let method = if method == "HEAD" { "GET".to_owned() } else { method };
-        let segments = spelling::liberal(self.segments.iter().map(AsRef::as_ref)).map_err(|_| Malformed::Ambiguous)?;
-        if segments.len() > MAX_SEGMENTS {
-            return Err(Malformed::Path);
-        }
-        let segments = segments.into_iter().map(Cow::Owned).collect();
-        Ok(Target { method: Cow::Owned(method), host: self.host.clone(), segments, is_liberal: true })
+        reading::readings(&self.segments).map_err(|_| Malformed::Ambiguous)
     }
-}
 
-impl Target<'_> {
-    /// Further readings, where a segment has an encoded separator in it: servers split in one of the ways of
-    /// [`spelling::splittings`], and read what they have split exactly or liberally.
-    ///
-    /// # Errors
-    /// As [`Target::liberal`]; [`Malformed::Ambiguous`] also where the path begins with two separators, one of them encoded (what
-    /// follows is a host to some), and where it has a `?`, `#` or `;` as well: some servers drop what is behind it before they
-    /// split, some after, and some never.
-    pub(super) fn further(&self) -> Result<Vec<Target<'_>>, Malformed> {
-        if !self.segments.iter().any(|segment| segment.contains(['/', '\\'])) {
-            return Ok(vec![]);
-        }
-        let folded = Folded::new(self.segments.iter().map(AsRef::as_ref)).map_err(|_| Malformed::Ambiguous)?;
-        if folded.has_end() || self.segments.first().is_some_and(|segment| segment.starts_with(['/', '\\'])) {
-            return Err(Malformed::Ambiguous);
-        }
-        let is_too_long = self.segments.iter().map(|segment| segment.split(['/', '\\']).count()).sum::<usize>() > MAX_SEGMENTS;
-        if is_too_long {
-            return Err(Malformed::Path);
-        }
-        let exact = spelling::splittings(self.segments.iter().map(|segment| segment.as_ref().to_owned()).collect());
-        let liberal = folded.splittings().map_err(|_| Malformed::Ambiguous)?;
-        // Folding makes more of some characters.
-        if liberal.iter().any(|segments| segments.len() > MAX_SEGMENTS) {
-            return Err(Malformed::Path);
+    /// The method as a server takes it that has no regard to case.
+    pub(super) fn folded_method(&self) -> Cow<'_, str> {
+        if self.method.bytes().all(|b| !b.is_ascii_lowercase()) {
+            return Cow::Borrowed(self.method);
         }
         let method = self.method.to_ascii_uppercase();
-        let liberal_method = if method == "HEAD" { "GET".to_owned() } else { method };
-        let reading = |segments: Vec<String>, method: &str, is_liberal| Target {
-            method: Cow::Owned(method.to_owned()),
-            host: self.host.clone(),
-            segments: segments.into_iter().map(Cow::Owned).collect(),
-            is_liberal,
-        };
-        let exact = exact.into_iter().map(|segments| reading(segments, &self.method, false));
-        let liberal = liberal.into_iter().map(|segments| reading(segments, &liberal_method, true));
-        Ok(exact.chain(liberal).collect())
+        if method == "HEAD" { Cow::Borrowed("GET") } else { Cow::Owned(method) }
     }
 }
 
@@ -152,14 +111,6 @@ mod tests {
         Ok(target.segments.into_iter().map(Cow::into_owned).collect())
     }
 
-    fn liberal_segments(path: &str) -> Result<Vec<String>, Malformed> {
-        let head = RequestHead::get(path, "app.example");
-        let target = Target::parse(&Request::parse(&head).unwrap(), false).unwrap();
-        let liberal = target.liberal()?;
-        assert!(liberal.is_liberal && (!target.is_plain() || liberal.segments == target.segments), "{path}");
-        Ok(liberal.segments.into_iter().map(Cow::into_owned).collect())
-    }
-
     #[test]
     fn a_path_is_cut_into_decoded_segments() {
         for (path, expected) in [
@@ -200,42 +151,30 @@ mod tests {
     }
 
     #[test]
-    fn the_liberal_reading_is_that_of_the_most_liberal_server() {
-        let is_plain = |path: &str| {
+    fn what_has_one_reading_is_plain_and_what_is_too_long_is_not_read() {
+        let target = |path: &str, read: &dyn Fn(&Target<'_>)| {
             let head = RequestHead::get(path, "app.example");
-            Target::parse(&Request::parse(&head).unwrap(), false).unwrap().is_plain()
+            read(&Target::parse(&Request::parse(&head).unwrap(), false).unwrap());
         };
         for path in ["/", "/app", "/app/x.y/", "/.well-known/a", "/%61pp", "/a%20b"] {
-            assert!(is_plain(path) && liberal_segments(path) == segments(path), "{path}");
+            target(path, &|target| {
+                let [reading] = &target.readings().unwrap()[..] else { panic!("{path}") };
+                let is_as_written = |name: &Name<'_>| name.written == Some(&*name.canonical);
+                assert!(target.is_plain() && reading.iter().all(is_as_written), "{path}");
+            });
         }
-        for (path, expected) in [
-            ("/App", &["app"][..]),
-            ("/app;jsessionid=1/x", &["app", "x"]),
-            ("/app%3Bx/y", &["app", "y"]),
-            ("/;x/app", &["app"]),
-            ("/app%3fx/y", &["app"]),
-            ("/app%23/y", &["app"]),
-            ("/app./x%20", &["app", "x"]),
-            ("/%C5%BFtaff", &["staff"]),
-            ("/%E2%84%AAey", &["key"]),
-            ("/%20/app", &["app"]),
-            ("/.../app", &["app"]),
-            ("/%C3%A9", &["e\u{301}"]),
-            ("/a%EF%BC%8Fb", &["a", "b"]),
-        ] {
-            assert!(!is_plain(path), "{path}");
-            assert_eq!(liberal_segments(path).unwrap(), expected, "{path}");
+        for path in
+            ["/App", "/app;x", "/app%3fx/y", "/app./x%20", "/%C5%BFtaff", "/%20/app", "/.../app", "/%C3%A9", "/a%EF%BC%8Fb", "/a%2Fb"]
+        {
+            target(path, &|target| assert!(!target.is_plain() && target.readings().is_ok(), "{path}"));
         }
         for path in ["/a/%2e%2e%20/b", "/a/%EF%BC%8E%EF%BC%8E/b", "/%EF%BC%8541dmin"] {
-            assert_eq!(liberal_segments(path), Err(Malformed::Ambiguous), "{path}");
+            target(path, &|target| assert_eq!(target.readings(), Err(Malformed::Ambiguous), "{path}"));
         }
         let accents = |count: usize| format!("/x/{}/{}", "%C3%A9".repeat(count / 4), "%C3%A9".repeat(count / 4));
-        assert!(liberal_segments(&accents(MAX_FOLDED_BYTES)).is_ok());
-        assert_eq!(liberal_segments(&(accents(MAX_FOLDED_BYTES) + "e%CC%81")), Err(Malformed::Path));
-        assert!(liberal_segments(&format!("/{}", "X".repeat(MAX_FOLDED_BYTES + 1))).is_ok());
-        let slashes = |count: usize| format!("/{}", "a%EF%BC%8F".repeat(count));
-        assert_eq!(liberal_segments(&slashes(MAX_SEGMENTS)).unwrap().len(), MAX_SEGMENTS);
-        assert_eq!(liberal_segments(&format!("{}b", slashes(MAX_SEGMENTS))), Err(Malformed::Path));
+        target(&accents(MAX_FOLDED_BYTES), &|target| assert!(target.readings().is_ok()));
+        target(&(accents(MAX_FOLDED_BYTES) + "e%CC%81"), &|target| assert_eq!(target.readings(), Err(Malformed::Path)));
+        target(&format!("/{}", "X".repeat(MAX_FOLDED_BYTES + 1)), &|target| assert!(target.readings().is_ok()));
     }
 
     #[test]
@@ -248,7 +187,7 @@ mod tests {
         let method = |method: &str| {
             let head = RequestHead { method: method.into(), ..RequestHead::get("/", "a") };
             let target = Target::parse(&Request::parse(&head).unwrap(), false).unwrap();
-            (target.method.to_string(), target.is_plain(), target.liberal().unwrap().method.to_string())
+            (target.method.to_owned(), target.is_plain(), target.folded_method().into_owned())
         };
         assert_eq!(method("HEAD"), ("GET".into(), true, "GET".into()));
         assert_eq!(method("X-9"), ("X-9".into(), true, "X-9".into()));

@@ -1,0 +1,239 @@
+//! What servers make of the segments of a path: where they split one, end the path, or leave one out.
+//!
+//! Each of these is done by some servers and not by others, and one server passes its result to the next, which does another:
+//!
+//! - split at a decoded `/` or `\`, or at a character that becomes one when it is folded (`／`, `¥`);
+//! - end the path at a decoded `?` or `#`, or at what is folded to one;
+//! - drop a path parameter, `;` and what follows, before they split;
+//! - leave out empty segments, blank ones (white space, dots, `;x`), and those in which ASP.NET looks for a session;
+//! - take no empty segment at the end for one;
+//! - take what follows empty segments at the beginning for a host (`//host/path`).
+//!
+//! The readings are the results of these steps in any order and number. A request has one only where none of its segments has
+//! anything to do.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::spelling::{self, Unclear};
+use super::target::MAX_SEGMENTS;
+
+/// Beyond this many, the path is not worth reading: what has one encoded separator or two has fewer than ten.
+const MAX_READINGS: usize = 64;
+
+/// A segment, for comparison with that of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name<'a> {
+    /// As every server reads it that changes nothing; `None` of a part that only folding separates.
+    pub(super) written: Option<&'a str>,
+    /// As [`spelling::canonical`] has it.
+    pub(super) canonical: Cow<'a, str>,
+}
+
+/// A part of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part<'a> {
+    Written(&'a str),
+    Folded(String),
+}
+
+/// The readings of decoded segments, each once. The first is as they are.
+///
+/// # Errors
+/// [`Unclear`] when a segment has no canonical name in one of them, one has more than [`MAX_SEGMENTS`], or there are more than
+/// [`MAX_READINGS`].
+pub(super) fn readings<'a>(segments: &'a [Cow<'_, str>]) -> Result<Vec<Vec<Name<'a>>>, Unclear> {
+    let mut names = Names::default();
+    let mut found = vec![segments.iter().map(|segment| Part::Written(segment)).collect::<Vec<_>>()];
+    let mut next = 0;
+    while let Some(reading) = found.get(next) {
+        for further in after_one_step(reading, &mut names)? {
+            if further.len() > MAX_SEGMENTS || found.len() == MAX_READINGS {
+                return Err(Unclear);
+            }
+            if !found.contains(&further) {
+                found.push(further);
+            }
+        }
+        next += 1;
+    }
+    let mut name = |part: Part<'a>| {
+        let canonical = Cow::Owned(names.of(part.text())?.canonical.clone());
+        Ok(match part {
+            Part::Written(written) => Name { written: Some(written), canonical },
+            Part::Folded(_) => Name { written: None, canonical },
+        })
+    };
+    found.into_iter().map(|reading| reading.into_iter().map(&mut name).collect()).collect()
+}
+
+/// What each step makes of parts that it has something to do with.
+fn after_one_step<'a>(parts: &[Part<'a>], names: &mut Names) -> Result<Vec<Vec<Part<'a>>>, Unclear> {
+    let mut results = vec![];
+    let (mut folded, mut not_blank, mut not_of_aspnet) = (vec![], vec![], vec![]);
+    for part in parts {
+        let known = names.of(part.text())?;
+        if part.is_empty() || !known.canonical.is_empty() {
+            not_blank.push(part.clone());
+        }
+        if !spelling::is_session_of_aspnet(&known.canonical) {
+            not_of_aspnet.push(part.clone());
+        }
+        folded.push(known.folded.as_ref().map_or_else(|| part.clone(), |folded| Part::Folded(folded.clone())));
+    }
+    results.extend([folded, not_blank, not_of_aspnet]);
+    for separator in ['/', '\\'] {
+        results.push(parts.iter().flat_map(|part| part.split(&[separator])).collect());
+    }
+    if let Some(last) = parts.iter().position(|part| part.text().contains(ENDS)) {
+        results.push(parts[..last].iter().cloned().chain(parts[last].split(&ENDS).into_iter().take(1)).collect());
+    }
+    results.push(parts.iter().flat_map(|part| part.split(&[';']).into_iter().take(1)).collect());
+    results.push(parts.iter().filter(|part| !part.is_empty()).cloned().collect());
+    if let [rest @ .., last] = parts
+        && last.is_empty()
+    {
+        results.push(rest.to_vec());
+    }
+    if parts.first().is_some_and(Part::is_empty) {
+        results.push(parts.iter().skip_while(|part| part.is_empty()).skip(1).cloned().collect());
+    }
+    results.retain(|result| result != parts);
+    Ok(results)
+}
+
+/// What the path ends at.
+const ENDS: [char; 2] = ['?', '#'];
+
+impl<'a> Part<'a> {
+    fn text(&self) -> &str {
+        match self {
+            Self::Written(text) => text,
+            Self::Folded(text) => text,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.text().is_empty()
+    }
+
+    fn split(&self, at: &[char]) -> Vec<Self> {
+        match self {
+            Self::Written(text) => text.split(at).map(Self::Written).collect(),
+            Self::Folded(text) => text.split(at).map(|piece| Self::Folded(piece.to_owned())).collect(),
+        }
+    }
+}
+
+/// What is known of parts already: readings share most of theirs, and folding takes the longest of all.
+#[derive(Default)]
+struct Names(BTreeMap<String, Known>);
+
+struct Known {
+    canonical: String,
+    /// Where folding makes something of the part that splits or ends a segment.
+    folded: Option<String>,
+}
+
+impl Names {
+    fn of(&mut self, part: &str) -> Result<&Known, Unclear> {
+        match self.0.entry(part.to_owned()) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => {
+                let delimiters = |text: &str| text.chars().filter(|&c| matches!(c, '/' | '\\' | '?' | '#' | ';')).count();
+                let folded = spelling::fold(part)?;
+                let canonical = spelling::name(&folded)?.to_owned();
+                let is_new = delimiters(&folded) != delimiters(part);
+                Ok(place.insert(Known { canonical, folded: is_new.then(|| folded.into_owned()) }))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written segments, a part that only folding separates as its canonical name in brackets.
+    fn read(segments: &[&str]) -> Result<Vec<Vec<String>>, Unclear> {
+        let segments: Vec<_> = segments.iter().map(|&segment| Cow::Borrowed(segment)).collect();
+        let text = |name: &Name<'_>| name.written.map_or_else(|| format!("<{}>", name.canonical), str::to_owned);
+        Ok(readings(&segments)?.iter().map(|names| names.iter().map(text).collect()).collect())
+    }
+
+    #[test]
+    fn each_reading_is_found_once() {
+        for (segments, expected) in [
+            (&["a", "B", "x.y"][..], &[&["a", "B", "x.y"][..]][..]),
+            (&["a/b", "c"], &[&["a/b", "c"], &["a", "b", "c"]]),
+            (&["a", "/", "b"], &[&["a", "/", "b"], &["a", "", "", "b"], &["a", "b"]]),
+            (&["a", "/"], &[&["a", "/"], &["a", "", ""], &["a", ""], &["a"]]),
+            (&["a/b\\c"], &[&["a/b\\c"], &["a", "b\\c"], &["a/b", "c"], &["a", "b", "c"]]),
+            // What is between two of one kind is left out by one server, and what is behind one of the other is kept by the next.
+            (
+                &["a\\\\b/"],
+                &[
+                    &["a\\\\b/"],
+                    &["a\\\\b", ""],
+                    &["a\\\\b"],
+                    &["a", "", "b/"],
+                    &["a", "b/"],
+                    &["a", "", "b", ""],
+                    &["a", "", "b"],
+                    &["a", "b", ""],
+                    &["a", "b"],
+                ],
+            ),
+            (&["a?b", "c"], &[&["a?b", "c"], &["a"]]),
+            (&["#", "c"], &[&["#", "c"], &[""], &[]]),
+            (&["a;x/b"], &[&["a;x/b"], &["a;x", "b"], &["a"], &["a", "b"]]),
+            (&["a", ";x", "b"], &[&["a", ";x", "b"], &["a", "", "b"], &["a", "b"]]),
+            (&["a", "...", "b"], &[&["a", "...", "b"], &["a", "b"]]),
+            (&["(S(x))", "a"], &[&["(S(x))", "a"], &["a"]]),
+            (&["/h", "a"], &[&["/h", "a"], &["", "h", "a"], &["h", "a"], &["a"]]),
+            (&["a\u{ff0f}b"], &[&["a\u{ff0f}b"], &["<a/b>"], &["<a>", "<b>"]]),
+            (&["a\u{a5}b"], &[&["a\u{a5}b"], &["<a\\b>"], &["<a>", "<b>"]]),
+            (&["a\u{ff1f}b", "c"], &[&["a\u{ff1f}b", "c"], &["<a?b>", "c"], &["<a>"]]),
+            (
+                &["x\u{ff0f}y/z\u{ff1f}w"],
+                &[
+                    &["x\u{ff0f}y/z\u{ff1f}w"],
+                    &["<x/y/z?w>"],
+                    &["x\u{ff0f}y", "z\u{ff1f}w"],
+                    &["<x/y>", "<z?w>"],
+                    &["<x>", "<y>", "<z?w>"],
+                    &["<x/y/z>"],
+                    &["<x/y>", "<z>"],
+                    &["<x>", "<y>", "<z>"],
+                ],
+            ),
+        ] {
+            let mut found = read(segments).unwrap();
+            assert_eq!(found[0], segments);
+            let mut expected: Vec<_> = expected.iter().map(|&segments| segments.to_vec()).collect();
+            found.sort();
+            expected.sort();
+            assert_eq!(found, expected, "{segments:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_canonical_name_or_too_many_readings_is_unclear() {
+        for segments in [
+            &["a", "．．"][..],
+            &["a\u{ff0f}.\u{200d}./b"],
+            &["x\u{a5}..\u{a5}a"],
+            &["\u{2024};x"],
+            &["\u{ff05}41"],
+            &["a/../b"],
+            &["a", "..;x"],
+            &["/////////////////////////////////////////////////////////////////"],
+        ] {
+            assert_eq!(read(segments), Err(Unclear), "{segments:?}");
+        }
+        let long = "a/".repeat(MAX_SEGMENTS);
+        assert_eq!(read(&[&long]), Err(Unclear));
+        assert_eq!(read(&[&long[..long.len() - 1]]).unwrap().len(), 2);
+    }
+}
