@@ -22,6 +22,9 @@ use super::target::MAX_SEGMENTS;
 /// Beyond this many, the path is not worth reading: what has one encoded separator or two has fewer than ten.
 const MAX_READINGS: usize = 64;
 
+/// Of all readings together: what a request can cost. Five readings of a path of a hundred segments have fewer.
+const MAX_PARTS: usize = 1024;
+
 /// A segment, for comparison with that of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Name<'a> {
@@ -42,19 +45,21 @@ enum Part<'a> {
 ///
 /// # Errors
 /// [`Unclear`] when a segment has no canonical name in one of them, one has more than [`MAX_SEGMENTS`], or there are more than
-/// [`MAX_READINGS`].
+/// [`MAX_READINGS`], or [`MAX_PARTS`] in them.
 pub(super) fn readings<'a>(segments: &'a [Cow<'_, str>]) -> Result<Vec<Vec<Name<'a>>>, Unclear> {
     let mut names = Names::default();
     let mut found = vec![segments.iter().map(|segment| Part::Written(segment)).collect::<Vec<_>>()];
-    let mut next = 0;
+    let (mut next, mut in_all) = (0, segments.len());
     while let Some(reading) = found.get(next) {
         for further in after_one_step(reading, &mut names)? {
-            if further.len() > MAX_SEGMENTS || found.len() == MAX_READINGS {
+            if found.contains(&further) {
+                continue;
+            }
+            in_all += further.len();
+            if further.len() > MAX_SEGMENTS || found.len() == MAX_READINGS || in_all > MAX_PARTS {
                 return Err(Unclear);
             }
-            if !found.contains(&further) {
-                found.push(further);
-            }
+            found.push(further);
         }
         next += 1;
     }
@@ -235,5 +240,7 @@ mod tests {
         let long = "a/".repeat(MAX_SEGMENTS);
         assert_eq!(read(&[&long]), Err(Unclear));
         assert_eq!(read(&[&long[..long.len() - 1]]).unwrap().len(), 2);
+        let every_kind = "a//b\\ \\;x".repeat(20);
+        assert_eq!(read(&[&every_kind]), Err(Unclear), "{MAX_PARTS} parts");
     }
 }
