@@ -6,10 +6,11 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 use crate::bindings;
+use crate::carried::Carried;
 use crate::error::ComponentError;
 use crate::host_state::{HostState, Imports};
 use crate::precompiled::{self, PrecompiledCache};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, RuntimeOptions};
 use crate::trusted_file::{TrustedFile, TrustedFileError};
 
 /// Ours has a few MiB.
@@ -40,7 +41,7 @@ impl FilterComponent {
 
     /// Compiles and links. `cache` is a folder of compiled code: owned by the user that runs this and writable by
     /// nobody else; made when it does not exist. A cache that cannot be used is logged and compiled without.
-    /// Blocks for the compilation when the cache has no answer: some seconds, and a gigabyte of memory meanwhile.
+    /// Blocks for the compilation when the cache has no answer: some seconds, and some hundred megabytes meanwhile. It is logged.
     ///
     /// # Errors
     /// When the bytes are no component, or import anything beyond `vestibule:filter`, WASI's wall clock and its random numbers.
@@ -49,9 +50,23 @@ impl FilterComponent {
             Some(folder) => PrecompiledCache::new(folder).load_or_compile(runtime, bytes),
             None => precompiled::compile(runtime, bytes).map(|(component, _)| component),
         }
-        .map_err(|error| ComponentError::Invalid(format!("{error:#}")))?;
-        let linked = link(runtime.engine(), &component).map_err(|error| ComponentError::Unlinkable(format!("{error:#}")))?;
-        Ok(FilterComponent { runtime: runtime.clone(), linked })
+        .map_err(|error| refused(&error))?;
+        Self::linked_in(runtime.clone(), &component)
+    }
+
+    /// What the program carries, in a runtime of its own. Compiles nothing.
+    ///
+    /// # Errors
+    /// [`ComponentError::OtherProcessor`] when the code is not for this processor, [`ComponentError::Damaged`] when it is not what
+    /// the program was built with; as [`FilterComponent::from_bytes`] when it does not fit this host.
+    pub fn from_carried(options: &RuntimeOptions, carried: &Carried) -> Result<Self, ComponentError> {
+        let (runtime, component) = carried.load(options)?;
+        Self::linked_in(runtime, &component)
+    }
+
+    fn linked_in(runtime: Runtime, component: &Component) -> Result<Self, ComponentError> {
+        let linked = link(runtime.engine(), component).map_err(|error| ComponentError::Unlinkable(format!("{error:#}")))?;
+        Ok(FilterComponent { runtime, linked })
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {
@@ -61,6 +76,15 @@ impl FilterComponent {
     pub(crate) fn linked(&self) -> &bindings::FilterPre<HostState> {
         &self.linked
     }
+}
+
+/// Why what was compiled, or was to be, is not there.
+fn refused(error: &wasmtime::Error) -> ComponentError {
+    // Of Wasmtime, which has no type for it.
+    const NOT_EXECUTABLE: &str = "unable to make memory executable";
+
+    let reason = format!("{error:#}");
+    if reason.contains(NOT_EXECUTABLE) { ComponentError::NotExecutable(reason) } else { ComponentError::Invalid(reason) }
 }
 
 fn link(engine: &Engine, component: &Component) -> wasmtime::Result<bindings::FilterPre<HostState>> {

@@ -29,6 +29,26 @@ pub enum ComponentError {
     /// Others can change the file.
     #[error(transparent)]
     ChangeableByOthers(#[from] ChangeableByOthers),
+    /// What the program carries is not what it was built with.
+    #[error("the component that this program carries is damaged: it is not what the program was built with; install the program again")]
+    Damaged,
+    /// The code that the program carries is for other processors.
+    #[error("the compiled component that this program carries is for {family}, and this processor lacks {lacking}")]
+    OtherProcessor {
+        /// The processors that it is for.
+        family: &'static str,
+        /// What they have and this one has not.
+        lacking: String,
+    },
+    /// The program carries no code for the engine that it has: the build has left that step out, or has another Wasmtime.
+    #[error("this program carries a component that is not compiled, or not for its own version of Wasmtime; run `make build`")]
+    OtherEngine,
+    /// The system refuses to run what was compiled.
+    #[error(
+        "the system does not let compiled code be run ({0}), as systemd's MemoryDenyWriteExecute= does not: run the component that \
+         the program carries, without --component, or permit it"
+    )]
+    NotExecutable(String),
     /// Not a WebAssembly component.
     #[error("this is not a WebAssembly component: {0}; take the `vestibule.wasm` of a release, or build it with `make build`")]
     Invalid(String),

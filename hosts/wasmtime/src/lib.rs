@@ -39,6 +39,7 @@
 #![deny(missing_docs)]
 
 mod bindings;
+mod carried;
 mod component;
 mod configuration;
 mod configuration_file;
@@ -61,6 +62,7 @@ mod request_head;
 mod runtime;
 mod trusted_file;
 
+pub use carried::{Carried, CarriedParts};
 pub use component::FilterComponent;
 pub use configuration::{Authorization, Configuration, Fault, Limit, Reference, Resolved, Summary};
 pub use configuration_file::{Accept, ConfigurationError, ConfigurationFile};

@@ -111,6 +111,7 @@ fn digest(entry: &str, compiled: &[u8]) -> [u8; DIGEST_BYTES] {
 /// The component, and what to store of it.
 #[expect(unsafe_code, reason = "Wasmtime cannot check compiled code; see SAFETY")]
 pub(crate) fn compile(runtime: &Runtime, component: &[u8]) -> wasmtime::Result<(Component, Vec<u8>)> {
+    tracing::info!(code = "component.compiling", "compiling the component, which takes some seconds");
     let compiled = runtime.compile(component)?;
     // SAFETY: the bytes must be what Wasmtime compiled; it has just done so, in this process.
     let component = unsafe { Component::deserialize(runtime.engine(), &compiled) }?;
@@ -119,10 +120,7 @@ pub(crate) fn compile(runtime: &Runtime, component: &[u8]) -> wasmtime::Result<(
 
 /// Differs whenever the component, Wasmtime's version or a setting of the engine differs.
 fn entry_name(engine: &Engine, component: &[u8]) -> String {
-    let mut digest = Sha256::new();
-    digest.update(Sha256::digest(component));
-    let mut settings = DigestHasher(&mut digest);
-    engine.precompile_compatibility_hash().hash(&mut settings);
+    let digest = Sha256::new().chain_update(Sha256::digest(component)).chain_update(settings_digest(engine));
     let mut name = String::with_capacity(64 + 6);
     for byte in digest.finalize() {
         // Writing to a String cannot fail.
@@ -130,6 +128,13 @@ fn entry_name(engine: &Engine, component: &[u8]) -> String {
     }
     name.push_str(".cwasm");
     name
+}
+
+/// Differs whenever Wasmtime's version or a setting of the engine differs that compiled code depends on.
+pub(crate) fn settings_digest(engine: &Engine) -> [u8; DIGEST_BYTES] {
+    let mut digest = Sha256::new();
+    engine.precompile_compatibility_hash().hash(&mut DigestHasher(&mut digest));
+    digest.finalize().into()
 }
 
 /// Feeds what is hashed into a digest: the standard library's hasher is not the same in every build.

@@ -1,11 +1,11 @@
 //! The engine that all components and filters of a process share.
 //!
-//! Compiling takes some ten seconds on two processors and almost a gigabyte, since inlining keeps all functions at hand. It is
-//! done in an engine of its own, which is dropped, and the allocator then gives the memory back: 40 MiB stay of 920.
+//! Compiling takes some seconds of two processors and some hundred megabytes. It is done in an engine of its own, which is dropped,
+//! and the allocator then gives the memory back.
 
 use std::sync::Arc;
 
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, CustomCodeMemory, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::epoch::EpochClock;
 use crate::options::FilterOptions;
@@ -47,7 +47,7 @@ fn instances_for_filters_of(instances: usize) -> u32 {
 #[error("Wasmtime cannot be set up on this machine: {0}; check the limits on address space (ulimit -v)")]
 pub struct RuntimeError(String);
 
-/// A Wasmtime engine: pooling allocator, epochs for CPU budgets, inlining. Cheap to clone; make one per process.
+/// A Wasmtime engine: pooling allocator, epochs for CPU budgets. Cheap to clone; make one per process.
 #[derive(Clone)]
 pub struct Runtime {
     shared: Arc<Shared>,
@@ -68,7 +68,23 @@ impl Runtime {
     /// # Errors
     /// When Wasmtime does not support this machine.
     pub fn new(options: &RuntimeOptions) -> Result<Runtime, RuntimeError> {
-        let pooled = engine_config(Some(options));
+        Runtime::adapted(options, |_| {})
+    }
+
+    /// The same for code that is in executable memory already, as `code` says. It compiles nothing.
+    pub(crate) fn for_executable(options: &RuntimeOptions, code: Arc<dyn CustomCodeMemory>) -> Result<Runtime, RuntimeError> {
+        Runtime::adapted(options, |config| {
+            config.enable_compiler(false).with_custom_code_memory(Some(Arc::clone(&code)));
+        })
+    }
+
+    fn adapted(options: &RuntimeOptions, adapt: impl Fn(&mut Config)) -> Result<Runtime, RuntimeError> {
+        let config_of = |pool| {
+            let mut config = engine_config(pool);
+            adapt(&mut config);
+            config
+        };
+        let pooled = config_of(Some(options));
         let (engine, config) = match Engine::new(&pooled) {
             Ok(engine) => (engine, pooled),
             Err(error) => {
@@ -77,12 +93,17 @@ impl Runtime {
                     "instances are allocated one by one, since no pool of {} could be reserved: {error:#}",
                     options.max_instances
                 );
-                let unpooled = engine_config(None);
+                let unpooled = config_of(None);
                 (Engine::new(&unpooled).map_err(|error| RuntimeError(format!("{error:#}")))?, unpooled)
             }
         };
         let clock = EpochClock::start(&engine).map_err(|error| RuntimeError(format!("no thread for the epoch clock: {error}")))?;
         Ok(Runtime { shared: Arc::new(Shared { engine, clock, config, memory_limit: options.memory_limit }) })
+    }
+
+    /// The settings of an engine that compiles for this machine.
+    pub(crate) fn config(options: &RuntimeOptions) -> Config {
+        engine_config(Some(options))
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -93,8 +114,8 @@ impl Runtime {
         &self.shared.clock
     }
 
-    /// Compiles for [`Runtime::engine`], in an engine of its own: Wasmtime 48 keeps what it needed to compile, with
-    /// inlining almost a gigabyte for our component, as long as the engine that compiled.
+    /// Compiles for [`Runtime::engine`], in an engine of its own: Wasmtime 48 keeps what it needed to compile
+    /// as long as the engine that compiled.
     ///
     /// # Errors
     /// The bytes are no component.

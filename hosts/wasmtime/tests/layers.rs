@@ -8,7 +8,7 @@ use std::path::Path;
 mod imports;
 
 /// Lowest first. A module may import what stands before it, and its own parts.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     "bindings",
     "decision",
     "provider_answer",
@@ -25,6 +25,7 @@ const ORDER: [&str; 23] = [
     "error",
     "runtime",
     "precompiled",
+    "carried",
     "host_state",
     "component",
     "instance",
