@@ -71,7 +71,8 @@ async fn run(arguments: &Demo) -> anyhow::Result<()> {
         }
     };
     let ready = |listen| println!("Open  http://{listen}  in a browser; Ctrl-C stops the demo.");
-    let served = serve::until(&serve_arguments(arguments, config, app), Some(listener), ready, stop).await;
+    let serve = serve_arguments(arguments, config, app);
+    let served = serve::until(&serve, &vestibule_edge::carried!(), Some(listener), ready, stop).await;
     provider.shutdown().await;
     served
 }

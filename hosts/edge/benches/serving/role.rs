@@ -24,7 +24,7 @@ use vestibule_edge::listen::limits::{ConnectionLimits, raise_descriptors};
 use vestibule_edge::listen::listener::Listener;
 use vestibule_edge::observe::log;
 use vestibule_edge::upstream::application::Upstream;
-use vestibule_wasmtime::{Decision, Forward, Outcome, RequestHead};
+use vestibule_wasmtime::{Carried, Decision, Forward, Outcome, RequestHead};
 
 use crate::{application, site};
 
@@ -126,5 +126,5 @@ async fn edge(configuration: &str) {
     let options = ["vestibule", "serve", "--config", configuration, "--component", &component, "--cache", &cache];
     let Command::Serve(arguments) = Arguments::parse_from(options).command else { unreachable!("that is the command") };
     log::start(arguments.common.log).expect("a log");
-    serve::until(&arguments, Some(listener), |_| {}, std::future::pending()).await.expect("it serves");
+    serve::until(&arguments, &Carried::NONE, Some(listener), |_| {}, std::future::pending()).await.expect("it serves");
 }

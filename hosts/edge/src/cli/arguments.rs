@@ -25,6 +25,9 @@ pub enum Command {
     Explain(Explain),
     /// Print a fresh secret for `cookie_secret`
     CookieSecret,
+    /// Compile a component for a program to be linked with; the build does it
+    #[command(hide = true)]
+    Carry(Carry),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -101,11 +104,21 @@ pub struct Explain {
 }
 
 #[derive(Debug, Clone, Args)]
+pub struct Carry {
+    /// The component
+    #[arg(value_name = "FILE")]
+    pub component: PathBuf,
+    /// Where the program that is built next looks for it
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct Common {
-    /// The component [default: vestibule-wide.wasm or vestibule.wasm beside this program]
+    /// Another component than the one that this program carries; it is compiled at the start, which takes seconds
     #[arg(long, value_name = "FILE")]
     pub component: Option<PathBuf>,
-    /// Folder for the compiled component, so that the next start is faster
+    /// Folder for what is compiled of --component, so that the next start is faster
     #[arg(long, value_name = "FOLDER")]
     pub cache: Option<PathBuf>,
     /// How the log is written to stderr; VESTIBULE_LOG=debug writes more

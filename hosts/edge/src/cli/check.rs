@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use vestibule_wasmtime::{Accept, Configuration, ConfigurationFile, Filter, FilterComponent, FilterOptions};
+use vestibule_wasmtime::{Accept, Carried, Configuration, ConfigurationFile, Filter, FilterComponent, FilterOptions};
 
 use crate::cli::arguments::Check;
-use crate::cli::serve::{self, DEFAULT_PORT};
-use crate::cli::{explain, online};
+use crate::cli::serve::DEFAULT_PORT;
+use crate::cli::{component, explain, online};
 use crate::configuration::reload::everybody_reads;
 use crate::listen::tls;
 
@@ -16,10 +16,10 @@ use crate::listen::tls;
 /// # Errors
 /// There is no component.
 #[expect(clippy::print_stdout, reason = "the verdict is what was asked for; faults go to stderr")]
-pub async fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
-    // Before the component is compiled, which takes seconds.
+pub async fn run(arguments: &Check, carried: &Carried) -> anyhow::Result<ExitCode> {
+    // Before a component is compiled, which takes seconds.
     ConfigurationFile::find(&arguments.config)?;
-    let component = serve::compile(&arguments.common)?;
+    let component = component::load(&arguments.common, carried)?;
     let mut warnings = Vec::new();
     let filter = load(&component, arguments, &mut warnings).await;
     let tls = check_tls(arguments, &mut warnings);

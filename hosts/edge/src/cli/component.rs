@@ -1,36 +1,78 @@
-//! Where the component is.
+//! Which component decides: the one that this program carries, or a file.
 
 use std::path::{Path, PathBuf};
 
-/// The component's names beside the program, the preferred one first.
-const FILE_NAMES: [&str; 2] = ["vestibule-wide.wasm", "vestibule.wasm"];
+use anyhow::Context as _;
+/// Also for [`carried!`](crate::carried).
+pub use vestibule_wasmtime::Carried;
+use vestibule_wasmtime::{ComponentError, FilterComponent, Runtime, RuntimeOptions};
+
+use crate::cli::arguments::Common;
 
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
 pub enum NoComponent {
     #[error("{0}: there is no component there; run `make build`, which makes dist/vestibule.wasm, or correct --component")]
     NotThere(PathBuf),
-    #[error("the program does not know where it is ({0}); name the component with --component")]
-    NoProgram(std::io::Error),
+    #[error("this program carries no component; run `make build`, which makes one that does, or name a component with --component")]
+    NoneCarried,
 }
 
-/// The component's path: the one given, else `vestibule-wide.wasm` or `vestibule.wasm` beside this program.
+/// What the program is linked with, as the files `component`, `code` and `seal` in the folder that `VESTIBULE_CARRIED` names
+/// while it is compiled (`build.rs`).
+#[macro_export]
+macro_rules! carried {
+    () => {{
+        #[repr(C, align(4096))]
+        struct Pages<const LENGTH: usize>([u8; LENGTH]);
+
+        // Among the program's own code, which the system maps executable.
+        #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".text.vestibule_carried"))]
+        #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__TEXT,__vestibule"))]
+        static CODE: Pages<{ include_bytes!(concat!(env!("VESTIBULE_CARRIED"), "/code")).len() }> =
+            Pages(*include_bytes!(concat!(env!("VESTIBULE_CARRIED"), "/code")));
+
+        let component = include_bytes!(concat!(env!("VESTIBULE_CARRIED"), "/component"));
+        let seal = include_bytes!(concat!(env!("VESTIBULE_CARRIED"), "/seal"));
+        // SAFETY: `CODE` begins at a page, stands in a section that is executable and not writable, and is no static that can
+        // change. The files are empty, or what `vestibule carry` wrote, which is what `Carried::make` gave.
+        unsafe { $crate::cli::component::Carried::new(component, &CODE.0, seal) }
+    }};
+}
+
+/// The component of `--component`, compiled now if the cache does not have it; else the one that the program carries.
 ///
 /// # Errors
-/// [`NoComponent`] when no file is there.
-pub fn find(given: Option<&Path>) -> Result<PathBuf, NoComponent> {
-    let paths = match given {
-        Some(path) => vec![path.to_owned()],
-        None => beside(&std::env::current_exe().map_err(NoComponent::NoProgram)?),
-    };
-    match paths.iter().find(|path| path.is_file()) {
-        Some(path) => Ok(path.clone()),
-        None => Err(NoComponent::NotThere(paths.into_iter().next_back().unwrap_or_default())),
+/// There is none, or it is not a component that this program understands.
+pub fn load(common: &Common, carried: &Carried) -> anyhow::Result<FilterComponent> {
+    match &common.component {
+        Some(path) => from_file(path, common.cache.as_deref()),
+        None if carried.is_empty() => Err(NoComponent::NoneCarried.into()),
+        None => from_program(carried, common.cache.as_deref()),
     }
 }
 
-fn beside(program: &Path) -> Vec<PathBuf> {
-    FILE_NAMES.map(|name| program.with_file_name(name)).into()
+fn from_file(path: &Path, cache: Option<&Path>) -> anyhow::Result<FilterComponent> {
+    if !path.is_file() {
+        return Err(NoComponent::NotThere(path.into()).into());
+    }
+    FilterComponent::from_file(&runtime()?, path, cache)
+        .with_context(|| format!("{}: the component cannot be used; run `make build`", path.display()))
+}
+
+/// Where the code is not for this machine, the component is there to be compiled.
+fn from_program(carried: &Carried, cache: Option<&Path>) -> anyhow::Result<FilterComponent> {
+    match FilterComponent::from_carried(&RuntimeOptions::default(), carried) {
+        Err(error @ (ComponentError::OtherProcessor { .. } | ComponentError::OtherEngine)) => {
+            tracing::warn!(code = "component.not_compiled", "{error}; it is compiled now, and at each start without --cache");
+            Ok(FilterComponent::from_bytes(&runtime()?, carried.component()?, cache)?)
+        }
+        loaded => Ok(loaded?),
+    }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    Runtime::new(&RuntimeOptions::default()).context("no WebAssembly runtime")
 }
 
 #[cfg(test)]
@@ -38,14 +80,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_build_with_wide_arithmetic_is_preferred() {
-        let names = beside(Path::new("/opt/vestibule/vestibule"));
-        assert_eq!(names, [Path::new("/opt/vestibule/vestibule-wide.wasm"), Path::new("/opt/vestibule/vestibule.wasm")]);
-    }
-
-    #[test]
     fn a_missing_component_names_the_remedy() {
-        let message = find(Some(Path::new("no/such.wasm"))).expect_err("not there").to_string();
+        let message = from_file(Path::new("no/such.wasm"), None).err().expect("not there").to_string();
         assert!(message.starts_with("no/such.wasm: ") && message.contains("make build"), "{message}");
     }
 }

@@ -1,8 +1,10 @@
 //! The commands: what can be asked for on the command line, and one file for each command.
 
 pub mod arguments;
+pub mod carry;
 pub mod check;
 pub mod component;
 pub mod explain;
 pub mod online;
+pub mod program;
 pub mod serve;

@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use vestibule_wasmtime::{ConfigurationFile, FilterComponent, Runtime, RuntimeOptions};
+use vestibule_wasmtime::{Carried, ConfigurationFile};
 
-use crate::cli::arguments::{Common, Serve};
+use crate::cli::arguments::Serve;
 use crate::cli::component;
 use crate::configuration::active::Current;
 use crate::configuration::reload::{self, ActiveSource};
@@ -25,7 +24,7 @@ pub const DEFAULT_PORT: u16 = 8501;
 ///
 /// # Errors
 /// Whatever keeps it from starting; the message names the remedy.
-pub async fn run(arguments: &Serve) -> anyhow::Result<()> {
+pub async fn run(arguments: &Serve, carried: &Carried) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = async move {
         tokio::select! {
@@ -33,7 +32,7 @@ pub async fn run(arguments: &Serve) -> anyhow::Result<()> {
             _ = interrupt.recv() => {}
         }
     };
-    until(arguments, None, |_| {}, stop).await
+    until(arguments, carried, None, |_| {}, stop).await
 }
 
 /// Serves until `stop` resolves, on `listener` if there is one already. `ready` is called once requests are answered.
@@ -42,6 +41,7 @@ pub async fn run(arguments: &Serve) -> anyhow::Result<()> {
 /// As [`run`].
 pub async fn until(
     arguments: &Serve,
+    carried: &Carried,
     listener: Option<Listener>,
     ready: impl FnOnce(SocketAddr),
     stop: impl Future<Output = ()>,
@@ -57,9 +57,9 @@ pub async fn until(
         _ => None,
     };
     let limits = ConnectionLimits::with_descriptors(limits::raise_descriptors());
-    // Before the component is compiled, which takes seconds.
+    // Before a component is compiled, which takes seconds.
     ConfigurationFile::find(&arguments.config)?;
-    let component = compile(&arguments.common)?;
+    let component = component::load(&arguments.common, carried)?;
     let mut source = ActiveSource::new(component, arguments.config.clone(), arguments.upstream.clone(), arguments.upstream_timeout).await?;
     let reading = source.first().await?;
 
@@ -95,15 +95,4 @@ pub async fn until(
     }
     tracing::info!(code = "listener.stopped", "stopped");
     Ok(())
-}
-
-/// Finds and compiles the component.
-///
-/// # Errors
-/// There is none, or it is not a component that this program understands.
-pub fn compile(common: &Common) -> anyhow::Result<FilterComponent> {
-    let path = component::find(common.component.as_deref())?;
-    let runtime = Runtime::new(&RuntimeOptions::default()).context("no WebAssembly runtime")?;
-    FilterComponent::from_file(&runtime, &path, common.cache.as_deref())
-        .with_context(|| format!("{}: the component cannot be used; run `make build`", path.display()))
 }

@@ -6,6 +6,7 @@
 mod application;
 mod authz;
 mod browser;
+mod carried;
 mod connections;
 mod failing_filter;
 mod forwarding;

@@ -28,14 +28,23 @@ impl Program {
 
     /// The same with something to read on its standard input.
     pub fn start_reading(input: Stdio, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = command(arguments)
-            .args(["--log", "json", "--component"])
-            .arg(component())
-            .arg("--cache")
-            .arg(cache())
-            .env("VESTIBULE_LOG", "trace")
-            .envs(environment.iter().copied())
-            .stdin(input)
+        let mut command = command(arguments);
+        command.arg("--component").arg(component()).arg("--cache").arg(cache());
+        command.env("VESTIBULE_LOG", "trace").envs(environment.iter().copied()).stdin(input);
+        Self::spawn(command)
+    }
+
+    /// The same with the component that the program carries.
+    #[allow(dead_code, reason = "`tests/serve` does not use it")]
+    pub fn start_alone(arguments: &[&str]) -> Self {
+        let mut command = command(arguments);
+        command.stdin(Stdio::null());
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .args(["--log", "json"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -70,8 +79,19 @@ impl Program {
     /// What it has of the machine's memory, in bytes.
     #[allow(dead_code, reason = "`tests/serve` does not use it")]
     pub fn memory(&self) -> u64 {
+        self.memory_as("VmRSS:")
+    }
+
+    /// The most that it has had of it.
+    #[allow(dead_code, reason = "`tests/serve` does not use it")]
+    pub fn most_memory(&self) -> u64 {
+        self.memory_as("VmHWM:")
+    }
+
+    #[allow(dead_code, reason = "`tests/serve` does not use it")]
+    fn memory_as(&self, name: &str) -> u64 {
         let status = fs::read_to_string(self.proc().join("status")).expect("of this system");
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")).expect("a line of it");
+        let resident = status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")).expect("a line of it");
         resident.parse::<u64>().expect("a number") * 1024
     }
 

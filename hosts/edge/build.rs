@@ -1,0 +1,46 @@
+//! Says where the program finds, while it is linked, the component that it is to carry: a folder with the files `component`,
+//! `code` and `seal`, which `vestibule carry` writes. Only the program itself depends on their content, so that a new component
+//! costs a link; here it is enough that they are there. Empty ones make a program that carries none.
+//!
+//! The folder is `carried` in the profile's folder below `target/`, or what `VESTIBULE_CARRIED` names.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::{env, process};
+
+const FILES: [&str; 3] = ["component", "code", "seal"];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=VESTIBULE_CARRIED");
+    let Some(folder) = folder() else { fail("there is no OUT_DIR: cargo runs this") };
+    match FILES.iter().try_for_each(|file| make(&folder, file)) {
+        Ok(()) => println!("cargo::rustc-env=VESTIBULE_CARRIED={}", folder.display()),
+        Err(error) => fail(&format!("{}: {error}", folder.display())),
+    }
+}
+
+fn folder() -> Option<PathBuf> {
+    match env::var_os("VESTIBULE_CARRIED") {
+        Some(folder) => Some(env::current_dir().ok()?.join(folder)),
+        // target/PROFILE/build/PACKAGE/out
+        None => Some(Path::new(&env::var_os("OUT_DIR")?).ancestors().nth(3)?.join("carried")),
+    }
+}
+
+/// What the package has of it, else nothing; a file that is there stays.
+fn make(folder: &Path, file: &str) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let packaged = fs::read(Path::new("carried").join(file)).unwrap_or_default();
+    match OpenOptions::new().write(true).create_new(true).open(folder.join(file)) {
+        Ok(mut made) => made.write_all(&packaged),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn fail(reason: &str) -> ! {
+    println!("cargo::error={reason}");
+    process::exit(1)
+}

@@ -1,0 +1,48 @@
+//! The program from its command line to its exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use vestibule_wasmtime::Carried;
+
+use crate::cli::arguments::{Arguments, Command};
+use crate::cli::{carry, check, explain, serve};
+use crate::observe::log;
+use crate::random;
+
+/// Runs the command that was asked for.
+pub fn run(carried: &Carried) -> ExitCode {
+    let command = Arguments::parse().command;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    let result = runtime.block_on(dispatch(command, carried));
+    // What is still running was given its grace already.
+    runtime.shutdown_background();
+    log::flush();
+    result.unwrap_or_else(|error| fail(&error))
+}
+
+#[expect(clippy::print_stdout, reason = "the secret is what was asked for")]
+async fn dispatch(command: Command, carried: &Carried) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(arguments) => {
+            log::start(arguments.common.log)?;
+            serve::run(&arguments, carried).await?;
+        }
+        Command::Check(arguments) => {
+            log::start(arguments.common.log)?;
+            return check::run(&arguments, carried).await;
+        }
+        Command::Explain(arguments) => return explain::run(&arguments).await,
+        Command::CookieSecret => println!("{}", random::cookie_secret()),
+        Command::Carry(arguments) => carry::run(&arguments)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("vestibule: {error:#}");
+    ExitCode::FAILURE
+}
