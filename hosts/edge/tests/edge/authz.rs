@@ -84,14 +84,12 @@ async fn logins_are_limited_for_whoever_the_proxy_tells_and_questions_are_not() 
 async fn an_application_cannot_be_named_and_check_tells_what_the_proxy_needs() {
     let service = Service::start("").await;
     let config = service.config.to_str().expect("text");
-    let component = program::component();
-    let component = component.to_str().expect("text");
-    let arguments = ["serve", "--config", config, "--component", component, "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1"];
-    let output = program::run(&arguments).await;
+    let arguments = ["serve", "--config", config, "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1"];
+    let output = program::run_with_component(&arguments).await;
     let error = String::from_utf8(output.stderr).expect("text");
     assert!(output.status.code() == Some(1) && error.contains("--upstream has no effect"), "{error}");
 
-    let output = program::run(&["check", "--config", config, "--component", component]).await;
+    let output = program::run_with_component(&["check", "--config", config]).await;
     let said = String::from_utf8(output.stdout).expect("text");
     assert!(said.contains("Cookie, X-Forwarded-User, X-Forwarded-Provider"), "{said}");
     assert!(said.contains("cookies that an answer may set: vestibule_session_"), "{said}");

@@ -286,9 +286,8 @@ async fn check_prints_every_fault() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("secrets.toml");
     std::fs::write(&config, "[auth]\nredirect_uri = \"ftp://x\"\ncookie_secret = \"xxx\"\nclient_id = \"a\"\n").expect("written");
-    let component = program::component();
-    let arguments = ["check", "--config", text(&config), "--component", text(&component)];
-    let output = program::run(&arguments).await;
+    let arguments = ["check", "--config", text(&config)];
+    let output = program::run_with_component(&arguments).await;
     let faults = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(1), "{faults}");
     for (key, line) in [("redirect_uri", 2), ("cookie_secret", 3)] {
@@ -298,7 +297,7 @@ async fn check_prints_every_fault() {
 
     let provider = Provider::start(Options::default()).await.expect("a provider");
     std::fs::write(&config, secrets_toml(&provider, "http://127.0.0.1:1")).expect("written");
-    let output = program::run(&arguments).await;
+    let output = program::run_with_component(&arguments).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -306,11 +305,10 @@ async fn check_prints_every_fault() {
 async fn check_online_says_what_a_provider_says_of_itself() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("secrets.toml");
-    let component = program::component();
-    let arguments = ["check", "--online", "--config", text(&config), "--component", text(&component)];
+    let arguments = ["check", "--online", "--config", text(&config)];
     let provider = Provider::start(Options::default()).await.expect("a provider");
     std::fs::write(&config, secrets_toml(&provider, "http://127.0.0.1:1")).expect("written");
-    let output = program::run(&arguments).await;
+    let output = program::run_with_component(&arguments).await;
     let (told, faults) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{faults}");
     for line in [
@@ -328,7 +326,7 @@ async fn check_online_says_what_a_provider_says_of_itself() {
 
     let issuer = provider.issuer();
     provider.shutdown().await;
-    let output = program::run(&arguments).await;
+    let output = program::run_with_component(&arguments).await;
     let (told, faults) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(faults.contains("provider `default`: the metadata of provider `default` cannot be reached"), "{faults}");
@@ -346,7 +344,7 @@ async fn a_configuration_that_cannot_be_read_is_told_once_and_at_once() {
         assert_eq!(message.matches("No such file").count(), 1, "{message}");
         assert!(message.contains("no-such.toml") && message.contains("create the file") && !message.contains("wasm"), "{message}");
     }
-    let output = program::run(&["check", "--config", text(folder.path()), "--component", text(&program::component())]).await;
+    let output = program::run(&["check", "--config", text(folder.path())]).await;
     let message = String::from_utf8(output.stderr).expect("text");
     assert!(output.status.code() == Some(1) && !message.contains("create the file"), "{message}");
 }

@@ -1,5 +1,6 @@
 //! The program as an operator runs it: started, watched by its log, told by signals.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -29,7 +30,7 @@ impl Program {
     /// The same with something to read on its standard input.
     pub fn start_reading(input: Stdio, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = command(arguments);
-        command.arg("--component").arg(component()).arg("--cache").arg(cache());
+        command.args(component_options());
         command.env("VESTIBULE_LOG", "trace").envs(environment.iter().copied()).stdin(input);
         Self::spawn(command)
     }
@@ -139,6 +140,22 @@ impl Program {
 /// Runs a command of `vestibule` that ends by itself.
 pub async fn run(arguments: &[&str]) -> Output {
     command(arguments).output().await.expect("the program starts")
+}
+
+/// The same of one that decides by the component.
+#[allow(dead_code, reason = "`tests/serve` does not use it")]
+pub async fn run_with_component(arguments: &[&str]) -> Output {
+    command(arguments).args(component_options()).output().await.expect("the program starts")
+}
+
+/// None where the program carries the component. One that was built without `make build`, and one that is to run another
+/// component, compile a file.
+fn component_options() -> Vec<OsString> {
+    let carried = fs::metadata(concat!(env!("VESTIBULE_CARRIED"), "/component")).expect("a file of the build");
+    if carried.len() > 0 && std::env::var_os("VESTIBULE_COMPONENT").is_none() {
+        return Vec::new();
+    }
+    vec!["--component".into(), component().into(), "--cache".into(), cache().into()]
 }
 
 /// The component that `make build` makes for the program.

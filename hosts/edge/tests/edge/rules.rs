@@ -213,9 +213,9 @@ async fn check_warns_of_what_is_legal_and_dangerous_and_strict_fails_on_it() {
                 [vestibule]\nlogin = \"optional\"\nlisten = \"127.0.0.1:8501\"\n[[vestibule.rule]]\npath = \"/**\"\naccess = \"public\"\n[[vestibule.rule]]\npath = \"/admin\"\n";
     fs::write(&config, toml).expect("written");
     fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).expect("ours");
-    let (config, component) = (config.to_str().expect("text"), program::component());
-    let check = ["check", "--config", config, "--component", component.to_str().expect("text")];
-    let output = program::run(&check).await;
+    let config = config.to_str().expect("text");
+    let check = ["check", "--config", config];
+    let output = program::run_with_component(&check).await;
     let warnings = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(0), "{warnings}");
     for told in [
@@ -228,7 +228,7 @@ async fn check_warns_of_what_is_legal_and_dangerous_and_strict_fails_on_it() {
     ] {
         assert!(warnings.contains(told), "{told} not in:\n{warnings}");
     }
-    assert_eq!(program::run(&[&check[..], &["--strict"]].concat()).await.status.code(), Some(1));
+    assert_eq!(program::run_with_component(&[&check[..], &["--strict"]].concat()).await.status.code(), Some(1));
 }
 
 #[tokio::test]
@@ -249,8 +249,7 @@ async fn addresses_of_a_file_are_admitted_and_read_again_with_the_configuration(
     assert_eq!(bob.open(&site.url("/")).await.status, StatusCode::OK);
 
     // An empty file, a line that is no address, no file: what is in use stays in use, and `check` says why.
-    let component = program::component();
-    let check = ["check", "--config", site.config.to_str().expect("text"), "--component", component.to_str().expect("text")];
+    let check = ["check", "--config", site.config.to_str().expect("text")];
     for (content, told) in [
         (Some("# nobody\n"), "vestibule.rule[1].require.email_file: the file"),
         (Some("bob@example.com\ns3cr3t\n"), "people.txt:2: vestibule.rule[1].require.email_file: is not an e-mail address"),
@@ -263,7 +262,7 @@ async fn addresses_of_a_file_are_admitted_and_read_again_with_the_configuration(
         site.program.signal(rustix::process::Signal::HUP);
         site.program.wait_for("configuration.kept").await;
         assert_eq!(bob.open(&site.url("/")).await.status, StatusCode::OK, "{told}");
-        let output = program::run(&check).await;
+        let output = program::run_with_component(&check).await;
         let faults = String::from_utf8(output.stderr).expect("text");
         assert_eq!(output.status.code(), Some(1), "{faults}");
         assert!(faults.contains(told) && !faults.contains("s3cr3t"), "{told} not in:\n{faults}");
@@ -274,8 +273,7 @@ async fn addresses_of_a_file_are_admitted_and_read_again_with_the_configuration(
 async fn check_refuses_rules_that_promise_what_is_not_held() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("secrets.toml");
-    let component = program::component();
-    let check = ["check", "--config", config.to_str().expect("text"), "--component", component.to_str().expect("text")];
+    let check = ["check", "--config", config.to_str().expect("text")];
     let toml = |issuer: &str, more: &str| {
         format!(
             "[auth]\nredirect_uri = \"https://app.example/oauth2callback\"\ncookie_secret = \"8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5\"\n\
@@ -295,7 +293,7 @@ async fn check_refuses_rules_that_promise_what_is_not_held() {
         (toml("https://accounts.google.com", ""), 0, "auth.server_metadata_url: lets in whoever has an account at accounts.google.com"),
     ] {
         fs::write(&config, toml).expect("written");
-        let output = program::run(&check).await;
+        let output = program::run_with_component(&check).await;
         let faults = String::from_utf8(output.stderr).expect("text");
         assert_eq!(output.status.code(), Some(code), "{faults}");
         assert!(faults.contains(told), "{told} not in:\n{faults}");
