@@ -12,8 +12,8 @@ build: ## make the components and the program, in dist/
 wasi-config: ## make the components for hosts that have wasi:config, in dist/
 	@scripts/build-component.sh --wasi-config
 
-demo: build ## run the edge, a provider and a sample application: open the URL and log in
-	@target/release/vestibule-demo --component dist/vestibule.wasm --cache target/component-cache
+demo: ## run the edge, a provider and a sample application: open the URL and log in
+	@scripts/demo.sh
 
 test: build ## run all tests but those in a browser
 	@scripts/test.sh

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the components for wasm32-wasip2: dist/vestibule.wasm, dist/vestibule-wide.wasm,
 # dist/vestibule-middleware.wasm and dist/vestibule-proxy.wasm. With --wasi-config it builds
-# vestibule-middleware-config.wasm and vestibule-proxy-config.wasm instead, for hosts that have wasi:config. Ways to a toolchain that can, in this order:
+# vestibule-middleware-config.wasm and vestibule-proxy-config.wasm instead, for hosts that have wasi:config. With --wide it builds
+# dist/vestibule-wide.wasm alone. Ways to a toolchain that can, in this order:
 #
 #   rustup   the target is installed, or rustup can add it
 #   debian   Debian's rustc-web, which compiles the standard library for the target from its own sources
@@ -46,12 +47,20 @@ build_all() {
     build_guest vestibule-proxy -config --features wasi-config
     return
   fi
+  if [ "$variant" = --wide ]; then
+    build_wide
+    return
+  fi
   build_guest vestibule "" --features component
-  profile=component-wide more_features=,+wide-arithmetic build_guest vestibule -wide --features component
+  build_wide
   build_guest vestibule-middleware ""
   build_guest vestibule-proxy ""
   build_guest vestibule-relay ""
   build_guest vestibule-plain-proxy ""
+}
+
+build_wide() {
+  profile=component-wide more_features=,+wide-arithmetic build_guest vestibule -wide --features component
 }
 
 # build_guest PACKAGE SUFFIX ARGUMENT...: compiles it and copies the component to dist/.
