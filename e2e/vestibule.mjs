@@ -2,7 +2,6 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,13 +10,8 @@ import { fileURLToPath } from 'node:url';
 
 const PROGRAM = fileURLToPath(new URL('../dist/vestibule', import.meta.url));
 const DEMO = fileURLToPath(new URL('../target/release/vestibule-demo', import.meta.url));
-const COMPONENT = fileURLToPath(new URL('../dist/vestibule.wasm', import.meta.url));
-// Compiling the component takes a second; a machine that is busy with other builds needs many.
+// It takes a moment; on a machine that is busy with other builds, many.
 const START_SECONDS = 120;
-
-// So that it is compiled once for all tests of a file.
-const CACHE = mkdtempSync(join(tmpdir(), 'vestibule-e2e-cache-'));
-process.on('exit', () => rmSync(CACHE, { recursive: true, force: true }));
 
 export const COOKIE_SECRET = 'd41c6f03b9e85a72f06b1d94ce7388a5290fe3b71c46d80e';
 
@@ -38,12 +32,12 @@ export function startEdgeOf({ config, upstream, listen = '127.0.0.1:0', args = [
 
 // `vestibule-demo`.
 export function startDemo() {
-  return start(DEMO, ['--listen', '127.0.0.1:0', '--component', COMPONENT]);
+  return start(DEMO, ['--listen', '127.0.0.1:0']);
 }
 
 // Resolves when the program listens. `log` holds what it has logged so far, an object per line.
 async function start(program, args) {
-  const child = spawn(program, [...args, '--log', 'json', '--cache', CACHE], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, [...args, '--log', 'json'], { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'exit');
   child.stdout.resume();
   const log = [];

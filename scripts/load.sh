@@ -33,7 +33,7 @@ wait_for() {
 }
 
 # The demo's provider and application, before an edge of our own: so that the memory is the edge's alone.
-target/release/vestibule-demo --listen 127.0.0.1:0 --component dist/vestibule.wasm --cache target/component-cache >"$folder/demo" 2>&1 &
+target/release/vestibule-demo --listen 127.0.0.1:0 >"$folder/demo" 2>&1 &
 demo=$!
 provider=$(wait_for "$folder/demo" '^Provider: .*')
 provider=${provider#Provider: }
@@ -53,7 +53,7 @@ TOML
 }
 configure first
 VESTIBULE_LOG=error,vestibule_edge::cli::serve=info dist/vestibule serve --config "$folder/secrets.toml" --upstream "$application" \
-  --listen 127.0.0.1:0 --cache target/component-cache >"$folder/edge" 2>&1 &
+  --listen 127.0.0.1:0 >"$folder/edge" 2>&1 &
 edge=$!
 url=$(wait_for "$folder/edge" 'http://127[0-9.:]*')
 

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use async_trait::async_trait;
 use tokio::process::Command;
 
-use super::{Process, Shape, Started, built, component_cache, of_tree};
+use super::{Process, Shape, Started, built, of_tree};
 use crate::row;
 use crate::site::{Setting, free_address};
 
@@ -75,7 +75,6 @@ impl Shape for Beside {
         let secrets = setting.write_secrets("mode = \"authz\"\n", &format!("[vestibule.authz]\nproxy = \"{}\"\n", self.name))?;
         let mut serve = Command::new(built("dist/vestibule")?);
         serve.args(["serve", "--listen", &vestibule.to_string()]).arg("--config").arg(&secrets);
-        serve.arg("--component").arg(built("dist/vestibule.wasm")?).arg("--cache").arg(component_cache());
         let serve = Process::start(&mut serve, &setting.folder)?;
 
         let cookies = session_cookies(&secrets).await?;
@@ -130,8 +129,7 @@ fn with_ports(text: &str, addresses: [SocketAddr; 3]) -> String {
 async fn session_cookies(secrets: &Path) -> Result<String> {
     const LABEL: &str = "cookies that an answer may set: ";
     let mut check = Command::new(built("dist/vestibule")?);
-    check.arg("check").arg("--config").arg(secrets).arg("--component").arg(built("dist/vestibule.wasm")?);
-    let output = check.arg("--cache").arg(component_cache()).output().await?;
+    let output = check.arg("check").arg("--config").arg(secrets).output().await?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = said.lines().find_map(|line| line.strip_prefix(LABEL));
     line.map(str::to_owned)

@@ -4,7 +4,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 use tokio::process::Command;
 
-use super::{Process, Shape, Started, built, component_cache};
+use super::{Process, Shape, Started, built};
 use crate::site::Setting;
 
 pub struct Serve;
@@ -23,7 +23,6 @@ impl Shape for Serve {
         let secrets = setting.write_secrets(&format!("upstream = \"http://{}\"\n", setting.upstream), "")?;
         let mut command = Command::new(built("dist/vestibule")?);
         command.args(["serve", "--listen", &setting.public.to_string()]).arg("--config").arg(secrets);
-        command.arg("--component").arg(built("dist/vestibule.wasm")?).arg("--cache").arg(component_cache());
         Ok(Started::processes(vec![Process::start(&mut command, &setting.folder)?]))
     }
 }
