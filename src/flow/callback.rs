@@ -15,7 +15,7 @@ use crate::flow::{Context, Progress};
 use crate::identity::headers;
 use crate::limit::Counted;
 use crate::oidc::authorization::{AuthorizationResponse, Callback};
-use crate::oidc::cache::Lookup;
+use crate::oidc::cache::{Lookup, Question};
 use crate::oidc::end_session::MAX_HINT_BYTES;
 use crate::oidc::error::{self as oidc, Endpoint, Failure, Rejected, ReportedError};
 use crate::oidc::grant::AuthorizationGrant;
@@ -28,7 +28,7 @@ use crate::pages;
 use crate::policy::Login;
 use crate::session::{LoginAttempt, PendingAttempts, Session, Tokens, WayBack};
 use crate::time::UnixTime;
-use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
+use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
 
 /// What a provider posts with `response_mode=form_post`: a code and a state.
@@ -162,6 +162,8 @@ struct Course {
     has_changed_credentials: bool,
     has_renewed_metadata: bool,
     keys: Keys,
+    /// Whose answer the keys are, where they were asked for in this login and not yet compared with what is known.
+    answered: Option<Question>,
 }
 
 impl Course {
@@ -232,9 +234,18 @@ fn with_keys(
     visit: &mut Visit,
     context: &mut Context<'_>,
 ) -> Result<Progress, Error> {
-    match known_keys(&grant, &mut course, visit, context)? {
-        Some(keys) => verify(grant, course, tokens, &keys, visit, context),
-        None => Ok(fetch_keys(grant, course, tokens)),
+    match known_keys(&grant, &mut course, visit, context) {
+        Ok(Some(keys)) => verify(grant, course, tokens, &keys, visit, context),
+        Ok(None) => Ok(fetch_keys(grant, course, tokens, context)),
+        Err(cause) => {
+            let is_asked_for = context.cache.is_asking_for_metadata(&grant.provider, context.now);
+            let renewal = Renewal { grant, course, then: Then::Keys(tokens), cause };
+            // It may be the old address that has failed for another login.
+            if is_asked_for || renewal.newer_metadata(context).is_some() {
+                return renew(renewal, visit, context);
+            }
+            Err(renewal.cause.into())
+        }
     }
 }
 
@@ -244,7 +255,7 @@ fn known_keys(
     course: &mut Course,
     visit: &mut Visit,
     context: &mut Context<'_>,
-) -> Result<Option<KeySet>, Error> {
+) -> Result<Option<KeySet>, oidc::Error> {
     let metadata = &grant.metadata;
     match context.cache.keys(&metadata.issuer, &metadata.jwks_uri, context.now) {
         Lookup::Fresh(keys) => Ok(Some(keys)),
@@ -257,14 +268,14 @@ fn known_keys(
             provider: grant.provider.clone(),
             what: Endpoint::Keys,
             error: OutboundError::Unreachable("it failed a moment ago".into()),
-        }
-        .into()),
+        }),
         Lookup::Fetch => Ok(None),
     }
 }
 
 /// Takes the answer to a request for keys into the cache, or the keys that the cache has when there is none.
 fn received_keys(
+    question: Question,
     answer: Result<OutboundResponse, OutboundError>,
     grant: &AuthorizationGrant,
     course: &mut Course,
@@ -275,11 +286,13 @@ fn received_keys(
     let metadata = &grant.metadata;
     match KeySet::parse(answer, provider) {
         Ok(keys) => {
-            context.cache.store_keys(&metadata.issuer, &metadata.jwks_uri, keys.clone(), context.now);
+            course.answered = Some(question);
+            context.cache.store_keys(&metadata.issuer, &metadata.jwks_uri, question, keys.clone(), context.now);
             Ok(keys)
         }
         Err(error) => {
-            let stale = context.cache.keys_failed(&metadata.issuer, &metadata.jwks_uri, error.failure(), context.now).ok_or(error)?;
+            let failure = error.failure();
+            let stale = context.cache.keys_failed(&metadata.issuer, &metadata.jwks_uri, question, failure, context.now).ok_or(error)?;
             note_stale_keys(visit);
             course.keys = Keys::Settled;
             Ok(stale)
@@ -293,6 +306,7 @@ pub(crate) struct ExpectKeys {
     grant: AuthorizationGrant,
     course: Course,
     tokens: TokenResponse,
+    question: Question,
 }
 
 impl ExpectKeys {
@@ -303,8 +317,8 @@ impl ExpectKeys {
         context: &mut Context<'_>,
     ) -> Result<Progress, Error> {
         let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
-        let Self { grant, mut course, tokens } = self;
-        match received_keys(answer, &grant, &mut course, provider, visit, context) {
+        let Self { grant, mut course, tokens, question } = self;
+        match received_keys(question, answer, &grant, &mut course, provider, visit, context) {
             Ok(keys) => verify(grant, course, tokens, &keys, visit, context),
             Err(error) => renew(Renewal { grant, course, then: Then::Keys(tokens), cause: error }, visit, context),
         }
@@ -313,7 +327,7 @@ impl ExpectKeys {
 
 /// What goes on with newer metadata, where an endpoint has gone that the login was to use.
 #[derive(Debug)]
-pub(crate) struct Renewal {
+struct Renewal {
     grant: AuthorizationGrant,
     course: Course,
     then: Then,
@@ -334,35 +348,65 @@ fn renew(mut renewal: Renewal, visit: &mut Visit, context: &mut Context<'_>) -> 
         return Err(renewal.cause.into());
     }
     renewal.course.has_renewed_metadata = true;
+    // Another login has asked already.
+    if let Some(metadata) = renewal.newer_metadata(context) {
+        return renewal.go_on(metadata, provider, visit, context);
+    }
     if context.cache.may_refetch_metadata(&provider.name, context.now) {
         visit.note(Level::Warn, Code::MetadataRefetch, format!("{}; asking for the metadata again", renewal.cause));
-        return Ok(Progress::Fetch(ProviderMetadata::request(provider), Flow::Renewal(Box::new(renewal))));
+        let question = context.cache.ask_for_metadata(&provider.name, context.now);
+        let expect = ExpectMetadata { renewal, question };
+        return Ok(Progress::Fetch(ProviderMetadata::request(provider), Flow::Renewal(Box::new(expect))));
     }
-    // Somebody else has asked a moment ago.
-    match context.cache.metadata(&provider.name, context.now) {
-        Lookup::Fresh(metadata) => renewal.go_on(metadata, provider, visit, context),
-        _ => Err(renewal.cause.into()),
-    }
+    Err(renewal.cause.into())
 }
 
-impl Renewal {
+/// Waits for newer metadata.
+#[derive(Debug)]
+pub(crate) struct ExpectMetadata {
+    renewal: Renewal,
+    question: Question,
+}
+
+impl ExpectMetadata {
     pub(super) fn resume(
         self,
         answer: Result<OutboundResponse, OutboundError>,
         visit: &mut Visit,
         context: &mut Context<'_>,
     ) -> Result<Progress, Error> {
-        let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
+        let Self { renewal, question } = self;
+        let provider = context.config.provider(&renewal.grant.provider).ok_or(Error::UnknownProvider)?;
         match ProviderMetadata::parse(answer, provider) {
             Ok(metadata) => {
-                context.cache.store_metadata(&provider.name, metadata.clone(), context.now);
-                self.go_on(metadata, provider, visit, context)
+                context.cache.store_metadata(&provider.name, question, metadata.clone(), context.now);
+                renewal.go_on(metadata, provider, visit, context)
             }
             Err(error) => {
-                context.cache.metadata_failed(&provider.name, error.failure(), context.now);
+                context.cache.metadata_failed(&provider.name, question, error.failure(), context.now);
                 // What the provider says of itself now is the news; that it says nothing is none.
-                Err(if error.failure() == Failure::Unacceptable { error } else { self.cause }.into())
+                Err(if error.failure() == Failure::Unacceptable { error } else { renewal.cause }.into())
             }
+        }
+    }
+}
+
+impl Renewal {
+    /// The metadata that is known, where it names another endpoint than the one that has gone.
+    fn newer_metadata(&self, context: &Context<'_>) -> Option<ProviderMetadata> {
+        match context.cache.metadata(&self.grant.provider, context.now) {
+            Lookup::Fresh(metadata) => Some(metadata).filter(|metadata| self.has_moved(metadata)),
+            _ => None,
+        }
+    }
+
+    /// A code that has been sent to an endpoint is not sent there again.
+    fn has_moved(&self, metadata: &ProviderMetadata) -> bool {
+        let known = &self.grant.metadata;
+        match self.then {
+            Then::Redeem => metadata.token_endpoint != known.token_endpoint,
+            Then::Keys(_) => metadata.jwks_uri != known.jwks_uri,
+            Then::Userinfo(..) => metadata.userinfo_endpoint != known.userinfo_endpoint,
         }
     }
 
@@ -379,13 +423,7 @@ impl Renewal {
             let fault = format!("its issuer was `{}`, and is now `{}`", oidc::shown(&known.issuer), oidc::shown(&metadata.issuer));
             return Err(oidc::Error::Answer { provider: provider.name.clone(), what: Endpoint::Metadata, fault }.into());
         }
-        let has_moved = match self.then {
-            // A code that has been sent to an endpoint is not sent there again.
-            Then::Redeem => metadata.token_endpoint != known.token_endpoint,
-            Then::Keys(_) => metadata.jwks_uri != known.jwks_uri,
-            Then::Userinfo(..) => metadata.userinfo_endpoint != known.userinfo_endpoint,
-        };
-        if !has_moved {
+        if !self.has_moved(&metadata) {
             return Err(self.cause.into());
         }
         self.grant.metadata = metadata;
@@ -402,15 +440,21 @@ fn note_stale_keys(visit: &mut Visit) {
     visit.note(Level::Warn, Code::KeysStale, "the key set cannot be fetched; using the one known before");
 }
 
-fn fetch_keys(grant: AuthorizationGrant, course: Course, tokens: TokenResponse) -> Progress {
+fn fetch_keys(grant: AuthorizationGrant, course: Course, tokens: TokenResponse, context: &mut Context<'_>) -> Progress {
     let course = course.asking_for_keys();
-    let request = KeySet::request(&grant.metadata.jwks_uri);
-    Progress::Fetch(request, Flow::Keys(Box::new(ExpectKeys { grant, course, tokens })))
+    let (request, question) = ask_for_keys(&grant, context);
+    Progress::Fetch(request, Flow::Keys(Box::new(ExpectKeys { grant, course, tokens, question })))
+}
+
+fn ask_for_keys(grant: &AuthorizationGrant, context: &mut Context<'_>) -> (OutboundRequest, Question) {
+    let metadata = &grant.metadata;
+    let question = context.cache.ask_for_keys(&metadata.issuer, &metadata.jwks_uri, context.now);
+    (KeySet::request(&metadata.jwks_uri), question)
 }
 
 fn verify(
     grant: AuthorizationGrant,
-    course: Course,
+    mut course: Course,
     tokens: TokenResponse,
     keys: &KeySet,
     visit: &mut Visit,
@@ -429,9 +473,12 @@ fn verify(
     };
     let proof = match verifier.verify(&tokens.id_token, context.now) {
         Ok(proof) => proof,
+        Err(rejection) if let Some(keys) = later_keys(rejection.reason, &mut course, metadata, context) => {
+            return verify(grant, course, tokens, &keys, visit, context);
+        }
         Err(rejection) if may_refetch(rejection.reason, course.keys, metadata, context) => {
             visit.note(Level::Info, Code::KeysRefetch, format!("the ID token does not fit the keys that are known: {rejection}"));
-            return Ok(fetch_keys(grant, course, tokens));
+            return Ok(fetch_keys(grant, course, tokens, context));
         }
         Err(rejection) => return Err(oidc::Error::IdToken { provider: provider.name.clone(), rejection }.into()),
     };
@@ -439,6 +486,13 @@ fn verify(
         return establish(&grant, tokens, proof.into_identity(), provider, visit, context);
     }
     userinfo::fetch(grant, course, tokens, proof, provider)
+}
+
+/// The answer to a later question than this login's, where another login has got it meanwhile: what was asked for before the keys
+/// changed is then no reason to ask again.
+fn later_keys(reason: Rejected, course: &mut Course, metadata: &ProviderMetadata, context: &Context<'_>) -> Option<KeySet> {
+    let question = course.answered.take().filter(|_| matches!(reason, Rejected::UnknownKey | Rejected::Signature))?;
+    context.cache.later_keys(&metadata.issuer, &metadata.jwks_uri, question, context.now)
 }
 
 /// Whether keys that were not known when the token was rejected are worth asking for. Keys that are known may have been

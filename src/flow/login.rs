@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::flow::{Context, Progress};
 use crate::limit::Counted;
 use crate::oidc::authorization::{self, Asking, Prompt};
-use crate::oidc::cache::Lookup;
+use crate::oidc::cache::{Lookup, Question};
 use crate::oidc::error::{self as oidc, Endpoint};
 use crate::oidc::issuer::ExpectedIssuer;
 use crate::oidc::metadata::ProviderMetadata;
@@ -154,6 +154,7 @@ pub(crate) fn choose_or_start(visit: &mut Visit, context: &mut Context<'_>) -> R
 #[derive(Debug)]
 pub(crate) struct ExpectMetadata {
     provider: String,
+    question: Question,
 }
 
 impl ExpectMetadata {
@@ -164,7 +165,7 @@ impl ExpectMetadata {
         context: &mut Context<'_>,
     ) -> Result<Progress, Error> {
         let provider = context.config.provider(&self.provider).ok_or(Error::UnknownProvider)?;
-        let metadata = receive_metadata(provider, answer, visit, context)?;
+        let metadata = receive_metadata(provider, self.question, answer, visit, context)?;
         authorize(provider, metadata, visit, context)
     }
 }
@@ -172,6 +173,7 @@ impl ExpectMetadata {
 /// Takes the answer to a metadata request into the cache, or serves what the cache has when there is none.
 pub(super) fn receive_metadata(
     provider: &Provider,
+    question: Question,
     answer: Result<OutboundResponse, OutboundError>,
     visit: &mut Visit,
     context: &mut Context<'_>,
@@ -182,12 +184,12 @@ pub(super) fn receive_metadata(
                 let message = format!("the metadata of provider `{}`: {ignored}; the login goes on without it", provider.name);
                 visit.note(Level::Warn, Code::MetadataIgnored, message);
             }
-            context.cache.store_metadata(&provider.name, metadata.clone(), context.now);
+            context.cache.store_metadata(&provider.name, question, metadata.clone(), context.now);
             Ok(metadata)
         }
         Err(error) => {
             // A provider that is down may be served from memory; one that suddenly is another issuer may not.
-            let stale = context.cache.metadata_failed(&provider.name, error.failure(), context.now);
+            let stale = context.cache.metadata_failed(&provider.name, question, error.failure(), context.now);
             if stale.is_some() {
                 visit.note(Level::Warn, Code::MetadataStale, format!("{error}; using what it said earlier"));
             }
@@ -214,7 +216,8 @@ pub(super) fn start(provider: &Provider, visit: &mut Visit, context: &mut Contex
         }
         .into()),
         Lookup::Fetch => {
-            let expect = ExpectMetadata { provider: provider.name.clone() };
+            let question = context.cache.ask_for_metadata(&provider.name, context.now);
+            let expect = ExpectMetadata { provider: provider.name.clone(), question };
             Ok(Progress::Fetch(ProviderMetadata::request(provider), Flow::Login(expect)))
         }
     }

@@ -12,7 +12,7 @@ use crate::entropy;
 use crate::error::Error;
 use crate::flow::{Context, Progress};
 use crate::oidc::authorization::LOGOUT_STATE;
-use crate::oidc::cache::Lookup;
+use crate::oidc::cache::{Lookup, Question};
 use crate::oidc::end_session;
 use crate::oidc::logout_url::{LogoutUrl, Values};
 use crate::oidc::metadata::ProviderMetadata;
@@ -52,14 +52,18 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     visit.note(Level::Info, Code::Logout, format!("logout from provider `{}`", provider.name));
     // Entra shows an account picker unless it is told whose session ends (its optional claim `login_hint`).
     let logout_hint = session.claims().text("login_hint").map(str::to_owned);
-    let expect = ExpectMetadata { provider: provider.name.clone(), id_token, logout_hint };
+    let departure = Departure { provider: provider.name.clone(), id_token, logout_hint };
     if let Some(url) = &provider.logout_url {
-        return Ok(expect.log_out_by(url, provider, visit, context));
+        return Ok(departure.log_out_by(url, provider, visit, context));
     }
     match context.cache.metadata(&provider.name, context.now) {
-        Lookup::Fresh(metadata) | Lookup::Paused(Some(metadata)) => Ok(expect.log_out_at(provider, &metadata, visit, context)),
+        Lookup::Fresh(metadata) | Lookup::Paused(Some(metadata)) => Ok(departure.log_out_at(provider, &metadata, visit, context)),
         Lookup::Paused(None) => Ok(local(visit, context)),
-        Lookup::Fetch => Ok(Progress::Fetch(ProviderMetadata::request(provider), Flow::Logout(Box::new(expect)))),
+        Lookup::Fetch => {
+            let question = context.cache.ask_for_metadata(&provider.name, context.now);
+            let expect = ExpectMetadata { departure, question };
+            Ok(Progress::Fetch(ProviderMetadata::request(provider), Flow::Logout(Box::new(expect))))
+        }
     }
 }
 
@@ -78,6 +82,13 @@ pub(crate) fn land(request: &Request<'_>, visit: &mut Visit, context: &mut Conte
 /// Waits for the metadata of the provider that the user logs out from.
 #[derive(Debug)]
 pub(crate) struct ExpectMetadata {
+    departure: Departure,
+    question: Question,
+}
+
+/// What the provider is told of a logout.
+#[derive(Debug)]
+struct Departure {
     provider: String,
     id_token: Option<Secret>,
     logout_hint: Option<String>,
@@ -90,9 +101,10 @@ impl ExpectMetadata {
         visit: &mut Visit,
         context: &mut Context<'_>,
     ) -> Result<Progress, Error> {
-        let provider = context.config.provider(&self.provider).ok_or(Error::UnknownProvider)?;
-        match login::receive_metadata(provider, answer, visit, context) {
-            Ok(metadata) => Ok(self.log_out_at(provider, &metadata, visit, context)),
+        let Self { departure, question } = self;
+        let provider = context.config.provider(&departure.provider).ok_or(Error::UnknownProvider)?;
+        match login::receive_metadata(provider, question, answer, visit, context) {
+            Ok(metadata) => Ok(departure.log_out_at(provider, &metadata, visit, context)),
             Err(error) => {
                 // The user wants out, so out they get; the provider's own session is the provider's.
                 visit.note(Level::Warn, Code::LogoutLocalOnly, format!("{error}; logged out here only"));
@@ -100,7 +112,9 @@ impl ExpectMetadata {
             }
         }
     }
+}
 
+impl Departure {
     fn log_out_at(&self, provider: &Provider, metadata: &ProviderMetadata, visit: &mut Visit, context: &mut Context<'_>) -> Progress {
         let Some(endpoint) = &metadata.end_session_endpoint else { return local(visit, context) };
         let back = return_address(provider, context.config);

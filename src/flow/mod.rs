@@ -168,7 +168,7 @@ pub(crate) enum Flow {
     Keys(Box<callback::ExpectKeys>),
     Userinfo(Box<callback::userinfo::ExpectUserinfo>),
     UserinfoKeys(Box<callback::userinfo::ExpectUserinfoKeys>),
-    Renewal(Box<callback::Renewal>),
+    Renewal(Box<callback::ExpectMetadata>),
     Logout(Box<logout::ExpectMetadata>),
 }
 

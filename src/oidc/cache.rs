@@ -4,10 +4,12 @@
 //!    `STALE`. An answer that is there but wrong, such as another issuer, is an error, and what was said before is forgotten.
 //! 2. After a failure the provider is left alone for `PAUSE`. A login in the meantime gets what is known, or that failure.
 //! 3. What does not fit its use any more is asked for again, once in `REFETCH_FLOOR`, however many logins need it: keys, when
-//!    a `kid` is unknown or a signature is of none of them; metadata, when an endpoint has gone. A login that comes while
-//!    that request is under way asks as well, instead of failing.
-//! 4. What a provider has been found to take is remembered: how it reads client credentials.
-//! 5. An entry that a clock put into the future counts as none. Two decisions that find nothing at the same time both ask.
+//!    a `kid` is unknown or a signature is of none of them; metadata, when an endpoint has gone. A login that comes while a
+//!    question is under way asks as well, instead of failing: a question of its own, because the answer to the other one may be
+//!    older than its token. Hosts answer such questions together ([`OutboundRequest`](crate::web::http::OutboundRequest)).
+//! 4. Answers may overtake each other: that to the latest question is kept. A login takes its own answer, and then what is kept.
+//! 5. What a provider has been found to take is remembered: how it reads client credentials.
+//! 6. An entry that a clock put into the future counts as none. Two decisions that find nothing at the same time both ask.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,6 +34,9 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// What was fetched and does not fit is asked for again, but no more often than this.
 const REFETCH_FLOOR: Duration = Duration::from_secs(10);
 
+/// A question that has no answer by now will get none: a request is given up after 10 s, and a decision may be dropped.
+const UNDER_WAY: Duration = Duration::from_secs(10);
+
 /// Metadata by the configuration's name for the provider, because what is made of a document depends on who asked;
 /// keys by their URL together with the issuer they sign for: never trusted across issuers.
 #[derive(Debug, Default)]
@@ -48,24 +53,34 @@ pub struct Habits {
     pub credentials: CredentialForm,
 }
 
+/// A request for metadata, or for keys, that was made for this cache: the later, the greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question(u64);
+
 #[derive(Debug)]
 struct Entry<T> {
     value: Option<(T, UnixTime)>,
+    /// Whose answer says what is known, or that nothing is.
+    known_by: Question,
     failed_at: Option<UnixTime>,
+    /// The latest.
+    asked: Question,
+    asked_at: Option<UnixTime>,
+    /// The latest of those that have been answered, be it by a failure.
+    answered: Question,
     refetch: Floor,
     second_refetch: Floor,
 }
 
-/// Of requests that are repeated.
+/// When something was last asked for again.
 #[derive(Debug, Default)]
-struct Floor {
-    asked_at: Option<UnixTime>,
-    is_answered: bool,
-}
+struct Floor(Option<UnixTime>);
 
 impl<T> Default for Entry<T> {
     fn default() -> Self {
-        Self { value: None, failed_at: None, refetch: Floor::default(), second_refetch: Floor::default() }
+        let none = Question::default();
+        let (refetch, second_refetch) = (Floor::default(), Floor::default());
+        Self { value: None, known_by: none, failed_at: None, asked: none, asked_at: None, answered: none, refetch, second_refetch }
     }
 }
 
@@ -85,18 +100,28 @@ impl ProviderCache {
         self.metadata.get(provider).map_or(Lookup::Fetch, |entry| entry.look_up(now))
     }
 
-    pub fn store_metadata(&mut self, provider: &str, metadata: ProviderMetadata, now: UnixTime) {
-        self.metadata.entry(provider.to_owned()).or_default().store(metadata, now);
+    /// The metadata is asked for now.
+    pub fn ask_for_metadata(&mut self, provider: &str, now: UnixTime) -> Question {
+        self.metadata.entry(provider.to_owned()).or_default().ask(now)
+    }
+
+    pub fn store_metadata(&mut self, provider: &str, question: Question, metadata: ProviderMetadata, now: UnixTime) {
+        self.metadata.entry(provider.to_owned()).or_default().store(question, metadata, now);
     }
 
     /// Notes the failure; returns what can be served in its place.
-    pub fn metadata_failed(&mut self, provider: &str, failure: Failure, now: UnixTime) -> Option<ProviderMetadata> {
-        self.metadata.entry(provider.to_owned()).or_default().fail(failure, now)
+    pub fn metadata_failed(&mut self, provider: &str, question: Question, failure: Failure, now: UnixTime) -> Option<ProviderMetadata> {
+        self.metadata.entry(provider.to_owned()).or_default().fail(question, failure, now)
     }
 
     /// Whether an endpoint that has gone may make us ask for the metadata again now; the answer counts as the asking.
     pub fn may_refetch_metadata(&mut self, provider: &str, now: UnixTime) -> bool {
-        self.metadata.entry(provider.to_owned()).or_default().refetch.admits(now)
+        self.metadata.entry(provider.to_owned()).or_default().may_refetch(now)
+    }
+
+    /// Whether the metadata has been asked for, and the answer is not there yet.
+    pub fn is_asking_for_metadata(&self, provider: &str, now: UnixTime) -> bool {
+        self.metadata.get(provider).is_some_and(|entry| entry.is_under_way(now))
     }
 
     pub fn habits(&self, provider: &str) -> Habits {
@@ -111,33 +136,49 @@ impl ProviderCache {
         self.keys.get(&(issuer.to_owned(), jwks_uri.clone())).map_or(Lookup::Fetch, |entry| entry.look_up(now))
     }
 
-    pub fn store_keys(&mut self, issuer: &str, jwks_uri: &Url, keys: KeySet, now: UnixTime) {
-        self.keys.entry((issuer.to_owned(), jwks_uri.clone())).or_default().store(keys, now);
+    /// The keys are asked for now.
+    pub fn ask_for_keys(&mut self, issuer: &str, jwks_uri: &Url, now: UnixTime) -> Question {
+        self.keys_entry(issuer, jwks_uri).ask(now)
+    }
+
+    pub fn store_keys(&mut self, issuer: &str, jwks_uri: &Url, question: Question, keys: KeySet, now: UnixTime) {
+        self.keys_entry(issuer, jwks_uri).store(question, keys, now);
+    }
+
+    /// The answer to a later question, where it is there already.
+    pub fn later_keys(&self, issuer: &str, jwks_uri: &Url, question: Question, now: UnixTime) -> Option<KeySet> {
+        self.keys.get(&(issuer.to_owned(), jwks_uri.clone()))?.later(question, now)
     }
 
     /// Notes the failure; returns what can be served in its place.
-    pub fn keys_failed(&mut self, issuer: &str, jwks_uri: &Url, failure: Failure, now: UnixTime) -> Option<KeySet> {
-        self.keys.entry((issuer.to_owned(), jwks_uri.clone())).or_default().fail(failure, now)
+    pub fn keys_failed(&mut self, issuer: &str, jwks_uri: &Url, question: Question, failure: Failure, now: UnixTime) -> Option<KeySet> {
+        self.keys_entry(issuer, jwks_uri).fail(question, failure, now)
     }
 
     /// Whether keys that do not fit may make us ask for them again now; the answer counts as the asking.
     pub fn may_refetch_keys(&mut self, issuer: &str, jwks_uri: &Url, now: UnixTime) -> bool {
-        self.keys.entry((issuer.to_owned(), jwks_uri.clone())).or_default().refetch.admits(now)
+        self.keys_entry(issuer, jwks_uri).may_refetch(now)
     }
 
     /// The same for keys that were fetched for this very login, and lag behind the token.
     pub fn may_refetch_keys_twice(&mut self, issuer: &str, jwks_uri: &Url, now: UnixTime) -> bool {
-        self.keys.entry((issuer.to_owned(), jwks_uri.clone())).or_default().second_refetch.admits(now)
+        self.keys_entry(issuer, jwks_uri).may_refetch_twice(now)
+    }
+
+    fn keys_entry(&mut self, issuer: &str, jwks_uri: &Url) -> &mut Entry<KeySet> {
+        self.keys.entry((issuer.to_owned(), jwks_uri.clone())).or_default()
     }
 }
 
 impl Floor {
-    fn admits(&mut self, now: UnixTime) -> bool {
-        let too_soon = self.is_answered && self.asked_at.is_some_and(|at| is_within(at, REFETCH_FLOOR, now));
-        if !too_soon {
-            *self = Self { asked_at: Some(now), is_answered: false };
+    /// `is_under_way`: whether a question is, and a login can wait with it.
+    fn admits(&mut self, is_under_way: bool, now: UnixTime) -> bool {
+        let too_soon = self.0.is_some_and(|at| is_within(at, REFETCH_FLOOR, now));
+        if too_soon && !is_under_way {
+            return false;
         }
-        !too_soon
+        self.0 = Some(now);
+        true
     }
 }
 
@@ -154,24 +195,48 @@ impl<T: Clone> Entry<T> {
         }
     }
 
-    fn store(&mut self, value: T, now: UnixTime) {
-        self.value = Some((value, now));
-        self.failed_at = None;
-        self.answered();
+    fn ask(&mut self, now: UnixTime) -> Question {
+        self.asked = Question(self.asked.0 + 1);
+        self.asked_at = Some(now);
+        self.asked
     }
 
-    fn fail(&mut self, failure: Failure, now: UnixTime) -> Option<T> {
-        self.failed_at = Some(now);
-        self.answered();
-        if failure == Failure::Unacceptable {
-            self.value = None;
+    fn store(&mut self, question: Question, value: T, now: UnixTime) {
+        self.answered = self.answered.max(question);
+        if question >= self.known_by {
+            self.known_by = question;
+            self.value = Some((value, now));
+            self.failed_at = None;
+        }
+    }
+
+    fn later(&self, question: Question, now: UnixTime) -> Option<T> {
+        self.not_too_old(now).filter(|_| self.known_by > question)
+    }
+
+    fn fail(&mut self, question: Question, failure: Failure, now: UnixTime) -> Option<T> {
+        self.answered = self.answered.max(question);
+        if question >= self.known_by {
+            self.failed_at = Some(now);
+            if failure == Failure::Unacceptable {
+                self.known_by = question;
+                self.value = None;
+            }
         }
         self.not_too_old(now)
     }
 
-    fn answered(&mut self) {
-        self.refetch.is_answered = true;
-        self.second_refetch.is_answered = true;
+    fn may_refetch(&mut self, now: UnixTime) -> bool {
+        self.refetch.admits(self.is_under_way(now), now)
+    }
+
+    fn may_refetch_twice(&mut self, now: UnixTime) -> bool {
+        self.second_refetch.admits(self.is_under_way(now), now)
+    }
+
+    /// Whether the latest question has no answer yet.
+    fn is_under_way(&self, now: UnixTime) -> bool {
+        self.answered < self.asked && self.asked_at.is_some_and(|at| is_within(at, UNDER_WAY, now))
     }
 
     fn not_too_old(&self, now: UnixTime) -> Option<T> {
@@ -196,43 +261,86 @@ mod tests {
     #[test]
     fn answers_age_from_fresh_through_stale_to_useless() {
         let mut entry = Entry::default();
-        entry.store(7, at(0));
+        let question = entry.ask(at(0));
+        entry.store(question, 7, at(0));
         assert_eq!(entry.look_up(at(FRESH.as_secs() - 1)), Lookup::Fresh(7));
         assert_eq!(entry.look_up(at(FRESH.as_secs())), Lookup::Fetch);
-        assert_eq!(entry.fail(Failure::Unavailable, at(FRESH.as_secs())), Some(7));
+        let question = entry.ask(at(0));
+        assert_eq!(entry.fail(question, Failure::Unavailable, at(FRESH.as_secs())), Some(7));
         assert_eq!(entry.look_up(at(FRESH.as_secs() + 1)), Lookup::Paused(Some(7)));
         assert_eq!(entry.look_up(at(FRESH.as_secs() + PAUSE.as_secs())), Lookup::Fetch);
-        assert_eq!(entry.fail(Failure::Unavailable, at(STALE.as_secs())), None);
-        entry.store(8, at(STALE.as_secs()));
+        let question = entry.ask(at(0));
+        assert_eq!(entry.fail(question, Failure::Unavailable, at(STALE.as_secs())), None);
+        let question = entry.ask(at(0));
+        entry.store(question, 8, at(STALE.as_secs()));
         assert_eq!(entry.look_up(at(STALE.as_secs())), Lookup::Fresh(8));
-        assert_eq!(entry.fail(Failure::Unacceptable, at(STALE.as_secs())), None);
+        let question = entry.ask(at(0));
+        assert_eq!(entry.fail(question, Failure::Unacceptable, at(STALE.as_secs())), None);
         assert_eq!(entry.look_up(at(STALE.as_secs() + 1)), Lookup::Paused(None));
     }
 
     #[test]
     fn a_clock_that_is_set_back_leaves_nothing_behind() {
         let mut entry = Entry::default();
-        entry.store(7, at(1_000_000));
+        let question = entry.ask(at(1_000_000));
+        entry.store(question, 7, at(1_000_000));
         assert_eq!(entry.look_up(at(0)), Lookup::Fetch);
-        assert_eq!(entry.fail(Failure::Unavailable, at(1_000_000)), Some(7));
+        let question = entry.ask(at(1_000_000));
+        assert_eq!(entry.fail(question, Failure::Unavailable, at(1_000_000)), Some(7));
         assert_eq!(entry.look_up(at(0)), Lookup::Fetch);
+    }
+
+    #[test]
+    fn the_answer_to_the_latest_question_counts_whichever_comes_first() {
+        let mut entry = Entry::default();
+        let [first, second, third, fourth, fifth] = std::array::from_fn(|_| entry.ask(at(0)));
+        entry.store(second, 2, at(1));
+        entry.store(first, 1, at(2));
+        assert_eq!(entry.look_up(at(2)), Lookup::Fresh(2), "the first has been overtaken");
+        assert_eq!((entry.later(first, at(2)), entry.later(second, at(2))), (Some(2), None));
+        assert_eq!(entry.fail(first, Failure::Unacceptable, at(2)), Some(2), "and so has a failure");
+        assert_eq!(entry.look_up(at(2)), Lookup::Fresh(2));
+        // That there is no answer now says nothing against one that comes later.
+        assert_eq!(entry.fail(fourth, Failure::Unavailable, at(3)), Some(2));
+        entry.store(third, 3, at(4));
+        assert_eq!(entry.look_up(at(4)), Lookup::Fresh(3));
+        // That the latest answer is wrong does.
+        let sixth = entry.ask(at(4));
+        assert_eq!(entry.fail(sixth, Failure::Unacceptable, at(5)), None);
+        entry.store(fifth, 5, at(6));
+        assert_eq!(entry.look_up(at(6)), Lookup::Paused(None));
     }
 
     #[test]
     fn keys_are_refetched_once_and_then_not_for_a_while() {
         let (mut cache, uri) = (ProviderCache::default(), Url::parse("https://op.example/jwks").unwrap());
         let (issuer, floor) = ("https://op.example", REFETCH_FLOOR.as_secs());
-        assert!(cache.may_refetch_keys(issuer, &uri, at(0)));
-        assert!(cache.may_refetch_keys(issuer, &uri, at(1)), "the answer is not there yet");
-        cache.store_keys(issuer, &uri, KeySet::default(), at(2));
-        assert!(!cache.may_refetch_keys(issuer, &uri, at(2)));
+        let may = |cache: &mut ProviderCache, now| cache.may_refetch_keys(issuer, &uri, now);
+        let ask = |cache: &mut ProviderCache, now| cache.ask_for_keys(issuer, &uri, now);
+        let store = |cache: &mut ProviderCache, question, now| cache.store_keys(issuer, &uri, question, KeySet::default(), now);
+        assert!(may(&mut cache, at(0)));
+        let first = ask(&mut cache, at(0));
+        assert!(may(&mut cache, at(1)), "the answer is not there yet");
+        let second = ask(&mut cache, at(1));
+        store(&mut cache, second, at(2));
+        assert!(!may(&mut cache, at(2)), "the latest has been answered");
+        store(&mut cache, first, at(2));
+        assert!(!may(&mut cache, at(2)));
         assert!(cache.may_refetch_keys_twice(issuer, &uri, at(2)), "once more, for a login that has got an answer that lags");
-        cache.store_keys(issuer, &uri, KeySet::default(), at(3));
+        let third = ask(&mut cache, at(2));
+        assert!(may(&mut cache, at(2)), "and who comes now waits for that as well");
+        let fourth = ask(&mut cache, at(2));
+        store(&mut cache, third, at(3));
+        assert!(may(&mut cache, at(3)), "one of the two is still under way");
+        let fifth = ask(&mut cache, at(3));
+        store(&mut cache, fourth, at(3));
+        store(&mut cache, fifth, at(3));
         assert!(!cache.may_refetch_keys_twice(issuer, &uri, at(3)));
         assert!(cache.may_refetch_keys("https://other.example", &uri, at(1)), "issuers do not hold each other up");
-        assert!(!cache.may_refetch_keys(issuer, &uri, at(floor)), "the second of those that asked at once asked last");
-        assert!(cache.may_refetch_keys(issuer, &uri, at(1 + floor)));
-        cache.keys_failed(issuer, &uri, Failure::Unavailable, at(2 + floor));
-        assert!(!cache.may_refetch_keys(issuer, &uri, at(2 + floor)), "no answer is one");
+        assert!(!may(&mut cache, at(2 + floor)), "the last of those that asked together asked last");
+        assert!(may(&mut cache, at(3 + floor)));
+        let question = ask(&mut cache, at(3 + floor));
+        cache.keys_failed(issuer, &uri, question, Failure::Unavailable, at(4 + floor));
+        assert!(!may(&mut cache, at(4 + floor)), "no answer is one");
     }
 }

@@ -1,10 +1,11 @@
 //! What the userinfo endpoint adds to a login: told as it is, or in a signed response, whose keys are those of ID tokens.
 
-use super::{Course, Renewal, Then, establish, known_keys, may_refetch, received_keys, renew};
+use super::{Course, Renewal, Then, ask_for_keys, establish, known_keys, later_keys, may_refetch, received_keys, renew};
 use crate::code::Code;
 use crate::decision::Level;
 use crate::error::Error;
 use crate::flow::{Context, Flow, Progress, Visit};
+use crate::oidc::cache::Question;
 use crate::oidc::error::{self as oidc, Endpoint};
 use crate::oidc::grant::AuthorizationGrant;
 use crate::oidc::id_token::VerifiedIdToken;
@@ -53,10 +54,10 @@ impl ExpectUserinfo {
             Err(error) => return renew(Renewal { grant, course, then: Then::Userinfo(tokens, proof), cause: error }, visit, context),
         };
         let keys = known_keys(&grant, &mut course, visit, context)?;
-        let expect = ExpectUserinfoKeys { grant, course, tokens, proof, response };
+        let unverified = Unverified { grant, course, tokens, proof, response };
         match keys {
-            Some(keys) => expect.verify(&keys, provider, visit, context),
-            None => Ok(expect.fetch()),
+            Some(keys) => unverified.verify(&keys, provider, visit, context),
+            None => Ok(unverified.fetch(context)),
         }
     }
 }
@@ -64,6 +65,13 @@ impl ExpectUserinfo {
 /// Waits for the provider's keys, with a signed response.
 #[derive(Debug)]
 pub(crate) struct ExpectUserinfoKeys {
+    unverified: Unverified,
+    question: Question,
+}
+
+/// A signed response, and all that it is verified for.
+#[derive(Debug)]
+struct Unverified {
     grant: AuthorizationGrant,
     course: Course,
     tokens: TokenResponse,
@@ -73,30 +81,37 @@ pub(crate) struct ExpectUserinfoKeys {
 
 impl ExpectUserinfoKeys {
     pub(in crate::flow) fn resume(
-        mut self,
+        self,
         answer: Result<OutboundResponse, OutboundError>,
         visit: &mut Visit,
         context: &mut Context<'_>,
     ) -> Result<Progress, Error> {
-        let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
-        let keys = received_keys(answer, &self.grant, &mut self.course, provider, visit, context)?;
-        self.verify(&keys, provider, visit, context)
+        let Self { mut unverified, question } = self;
+        let provider = context.config.provider(&unverified.grant.provider).ok_or(Error::UnknownProvider)?;
+        let keys = received_keys(question, answer, &unverified.grant, &mut unverified.course, provider, visit, context)?;
+        unverified.verify(&keys, provider, visit, context)
     }
+}
 
-    fn fetch(mut self) -> Progress {
+impl Unverified {
+    fn fetch(mut self, context: &mut Context<'_>) -> Progress {
         self.course = self.course.asking_for_keys();
-        Progress::Fetch(KeySet::request(&self.grant.metadata.jwks_uri), Flow::UserinfoKeys(Box::new(self)))
+        let (request, question) = ask_for_keys(&self.grant, context);
+        Progress::Fetch(request, Flow::UserinfoKeys(Box::new(ExpectUserinfoKeys { unverified: self, question })))
     }
 
-    fn verify(self, keys: &KeySet, provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    fn verify(mut self, keys: &KeySet, provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
         let metadata = &self.grant.metadata;
         let verifier = UserinfoVerifier { provider, metadata, keys, token: &self.proof };
         match verifier.verify(&self.response, context.now) {
             Ok(told) => establish(&self.grant, self.tokens, userinfo::complete(self.proof, told), provider, visit, context),
+            Err(rejection) if let Some(keys) = later_keys(rejection.reason, &mut self.course, metadata, context) => {
+                self.verify(&keys, provider, visit, context)
+            }
             Err(rejection) if may_refetch(rejection.reason, self.course.keys, metadata, context) => {
                 let message = format!("the userinfo response does not fit the keys that are known: {rejection}");
                 visit.note(Level::Info, Code::KeysRefetch, message);
-                Ok(self.fetch())
+                Ok(self.fetch(context))
             }
             Err(rejection) => Err(userinfo::rejected(&rejection, provider).into()),
         }
