@@ -8,8 +8,10 @@
 //!    for each connection, and the connection is made to that address.
 //! 4. No redirect is followed, no cookie stored, nothing decompressed, no proxy used unless an option says so.
 //! 5. Time and size are bounded by the smaller of what the component asks for and what the host allows.
-//! 6. Exchanges at once are bounded, in all and per origin; one more fails at once.
+//! 6. Requests at once are bounded, in all and per origin; one more fails at once.
+//! 7. Requests for the same document that wait at the same time get it by one exchange, or by two.
 
+mod flights;
 #[cfg(feature = "outbound")]
 mod names;
 mod places;
@@ -25,6 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
 use tokio::time::timeout;
 use url::Url;
 use vestibule_enforcement::outbound::documents::MetadataDocuments;
@@ -33,6 +36,7 @@ use vestibule_enforcement::outbound::urls::configured_url;
 
 use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response};
 use crate::trusted_file::ChangeableByOthers;
+use flights::Flights;
 use places::Places;
 use provider_client::ProviderClient;
 #[cfg(feature = "outbound")]
@@ -115,6 +119,7 @@ pub(crate) struct Outbound {
     /// The beginning of the documents' time.
     started: Instant,
     places: Places,
+    flights: Flights,
 }
 
 impl Outbound {
@@ -147,6 +152,7 @@ impl Outbound {
             client: Arc::new(client),
             started: Instant::now(),
             places: Places::new(max_exchanges, options.max_exchanges_per_origin),
+            flights: Flights::new(flights::PATIENCE),
         }
     }
 
@@ -157,35 +163,47 @@ impl Outbound {
 
     async fn send_within_limit(&self, request: Request) -> Result<Response, Error> {
         let url = self.documents.permitted_url(&request.url).ok_or(Error::NotAllowed)?;
-        // Before the permission: waiting for it takes a place as well.
+        // Before the permission: waiting for it takes a place as well, and so does waiting for another one's exchange.
         let Some(_place) = self.places.take(url.origin()) else {
             return Err(Error::Unreachable("too many exchanges are waiting for providers".into()));
         };
-        let now = || self.started.elapsed();
-        let read = |url| drop(tokio::spawn(read_document(Arc::clone(&self.client), Arc::clone(&self.documents), url)));
-        let Some(networks) = self.documents.permit(&url, now, read).await else {
-            return Err(Error::NotAllowed);
-        };
-        let is_get = request.method == "GET";
-        let mut answer = self.client.perform(url.clone(), request.clone(), networks).await;
-        // Nothing was sent of a request that was refused.
-        if matches!(answer, Err(Failure::Refused(_)))
-            && let Some(networks) = self.documents.permit_more(&url, networks, now, read).await
-        {
-            answer = self.client.perform(url.clone(), request, networks).await;
-        }
-        let ProviderResponse { response, network } = answer.map_err(|failure| match failure {
-            Failure::Refused(refused) => {
-                log_refused(&refused);
-                Error::NotAllowed
-            }
-            Failure::Failed(error) => error,
-        })?;
-        if is_get && response.status == 200 {
-            self.documents.learn(&url, &response.body, network);
-        }
-        Ok(response)
+        let (client, documents, started) = (Arc::clone(&self.client), Arc::clone(&self.documents), self.started);
+        self.flights.answer(request, |request| exchange(client, documents, started, url, request).boxed()).await
     }
+}
+
+/// One request and its answer, when the networks are known that it may go to.
+async fn exchange(
+    client: Arc<ProviderClient>,
+    documents: Arc<MetadataDocuments>,
+    started: Instant,
+    url: Url,
+    request: Request,
+) -> Result<Response, Error> {
+    let now = || started.elapsed();
+    let read = |url| drop(tokio::spawn(read_document(Arc::clone(&client), Arc::clone(&documents), url)));
+    let Some(networks) = documents.permit(&url, now, read).await else {
+        return Err(Error::NotAllowed);
+    };
+    let is_get = request.method == "GET";
+    let mut answer = client.perform(url.clone(), request.clone(), networks).await;
+    // Nothing was sent of a request that was refused.
+    if matches!(answer, Err(Failure::Refused(_)))
+        && let Some(networks) = documents.permit_more(&url, networks, now, read).await
+    {
+        answer = client.perform(url.clone(), request, networks).await;
+    }
+    let ProviderResponse { response, network } = answer.map_err(|failure| match failure {
+        Failure::Refused(refused) => {
+            log_refused(&refused);
+            Error::NotAllowed
+        }
+        Failure::Failed(error) => error,
+    })?;
+    if is_get && response.status == 200 {
+        documents.learn(&url, &response.body, network);
+    }
+    Ok(response)
 }
 
 /// In a task of its own: a caller that gives up must not stop what others wait for.

@@ -123,6 +123,62 @@ async fn a_login_ends_on_another_instance_than_it_began_on() {
     forward(&visitor.open(&second, "/here").await);
 }
 
+/// What of keys has a name: those in the key set, and those that tokens are signed with.
+#[derive(Clone, Copy, Debug)]
+enum Named {
+    Both,
+    OnlyInTokens,
+    OnlyInTheKeySet,
+}
+
+/// Without the instances' own memory, and without what they share, there would be as many requests as logins.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn callbacks_at_once_after_the_keys_have_changed_all_succeed_and_ask_a_few_times() {
+    const LOGINS: usize = 20;
+    const INSTANCES: usize = 2;
+    let options = Options { signing_algorithm: SigningAlgorithm::EdDsa, ..Options::default() };
+    let provider = Provider::start(options).await.unwrap();
+    let component = component();
+    for named in [Named::Both, Named::OnlyInTokens, Named::OnlyInTheKeySet] {
+        let configuration = configuration(&component, &secrets(&provider.metadata_url())).await;
+        let options = FilterOptions { instances: INSTANCES, ..FilterOptions::default() };
+        let filter = Filter::load(&component, configuration, options).await.unwrap();
+        provider.faults().script(|script| {
+            script.latency = Duration::from_millis(20);
+            script.omit_kid = matches!(named, Named::OnlyInTheKeySet);
+            script.edit_jwks = matches!(named, Named::OnlyInTokens).then_some(Box::new(|keys| {
+                let keys = keys["keys"].as_array_mut().unwrap();
+                keys.iter_mut().for_each(|key| drop(key.as_object_mut().unwrap().remove("kid")));
+            }));
+        });
+        // Both instances know the old keys.
+        let known = (0..2 * INSTANCES).map(|_| async { Visitor::default().log_in(&filter, "/", "alice").await });
+        futures::future::join_all(known).await;
+        let mut visitors = Vec::new();
+        for number in 0..LOGINS {
+            let mut visitor = Visitor::default();
+            let callback = visitor.until_callback(&filter, &format!("/{number}"), "alice").await;
+            visitors.push((visitor, callback));
+        }
+        provider.rotate_key().await.unwrap();
+        let asked = provider.requests("/jwks");
+        let logins = visitors.into_iter().enumerate().map(|(number, (mut visitor, callback))| {
+            let filter = filter.clone();
+            tokio::spawn(async move {
+                let decision = visitor.open(&filter, &callback).await;
+                assert_eq!(codes(&decision).last(), Some(&"login.succeeded"), "{named:?}: {decision:?}");
+                assert_eq!(location(respond(&decision)).path(), format!("/{number}"));
+            })
+        });
+        for login in logins.collect::<Vec<_>>() {
+            login.await.unwrap();
+        }
+        // An instance asks until it has its first answer: in the exchange that is under way, and in the next.
+        let asked = provider.requests("/jwks") - asked;
+        assert!((1..=2 * INSTANCES).contains(&asked), "{named:?}: asked {asked} times");
+    }
+}
+
 #[tokio::test]
 async fn many_people_log_in_at_once_on_one_instance() {
     let (provider, filter) = site().await;

@@ -1,6 +1,6 @@
 ;; A filter that behaves as the second byte of the request's path says, so that a host can be tested on what the real
 ;; one never does:
-;;   /f forward at once      /w ask the configured URL, wait, then forward     /o the same with a URL of nobody
+;;   /f forward at once      /w post to the configured URL, wait, then forward /o the same with a URL of nobody
 ;;   /t trap                 /l loop for ever                                  /m take all memory
 ;;   /n never answer
 ;; Its configuration text is the URL, which is its metadata URL as well; a text that begins with `!` is a fault.
@@ -15,7 +15,7 @@
   (import "$root" "[context-set-0]" (func $set_context (param i32)))
 
   (memory (export "memory") 1)
-  (data (i32.const 16) "GET")
+  (data (i32.const 16) "POST")
   (data (i32.const 32) "https://other.example/")
   (data (i32.const 64) "auth")
   (data (i32.const 80) "is wrong")
@@ -103,7 +103,7 @@
     (local $request i32) (local $answer i32) (local $status i32) (local $set i32)
     (local.set $request (call $new (i32.const 40)))
     (memory.fill (local.get $request) (i32.const 0) (i32.const 40))
-    (call $store_list (local.get $request) (i32.const 16) (i32.const 3))
+    (call $store_list (local.get $request) (i32.const 16) (i32.const 4))
     (call $store_list (i32.add (local.get $request) (i32.const 8)) (local.get $url) (local.get $url_length))
     (i32.store offset=32 (local.get $request) (i32.const 65536))
     (i32.store offset=36 (local.get $request) (i32.const 60000))
