@@ -23,7 +23,7 @@ pub enum Error {
     IssuerParameter { provider: String, given: String, expected: String },
     #[error("the provider reports {0}")]
     ProviderReported(ReportedError),
-    #[error("{what} of provider `{provider}` {error}{}", outbound_advice(error))]
+    #[error("{what} of provider `{provider}` {error}")]
     Unreachable { provider: String, what: Endpoint, error: OutboundError },
     #[error("{what} of provider `{provider}` answered with status {status}{detail}")]
     Status { provider: String, what: Endpoint, status: u16, detail: String },
@@ -90,15 +90,6 @@ fn bounded(text: &str, characters: usize) -> String {
         line.push('…');
     }
     line
-}
-
-fn outbound_advice(error: &OutboundError) -> &'static str {
-    match error {
-        OutboundError::Unreachable(text) if text.contains("certificate") => {
-            ": if its certificate is signed by an authority of your own, name that authority's file in SSL_CERT_FILE"
-        }
-        _ => "",
-    }
 }
 
 /// What of a provider was asked.

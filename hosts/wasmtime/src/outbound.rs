@@ -11,6 +11,8 @@
 //! 6. Requests at once are bounded, in all and per origin; one more fails at once.
 //! 7. Requests for the same document that wait at the same time get it by one exchange, or by two.
 
+#[cfg(feature = "outbound")]
+mod certificate_fault;
 mod flights;
 #[cfg(feature = "outbound")]
 mod names;
@@ -22,6 +24,8 @@ mod provider_client;
 mod provider_client;
 #[cfg(feature = "outbound")]
 mod system_roots;
+#[cfg(feature = "outbound")]
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -2,22 +2,21 @@
 
 use std::collections::HashMap;
 use std::error::Error as _;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use reqwest::{Certificate, Client, ClientBuilder, redirect};
+use reqwest::{Client, redirect};
+use rustls::pki_types::CertificateDer;
 use url::Url;
 use vestibule_enforcement::outbound::networks::{Network, Networks, Refused};
 
+use super::certificate_fault::CertificateFault;
 use super::names::{self, Lookup, Names};
-use super::system_roots;
+use super::tls;
 use super::{Failure, OutboundError, OutboundOptions, ProviderResponse};
 use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response};
-use crate::trusted_file::{self, TrustedFile, TrustedFileError};
 
 /// Some providers (GitHub) answer 403 to a request that does not name its client.
 const USER_AGENT: &str = concat!("vestibule/", env!("CARGO_PKG_VERSION"));
@@ -25,12 +24,9 @@ const USER_AGENT: &str = concat!("vestibule/", env!("CARGO_PKG_VERSION"));
 /// The client's own: a request that sets one could make two parsers see two different messages.
 const REFUSED_HEADERS: [HeaderName; 7] = [CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 
-/// More than all authorities of a system take.
-pub(super) const MAX_ROOTS_BYTES: u64 = 4 << 20;
-
 pub(super) struct ProviderClient {
     options: OutboundOptions,
-    extra_roots: Vec<Certificate>,
+    extra_roots: Vec<CertificateDer<'static>>,
     lookup: Lookup,
     /// By the networks that it reaches: connections that were made under one permission are not used under another.
     /// There are as few as there are kinds of networks with metadata documents on them.
@@ -49,10 +45,8 @@ impl ProviderClient {
     }
 
     pub(super) fn with_lookup(options: &OutboundOptions, lookup: Lookup) -> Result<ProviderClient, OutboundError> {
-        // The process may have chosen a provider already: then that one is used, and this returns it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let extra_roots = match &options.extra_roots {
-            Some(path) => certificates(path)?,
+            Some(path) => tls::certificates(path)?,
             None => Vec::new(),
         };
         let made = ProviderClient { options: options.clone(), extra_roots, lookup, clients: Mutex::default() };
@@ -104,7 +98,9 @@ impl ProviderClient {
         // A proxy resolves the names; what is resolved here is then its own.
         let resolved = if self.options.proxy_from_environment { Networks::ALL } else { networks };
         let names = Arc::new(Names { lookup: Arc::clone(&self.lookup), networks: resolved });
-        let client = client(&self.options, &self.extra_roots, &names, connections)?;
+        let tls = tls::configuration(&self.extra_roots)?;
+        let client = builder(&self.options, &names, connections).tls_backend_preconfigured(tls).build();
+        let client = client.map_err(|error| OutboundError::Client(error.to_string()))?;
         clients.insert((networks, connections), client.clone());
         Ok(client)
     }
@@ -189,6 +185,9 @@ fn describe(error: reqwest::Error) -> Error {
     if error.is_timeout() {
         return Error::TimedOut;
     }
+    if let Some(fault) = CertificateFault::cause_of(&error) {
+        return Error::Unreachable(fault.to_string());
+    }
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -198,34 +197,7 @@ fn describe(error: reqwest::Error) -> Error {
     if error.is_connect() { Error::Unreachable(text) } else { Error::Protocol(text) }
 }
 
-fn client(options: &OutboundOptions, extra: &[Certificate], names: &Arc<Names>, connections: Connections) -> Result<Client, OutboundError> {
-    if let Some(system) = system_roots::certificates() {
-        let system = system.iter().map(|certificate| Certificate::from_der(certificate)).collect::<Result<Vec<_>, _>>();
-        let roots = system.map(|system| system.into_iter().chain(extra.iter().cloned()));
-        let client = roots.and_then(|roots| builder(options, names, connections).tls_certs_only(roots).build());
-        return client.map_err(|error| OutboundError::Client(error.to_string()));
-    }
-    // They are read again for each client.
-    judge_system_roots(|name| std::env::var_os(name))?;
-    let with_system_roots = builder(options, names, connections).tls_certs_merge(extra.iter().cloned()).build();
-    match with_system_roots {
-        Ok(client) => Ok(client),
-        // A container without certificates still serves providers on loopback and those of the extra roots.
-        Err(error) => {
-            tracing::warn!(
-                code = "outbound.no_system_roots",
-                "the system's root certificates cannot be used ({}); https providers are unreachable unless the extra root certificates cover them: install the package `ca-certificates`",
-                error.source().map_or_else(|| error.to_string(), ToString::to_string)
-            );
-            builder(options, names, connections)
-                .tls_certs_only(extra.iter().cloned())
-                .build()
-                .map_err(|error| OutboundError::Client(error.to_string()))
-        }
-    }
-}
-
-fn builder(options: &OutboundOptions, names: &Arc<Names>, connections: Connections) -> ClientBuilder {
+fn builder(options: &OutboundOptions, names: &Arc<Names>, connections: Connections) -> reqwest::ClientBuilder {
     let builder = match connections {
         Connections::Kept => Client::builder(),
         Connections::New => Client::builder().pool_max_idle_per_host(0),
@@ -238,53 +210,4 @@ fn builder(options: &OutboundOptions, names: &Arc<Names>, connections: Connectio
         .connect_timeout(options.connect_timeout)
         .timeout(options.total_timeout);
     if options.proxy_from_environment { builder } else { builder.no_proxy() }
-}
-
-/// Whose word on who a provider is counts: the variables that name a file, or folders, in place of the system's.
-fn judge_system_roots(variable: impl Fn(&str) -> Option<OsString>) -> Result<(), OutboundError> {
-    let folders = variable("SSL_CERT_DIR").map(|folders| std::env::split_paths(&folders).collect::<Vec<_>>());
-    let file = variable("SSL_CERT_FILE").map(PathBuf::from);
-    folders.into_iter().flatten().chain(file).try_for_each(|path| Ok(trusted_file::judge(&path)?))
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate>, OutboundError> {
-    let pem = TrustedFile::open(path).and_then(|mut file| file.read(MAX_ROOTS_BYTES)).map_err(|error| match error {
-        TrustedFileError::Unreadable { path, source } => OutboundError::UnreadableRoots { path, source },
-        TrustedFileError::TooLong { path, .. } => OutboundError::NoRoots(path),
-        TrustedFileError::ChangeableByOthers(error) => error.into(),
-    })?;
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(OutboundError::NoRoots(path.into())),
-    }
-}
-
-#[cfg(test)]
-#[cfg(unix)]
-mod tests {
-    use std::fs::{self, Permissions};
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::*;
-
-    #[test]
-    fn authorities_that_others_can_change_are_not_believed() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, inner) = (folder.path().join("roots.pem"), folder.path().join("certs"));
-        fs::write(&file, "").unwrap();
-        fs::create_dir(&inner).unwrap();
-        let judged = |file_mode, folder_mode| {
-            fs::set_permissions(&file, Permissions::from_mode(file_mode)).unwrap();
-            fs::set_permissions(&inner, Permissions::from_mode(folder_mode)).unwrap();
-            let folders = std::env::join_paths([Path::new("/absent"), &inner]).unwrap();
-            let system = judge_system_roots(|name| Some(if name == "SSL_CERT_FILE" { file.clone().into() } else { folders.clone() }));
-            let refused = |result: Result<(), OutboundError>| matches!(result, Err(OutboundError::ChangeableRoots(_)));
-            (refused(system), refused(certificates(&file).map(|_| ())))
-        };
-        assert_eq!(judged(0o644, 0o755), (false, false));
-        assert_eq!(judged(0o666, 0o755), (true, true));
-        assert_eq!(judged(0o646, 0o755), (true, true));
-        assert_eq!(judged(0o644, 0o777), (true, false));
-        assert!(judge_system_roots(|_| None).is_ok());
-    }
 }

@@ -9,7 +9,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
 
-use super::provider_client::MAX_ROOTS_BYTES;
+use super::tls::MAX_ROOTS_BYTES;
 use crate::trusted_file::TrustedFile;
 
 /// The file in which this system keeps the certificates of the authorities that it believes, or that `SSL_CERT_FILE` names.

@@ -740,3 +740,224 @@ async fn an_internal_host_may_be_anywhere_and_opens_no_other() {
     let answer = send(&outbound, get_request(format!("https://token.example:{}/", provider.port ^ 1))).await;
     assert!(matches!(answer, Err(Error::NotAllowed)), "no document names this origin: {answer:?}");
 }
+
+/// How a provider presents itself, and under which name it is asked.
+struct Presented {
+    host: &'static str,
+    chain: Vec<rcgen::Certificate>,
+    key: rcgen::KeyPair,
+    /// Among the trusted ones, beside the system's.
+    trusted: Option<rcgen::Certificate>,
+}
+
+type Authority = rcgen::Issuer<'static, rcgen::KeyPair>;
+
+fn authority(
+    name: &str,
+    signed_by: Option<&Authority>,
+    edit: impl FnOnce(&mut rcgen::CertificateParams),
+) -> (rcgen::Certificate, Authority) {
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    edit(&mut params);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = match signed_by {
+        Some(issuer) => params.signed_by(&key, issuer).unwrap(),
+        None => params.self_signed(&key).unwrap(),
+    };
+    (certificate, rcgen::Issuer::new(params, key))
+}
+
+/// A server's certificate, signed by an authority or by itself.
+fn of_server(
+    names: &[&str],
+    signed_by: Option<&Authority>,
+    edit: impl FnOnce(&mut rcgen::CertificateParams),
+) -> (rcgen::Certificate, rcgen::KeyPair) {
+    let mut params = rcgen::CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "a server");
+    edit(&mut params);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = match signed_by {
+        Some(issuer) => params.signed_by(&key, issuer).unwrap(),
+        None => params.self_signed(&key).unwrap(),
+    };
+    (certificate, key)
+}
+
+impl Presented {
+    /// What a request to such a provider fails with.
+    async fn refusal(self) -> String {
+        let chain = self.chain.iter().map(|certificate| certificate.der().clone()).collect();
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(self.key.serialize_der());
+        let tls = server_tls(&[&rustls::version::TLS13, &rustls::version::TLS12]).with_single_cert(chain, key.into()).unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}:{}/metadata", self.host, listener.local_addr().unwrap().port());
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                assert!(acceptor.accept(stream).await.is_err(), "the client goes on");
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("roots.pem");
+        let extra_roots = self.trusted.map(|root| {
+            std::fs::write(&path, root.pem()).unwrap();
+            path
+        });
+        refusal(&url, OutboundOptions { extra_roots, ..OutboundOptions::default() }).await
+    }
+}
+
+fn server_tls(
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> rustls::ConfigBuilder<rustls::ServerConfig, rustls::server::WantsServerCert> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    rustls::ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap().with_no_client_auth()
+}
+
+async fn refusal(url: &str, options: OutboundOptions) -> String {
+    let client = ProviderClient::with_lookup(&options, resolves_to(&["127.0.0.1"])).unwrap();
+    let outbound = Outbound::with_client(client, &options, 32, &[url.to_owned()], &[]);
+    match send(&outbound, get_request(url)).await {
+        Err(Error::Unreachable(text)) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn days_from_now(days: i64) -> rcgen::CertificateParams {
+    let mut params = rcgen::CertificateParams::default();
+    let day = Duration::from_secs(24 * 60 * 60);
+    let at = std::time::SystemTime::now();
+    let at = if days < 0 { at - day * days.unsigned_abs() as u32 } else { at + day * days.unsigned_abs() as u32 };
+    params.not_before = at.into();
+    params.not_after = at.into();
+    params
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_accepted_is_named_with_its_fault_and_the_remedy() {
+    let (root, root_key) = authority("Corp CA", None, |_| {});
+    let (between, between_key) = authority("Corp Servers", Some(&root_key), |_| {});
+    let ends_sooner = |params: &mut rcgen::CertificateParams| params.not_after = days_from_now(-3).not_after;
+    let begins_later = |params: &mut rcgen::CertificateParams| params.not_before = days_from_now(3).not_before;
+    let (old_between, old_key) = authority("Corp Servers of old", Some(&root_key), ends_sooner);
+    let hostile = format!("Evil\n\u{1b}[2J \"CA\" {}", "x".repeat(1000));
+    let (_, hostile_key) = authority(&hostile, None, |_| {});
+    let (_, nameless_key) = authority("", None, |params| params.distinguished_name = rcgen::DistinguishedName::new());
+    let host = "idp.example";
+    let of = |names: &[&str], signed_by, edit: &dyn Fn(&mut rcgen::CertificateParams), further: Vec<rcgen::Certificate>, trusted| {
+        let (certificate, key) = of_server(names, signed_by, edit);
+        Presented { host, chain: std::iter::once(certificate).chain(further).collect(), key, trusted }
+    };
+    let (trust, as_is): (Option<rcgen::Certificate>, &dyn Fn(&mut rcgen::CertificateParams)) = (Some(root.clone()), &|_| {});
+    let many: Vec<String> = (0..7).map(|number| format!("n{number}.example")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let cases = [
+        (of(&[host], None, as_is, vec![], None), "presents is signed by itself and not trusted: name its file in SSL_CERT_FILE"),
+        (
+            of(&[host], Some(&root_key), as_is, vec![], None),
+            "presents is signed by \"Corp CA\", which is not among the trusted authorities: name its file in SSL_CERT_FILE, or have",
+        ),
+        (
+            of(&[host], Some(&root_key), as_is, vec![root.clone()], None),
+            "presents is signed by \"Corp CA\", which is not among the trusted authorities: name its file in SSL_CERT_FILE",
+        ),
+        // The name that is missing is that of the authority at the top, wherever it stands.
+        (of(&[host], Some(&between_key), as_is, vec![root.clone(), between.clone()], None), "is signed by \"Corp CA\", which"),
+        (of(&[host], Some(&between_key), as_is, vec![between.clone()], None), "is signed by \"Corp CA\", which"),
+        // The authority is trusted, and the way to it is not sent.
+        (
+            of(&[host], Some(&between_key), as_is, vec![], trust.clone()),
+            "is signed by \"Corp Servers\", which is not among the trusted authorities: name its file in SSL_CERT_FILE, or have the provider send the certificates up to a trusted one",
+        ),
+        (of(&[host], Some(&root_key), &ends_sooner, vec![], trust.clone()), "presents has expired on "),
+        (
+            of(&[host], Some(&old_key), as_is, vec![old_between.clone()], trust.clone()),
+            "the certificate of \"Corp Servers of old\" that idp.example sends with its own has expired on ",
+        ),
+        (of(&[host], Some(&root_key), &begins_later, vec![], trust.clone()), "presents is not valid before "),
+        (
+            of(&["other.example", "10.0.0.1"], Some(&root_key), as_is, vec![], trust.clone()),
+            "presents is for other.example, 10.0.0.1, not for idp.example",
+        ),
+        (
+            of(&many, Some(&root_key), as_is, vec![], trust.clone()),
+            "is for n0.example, n1.example, n2.example, n3.example and 3 others, not for idp.example",
+        ),
+        (of(&[], Some(&root_key), as_is, vec![], trust.clone()), "is for no host, not for idp.example"),
+        (of(&[host], Some(&hostile_key), as_is, vec![], trust.clone()), "is signed by \"Evil\u{fffd}\u{fffd}[2J 'CA' xxx"),
+        (of(&[host], Some(&nameless_key), as_is, vec![], trust.clone()), "is signed by an authority without a name, which"),
+    ];
+    let year = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()[..4].to_owned();
+    for (presented, told) in cases {
+        let text = presented.refusal().await;
+        assert!(text.contains(told), "{told} is not in {text}");
+        assert!(text.starts_with("the certificate ") && text.contains(host) && text.len() < 500, "{text}");
+        assert!(!text.chars().any(char::is_control), "{text:?}");
+        assert_eq!(text.contains("SSL_CERT_FILE"), text.contains("trusted"), "only where it helps: {text}");
+        let is_of_time = text.contains("expired") || text.contains("not valid before");
+        assert_eq!(text.contains(&format!("(this machine's clock: {year}-")), is_of_time, "{text}");
+    }
+    // That of an authority, which many make for a server with one command.
+    let (certificate, key) = of_server(&[host], None, |params| params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained));
+    let text = Presented { host, trusted: Some(certificate.clone()), chain: vec![certificate], key }.refusal().await;
+    assert!(text.contains("presents is that of an authority") && !text.contains("SSL_CERT_FILE"), "{text}");
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_for_something_else_is_no_matter_of_certificates() {
+    let (root, root_key) = authority("Corp CA", None, |_| {});
+    let serve = |tls: Option<rustls::ServerConfig>| async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://idp.example:{}/metadata", listener.local_addr().unwrap().port());
+        let acceptor = tls.map(|tls| tokio_rustls::TlsAcceptor::from(Arc::new(tls)));
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                match &acceptor {
+                    Some(acceptor) => drop(acceptor.accept(stream).await),
+                    None => drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await),
+                }
+            }
+        });
+        url
+    };
+    let (certificate, key) = of_server(&["idp.example"], Some(&root_key), |_| {});
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
+    // No key exchange in common.
+    let mut odd = rustls::crypto::ring::default_provider();
+    odd.kx_groups.retain(|group| group.name() == rustls::NamedGroup::secp384r1);
+    odd.cipher_suites.retain(|suite| suite.suite() == rustls::CipherSuite::TLS13_AES_256_GCM_SHA384);
+    let odd = rustls::ServerConfig::builder_with_provider(Arc::new(odd)).with_protocol_versions(&[&rustls::version::TLS13]).unwrap();
+    let chain = vec![certificate.der().clone()];
+    let wants_certificate = {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(root.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().unwrap();
+        let builder = rustls::ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS12]).unwrap();
+        builder.with_client_cert_verifier(verifier).with_single_cert(chain.clone(), key.clone_key().into()).unwrap()
+    };
+    let without_certificate = odd.with_no_client_auth().with_cert_resolver(Arc::new(NoCertificate));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("roots.pem");
+    std::fs::write(&path, root.pem()).unwrap();
+    for tls in [None, Some(without_certificate), Some(wants_certificate)] {
+        let url = serve(tls).await;
+        let text = refusal(&url, OutboundOptions { extra_roots: Some(path.clone()), ..OutboundOptions::default() }).await;
+        assert!(!text.contains("SSL_CERT_FILE") && !text.contains("the certificate "), "{text}");
+    }
+}
+
+/// A server that has none for any name.
+#[derive(Debug)]
+struct NoCertificate;
+
+impl rustls::server::ResolvesServerCert for NoCertificate {
+    fn resolve(&self, _hello: rustls::server::ClientHello<'_>) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        None
+    }
+}
