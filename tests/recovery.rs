@@ -302,6 +302,30 @@ fn a_provider_that_does_not_know_select_account_is_asked_once_more_without_it() 
     assert_eq!(browser.visit(&mut rig, &refusal(&location)).response().status, 502);
 }
 
+/// It takes the place of the attempt that it follows, and asks for the same person.
+#[test]
+fn a_login_without_its_prompt_pushes_no_other_out() {
+    let mut rig = rig(STREAMLIT);
+    let mut browser = Browser::default();
+    let attempts = |browser: &Browser| browser.cookies.keys().filter(|name| name.contains("vestibule_login")).count();
+    let mut last = browser.start(&mut rig, "/auth/login?return_to=%2F0&login_hint=alice");
+    let mut most = 0;
+    for tab in 1.. {
+        let before = attempts(&browser);
+        if before == most {
+            break;
+        }
+        most = before;
+        last = browser.start(&mut rig, &format!("/auth/login?return_to=%2F{tab}&login_hint=alice"));
+    }
+    assert!(most >= 3, "{most}");
+    let refusal = format!("/oauth2callback?error=invalid_request&state={}&iss=https%3A%2F%2Fop.example", query(&last)["state"]);
+    let again = browser.start(&mut rig, &refusal);
+    assert_eq!(rig.events.iter().filter(|code| *code == "login.without_prompt").count(), 1);
+    assert_eq!(attempts(&browser), most);
+    assert_eq!(query(&again)["login_hint"], "alice");
+}
+
 #[test]
 fn metadata_that_lists_prompts_without_select_account_is_believed() {
     let mut rig = rig(STREAMLIT);

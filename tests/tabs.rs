@@ -260,18 +260,43 @@ fn a_page_in_its_cookie_alone_takes_the_room_of_others_and_they_do_not_lose_thei
     }
 }
 
-/// The wish for another account is not lost with the attempt.
-#[test]
-fn a_login_that_is_started_again_asks_for_the_same() {
+/// Where the browser is sent whose login for `path` has made room for those of other tabs.
+fn started_again(path: &str) -> (Rig, Browser, Url) {
     let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
-    let first = browser.start(&mut rig, "/.vestibule/login?return_to=%2Ffirst&prompt=select_account");
+    let first = browser.start(&mut rig, path);
     (0..20).for_each(|tab| {
         browser.start(&mut rig, &format!("/{tab}"));
     });
     let callback = rig.provider.authorize(&first, "alice");
-    let again = browser.visit(&mut rig, &callback).response();
-    let again = Url::parse(again.header("location").unwrap()).unwrap();
-    assert_eq!(rig::query(&again)["prompt"], "select_account");
+    let again = browser.start(&mut rig, &callback);
+    assert!(rig.events.iter().any(|event| event == "login.started_again"));
+    (rig, browser, again)
+}
+
+/// The wish for another account is not lost with the attempt, and neither is who the person may be.
+#[test]
+fn a_login_that_is_started_again_asks_for_the_same() {
+    for hint in ["alice@example.com", "", "J\u{fc}rgen"] {
+        let encoded: String = url::form_urlencoded::byte_serialize(hint.as_bytes()).collect();
+        let path = format!("/.vestibule/login?return_to=%2Ffirst&prompt=select_account&login_hint={encoded}");
+        let (mut rig, mut browser, again) = started_again(&path);
+        let asked = rig::query(&again);
+        assert_eq!(asked["prompt"], "select_account");
+        assert_eq!(asked.get("login_hint").map(String::as_str).unwrap_or_default(), hint);
+        assert!(hint.is_empty() || !asked["state"].contains(hint), "the state shows nobody's name");
+        assert_eq!(finish(&mut browser, &mut rig, &again), "/first");
+    }
+    let (_, _, again) = started_again("/first");
+    assert_eq!(rig::query(&again).get("login_hint"), None);
+}
+
+#[test]
+fn a_hint_makes_room_for_the_page() {
+    let (hint, page) = (noise(255), format!("/x?{}", noise(560)));
+    let encoded: String = url::form_urlencoded::byte_serialize(page.as_bytes()).collect();
+    let (mut rig, mut browser, again) = started_again(&format!("/.vestibule/login?return_to={encoded}&login_hint={hint}"));
+    assert_eq!(rig::query(&again).get("login_hint"), None, "there is no room for both");
+    assert_eq!(finish(&mut browser, &mut rig, &again), page);
 }
 
 fn page() -> impl Strategy<Value = String> {

@@ -68,9 +68,12 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     let mut cookies = visit.jar.writer();
     cookies.delete_attempt(attempt.id());
     visit.set_cookies = cookies.into_headers();
+    visit.spent = Some(attempt.id().to_owned());
 
     let provider = config.provider(attempt.provider()).ok_or(Error::UnknownProvider)?;
-    visit.is_second = WayBack::of_state(response.state(), &config.sessions, context.now).is_some_and(|way_back| way_back.is_second());
+    if let Some(way_back) = WayBack::of_state(response.state(), &config.sessions, context.now) {
+        (visit.is_second, visit.login_hint) = (way_back.is_second(), way_back.login_hint().map(str::to_owned));
+    }
     let (has_optional_prompt, started_at) = (attempt.has_optional_prompt(), attempt.started_at());
     let grant = match attempt.redeem(response) {
         Err(oidc::Error::ProviderReported(reported)) if has_optional_prompt && reported.error == "invalid_request" => {
@@ -111,6 +114,7 @@ fn astray(error: Error, response: &AuthorizationResponse, visit: &mut Visit, con
     match (again, lost) {
         (Some(provider), Some(way_back)) => {
             (visit.is_second, visit.select_account) = (true, way_back.selects_account());
+            visit.login_hint = way_back.login_hint().map(str::to_owned);
             let message = "the login attempt has made room for those of other tabs: it is started once more";
             visit.note(Level::Info, Code::LoginStartedAgain, message);
             super::login::start(provider, visit, context)
@@ -519,7 +523,8 @@ fn establish(
     let session = Session::establish(identity, provider, &config.sessions, context.now, context.entropy);
     let replaced = context.session(context.sealed(visit).as_ref()).map(|replaced| replaced.handle());
     let mut cookies = visit.jar.writer();
-    PendingAttempts::of(&visit.jar, &config.sessions, &config.providers, context.now).delete_stale(&mut cookies);
+    let pending = PendingAttempts::of(&visit.jar, &config.sessions, &config.providers, context.now);
+    pending.without(visit.spent.as_deref()).delete_stale(&mut cookies);
     session.write(&mut cookies, &config.sessions, context.now, context.entropy)?;
 
     let mut hint_lost = None;

@@ -72,6 +72,8 @@ pub(crate) struct Visit {
     pub(crate) login_hint: Option<String>,
     /// The provider has refused `prompt=select_account` in this login.
     pub(crate) leave_prompt: bool,
+    /// Id of the login attempt that this visit has spent: the response deletes it.
+    pub(crate) spent: Option<String>,
     /// This login is started in place of one whose attempt was pushed out of the browser.
     pub(crate) is_second: bool,
     /// What a refusal of this visit counts as.
@@ -103,6 +105,7 @@ impl Visit {
             select_account: false,
             login_hint: None,
             leave_prompt: false,
+            spent: None,
             is_second: false,
             refusal_counts_as: None,
             events: vec![],

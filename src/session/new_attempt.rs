@@ -33,6 +33,8 @@ pub struct Wanted<'a> {
     pub has_optional_prompt: bool,
     /// Whether the user wants to choose an account.
     pub select_account: bool,
+    /// Who the person may be.
+    pub login_hint: Option<&'a str>,
     /// Whether the attempt before it was pushed out of this browser.
     pub is_second: bool,
 }
@@ -41,6 +43,8 @@ pub struct Wanted<'a> {
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
     pub jar: &'a CookieJar,
+    /// Id of an attempt in the jar that the same answer deletes.
+    pub spent: Option<&'a str>,
     pub settings: &'a SessionSettings,
     pub providers: &'a [Provider],
     pub now: UnixTime,
@@ -63,8 +67,8 @@ pub struct NewAttempt<'a> {
 
 impl<'a> NewAttempt<'a> {
     pub fn start(wanted: Wanted<'a>, place: Place<'a>, entropy: &mut dyn Entropy) -> Self {
-        let Place { jar, settings, providers, now } = place;
-        let others = PendingAttempts::of(jar, settings, providers, now);
+        let Place { jar, spent, settings, providers, now } = place;
+        let others = PendingAttempts::of(jar, settings, providers, now).without(spent);
         let number = others.next_number();
         let mut id = [0; ID_BYTES];
         entropy.fill(&mut id);

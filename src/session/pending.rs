@@ -22,6 +22,8 @@ pub struct PendingAttempts<'j> {
     unreadable: Vec<&'j str>,
     /// Those on their way before those that are only remembered, the newest first.
     readable: Vec<Pending<'j>>,
+    /// The highest number.
+    highest: Option<u32>,
 }
 
 struct Pending<'j> {
@@ -49,7 +51,16 @@ impl<'j> PendingAttempts<'j> {
             }
         }
         readable.sort_by_key(|one| (one.is_expired, std::cmp::Reverse(one.number), one.id));
-        Self { unreadable, readable }
+        let highest = readable.iter().map(|one| one.number).max();
+        Self { unreadable, readable, highest }
+    }
+
+    /// The same without the attempt that the answer to this request deletes: it takes no room, and is deleted once. Its number
+    /// stays taken.
+    #[must_use]
+    pub fn without(mut self, spent: Option<&str>) -> Self {
+        self.readable.retain(|one| Some(one.id) != spent);
+        self
     }
 
     /// Deletes those that are of no use to anybody after a login: all but a few that are still on their way, or remembered.
@@ -70,7 +81,7 @@ impl<'j> PendingAttempts<'j> {
 
     /// Higher than that of every attempt that is here.
     pub(super) fn next_number(&self) -> u32 {
-        self.readable.iter().map(|one| one.number).max().map_or(0, |number| number.saturating_add(1))
+        self.highest.map_or(0, |number| number.saturating_add(1))
     }
 
     /// Ids of those that are to go, so that what stays has `room`: unreadable ones; expired ones with nothing to remember, or

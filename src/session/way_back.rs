@@ -44,31 +44,39 @@ pub struct WayBack {
     is_second: bool,
     /// Path, query and fragment, compressed (DEFLATE, RFC 1951).
     page: Vec<u8>,
+    /// Who the person may be. Stands as text behind all else, so that a node of an older release reads what a newer one has sealed.
+    #[serde(skip)]
+    login_hint: String,
 }
 
 impl WayBack {
     pub(super) fn new(id: [u8; ID_BYTES], number: u32, wanted: &Wanted<'_>, started_at: UnixTime) -> Self {
-        let Wanted { provider, return_to, select_account, is_second, .. } = *wanted;
+        let Wanted { provider, return_to, select_account, login_hint, is_second, .. } = *wanted;
         let page = compress_to_vec(return_to.as_str().as_bytes(), DEFLATE_LEVEL);
-        Self { id, section: section(provider), number, started_at, select_account, is_second, page }
+        let login_hint = login_hint.unwrap_or_default().to_owned();
+        Self { id, section: section(provider), number, started_at, select_account, is_second, page, login_hint }
     }
 
     pub(super) fn compressed_bytes(&self) -> usize {
         self.page.len()
     }
 
-    /// For a `state`; `None` where it would be too long.
+    /// For a `state`; `None` where it would be too long. The page comes before the hint, which only fills in a field.
     pub(super) fn seal(&self, settings: &SessionSettings, entropy: &mut dyn Entropy) -> Option<String> {
         // Numbers and bytes: nothing in it can fail to become bytes.
-        let sealed = settings.keys.seal(Purpose::WayBack, &postcard::to_allocvec(self).unwrap_or_default(), entropy);
-        (sealed.len() <= MAX_SEALED_BYTES).then_some(sealed)
+        let page = postcard::to_allocvec(self).unwrap_or_default();
+        let with_hint = [&page, self.login_hint.as_bytes()].concat();
+        let contents = if self.login_hint.is_empty() { vec![page] } else { vec![with_hint, page] };
+        let mut sealed = contents.iter().map(|content| settings.keys.seal(Purpose::WayBack, content, entropy));
+        sealed.find(|sealed| sealed.len() <= MAX_SEALED_BYTES)
     }
 
     /// The way back that a `state` of ours has in it, for a day.
     pub fn of_state(state: &str, settings: &SessionSettings, now: UnixTime) -> Option<Self> {
         let (id, _, sealed) = parts(state)?;
         let Opened { plaintext, .. } = settings.keys.open(Purpose::WayBack, sealed?)?;
-        let way_back: Self = postcard::from_bytes(&plaintext).ok()?;
+        let (way_back, login_hint) = postcard::take_from_bytes::<Self>(&plaintext).ok()?;
+        let way_back = Self { login_hint: std::str::from_utf8(login_hint).ok()?.to_owned(), ..way_back };
         let in_time = now < way_back.started_at.after(REMEMBERED) && way_back.started_at <= now.after(CLOCK_DIFFERENCE);
         (in_time && id == URL_SAFE_NO_PAD.encode(way_back.id)).then_some(way_back)
     }
@@ -84,6 +92,11 @@ impl WayBack {
 
     pub fn selects_account(&self) -> bool {
         self.select_account
+    }
+
+    /// Who the person may be, where there was room for it.
+    pub fn login_hint(&self) -> Option<&str> {
+        Some(self.login_hint.as_str()).filter(|hint| !hint.is_empty())
     }
 
     pub fn is_second(&self) -> bool {
