@@ -8,7 +8,7 @@ use crate::error::Error;
 pub use crate::flow::Surroundings;
 use crate::flow::{self, Context, Flow, Progress, Visit};
 use crate::language::Language;
-use crate::pages;
+use crate::pages::{self, WaysBack};
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse, Request, RequestHead, Response};
 use crate::web::route::{self, Route};
 
@@ -199,7 +199,8 @@ fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>)
     let config = context.config;
     let response = if visit.is_navigation {
         let ways_back: Vec<_> = visit.return_to.iter().chain(&visit.ways_back).collect();
-        pages::error(error, config, visit.language, &ways_back, &reference, context.entropy)
+        let ways_back = WaysBack { pages: &ways_back, keep_fragment: visit.keeps_fragment };
+        pages::error(error, config, visit.language, ways_back, &reference, context.entropy)
     } else {
         let login = pages::login_url(config, None, None);
         pages::problem(error, error.explanation(Language::English.texts()).offer_login.then_some(login.as_str()), Some(&reference))

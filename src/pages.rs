@@ -164,24 +164,32 @@ pub(crate) fn signed_out(config: &Config, language: Language, entropy: &mut dyn 
     page.into_response(200, &config.embedding)
 }
 
-/// An error in words, for a person: `ways_back` are the pages that they may have been on their way to.
+/// The pages that a person may have been on their way to.
+#[derive(Clone, Copy)]
+pub(crate) struct WaysBack<'a> {
+    pub(crate) pages: &'a [&'a ReturnTo],
+    /// Whether the fragment of the address that shows this may be that of the page.
+    pub(crate) keep_fragment: bool,
+}
+
+/// An error in words, for a person.
 pub(crate) fn error(
     error: &Error,
     config: &Config,
     language: Language,
-    ways_back: &[&ReturnTo],
+    ways_back: WaysBack<'_>,
     reference: &str,
     entropy: &mut dyn Entropy,
 ) -> Response {
     let texts = language.texts();
     let Explanation { title, happened, advice, offer_login } = error.explanation(texts);
     let mut actions = vec![];
-    let return_to = match ways_back {
+    let return_to = match ways_back.pages {
         [only] => Some(*only),
         _ => None,
     };
     let (login, login_for) = if error.is_temporary() { (texts.try_again, &texts.try_again_for) } else { (texts.log_in, &texts.log_in_for) };
-    match ways_back {
+    match ways_back.pages {
         _ if !offer_login => {}
         [] | [_] => actions.push(Action::primary(login, login_url(config, None, return_to))),
         several => actions.extend(several.iter().map(|page| {
@@ -202,7 +210,7 @@ pub(crate) fn error(
         paragraphs: vec![happened, advice.to_owned()],
         actions,
         reference: Some(reference),
-        script: Script::of(config, return_to.is_some()),
+        script: Script::of(config, return_to.is_some() && ways_back.keep_fragment),
         nonce: entropy::token::<16>(entropy),
     };
     page.into_response(error.status(), &config.embedding)

@@ -375,6 +375,26 @@ fn no_page_has_a_script_where_fragments_are_not_kept() {
     assert!(!page.header("content-security-policy").unwrap().contains("script-src"));
 }
 
+/// The fragment of a callback is what the provider's pages left there.
+#[test]
+fn the_page_of_a_failed_callback_leaves_its_fragment_alone() {
+    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+    for (answer, leads_back) in [("error=server_error", true), ("error=access_denied", true), ("code=wrong", true)] {
+        let at_provider = browser.start(&mut rig, "/reports");
+        let state = &rig::query(&at_provider)["state"];
+        let page = browser.visit(&mut rig, &format!("/oauth2callback?{answer}&state={state}&iss=https%3A%2F%2Fop.example")).response();
+        assert!(page.status >= 400, "{answer}");
+        assert_eq!(text(&page).contains("return_to=%2Freports"), leads_back, "{answer}");
+        assert!(!text(&page).contains("<script") && !page.header("content-security-policy").unwrap().contains("script-src"), "{answer}");
+    }
+    // An error at the page's own address keeps its fragment.
+    rig = Rig::new(&format!("{CONFIG}[[vestibule.rule]]\nrequire = {{ groups = \"board\" }}\n"));
+    browser.log_in(&mut rig, "/reports", "alice");
+    let page = browser.visit(&mut rig, "/reports").response();
+    assert_eq!(page.status, 403);
+    assert!(text(&page).contains("return_to=%2Freports") && text(&page).contains("<script"), "{}", text(&page));
+}
+
 #[test]
 fn other_pages_have_no_script() {
     let mut rig = Rig::new(CONFIG);

@@ -39,6 +39,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     visit.allow = "GET, HEAD, POST";
     only_visited(request)?;
     visit.shows_a_page(request);
+    visit.keeps_fragment = false;
     visit.refusal_counts_as = Some(Counted::BadCallback).filter(|_| ["GET", "POST"].contains(&request.method));
     let config = context.config;
     match (request.method, body) {

@@ -66,6 +66,8 @@ pub(crate) struct Visit {
     pub(crate) return_to: Option<ReturnTo>,
     /// The same, where it may be one of several.
     pub(crate) ways_back: Vec<ReturnTo>,
+    /// Whether the fragment of this address may be that of the page: the one of a callback is the provider's.
+    pub(crate) keeps_fragment: bool,
     /// The user wants to choose an account, whatever the configuration says about it.
     pub(crate) select_account: bool,
     /// Who the person may be, for the provider's page.
@@ -106,6 +108,7 @@ impl Visit {
             login_hint: None,
             leave_prompt: false,
             spent: None,
+            keeps_fragment: true,
             is_second: false,
             refusal_counts_as: None,
             events: vec![],

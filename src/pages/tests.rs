@@ -130,6 +130,7 @@ fn pages(config: &Config, language: Language) -> Vec<Response> {
     ];
     for failed in errors() {
         for ways_back in [&[][..], &[&one], &[&one, &other]] {
+            let ways_back = WaysBack { pages: ways_back, keep_fragment: true };
             pages.push(error(&failed, config, language, ways_back, "ABCDEFGHJK", entropy));
         }
     }
