@@ -30,8 +30,15 @@ pub(super) fn read(extra: &Section<'_>, public: Option<&PublicOrigin>, logout_ur
     };
     if url.fragment().is_some() {
         fatal("has a fragment, which providers do not accept".to_owned());
-    } else if Route::of(url.path(), public) == Route::Reserved {
-        fatal(format!("`{}` is reserved for routes of Vestibule, and none has it", url.path()));
+    } else {
+        match Route::of(url.path(), public) {
+            // Providers register the callback, and it knows what comes without an answer.
+            Route::Application | Route::LoggedOut | Route::Callback => {}
+            Route::Reserved => fatal(format!("`{}` is reserved for routes of Vestibule, and none has it", url.path())),
+            Route::Login => fatal(format!("`{}` starts the next login", url.path())),
+            Route::Logout => fatal(format!("`{}` starts the next logout", url.path())),
+            Route::User => fatal(format!("`{}` is for scripts, and no page", url.path())),
+        }
     }
     if url.as_str() != written {
         let remedy = format!("write {url} here, and see that the provider has the same");
