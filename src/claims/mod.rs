@@ -16,7 +16,7 @@ use crate::time::UnixTime;
 pub use groups::{GroupsClaim, Shape};
 pub(crate) use groups::{Unusable, keys, parts};
 pub(crate) use packed::{Item, Packed, pack_far, pack_near};
-pub(crate) use pointer::{is_email, is_name_or_pointer, root};
+pub(crate) use pointer::{is_email, is_name_or_pointer, is_same, root};
 
 /// The claims of one account.
 pub struct Claims<'a>(Form<'a>);

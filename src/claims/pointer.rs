@@ -24,6 +24,15 @@ pub(crate) fn root(name_or_pointer: &str) -> String {
     }
 }
 
+/// Whether [`find`] finds the same by both: `/groups` is the claim `groups`.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    let way = |text: &str| match text.strip_prefix('/') {
+        Some(path) => path.split('/').map(decoded).collect(),
+        None => vec![text.to_owned()],
+    };
+    way(one) == way(other)
+}
+
 /// Whether a text that begins with `/` is a JSON pointer: `~` stands only before 0 or 1 (RFC 6901 section 3).
 pub(crate) fn is_pointer(text: &str) -> bool {
     text.len() > 1 && text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']))

@@ -50,5 +50,5 @@ pub(super) fn read(section: &Section<'_>) -> GroupsClaim {
 
 /// Whether an entry of `headers` would tell the application other groups than rules see.
 pub(super) fn contradicts(groups: &GroupsClaim, claim: &str, header: &str) -> bool {
-    groups.shape() != Shape::List && claim == groups.name() && headers::is_groups(header)
+    groups.shape() != Shape::List && claims::is_same(claim, groups.name()) && headers::is_groups(header)
 }

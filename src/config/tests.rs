@@ -338,6 +338,14 @@ fn every_setting_is_checked() {
             "[vestibule.identity]\ngroups_claim = \"teams\"\ngroups_shape = \"commas\"\nheaders = { teams = \"x-forwarded-groups\" }\n",
             "vestibule.identity.headers.teams",
         ),
+        (
+            "[vestibule.identity]\ngroups_claim = \"groups\"\ngroups_shape = \"commas\"\nheaders = { \"/groups\" = \"X-Forwarded-Groups\" }\n",
+            "vestibule.identity.headers./groups",
+        ),
+        (
+            "[vestibule.identity]\ngroups_claim = \"/a~1b\"\ngroups_shape = \"keys\"\nheaders = { \"a/b\" = \"X-Forwarded-Groups\" }\n",
+            "vestibule.identity.headers.a/b",
+        ),
         ("[vestibule.identity]\npass = \"X-Forwarded-*\"\n", "vestibule.identity.pass"),
         ("[vestibule.identity]\npass = \"X-Remote-User: a\"\n", "vestibule.identity.pass"),
         ("[vestibule.identity]\npass = \"\"\n", "vestibule.identity.pass"),
