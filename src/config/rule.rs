@@ -10,6 +10,7 @@ use crate::claims::{self, GroupsClaim};
 use crate::oidc::provider::Provider;
 use crate::policy::{Access, Condition, NotAPattern, PathPattern, Policy, Rule, RuleId};
 use crate::web::origin::PublicOrigin;
+use crate::web::route;
 
 /// Found by the first segment of a path: only what begins with a wildcard is compared with every request.
 const MAX_RULES: usize = 10_000;
@@ -75,7 +76,7 @@ impl<'a> Written<'a> {
         if let Some(section) = self.sections.get(MAX_RULES) {
             section.findings.fatal(section.at(), &section.key(""), format!("there are more than {MAX_RULES} rules"), "join some of them");
         }
-        let names = Names { groups, served: public.map(PublicOrigin::host), providers, outside };
+        let names = Names { groups, public, providers, outside };
         let mut rules: Vec<Rule> = vec![];
         for (index, section) in self.sections.iter().enumerate().take(MAX_RULES) {
             let rule = read_rule(section, index + 1, &names);
@@ -110,8 +111,8 @@ impl<'a> Written<'a> {
 /// What rules refer to.
 struct Names<'a> {
     groups: &'a GroupsClaim,
-    /// The only host that requests with a session can have.
-    served: Option<&'a str>,
+    /// Its host is the only one that requests with a session can have.
+    public: Option<&'a PublicOrigin>,
     providers: &'a [Provider],
     outside: &'a Outside<'a>,
 }
@@ -119,10 +120,10 @@ struct Names<'a> {
 /// A rule of which something is wrong is read all the same: its faults keep it from being used.
 fn read_rule(section: &Section<'_>, number: usize, names: &Names<'_>) -> Rule {
     let id = RuleId { number, line: section.line() };
-    let paths = list(section, "path", "\"/admin/**\"").into_iter().filter_map(|text| read_pattern(section, &text)).collect();
+    let paths = list(section, "path", "\"/admin/**\"").into_iter().filter_map(|text| read_pattern(section, &text, names.public)).collect();
     let methods = list(section, "methods", "[\"GET\"]").into_iter().filter_map(|text| read_method(section, text)).collect();
-    let hosts =
-        list(section, "host", "\"app.example.com\"").into_iter().filter_map(|text| read_host(section, &text, names.served)).collect();
+    let served = names.public.map(PublicOrigin::host);
+    let hosts = list(section, "host", "\"app.example.com\"").into_iter().filter_map(|text| read_host(section, &text, served)).collect();
     let word = section.choice("access", &WORDS).unwrap_or(Word::Required);
     let require = section.section("require");
     let condition = require.exists().then(|| read_all_of(&require, names, 0));
@@ -140,7 +141,7 @@ fn read_rule(section: &Section<'_>, number: usize, names: &Names<'_>) -> Rule {
     Rule { id, paths, methods, hosts, access }
 }
 
-fn read_pattern(section: &Section<'_>, text: &Placed<String>) -> Option<PathPattern> {
+fn read_pattern(section: &Section<'_>, text: &Placed<String>, public: Option<&PublicOrigin>) -> Option<PathPattern> {
     let pattern = PathPattern::parse(&text.value);
     if let Err(error) = pattern {
         let remedy = match error {
@@ -154,7 +155,19 @@ fn read_pattern(section: &Section<'_>, text: &Placed<String>) -> Option<PathPatt
         };
         section.findings.fatal(text.at, &text.key, format!("`{}` {error}", text.value), remedy);
     }
-    pattern.ok()
+    let pattern = pattern.ok()?;
+    if public.is_some_and(|public| is_ours(&pattern, public)) {
+        let problem = format!("`{}` is for routes of Vestibule only, on which no rule decides", text.value);
+        section.findings.warning(text.at, &text.key, problem, "remove it, or write a path of the application");
+    }
+    Some(pattern)
+}
+
+/// Whether a pattern is for nothing of the application's.
+fn is_ours(pattern: &PathPattern, public: &PublicOrigin) -> bool {
+    let routes = [route::LOGIN, route::LOGOUT, route::LOGGED_OUT, route::USER].map(|route| public.route(route));
+    let is_reserved = public.prefix().is_reserved() && pattern.lies_within(&public.route(""));
+    is_reserved || pattern.is_exactly(public.redirect_uri().path()) || routes.iter().any(|route| pattern.is_exactly(route))
 }
 
 fn read_method(section: &Section<'_>, text: Placed<String>) -> Option<String> {
@@ -530,6 +543,38 @@ mod tests {
             1,
             "one too many, which is not read"
         );
+    }
+
+    #[test]
+    fn a_rule_for_our_own_routes_is_told_to_have_no_effect() {
+        let told = |base: &str, more: &str, path: &str| {
+            let toml = SIX_LINES.replace("/oauth2callback", &format!("{base}/oauth2callback"));
+            let toml = format!("{toml}{more}[[vestibule.rule]]\npath = {path}\naccess = \"deny\"\n[[vestibule.rule]]\n");
+            let config = Config::parse(&Source::new("secrets.toml", &toml)).unwrap_or_else(|faults| panic!("{faults:#?}"));
+            let warnings = config.warnings.iter().filter(|fault| fault.problem.contains("on which no rule decides"));
+            warnings.map(|fault| (fault.key.clone(), fault.problem.split('`').nth(1).unwrap_or_default().to_owned())).collect::<Vec<_>>()
+        };
+        for (base, path) in [
+            ("", "/.vestibule"),
+            ("", "/.vestibule/**"),
+            ("", "/.vestibule/*"),
+            ("", "/.vestibule/user"),
+            ("", "/.Vestibule/**"),
+            ("", "/oauth2callback"),
+            ("/base", "/base/.vestibule/**"),
+        ] {
+            assert_eq!(told(base, "", &format!("\"{path}\"")), [("vestibule.rule[1].path".to_owned(), path.to_owned())], "{path}");
+        }
+        for (base, path) in [("", "/**"), ("", "/*/user"), ("", "/.vestibules/**"), ("", "/oauth2callback/**"), ("/base", "/.vestibule/**")]
+        {
+            assert_eq!(told(base, "", &format!("\"{path}\"")), [], "{path}");
+        }
+        assert_eq!(told("", "", "[\"/a\", \"/.vestibule/user\"]").len(), 1);
+        // Below another prefix, all but the routes is the application's.
+        let elsewhere = "[vestibule]\nroutes = \"/gate\"\n";
+        for (path, count) in [("\"/gate/login\"", 1), ("\"/gate/**\"", 0), ("\"/gate/x\"", 0), ("\"/.vestibule/**\"", 0)] {
+            assert_eq!(told("", elsewhere, path).len(), count, "{path}");
+        }
     }
 
     #[test]

@@ -87,6 +87,16 @@ impl PathPattern {
         Self::exactly(base, names).then(&[Segment::One, Segment::Any])
     }
 
+    /// Whether every path that it is for is `base` or lies below it, as some server reads it; sometimes `false` where that is so.
+    pub fn lies_within(&self, base: &str) -> bool {
+        Self::at_or_below(base).covers_liberally(self)
+    }
+
+    /// Whether it is for that path and no other.
+    pub fn is_exactly(&self, path: &str) -> bool {
+        self.segments == Self::exactly(path, &[]).segments
+    }
+
     fn then(mut self, more: &[Segment]) -> Self {
         self.segments.extend_from_slice(more);
         self.canonical.extend_from_slice(more);
