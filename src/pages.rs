@@ -238,6 +238,16 @@ pub(crate) fn problem(error: &Error, login: Option<&str>, reference: Option<&str
     problem_document(error.status(), &problem)
 }
 
+/// That the session has ended, for a program that shows a person the text of a refusal as it is.
+pub(crate) fn session_ended(language: Language) -> Response {
+    let body = language.session_ended().as_bytes().to_vec();
+    Response { status: Error::LoginRequired.status(), body, ..Response::default() }
+        .with("content-type", "text/plain; charset=utf-8")
+        .with("content-language", language.tag())
+        .with("cache-control", "no-store")
+        .with("x-content-type-options", "nosniff")
+}
+
 fn problem_document(status: u16, problem: &Value) -> Response {
     let response = Response { status, body: problem.to_string().into_bytes(), ..Response::default() };
     response.with("content-type", "application/problem+json").with("cache-control", "no-store").with("x-content-type-options", "nosniff")

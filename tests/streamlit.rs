@@ -241,6 +241,44 @@ fn login_cookies_of_the_browser_never_reach_streamlit() {
     }
 }
 
+/// Streamlit's page shows the text of what refuses it while it tries to connect again.
+#[test]
+fn a_page_whose_session_has_ended_is_told_so_in_words() {
+    const REQUIRED: &str = "login = \"required\"\n";
+    let ask = |config: &str, path: &str, accept_language: &str| {
+        let mut rig = Rig::new(config);
+        let head = RequestHead::get(path, HOST).with("accept", "*/*").with("accept-language", accept_language);
+        let response = Browser::default().send(&mut rig, &head).response();
+        let text = String::from_utf8(response.body.clone()).unwrap();
+        (response, text)
+    };
+    for path in ["/_stcore/health", "/_stcore/host-config", "/_stcore/health?x"] {
+        for (accepted, tag, words) in [
+            ("de-CH, en;q=0.5", "de", "Ihre Sitzung ist beendet. Laden Sie die Seite neu, um sich wieder anzumelden."),
+            ("zh", "en", "Your session has ended. Reload the page to log in again."),
+        ] {
+            let (response, text) = ask(&preset(REQUIRED), path, accepted);
+            assert_eq!((response.status, text.as_str()), (401, words), "{path}");
+            assert_eq!(response.header("content-type"), Some("text/plain; charset=utf-8"));
+            assert_eq!((response.header("content-language"), response.header("cache-control")), (Some(tag), Some("no-store")));
+            assert!(response.header("www-authenticate").is_some() && response.header("vary").unwrap().contains("accept-language"));
+        }
+    }
+    let below = preset(REQUIRED).replace("app.example/oauth2callback", "app.example/base/oauth2callback");
+    assert!(ask(&below, "/base/_stcore/health", "fr").1.starts_with("Votre session"));
+    // Everything else is a problem document.
+    for (config, path) in [
+        (preset(REQUIRED), "/_stcore/stream"),
+        (preset(REQUIRED), "/_stcore/health/x"),
+        (below, "/_stcore/health"),
+        (CONFIG.to_owned(), "/_stcore/health"),
+    ] {
+        let (response, text) = ask(&config, path, "de");
+        assert_eq!((response.status, response.header("content-type")), (401, Some("application/problem+json")), "{path}");
+        assert!(text.contains("\"code\""), "{text}");
+    }
+}
+
 #[test]
 fn cookies_of_the_application_are_left_as_they_are() {
     let (mut rig, browser) = logged_in(&preset(""));

@@ -8,7 +8,8 @@ use crate::error::Error;
 use crate::flow::{Context, Progress};
 use crate::identity::headers::{self, Edits};
 use crate::identity::streamlit::upgrade::{self, User};
-use crate::identity::streamlit::{CookieForm, StreamlitApp};
+use crate::identity::streamlit::{self, CookieForm, StreamlitApp};
+use crate::language::Language;
 use crate::pages;
 use crate::policy::{Access, Verdict};
 use crate::session::Session;
@@ -157,8 +158,14 @@ fn not_logged_in(request: &Request<'_>, visit: &mut Visit, context: &mut Context
     if !visit.is_navigation {
         let login = pages::login_url(config, None, None);
         // Not an event of its own: pages poll, and the log would be full of it.
-        let response = pages::problem(&Error::LoginRequired, Some(&login), None);
-        let response = response.with("www-authenticate", &pages::challenge(config)).with("vary", "accept, sec-fetch-mode, cookie, origin");
+        let is_of_streamlit = config.streamlit.is_some() && streamlit::is_asked_before_connecting(request.path, &config.public);
+        let (response, varies) = if is_of_streamlit {
+            let language = Language::preferred(request.headers);
+            (pages::session_ended(language), "accept, accept-language, sec-fetch-mode, cookie, origin")
+        } else {
+            (pages::problem(&Error::LoginRequired, Some(&login), None), "accept, sec-fetch-mode, cookie, origin")
+        };
+        let response = response.with("www-authenticate", &pages::challenge(config)).with("vary", varies);
         return Ok(Progress::Done(Outcome::Respond(config.cors.open(request, response))));
     }
     if request.method != "GET" && request.method != "HEAD" {

@@ -27,6 +27,7 @@ pub(super) const TEXTS: Texts = Texts {
     on_the_way: "You are on your way to the login.",
     last_used: "Last used",
     logged_out: Notice { title: "You are logged out", text: "You can close this page, or log in again." },
+    session_ended: "Your session has ended. Reload the page to log in again.",
     reference_number: "Reference number:",
 
     malformed: Told {

@@ -27,6 +27,7 @@ pub(super) const TEXTS: Texts = Texts {
     on_the_way: "Vous allez être dirigé vers la page de connexion.",
     last_used: "Dernier choix",
     logged_out: Notice { title: "Déconnexion effectuée", text: "Vous pouvez fermer cette page ou vous reconnecter." },
+    session_ended: "Votre session a pris fin. Rechargez la page pour vous reconnecter.",
     reference_number: "Numéro de référence\u{a0}:",
 
     malformed: Told {

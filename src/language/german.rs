@@ -28,6 +28,7 @@ pub(super) const TEXTS: Texts = Texts {
     on_the_way: "Sie werden zur Anmeldung weitergeleitet.",
     last_used: "Zuletzt verwendet",
     logged_out: Notice { title: "Sie sind abgemeldet", text: "Sie können diese Seite schließen oder sich erneut anmelden." },
+    session_ended: "Ihre Sitzung ist beendet. Laden Sie die Seite neu, um sich wieder anzumelden.",
     reference_number: "Referenznummer:",
 
     malformed: Told {

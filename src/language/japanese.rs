@@ -29,6 +29,7 @@ pub(super) const TEXTS: Texts = Texts {
     logged_out: Notice {
         title: "ログアウトしました", text: "このページを閉じるか、もう一度ログインしてください。"
     },
+    session_ended: "セッションが終了しました。再読み込みしてログインしてください。",
     reference_number: "お問い合わせ番号：",
 
     malformed: Told {

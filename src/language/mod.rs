@@ -35,6 +35,11 @@ impl Language {
         accepted::preferred(headers.values("accept-language"))
     }
 
+    /// What a person is told whose WebSocket ends with the session: one line of at most 123 bytes.
+    pub fn session_ended(self) -> &'static str {
+        self.texts().session_ended
+    }
+
     /// Its name in `lang` and `Content-Language` (BCP 47).
     pub fn tag(self) -> &'static str {
         match self {

@@ -27,6 +27,7 @@ pub(super) const TEXTS: Texts = Texts {
     on_the_way: "Se le está llevando al inicio de sesión.",
     last_used: "Última opción usada",
     logged_out: Notice { title: "Ha cerrado la sesión", text: "Puede cerrar esta página o volver a iniciar sesión." },
+    session_ended: "Su sesión ha terminado. Vuelva a cargar la página para iniciar sesión.",
     reference_number: "Número de referencia:",
 
     malformed: Told {

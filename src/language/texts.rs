@@ -44,6 +44,8 @@ pub struct Texts {
     pub(crate) on_the_way: &'static str,
     pub(crate) last_used: &'static str,
     pub(crate) logged_out: Notice,
+    /// Without a page around it. Ends a WebSocket, so that it has 123 bytes at most (RFC 6455 section 5.5, without the code).
+    pub(crate) session_ended: &'static str,
     /// With the mark that stands before the number.
     pub(crate) reference_number: &'static str,
 
@@ -103,6 +105,7 @@ mod tests {
             on_the_way,
             last_used,
             logged_out,
+            session_ended,
             reference_number,
             malformed,
             method_not_allowed,
@@ -145,6 +148,7 @@ mod tests {
             *choose,
             *on_the_way,
             *last_used,
+            *session_ended,
             *reference_number,
             account_denied.title,
             account_denied.text,
@@ -213,6 +217,14 @@ mod tests {
                     assert!(!text.chars().any(|c| c.is_ascii_alphabetic()), "{text}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_ends_a_websocket_fits_into_its_frame() {
+        for language in Language::ALL {
+            let reason = language.texts().session_ended;
+            assert!(reason.len() <= 123, "{language:?}: {} bytes", reason.len());
         }
     }
 

@@ -30,8 +30,13 @@ pub(crate) mod upgrade;
 
 pub use cookie_form::CookieForm;
 
+use crate::web::origin::PublicOrigin;
+
 /// What is forwarded when Streamlit's server is to say which one it is (`Server`).
 pub(crate) const HEALTH: &str = "/_stcore/health";
+
+/// What a page asks for beside it, before it connects again.
+const HOST_CONFIG: &str = "/_stcore/host-config";
 
 const USER_COOKIE: &str = "_streamlit_user";
 const TOKENS_COOKIE: &str = "_streamlit_user_tokens";
@@ -43,6 +48,11 @@ pub struct StreamlitApp {
     pub cookie_form: Option<CookieForm>,
     /// Claims that the application does without when its cookie is too large, in this order.
     pub drop_claims: Vec<String>,
+}
+
+/// Whether a path is one that a page of Streamlit's asks for when it has lost its connection. It shows the text of a refusal.
+pub(crate) fn is_asked_before_connecting(path: &str, public: &PublicOrigin) -> bool {
+    path.strip_prefix(public.base_path()).is_some_and(|path| [HEALTH, HOST_CONFIG].contains(&path))
 }
 
 /// Whether Streamlit's server could take a cookie of this name, as it was sent, for one that says who the user is:
