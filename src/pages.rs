@@ -317,11 +317,25 @@ impl HostFailure {
     }
 }
 
+/// What pages show of a configuration, and who may have them in a frame, for a host's own pages. Those of the default are
+/// plain, and nobody may.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    branding: Branding,
+    embedding: Embedding,
+}
+
+impl Look {
+    pub fn of(config: &Config) -> Self {
+        Self { branding: config.branding.clone(), embedding: config.embedding.clone() }
+    }
+}
+
 /// A host's own failure: as a page in the language of who looks at it ([`reader`]), else as a
 /// problem document (RFC 9457). `nonce`: 16 random bytes or more, as base64url, fresh for every page.
-pub fn host_failure(failure: HostFailure, reader: Option<Language>, reference: &str, nonce: &str) -> Response {
+pub fn host_failure(failure: HostFailure, reader: Option<Language>, look: &Look, reference: &str, nonce: &str) -> Response {
     let response = match reader {
-        Some(language) => failure_page(failure, language, reference, nonce),
+        Some(language) => failure_page(failure, language, look, reference, nonce),
         None => failure_problem(failure, reference),
     };
     match failure {
@@ -346,15 +360,14 @@ fn failure_problem(failure: HostFailure, reference: &str) -> Response {
     )
 }
 
-fn failure_page(failure: HostFailure, language: Language, reference: &str, nonce: &str) -> Response {
+fn failure_page(failure: HostFailure, language: Language, look: &Look, reference: &str, nonce: &str) -> Response {
     let texts = language.texts();
     let Notice { title, text } = failure.words(texts);
     // An empty reference is the page itself (RFC 3986 section 4.4).
     let again = Action::primary(texts.try_again, String::new());
     let actions = if failure == HostFailure::BodyTooLarge { vec![] } else { vec![again] };
     let paragraphs = vec![(*text).to_owned()];
-    // The host knows no configuration.
-    let (branding, embedding) = (&Branding::default(), &Embedding::default());
+    let Look { branding, embedding } = look;
     let (reference, script, nonce) = (Some(reference), Script::None, nonce.to_owned());
     let page = Page { branding, language, texts, title, paragraphs, actions, reference, script, nonce };
     page.into_response(failure.status(), embedding)

@@ -134,7 +134,7 @@ fn pages(config: &Config, language: Language) -> Vec<Response> {
             pages.push(error(&failed, config, language, ways_back, "ABCDEFGHJK", entropy));
         }
     }
-    pages.extend(FAILURES.map(|failure| host_failure(failure, Some(language), "ABCDEFGHJK", "bm9uY2Ugb2YgMTYgYnl0")));
+    pages.extend(FAILURES.map(|failure| host_failure(failure, Some(language), &Look::of(config), "ABCDEFGHJK", "bm9uY2Ugb2YgMTYgYnl0")));
     pages
 }
 
@@ -226,6 +226,30 @@ fn pages_show_what_the_configuration_says_of_the_application() {
 }
 
 #[test]
+fn a_hosts_own_pages_look_like_the_others() {
+    let branded = Look::of(&config(BRANDED));
+    for (language, title) in
+        [(Language::German, "Die Anwendung ist nicht verfügbar"), (Language::English, "The application is not available")]
+    {
+        let page = body(&host_failure(HostFailure::UpstreamUnreachable, Some(language), &branded, "ABCDEFGHJK", "bm9uY2Ugb2YgMTYgYnl0"));
+        for shown in [
+            format!("<title>{title} – &#60;i&#62;Sales&#60;/i&#62; &#38; &#34;reports&#34;</title>"),
+            "<img src=\"data:image/svg+xml;base64,".to_owned(),
+            "--accent: #ffdd00".to_owned(),
+            "<a href=\"mailto:a%26b@example.com\">a&#38;b@example.com</a>, ".to_owned(),
+        ] {
+            assert!(page.contains(&shown), "{shown}: {page}");
+        }
+    }
+    let embedded = config("[vestibule.embedding]\norigins = [\"https://portal.example\"]\n");
+    for (look, ancestors) in [(Look::of(&embedded), "'self' https://portal.example"), (branded, "'none'"), (Look::default(), "'none'")] {
+        let page = host_failure(HostFailure::Overloaded, Some(Language::English), &look, "ABCDEFGHJK", "bm9uY2Ugb2YgMTYgYnl0");
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; ") && policy.ends_with(&format!("frame-ancestors {ancestors}")), "{policy}");
+    }
+}
+
+#[test]
 fn the_provider_of_the_last_login_is_the_first_choice() {
     let config = config("");
     let labels = |cookie: &str| {
@@ -294,9 +318,14 @@ proptest! {
         let mut headers = RequestHead::default().headers;
         headers.push("accept-language", &accepted);
         let language = Language::preferred(&headers);
-        let page = signed_out(&config, language, &mut Fixed::default());
-        check_markup(&page);
-        prop_assert_eq!(page.header("content-language"), Some(language.tag()));
+        let of_a_host = host_failure(HostFailure::UpstreamUnreachable, Some(language), &Look::of(&config), "ABCDEFGHJK", "bm9uY2Ugb2YgMTYgYnl0");
+        for page in [signed_out(&config, language, &mut Fixed::default()), of_a_host] {
+            check_markup(&page);
+            prop_assert_eq!(page.header("content-language"), Some(language.tag()));
+            let name = config.branding.name.as_deref().map(|name| askama::filters::escape(name, askama::filters::Html).unwrap().to_string());
+            let shown = name.map(|name| format!("<span>{name}</span>"));
+            prop_assert!(shown.is_none_or(|shown| body(&page).contains(&shown)));
+        }
         prop_assert!(Language::ALL.contains(&language));
         let names_it = accepted.split(',').any(|range| range.trim().to_ascii_lowercase().starts_with(language.tag()));
         prop_assert!(language == Language::English || names_it || accepted.contains('*'), "{accepted}: {language:?}");
@@ -330,7 +359,7 @@ fn problem_documents_are_english() {
         assert!(body.contains(&format!("\"title\":\"{title}\"")), "{body}");
     }
     for failure in FAILURES {
-        let response = host_failure(failure, None, "ABCDEFGHJK", "unused");
+        let response = host_failure(failure, None, &Look::of(&config(BRANDED)), "ABCDEFGHJK", "unused");
         assert_eq!(response.header("content-type"), Some("application/problem+json"));
         assert!(body(&response).contains(failure.words(Language::English.texts()).title));
     }

@@ -8,7 +8,7 @@ use vestibule::decision::{Event, Forward, Level, Outcome};
 use vestibule::entropy;
 use vestibule::filter::{Step, Surroundings};
 use vestibule::language::Language;
-use vestibule::pages::{self, HostFailure};
+use vestibule::pages::{self, HostFailure, Look};
 use vestibule::session::NothingEnded;
 use vestibule::web::http::{RequestHead, Response};
 use vestibule_enforcement::edits;
@@ -41,6 +41,8 @@ pub struct Onward {
     /// The body, where it was read for the decision.
     pub body: Option<Vec<u8>>,
     response_headers: Vec<Field>,
+    /// What it was decided by.
+    loaded: Rc<Loaded>,
     /// The person who looks at the answer, if one does.
     reader: Option<Language>,
 }
@@ -87,9 +89,9 @@ pub async fn answer<C: ProviderClient>(
                 outcome
             }
             Err(Unread::TooLarge) => {
-                Outcome::Respond(host_failure(HostFailure::BodyTooLarge, pages::reader(&head), "the body is longer than the filter takes"))
+                Outcome::Respond(fail(&loaded, HostFailure::BodyTooLarge, pages::reader(&head), "the body is longer than the filter takes"))
             }
-            Err(Unread::Broken) => Outcome::Respond(host_failure(HostFailure::Filter, pages::reader(&head), "the body ends early")),
+            Err(Unread::Broken) => Outcome::Respond(fail(&loaded, HostFailure::Filter, pages::reader(&head), "the body ends early")),
         },
         outcome => outcome,
     };
@@ -97,17 +99,17 @@ pub async fn answer<C: ProviderClient>(
         Outcome::Forward(forward) => match onward(&loaded, &head, fields, tls, forward, read) {
             // Over the network, the application has a Spin of its own, or none.
             Ok(onward) if C::NEEDS_UPSTREAM => Instruction::Forward(onward),
-            Ok(Onward { mut fields, upstream, body, response_headers, reader }) => {
-                fields.extend(of_spin);
-                Instruction::Forward(Onward { fields, upstream, body, response_headers, reader })
+            Ok(mut onward) => {
+                onward.fields.extend(of_spin);
+                Instruction::Forward(onward)
             }
             Err(refused) => {
-                Instruction::Respond(complete(host_failure(HostFailure::Filter, pages::reader(&head), &refused.to_string()), &head))
+                Instruction::Respond(complete(fail(&loaded, HostFailure::Filter, pages::reader(&head), &refused.to_string()), &head))
             }
         },
         Outcome::Respond(response) => Instruction::Respond(complete(response, &head)),
         Outcome::NeedBody(_) => {
-            let twice = host_failure(HostFailure::Filter, pages::reader(&head), "the filter asks for the body that it has");
+            let twice = fail(&loaded, HostFailure::Filter, pages::reader(&head), "the filter asks for the body that it has");
             Instruction::Respond(complete(twice, &head))
         }
     }
@@ -130,7 +132,7 @@ impl Onward {
 
     /// The answer in place of the application's, complete. A session that was renewed on the way is not lost with it.
     pub fn failure(&self, failure: HostFailure, reason: &str, is_head: bool) -> Response {
-        let mut response = host_failure(failure, self.reader, reason);
+        let mut response = fail(&self.loaded, failure, self.reader, reason);
         if edits::edit_response(&mut response.headers, &self.response_headers).is_err() {
             response.headers.clear();
         }
@@ -198,7 +200,7 @@ async fn decide(loaded: &Rc<Loaded>, client: &impl ProviderClient, head: &Reques
 }
 
 fn onward(
-    loaded: &Loaded,
+    loaded: &Rc<Loaded>,
     head: &RequestHead,
     mut fields: Vec<Field>,
     tls: bool,
@@ -211,7 +213,8 @@ fn onward(
     let arrival = Arrival { route: &[], told: Told::default(), tls, host, public_origin: &config.public.origin() };
     let remove: Vec<&str> = remove_headers.iter().map(AsRef::as_ref).collect();
     edits::edit_request(&mut fields, &remove, &set_headers.iter().collect::<Vec<_>>(), arrival)?;
-    Ok(Onward { fields, upstream: config.upstream.clone(), body, response_headers, reader: pages::reader(head) })
+    let (upstream, reader) = (config.upstream.clone(), pages::reader(head));
+    Ok(Onward { fields, upstream, body, response_headers, loaded: loaded.clone(), reader })
 }
 
 fn unconfigured(head: &RequestHead) -> Response {
@@ -220,10 +223,11 @@ fn unconfigured(head: &RequestHead) -> Response {
 }
 
 /// A page of ours about what is not the filter's to decide, and its line in the log.
-fn host_failure(failure: HostFailure, reader: Option<Language>, reason: &str) -> Response {
+fn fail(loaded: &Loaded, failure: HostFailure, reader: Option<Language>, reason: &str) -> Response {
     let reference = entropy::reference(&mut HostEntropy);
     log(&Event { reference: Some(reference.clone()), ..Event::new(Level::Warn, Code::HostFailure, reason.to_owned()) });
-    pages::host_failure(failure, reader, &reference, &entropy::token::<16>(&mut HostEntropy))
+    let look = Look::of(loaded.filter.config());
+    pages::host_failure(failure, reader, &look, &reference, &entropy::token::<16>(&mut HostEntropy))
 }
 
 fn complete(response: Response, head: &RequestHead) -> Response {

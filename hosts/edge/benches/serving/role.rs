@@ -14,6 +14,7 @@ use pingora::server::Server;
 use pingora::server::configuration::ServerConf;
 use pingora::upstreams::peer::HttpPeer;
 use tokio::runtime::Builder;
+use vestibule::pages::Look;
 use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_edge::cli::arguments::{Arguments, Command};
 use vestibule_edge::cli::serve;
@@ -109,6 +110,7 @@ async fn edge_that_decides_nothing(application: &str) {
         service: Service::Proxy(Arc::new(upstream)),
         trusted_proxies: TrustedProxies::default(),
         limits: Vec::new(),
+        look: Look::default(),
         public_origin: format!("http://{address}").into(),
         application_probe: None,
         streamlit: None,

@@ -6,7 +6,8 @@ use vestibule_wasmtime::{Accept, Carried, Configuration, ConfigurationFile, Filt
 
 use crate::cli::arguments::Check;
 use crate::cli::serve::DEFAULT_PORT;
-use crate::cli::{component, explain, online};
+use crate::cli::{component, online};
+use crate::configuration::native;
 use crate::configuration::reload::everybody_reads;
 use crate::listen::tls;
 
@@ -33,7 +34,7 @@ pub async fn run(arguments: &Check, carried: &Carried) -> anyhow::Result<ExitCod
     };
     let (filter, configuration) = filter;
     let online = match arguments.online {
-        true => online::look(&filter, &explain::parse(configuration)?).await,
+        true => online::look(&filter, &native::parse(configuration)?).await,
         false => Vec::new(),
     };
     let is_reachable = online.iter().all(|found| found.faults.is_empty());

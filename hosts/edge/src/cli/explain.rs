@@ -10,12 +10,12 @@ use vestibule::claims::Claims;
 use vestibule::config::{self, Config};
 use vestibule::oidc::provider::Provider;
 use vestibule::policy::{Answer, explain};
-use vestibule::secret::Secret;
 use vestibule::web::http::RequestHead;
-use vestibule_wasmtime::{Configuration, ConfigurationFile, Reference};
+use vestibule_wasmtime::{ConfigurationFile, Reference};
 
 use crate::cli::arguments::Explain;
 use crate::cli::serve::DEFAULT_PORT;
+use crate::configuration::native;
 
 /// Exit codes: 0 the request passes, 3 it gets the login, 4 it is denied, 5 it is malformed, 6 its host is not served. 1: that
 /// cannot be told.
@@ -52,21 +52,7 @@ pub async fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
 
 async fn load(path: &Path) -> anyhow::Result<Config> {
     let references = |toml: &str| config::references(toml).into_iter().map(to_host).collect();
-    parse(ConfigurationFile::read_with(path, Some(DEFAULT_PORT), references).await?)
-}
-
-/// The configuration, read by the core itself.
-///
-/// # Errors
-/// Every fault, one per line.
-pub fn parse(file: Configuration) -> anyhow::Result<Config> {
-    let resolved = file.resolved.into_iter().map(|item| (to_core(item.reference), item.value.map(Secret::new)));
-    let source =
-        config::Source { file_name: file.file_name, toml: file.toml, resolved: resolved.collect(), port: file.port, was_checked: false };
-    Config::parse(&source).map_err(|faults| {
-        let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("the configuration has faults\n{}", lines.join("\n"))
-    })
+    native::parse(ConfigurationFile::read_with(path, Some(DEFAULT_PORT), references).await?)
 }
 
 /// What `/.vestibule/user` answers, or the payload of an ID token.
@@ -90,12 +76,5 @@ fn to_host(reference: config::Reference) -> Reference {
     match reference {
         config::Reference::Environment(name) => Reference::Environment(name),
         config::Reference::File(path) => Reference::File(path),
-    }
-}
-
-fn to_core(reference: Reference) -> config::Reference {
-    match reference {
-        Reference::Environment(name) => config::Reference::Environment(name),
-        Reference::File(path) => config::Reference::File(path),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
+use vestibule::pages::Look;
 use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::Limit;
 
@@ -20,6 +21,8 @@ pub struct Active {
     pub trusted_proxies: TrustedProxies,
     /// Of each client.
     pub limits: Vec<Limit>,
+    /// Of the pages that are made here.
+    pub look: Look,
     /// Origin of `redirect_uri`, `https://app.example.com` for example.
     pub public_origin: Arc<str>,
     /// What to ask the application for when the filter goes by its `Server`; `None` when it does not.

@@ -3,5 +3,6 @@
 pub mod active;
 pub mod decider;
 pub mod ended_sessions;
+pub mod native;
 pub mod reload;
 pub mod watch;

@@ -31,6 +31,7 @@ use vestibule_wasmtime::{
 
 use crate::configuration::active::{Active, Current, Service};
 use crate::configuration::ended_sessions::EndedSessions;
+use crate::configuration::native;
 use crate::configuration::watch::{Watch, is_open_for_writing};
 use crate::upstream::application::Upstream;
 
@@ -142,7 +143,10 @@ impl ActiveSource {
         for warning in &summary.warnings {
             tracing::warn!(code = "configuration.warning", "{warning}");
         }
+        let mut loaded = reading.configuration.clone();
+        loaded.port = Some(port);
         Ok(Active {
+            look: native::look(loaded),
             service: self.service(summary)?,
             trusted_proxies: TrustedProxies::parse(summary.trusted_proxies.iter().map(String::as_str))
                 .context("host and component are not of one release")?,

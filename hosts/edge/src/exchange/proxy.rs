@@ -16,7 +16,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::timeout;
 use vestibule::language::Language;
-use vestibule::pages::{self, HostFailure};
+use vestibule::pages::{self, HostFailure, Look};
 use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_enforcement::edits::NOT_FOR_CACHES;
 use vestibule_wasmtime::{Counted, Decision, Forward, Outcome, RequestHead, Response};
@@ -189,13 +189,13 @@ impl Edge {
         let attempt = Attempt { limits: &active.limits, client: exchange.client.address(), path: &path };
         let _turn = match self.admit(attempt).await {
             Ok(turn) => turn,
-            Err(spent) => return Ok(Decided::Respond(too_many(spent, attempt, reader(session)))),
+            Err(spent) => return Ok(Decided::Respond(too_many(spent, attempt, reader(session), &active.look))),
         };
         let decided = self.decide_admitted(session, (generation, &active), authority, exchange).await?;
         if let Decided::Respond(Response { counts_as: Some(counted), .. }) = &decided
             && let Err(spent) = self.budgets.count(attempt, *counted)
         {
-            return Ok(Decided::Respond(too_many(spent, attempt, reader(session))));
+            return Ok(Decided::Respond(too_many(spent, attempt, reader(session), &active.look)));
         }
         Ok(decided)
     }
@@ -355,7 +355,7 @@ fn peer(session: &Session) -> Option<IpAddr> {
 }
 
 /// What a client gets that has nothing left.
-fn too_many(spent: Spent, attempt: Attempt<'_>, reader: Option<Language>) -> Response {
+fn too_many(spent: Spent, attempt: Attempt<'_>, reader: Option<Language>, look: &Look) -> Response {
     let retry_after = spent.retry_after();
     let code = match spent.counted {
         Counted::LoginStart => "login.limited",
@@ -364,7 +364,7 @@ fn too_many(spent: Spent, attempt: Attempt<'_>, reader: Option<Language>) -> Res
     let reference = random::reference();
     let client = attempt.client.map(tracing::field::display);
     tracing::info!(code, client, retry_after, reference, "this client has reached its limit of [vestibule.limits]");
-    let page = pages::host_failure(HostFailure::TooManyLogins { retry_after }, reader, &reference, &random::nonce());
+    let page = pages::host_failure(HostFailure::TooManyLogins { retry_after }, reader, look, &reference, &random::nonce());
     let mut response = Response::new(page.status, page.body);
     response.headers = page.headers;
     response
@@ -679,7 +679,8 @@ impl ProxyHttp for Edge {
             session.set_keepalive(None);
             let result = match failure::shown(error) {
                 Shown::Page(failure) => {
-                    let page = pages::host_failure(failure, reader(session), &reference, &random::nonce());
+                    let (_, active) = self.current.load();
+                    let page = pages::host_failure(failure, reader(session), &active.look, &reference, &random::nonce());
                     sent = page.status;
                     // A session that was renewed on the way is not lost with the application's answer.
                     let renewed = exchange.onward.as_ref().map_or(&[][..], |onward| &onward.forward.response_headers);

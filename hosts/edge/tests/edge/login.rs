@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{self, Message};
 use vestibule_dev_provider::{Options, Provider, Running};
@@ -254,6 +255,49 @@ async fn an_application_behind_tls_is_verified() {
         assert_eq!(page.status, status, "{}", page.body);
         assert_eq!(site.app.requests(), usize::from(status == StatusCode::OK));
     }
+}
+
+/// What a person sees whose application is down, in the language of their browser.
+async fn page_of_failure(site: &Site, browser: &Browser, language: &str) -> String {
+    let url: Url = site.url("/").parse().expect("a URL");
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: {}\r\nAccept: text/html\r\nAccept-Language: {language}\r\nCookie: {}\r\n\r\n",
+        site.address,
+        browser.cookies(&url)
+    );
+    let (head, body) = Wire::connect(site.address).await.exchange(&request).await.expect("a page");
+    assert_eq!((head.status(), head.values("content-language")), (502, vec![language]), "{body}");
+    let policy = head.values("content-security-policy").join("");
+    assert!(policy.starts_with("default-src 'none'; style-src 'nonce-") && !policy.contains("script-src"), "{policy}");
+    body
+}
+
+#[tokio::test]
+async fn the_edges_own_pages_name_the_application() {
+    let pages = "[vestibule.pages]\nname = \"<b>Sales</b> & \\\"reports\\\"\"\naccent = \"#14805e\"\nsupport = \"Help: it@example.com\"\n";
+    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a free port").local_addr().expect("an address");
+    let upstream = format!("http://{nobody}");
+    let mut site = Site::start_configured(pages, Application::start().await, "http", &["--upstream", &upstream], &[]).await;
+    let browser = Browser::new();
+    browser.log_in(&site.url("/"), "alice").await;
+    for (language, title) in [("de", "Die Anwendung ist nicht verfügbar"), ("en", "The application is not available")] {
+        let page = page_of_failure(&site, &browser, language).await;
+        for shown in [
+            &*format!("<title>{title} – &#60;b&#62;Sales&#60;/b&#62; &#38; &#34;reports&#34;</title>"),
+            "<span>&#60;b&#62;Sales&#60;/b&#62; &#38; &#34;reports&#34;</span>",
+            "--accent: #14805e;",
+            "Help: <a href=\"mailto:it@example.com\">it@example.com</a>",
+        ] {
+            assert!(page.contains(shown), "{shown}: {page}");
+        }
+        assert!(!page.contains("<b>"), "{page}");
+    }
+
+    let other = std::fs::read_to_string(&site.config).expect("the configuration").replace(pages, "[vestibule.pages]\nname = \"Other\"\n");
+    std::fs::write(&site.config, other).expect("written");
+    site.program.signal(Signal::HUP);
+    site.program.wait_for("configuration.reloaded").await;
+    assert!(page_of_failure(&site, &browser, "fr").await.contains("<span>Other</span>"));
 }
 
 #[tokio::test]

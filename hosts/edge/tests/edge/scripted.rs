@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use pingora::listeners::tls::Acceptor;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use vestibule::pages::Look;
 use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_edge::configuration::active::{Active, Current, Service};
 use vestibule_edge::configuration::decider::{Decider, Undecided};
@@ -182,6 +183,14 @@ fn active(decider: Box<dyn Decider>, upstream: &str, timeout: Duration) -> Activ
     let upstream = Arc::new(Upstream::parse(upstream, timeout).expect("an address"));
     let public_origin = "http://localhost:8501".into();
     let trusted_proxies = TrustedProxies::default();
-    let limits = Vec::new();
-    Active { decider, service: Service::Proxy(upstream), trusted_proxies, limits, public_origin, application_probe: None, streamlit: None }
+    Active {
+        decider,
+        service: Service::Proxy(upstream),
+        trusted_proxies,
+        limits: Vec::new(),
+        look: Look::default(),
+        public_origin,
+        application_probe: None,
+        streamlit: None,
+    }
 }

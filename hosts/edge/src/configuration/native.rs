@@ -1,0 +1,35 @@
+//! The configuration, read by the core as it is in this program: for what is no decision.
+
+use vestibule::config::{self, Config};
+use vestibule::pages::Look;
+use vestibule::secret::Secret;
+use vestibule_wasmtime::{Configuration, Reference};
+
+/// The configuration, read by the core itself.
+///
+/// # Errors
+/// Every fault, one per line.
+pub fn parse(file: Configuration) -> anyhow::Result<Config> {
+    Config::parse(&source(file, false)).map_err(|faults| {
+        let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("the configuration has faults\n{}", lines.join("\n"))
+    })
+}
+
+/// What our own pages show of a configuration that the component has loaded. They are plain if the component is of another
+/// release, and what it accepts is a fault here.
+pub fn look(file: Configuration) -> Look {
+    Config::parse(&source(file, true)).map(|config| Look::of(&config)).unwrap_or_default()
+}
+
+fn source(file: Configuration, was_checked: bool) -> config::Source {
+    let resolved = file.resolved.into_iter().map(|item| (to_core(item.reference), item.value.map(Secret::new)));
+    config::Source { file_name: file.file_name, toml: file.toml, resolved: resolved.collect(), port: file.port, was_checked }
+}
+
+fn to_core(reference: Reference) -> config::Reference {
+    match reference {
+        Reference::Environment(name) => config::Reference::Environment(name),
+        Reference::File(path) => config::Reference::File(path),
+    }
+}
