@@ -4,10 +4,11 @@
 //! An exchange is one request with its response, or the upgraded connection that comes of it. The proxy learns of it deep
 //! inside Pingora; [`EndableExchanges`] serves it. They meet in a task-local: one task serves an exchange from its first
 //! byte to its last. Its end drops what it was served on: the connection with HTTP/1.1, and with HTTP/2 this stream alone,
-//! which is reset.
+//! which is reset. An upgraded connection whose session ends has [`LAST_WORDS`] more, to tell the browser why
+//! ([`crate::upgrade::farewell`]); nothing of the browser's reaches the application any more.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -16,10 +17,15 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::H2Options;
 use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+
+use crate::upgrade::link::Link;
 
 /// The longest sleep before the clock is read again: a machine may have been suspended meanwhile.
 const CLOCK_CHECK: Duration = Duration::from_secs(30);
+
+/// For the end of a frame that has begun, for the words, and for the browser's answer: some round trips.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 tokio::task_local! {
     static CLOSER: Closer;
@@ -76,12 +82,15 @@ struct End {
     /// By when the next piece of the request's body is to be there.
     body_due: Mutex<Option<Instant>>,
     is_upgrade: AtomicBool,
+    /// Of the upgraded connection.
+    link: OnceLock<Arc<Link>>,
 }
 
 impl Closer {
     fn new() -> Self {
         let (announced, body_due) = (Mutex::new(Announced::Nothing), Mutex::new(None));
-        Self(Arc::new(End { announced, changed: Notify::new(), body_due, is_upgrade: AtomicBool::new(false) }))
+        let (is_upgrade, link) = (AtomicBool::new(false), OnceLock::new());
+        Self(Arc::new(End { announced, changed: Notify::new(), body_due, is_upgrade, link }))
     }
 
     /// Ends the exchange now.
@@ -114,6 +123,12 @@ impl Closer {
         self.0.is_upgrade.store(true, Ordering::Relaxed);
     }
 
+    /// The exchange has become an upgraded connection, whose end can be told.
+    pub fn has_upgraded(&self, link: Arc<Link>) {
+        // There is one upgrade in an exchange.
+        let _ = self.0.link.set(link);
+    }
+
     fn announce(&self, end: Announced) {
         let mut announced = self.0.announced.lock().unwrap_or_else(PoisonError::into_inner);
         if *announced != end && !matches!(*announced, Announced::Now(_)) {
@@ -136,11 +151,13 @@ pub fn closer() -> Option<Closer> {
 /// Serves one exchange to its end, or to the one that is announced: then `None`.
 pub async fn run<T>(exchange: impl Future<Output = T>) -> Option<T> {
     let closer = Closer::new();
+    let exchange = CLOSER.scope(closer.clone(), exchange);
+    tokio::pin!(exchange);
     let reason = tokio::select! {
         biased;
         // First, so that nothing more is sent.
         reason = end(&closer) => reason,
-        served = CLOSER.scope(closer.clone(), exchange) => return Some(served),
+        served = &mut exchange => return Some(served),
     };
     match (reason, closer.0.is_upgrade.load(Ordering::Relaxed)) {
         (Reason::SessionEnded, true) => {
@@ -156,6 +173,11 @@ pub async fn run<T>(exchange: impl Future<Output = T>) -> Option<T> {
             tracing::info!(code = "response.not_admitted", "ended an open response: the new configuration does not admit it");
         }
         (Reason::BodyStalled, _) => tracing::debug!(code = "request.body_stalled", "ended a request whose body did not go on"),
+    }
+    if let (Reason::SessionEnded, Some(link)) = (reason, closer.0.link.get()) {
+        link.end();
+        // However that goes, the connection ends.
+        let _ = timeout(LAST_WORDS, exchange).await;
     }
     None
 }
@@ -244,6 +266,34 @@ mod tests {
             closer.expire_at(Some(u64::MAX));
         });
         assert_eq!(end.await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upgraded_connection_has_a_moment_for_its_last_words() {
+        for (reason, words, said) in [
+            (Reason::SessionEnded, Duration::from_millis(900), true),
+            (Reason::SessionEnded, Duration::from_secs(60), false),
+            (Reason::NotAdmitted, Duration::ZERO, false),
+        ] {
+            let (link, spoken) = (Arc::<Link>::default(), Arc::<AtomicBool>::default());
+            let (began, speaking) = (Instant::now(), spoken.clone());
+            let served = run({
+                let link = link.clone();
+                async move {
+                    let closer = closer().expect("an exchange");
+                    closer.has_upgraded(link.clone());
+                    closer.close(reason);
+                    tokio::task::yield_now().await;
+                    assert!(link.has_ended(), "nothing goes to the application any more");
+                    tokio::time::sleep(words).await;
+                    speaking.store(true, Ordering::Relaxed);
+                }
+            });
+            assert_eq!(served.await, None, "the connection ends in any case");
+            assert_eq!(spoken.load(Ordering::Relaxed), said, "{reason:?}");
+            assert_eq!(link.has_ended(), reason == Reason::SessionEnded);
+            assert!(began.elapsed() < 2 * LAST_WORDS);
+        }
     }
 
     #[tokio::test]

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -17,6 +16,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::timeout;
 use vestibule::language::Language;
 use vestibule::pages::{self, HostFailure, Look};
+use vestibule::web::field_lines::FieldLines;
 use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_enforcement::edits::NOT_FOR_CACHES;
 use vestibule_wasmtime::{Counted, Decision, Forward, Outcome, RequestHead, Response};
@@ -36,6 +36,8 @@ use crate::listen::limits::ConnectionLimits;
 use crate::listen::request_bytes::RequestBytes;
 use crate::observe::log;
 use crate::random;
+use crate::upgrade::farewell::Farewell;
+use crate::upgrade::link::Link;
 use crate::upgrade::resumption::{Openers, Opening};
 use crate::upstream::application::{Candidate, Upstream};
 use crate::upstream::forwarding;
@@ -113,6 +115,8 @@ pub struct Exchange {
     open: Option<OpenExchange>,
     /// An upgrade of a Streamlit page, whose session is still to be learnt.
     opening: Option<Opening>,
+    /// An upgraded connection.
+    farewell: Option<Farewell>,
     /// Takes effect when the response has been sent: a browser that is told first connects again with the old cookies.
     ending: Option<Ending>,
 }
@@ -138,7 +142,7 @@ struct Onward {
 struct UpstreamAttempt {
     address: usize,
     has_more_addresses: bool,
-    answered: Option<Arc<AtomicBool>>,
+    link: Option<Arc<Link>>,
 }
 
 impl Edge {
@@ -345,8 +349,12 @@ fn client(session: &Session, active: &Active) -> Result<Client> {
 
 /// The person who looks at the answer, if one does.
 fn reader(session: &Session) -> Option<Language> {
-    let headers = session.req_header().headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    pages::reader(&vestibule::web::http::RequestHead { headers, ..Default::default() })
+    pages::reader(&vestibule::web::http::RequestHead { headers: fields(session), ..Default::default() })
+}
+
+/// The request's header fields, as pages go by them.
+fn fields(session: &Session) -> FieldLines {
+    session.req_header().headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
 }
 
 /// Who is at the other end of the connection.
@@ -470,6 +478,21 @@ fn names_websocket(headers: &HeaderMap) -> bool {
     lines.next().is_some_and(|protocol| protocol.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket")) && lines.next().is_none()
 }
 
+/// Tells the browser why its WebSocket ends, and waits for its answer: closing on unread bytes resets the connection, and what
+/// was said is lost. [`ending::run`] does not wait for ever.
+async fn close_websocket(session: &mut Session, farewell: &mut Farewell) {
+    let reason = Language::preferred(&fields(session)).session_ended();
+    let is_upgraded = session.response_written().is_some_and(|response| response.status == StatusCode::SWITCHING_PROTOCOLS);
+    let Some(frame) = farewell.close_frame(reason).filter(|_| is_upgraded) else { return };
+    if session.downstream_session.write_response_body(frame, false).await.is_err() {
+        return;
+    }
+    while !farewell.is_answered() {
+        let Ok(Some(piece)) = session.downstream_session.read_request_body().await else { return };
+        farewell.look(Some(&piece));
+    }
+}
+
 /// Reads what the peer still sends, within bounds.
 async fn linger(session: &mut Session) {
     let reading = async {
@@ -502,6 +525,7 @@ impl ProxyHttp for Edge {
             body_was_read: false,
             open: None,
             opening: None,
+            farewell: None,
             ending: None,
         }
     }
@@ -551,10 +575,13 @@ impl ProxyHttp for Edge {
     async fn request_body_filter(
         &self,
         session: &mut Session,
-        _body: &mut Option<Bytes>,
+        body: &mut Option<Bytes>,
         end_of_stream: bool,
-        _exchange: &mut Exchange,
+        exchange: &mut Exchange,
     ) -> Result<()> {
+        if let Some(farewell) = &mut exchange.farewell {
+            farewell.look(body.as_ref());
+        }
         self.expect_body(session, end_of_stream);
         Ok(())
     }
@@ -562,8 +589,8 @@ impl ProxyHttp for Edge {
     async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         let onward = exchange.onward.as_ref().ok_or_else(undecided)?;
         match onward.upstream.peer(exchange.failed_connections, asks_for_websocket(session)).await {
-            Ok(Candidate { peer, index, is_last, answered }) => {
-                exchange.attempt = Some(UpstreamAttempt { address: index, has_more_addresses: !is_last, answered });
+            Ok(Candidate { peer, index, is_last, link }) => {
+                exchange.attempt = Some(UpstreamAttempt { address: index, has_more_addresses: !is_last, link });
                 Ok(Box::new(peer))
             }
             Err(error) => Err(failure::error(HostFailure::UpstreamUnreachable, &error.to_string())),
@@ -616,14 +643,19 @@ impl ProxyHttp for Edge {
                 session.set_keepalive(None);
             }
         }
-        if is_answer && let Some(answered) = exchange.attempt.as_ref().and_then(|attempt| attempt.answered.as_ref()) {
-            answered.store(true, Ordering::Relaxed);
+        let link = exchange.attempt.as_ref().and_then(|attempt| attempt.link.as_ref());
+        if is_answer && let Some(link) = link {
+            link.answer();
         }
         if upgraded {
             // An upgraded connection may be silent for long.
             session.set_read_timeout(None);
             if let Some(stream) = session.stream() {
                 RequestBytes::upgrade(stream);
+            }
+            if let (Some(link), Some(closer)) = (link, ending::closer()) {
+                closer.has_upgraded(link.clone());
+                exchange.farewell = Some(Farewell::new(link.clone()));
             }
             if let Some(opening) = &mut exchange.opening {
                 opening.begin(response);
@@ -652,6 +684,9 @@ impl ProxyHttp for Edge {
         if let Some(opening) = &mut exchange.opening {
             opening.look(body.as_ref());
         }
+        if let Some(farewell) = &mut exchange.farewell {
+            farewell.pass_to_browser(body);
+        }
         Ok(None)
     }
 
@@ -666,6 +701,11 @@ impl ProxyHttp for Edge {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+        if let Some(farewell) = exchange.farewell.as_mut().filter(|farewell| farewell.is_due()) {
+            // No failure: the connection to the application was given up for it.
+            close_websocket(session, farewell).await;
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        }
         let reference = random::reference();
         log::failure(error, &exchange.path, &reference);
         // Who closes a tab with an event stream or a WebSocket in it has had their answer.

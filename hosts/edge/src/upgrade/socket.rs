@@ -8,11 +8,12 @@
 //!
 //! Once upgraded, silence is no failure; before the answer it is. Pingora knows one timeout for both, so that the first
 //! is kept here.
+//!
+//! After the end of the session nothing is written here any more, whatever Pingora still has in hand ([`crate::upgrade::link`]).
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -26,12 +27,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use crate::upgrade::link::Link;
+
 /// Connects for upgrades.
 #[derive(Debug)]
 pub(crate) struct UpgradeConnector {
-    /// Set when the application has answered.
-    pub(crate) answered: Arc<AtomicBool>,
-    /// The longest wait for that.
+    pub(crate) link: Arc<Link>,
+    /// The longest wait for the application's answer.
     pub(crate) timeout: Duration,
 }
 
@@ -58,19 +60,19 @@ impl L4Connect for UpgradeConnector {
 struct UpgradeSocket<S> {
     socket: S,
     has_written: bool,
-    answered: Arc<AtomicBool>,
+    link: Arc<Link>,
     deadline: Pin<Box<Sleep>>,
 }
 
 impl<S> UpgradeSocket<S> {
     fn new(socket: S, connector: &UpgradeConnector) -> Self {
         let deadline = Box::pin(sleep(connector.timeout));
-        UpgradeSocket { socket, has_written: false, answered: Arc::clone(&connector.answered), deadline }
+        UpgradeSocket { socket, has_written: false, link: Arc::clone(&connector.link), deadline }
     }
 
     /// Whether it was waited for an answer in vain. Wakes the task when that becomes so.
     fn is_late(&mut self, context: &mut Context<'_>) -> bool {
-        !self.answered.load(Ordering::Relaxed) && self.deadline.as_mut().poll(context).is_ready()
+        !self.link.is_answered() && self.deadline.as_mut().poll(context).is_ready()
     }
 }
 
@@ -86,6 +88,9 @@ impl VirtualSocket for UpgradeSocket<TcpStream> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for UpgradeSocket<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.link.is_hung_up(context) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         if std::mem::take(&mut self.has_written) {
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -100,6 +105,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for UpgradeSocket<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for UpgradeSocket<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.link.has_ended() {
+            // As if it had been sent: Pingora goes on to read what the application has begun to say.
+            return Poll::Ready(Ok(bytes.len()));
+        }
         self.has_written = true;
         Pin::new(&mut self.socket).poll_write(context, bytes)
     }
@@ -121,7 +130,7 @@ mod tests {
     use super::*;
 
     fn connector(timeout: Duration) -> UpgradeConnector {
-        UpgradeConnector { answered: Arc::default(), timeout }
+        UpgradeConnector { link: Arc::default(), timeout }
     }
 
     #[tokio::test]
@@ -130,8 +139,30 @@ mod tests {
         let mut socket = UpgradeSocket::new(socket, &connector(Duration::ZERO));
         let error = socket.read_u8().await.expect_err("nobody answers");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        socket.answered.store(true, Ordering::Relaxed);
+        socket.link.answer();
         assert!(poll!(Box::pin(socket.read_u8())).is_pending(), "it may be silent now");
+    }
+
+    #[tokio::test]
+    async fn after_the_end_of_the_session_nothing_is_written_and_a_frame_may_end() {
+        let (socket, mut peer) = tokio::io::duplex(64);
+        let mut socket = UpgradeSocket::new(socket, &connector(Duration::MAX));
+        let link = Arc::clone(&socket.link);
+        socket.write_all(b"before").await.expect("room");
+        link.note(true);
+        link.end();
+        socket.write_all(b"behind").await.expect("as if it were sent");
+        peer.write_all(b"x").await.expect("room");
+        assert_eq!(socket.read_u8().await.expect("the rest of a frame"), b'x');
+
+        let mut read = Box::pin(socket.read_u8());
+        assert!(poll!(&mut read).is_pending());
+        link.note(false);
+        assert_eq!(read.await.expect_err("hung up").kind(), io::ErrorKind::ConnectionAborted);
+        drop(socket);
+        let mut arrived = String::new();
+        peer.read_to_string(&mut arrived).await.expect("text");
+        assert_eq!(arrived, "before");
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pingora::protocols::ALPN;
@@ -10,6 +10,7 @@ use pingora::upstreams::peer::HttpPeer;
 use tokio::sync::Mutex;
 use url::{Host, Url};
 
+use crate::upgrade::link::Link;
 use crate::upgrade::socket::UpgradeConnector;
 use crate::upstream::application_server::ApplicationServer;
 
@@ -44,8 +45,8 @@ pub struct Candidate {
     pub index: usize,
     /// The name has no further address to try.
     pub is_last: bool,
-    /// For an upgrade: set it when the answer is there. Until then silence is a failure.
-    pub answered: Option<Arc<AtomicBool>>,
+    /// For an upgrade: to be told when the answer is there. Until then silence is a failure.
+    pub link: Option<Arc<Link>>,
 }
 
 /// Why a text is not the address of an application.
@@ -118,10 +119,10 @@ impl Upstream {
         options.connection_timeout = Some(CONNECT_TIMEOUT);
         options.total_connection_timeout = Some(CONNECT_AND_HANDSHAKE_TIMEOUT);
         options.idle_timeout = Some(IDLE_TIMEOUT);
-        let mut answered = None;
+        let mut link = None;
         if upgrade {
-            let flag = answered.insert(Arc::default());
-            options.custom_l4 = Some(Arc::new(UpgradeConnector { answered: Arc::clone(flag), timeout: self.timeout }));
+            let link = link.insert(Arc::default());
+            options.custom_l4 = Some(Arc::new(UpgradeConnector { link: Arc::clone(link), timeout: self.timeout }));
             // Never kept for another request: a number of its own, and no time to wait in the pool, where Pingora tells
             // connections apart by file descriptors, which these do not show.
             options.idle_timeout = Some(Duration::ZERO);
@@ -130,7 +131,7 @@ impl Upstream {
             options.read_timeout = Some(self.timeout);
             options.write_timeout = Some(self.timeout);
         }
-        Ok(Candidate { peer, index, is_last: failures + 1 >= addresses.len(), answered })
+        Ok(Candidate { peer, index, is_last: failures + 1 >= addresses.len(), link })
     }
 
     /// No connection was made to the address with this index: the next one is preferred from now on.

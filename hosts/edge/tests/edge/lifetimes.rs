@@ -106,6 +106,11 @@ async fn socket_ends(socket: &mut Socket) {
     assert!(end.is_none_or(|message| message.is_err()), "the connection is closed, nothing is said");
 }
 
+async fn socket_ends_with_its_session(socket: &mut Socket) {
+    let end = timeout(PATIENCE, socket.next()).await.expect("an end").expect("a message").expect("no failure");
+    assert!(end.is_close(), "{end}");
+}
+
 #[tokio::test]
 async fn responses_without_a_length_end_with_their_session_and_no_others() {
     let app = Application::start().await;
@@ -316,11 +321,11 @@ async fn another_end_of_the_session_is_announced() {
     let _judged = timeout(PATIENCE, decided.acquire()).await.expect("in time").expect("a judgement");
     // Beside it one that the old end still holds for, to wait by.
     let by_the_old = ScriptedEdge::start(sessions_until(Some(now() + 4)), &app.url()).await;
-    socket_ends(&mut upgrade(&by_the_old, "a").await).await;
+    socket_ends_with_its_session(&mut upgrade(&by_the_old, "a").await).await;
     assert!(is_echoed(&mut longer).await, "the end is later now");
 
     edge.replace(sessions_until(Some(now() + 1)), &app.url());
-    socket_ends(&mut longer).await;
+    socket_ends_with_its_session(&mut longer).await;
 }
 
 /// Decides like a script, but not before it is let to.
@@ -482,7 +487,8 @@ async fn a_shorter_max_age_ends_what_is_open_when_it_is_over() {
     let original = std::fs::read_to_string(&site.config).expect("the configuration");
     // Over now, or in a moment.
     replace(&mut site, &format!("{original}[vestibule.session]\nmax_age = \"2s\"\n")).await;
-    socket_ends(&mut open.0).await;
+    let end = timeout(PATIENCE, open.0.next()).await.expect("an end");
+    assert!(end.is_none_or(|message| message.is_err() || message.is_ok_and(|message| message.is_close())));
     ends(&mut open.1).await;
     goes_on(&site.app, &mut of_nobody).await;
 }

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 use vestibule_dev_provider::{Options, Provider, Running};
 
@@ -298,6 +300,29 @@ async fn the_edges_own_pages_name_the_application() {
     site.program.signal(Signal::HUP);
     site.program.wait_for("configuration.reloaded").await;
     assert!(page_of_failure(&site, &browser, "fr").await.contains("<span>Other</span>"));
+}
+
+/// The bytes between the application and the edge are encrypted here: where frames end is known all the same.
+#[tokio::test]
+async fn a_websocket_to_an_application_behind_tls_is_closed_with_a_reason() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (identity, trusted) = (Identity::new(), folder.path().join("ca.pem"));
+    std::fs::write(&trusted, identity.certificate_pem()).expect("written");
+    let app = Application::start_tls(identity.acceptor()).await;
+    let site = Site::start_with(app, "https", &[], &[("SSL_CERT_FILE", text(&trusted))]).await;
+    let browser = Browser::new();
+    browser.log_in(&site.url("/"), "alice").await;
+    let mut request = format!("ws://{}/ws", site.address).into_client_request().expect("a request");
+    let url: Url = site.url("/ws").parse().expect("a URL");
+    request.headers_mut().insert("cookie", browser.cookies(&url).parse().expect("a value"));
+    request.headers_mut().insert("accept-language", "ja".parse().expect("a value"));
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.expect("an upgrade");
+    socket.send(Message::text("hello")).await.expect("sent");
+    assert_eq!(socket.next().await.expect("an echo").expect("a message"), Message::text("hello"));
+    browser.open(&site.url("/.vestibule/logout")).await;
+    let end = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("an end").expect("a message").expect("no failure");
+    let reason = vestibule::language::Language::Japanese.session_ended();
+    assert_eq!(end, Message::Close(Some(CloseFrame { code: CloseCode::Policy, reason: reason.into() })));
 }
 
 #[tokio::test]

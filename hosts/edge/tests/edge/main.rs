@@ -9,6 +9,7 @@ mod browser;
 mod carried;
 mod connections;
 mod failing_filter;
+mod farewell;
 mod forwarding;
 mod framing;
 #[path = "../../../wasmtime/tests/guest/mod.rs"]
