@@ -3,6 +3,7 @@
 use url::Url;
 
 use super::return_to::ReturnTo;
+use super::route;
 use super::route_prefix::RoutePrefix;
 
 /// The public origin and the paths of our own routes.
@@ -37,6 +38,12 @@ impl PublicOrigin {
     /// Path of a route of ours, `/login` for example, under the base path and the prefix.
     pub fn route(&self, route: &str) -> String {
         format!("{}{}{route}", self.base_path, self.prefix.as_str())
+    }
+
+    /// Paths of the routes that browsers ask for: what a proxy beside us sends here, and asks nothing about.
+    pub fn routes(&self) -> [String; 5] {
+        let [login, logout, logged_out, user] = [route::LOGIN, route::LOGOUT, route::LOGGED_OUT, route::USER].map(|path| self.route(path));
+        [login, logout, logged_out, user, self.redirect_uri.path().to_owned()]
     }
 
     /// What of a path is behind the base path and the prefix.

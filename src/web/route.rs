@@ -96,6 +96,10 @@ mod tests {
                 }
             }
         }
+        // Each has a route of its own, and these are all.
+        let public_of_another = public("/base", "/auth");
+        let routes = public_of_another.routes().map(|path| Route::of(&path, &public_of_another));
+        assert_eq!(routes, [Route::Login, Route::Logout, Route::LoggedOut, Route::User, Route::Callback]);
         let below = public("/base", "/.vestibule");
         for path in ["/.vestibule/login", "/.vestibule/nothing", "/base.vestibule/login", "/Base/.vestibule/login"] {
             assert_eq!(Route::of(path, &below), Route::Application, "{path}");

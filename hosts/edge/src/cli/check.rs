@@ -33,8 +33,9 @@ pub async fn run(arguments: &Check, carried: &Carried) -> anyhow::Result<ExitCod
         }
     };
     let (filter, configuration) = filter;
+    let config = native::parse(configuration)?;
     let online = match arguments.online {
-        true => online::look(&filter, &native::parse(configuration)?).await,
+        true => online::look(&filter, &config).await,
         false => Vec::new(),
     };
     let is_reachable = online.iter().all(|found| found.faults.is_empty());
@@ -55,6 +56,7 @@ pub async fn run(arguments: &Check, carried: &Carried) -> anyhow::Result<ExitCod
     let summary = filter.summary();
     println!("{}: in order, for {}", arguments.config.display(), summary.public_origin);
     if let Some(authorization) = &summary.authorization {
+        println!("paths that the proxy sends to Vestibule, and does not ask about: {}", config.public.routes().join(", "));
         println!("request headers that the proxy takes from an answer: Cookie, {}", authorization.identity_headers.join(", "));
         println!("request headers that the proxy removes: {}", authorization.removed_headers.join(", "));
         println!("cookies that an answer may set: {}", authorization.session_cookies.join(", "));
