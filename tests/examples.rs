@@ -1,4 +1,4 @@
-//! The configurations of `examples/` and README.md against the core's lists of headers that clients must not send: what a
+//! The configurations of `examples/` and docs/identity.md against the core's lists of headers that clients must not send: what a
 //! proxy does not remove reaches the application.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
@@ -77,7 +77,7 @@ fn traefik_removes_every_header_of_the_lists() {
     let (_, list) = text.split_once("authResponseHeaders:\n").expect("the list of headers");
     let lines = list.lines().map(str::trim).take_while(|line| line.starts_with("- ") || line.starts_with('#'));
     let taken: Vec<_> = lines.filter_map(|line| line.strip_prefix("- ")).collect();
-    // What answers carry is written as it is in README.md; of the rest, Traefik writes all but this one itself.
+    // What answers carry is written as it is in docs/identity.md; of the rest, Traefik writes all but this one itself.
     let (removed, of_answers): (Vec<_>, Vec<_>) = taken.into_iter().partition(|name| !name.starts_with(char::is_uppercase));
     assert_eq!(of_answers.len(), 7, "{of_answers:?}");
     assert_eq!(removed[0], "forwarded");
@@ -97,7 +97,7 @@ fn envoy_replaces_what_the_client_says_of_its_connection() {
 }
 
 #[test]
-fn the_readme_names_every_header_of_the_lists() {
+fn the_documentation_names_every_header_of_the_lists() {
     const BEGIN: &str = "<!-- removed headers: begin; compared by a test -->\n";
     const END: &str = "<!-- removed headers: end -->\n";
     let listed = |names: &[&str], end: &str| names.iter().map(|name| format!("`{name}{end}`")).collect::<Vec<_>>().join(", ");
@@ -107,8 +107,8 @@ fn the_readme_names_every_header_of_the_lists() {
         listed(&IDENTITY, ""),
         listed(&FAMILIES, "…")
     );
-    let readme = read("README.md");
-    let (_, rest) = readme.split_once(BEGIN).expect("the mark of the beginning");
+    let page = read("docs/identity.md");
+    let (_, rest) = page.split_once(BEGIN).expect("the mark of the beginning");
     let (found, _) = rest.split_once(END).expect("the mark of the end");
-    assert!(found == expected, "write into README.md:\n{BEGIN}{expected}{END}");
+    assert!(found == expected, "write into docs/identity.md:\n{BEGIN}{expected}{END}");
 }

@@ -1,4 +1,4 @@
-// Each run.sh of examples/ that README.md names, as a person runs it: started, logged in at, stopped by Ctrl-C.
+// Each run.sh of examples/ that docs/ names, as a person runs it: started, logged in at, stopped by Ctrl-C.
 // `node --test examples.test.mjs`; EXAMPLES=jco,nginx chooses.
 
 import assert from 'node:assert/strict';

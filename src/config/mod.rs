@@ -636,7 +636,7 @@ fn read_passed(section: &Section<'_>, from_claims: &[(String, String)], refused:
             passed.push(name.value);
             continue;
         };
-        let remedy = "name a header of the list in README.md under \"Headers that clients must not send\", or remove it";
+        let remedy = "name a header of the list in docs/identity.md under \"Headers that clients must not send\", or remove it";
         section.findings.fatal(name.at, &name.key, format!("`{}` {problem}", name.value), remedy);
     }
     passed

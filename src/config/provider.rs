@@ -321,7 +321,7 @@ fn read_metadata_url(section: &Section<'_>, text: &Placed<String>, http_hosts: &
             Some(url)
         }
         Ok(url) if url.scheme() == "http" && !plain_http::may_be_asked(&url, http_hosts) => {
-            let remedy = "write https://; for a host on a network that you alone use, see insecure_http_hosts in README.md";
+            let remedy = "write https://; for a host on a network that you alone use, see insecure_http_hosts in docs/settings.md";
             fatal("is plain http: anybody on the way could log in as anybody".into(), remedy);
             None
         }

@@ -10,7 +10,7 @@
 //! reason. A new host is one file in `shape/` and one line in [`shape::all`].
 //!
 //! Everything is real: the host's own program, sockets, the development provider. `cargo test` runs the shapes that
-//! need nothing but what `make build` makes; `make test-hosts` runs all of them and compares README.md's table.
+//! need nothing but what `make build` makes; `make test-hosts` runs all of them and compares the table of docs/hosts.md.
 
 #![expect(unreachable_pub, reason = "what the modules of this one program share has no outside to be hidden from")]
 

@@ -1,4 +1,4 @@
-//! The result as a table for README.md, between two marks.
+//! The result as a table for docs/hosts.md, between two marks.
 
 use anyhow::{Context as _, Result};
 
