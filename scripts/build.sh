@@ -17,7 +17,7 @@ step "building the components and, beside them, the native programs (Pingora and
 beside scripts/build-component.sh -- cargo build --release --workspace --bins
 
 step "compiling the component, and linking it into the programs"
-scripts/carry.sh release release vestibule-edge vestibule-demo
+scripts/carry.sh release vestibule --workspace
 
 step "installing the program"
 scripts/install-artefact.sh target/release/vestibule dist/vestibule

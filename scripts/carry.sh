@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# carry.sh PROFILE FOLDER PACKAGE...: has the programs of PACKAGES, which cargo has built in PROFILE (its folder below target/ is
-# FOLDER), carry dist/vestibule-wide.wasm with the code that is compiled of it. `vestibule` compiles; then the programs are linked
-# once more (hosts/edge/build.rs). Quick when nothing has changed.
+# carry.sh PROFILE PROGRAM SELECTION...: has the programs of SELECTION, cargo's options for packages, carry dist/vestibule-wide.wasm
+# with the code that is compiled of it. PROGRAM, which cargo has built in PROFILE with the same SELECTION, compiles it; then all are
+# linked once more (hosts/edge/build.rs). Quick when nothing has changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-profile=$1 folder=${CARGO_TARGET_DIR:-target}/$2
+profile=$1 program=$2
 shift 2
-packages=()
-for package in "$@"; do packages+=(--package "$package"); done
+folder=${CARGO_TARGET_DIR:-target}/$profile
+# Cargo's own name for it.
+if [ "$profile" = dev ]; then folder=${CARGO_TARGET_DIR:-target}/debug; fi
 
-"$folder/vestibule" carry dist/vestibule-wide.wasm "$folder/carried"
-cargo build --quiet --profile "$profile" "${packages[@]}" --bins
+"$folder/$program" carry dist/vestibule-wide.wasm "$folder/carried"
+cargo build --quiet --profile "$profile" "$@" --bins

@@ -20,10 +20,10 @@ step "checking the tools"
 scripts/check-tools.sh
 
 step "building the component and, beside it, the demo (Pingora and Wasmtime$first)"
-beside scripts/build-component.sh --wide -- cargo build --profile demo --package vestibule-demo --package vestibule-edge --bins
+beside scripts/build-component.sh --wide -- cargo build --profile demo --package vestibule-demo --bins
 
 step "compiling the component, and linking it into the demo"
-scripts/carry.sh demo demo vestibule-demo
+scripts/carry.sh demo vestibule-demo --package vestibule-demo
 
 step "starting the demo"
 exec "$demo"

@@ -13,8 +13,8 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use vestibule_dev_provider::{Options, Provider};
-use vestibule_edge::cli::arguments::{Common, Serve};
-use vestibule_edge::cli::serve;
+use vestibule_edge::cli::arguments::{Carry, Common, Serve};
+use vestibule_edge::cli::{carry, serve};
 use vestibule_edge::listen::listener::Listener;
 use vestibule_edge::observe::log;
 use vestibule_edge::random;
@@ -32,12 +32,26 @@ struct Demo {
     listen: String,
     #[command(flatten)]
     common: Common,
+    #[command(subcommand)]
+    step: Option<Step>,
+}
+
+/// Of the build, which has no other program yet.
+#[derive(Debug, clap::Subcommand)]
+enum Step {
+    /// Compile a component for a program to be linked with
+    #[command(hide = true)]
+    Carry(Carry),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let demo = Demo::parse();
-    match run(&demo).await {
+    let result = match &demo.step {
+        Some(Step::Carry(arguments)) => carry::run(arguments),
+        None => run(&demo).await,
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("vestibule-demo: {error:#}");

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 /// What many connections have left behind goes back to the system within seconds, by jemalloc's own thread.
-#[cfg(all(unix, not(target_env = "musl")))]
+#[cfg(all(feature = "jemalloc", unix, not(target_env = "musl")))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
