@@ -38,7 +38,11 @@ impl ProviderClient for HttpClient {
 
 async fn exchange(request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {
     let max_bytes = usize::try_from(request.max_response_bytes).unwrap_or(usize::MAX);
-    let response = client::send(made(request)?).await.map_err(message::outbound_error)?;
+    let mut answer = client::send(made(&request)?).await;
+    if answer.as_ref().is_err_and(|code| message::is_repeated(request.method, code)) {
+        answer = client::send(made(&request)?).await;
+    }
+    let response = answer.map_err(message::outbound_error)?;
     let status = response.get_status_code();
     let headers = response.get_headers().copy_all();
     let (_outcome, told) = wit_future::new(|| Ok(()));
@@ -50,10 +54,11 @@ async fn exchange(request: OutboundRequest) -> Result<OutboundResponse, Outbound
     }
 }
 
-fn made(request: OutboundRequest) -> Result<Request, OutboundError> {
-    let OutboundRequest { method, url, mut headers, body, .. } = request;
+fn made(request: &OutboundRequest) -> Result<Request, OutboundError> {
+    let OutboundRequest { method, url, headers, body, .. } = request;
+    let mut headers = headers.clone();
     let refused = || OutboundError::Protocol("the host does not take this request".to_owned());
-    let method = match method {
+    let method = match *method {
         "POST" => Method::Post,
         _ => Method::Get,
     };
@@ -61,7 +66,7 @@ fn made(request: OutboundRequest) -> Result<Request, OutboundError> {
         None
     } else {
         headers.push(("content-length".to_owned(), body.len().to_string().into_bytes()));
-        Some(body)
+        Some(body.clone())
     };
     let fields = Fields::from_list(&headers).map_err(|_| refused())?;
     let options = RequestOptions::new();

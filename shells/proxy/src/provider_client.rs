@@ -58,7 +58,11 @@ pub(crate) async fn response(future: FutureIncomingResponse) -> Result<IncomingR
 
 async fn exchange(request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {
     let max_bytes = usize::try_from(request.max_response_bytes).unwrap_or(usize::MAX);
-    let response = sent(request).await?;
+    let mut answer = sent(&request).await?;
+    if answer.as_ref().is_err_and(|code| message::is_repeated(request.method, code)) {
+        answer = sent(&request).await?;
+    }
+    let response = answer.map_err(message::outbound_error)?;
     let status = response.status();
     let headers = response.headers().entries();
     let broken = || OutboundError::Protocol("the answer ends early".to_owned());
@@ -70,23 +74,28 @@ async fn exchange(request: OutboundRequest) -> Result<OutboundResponse, Outbound
     }
 }
 
-async fn sent(request: OutboundRequest) -> Result<IncomingResponse, OutboundError> {
-    let OutboundRequest { method, url, mut headers, body, .. } = request;
+/// The response, or why there is none; a request that cannot be made is an error of its own.
+async fn sent(request: &OutboundRequest) -> Result<Result<IncomingResponse, ErrorCode>, OutboundError> {
+    let OutboundRequest { method, url, headers, body, .. } = request;
+    let mut headers = headers.clone();
     let refused = || OutboundError::Protocol("the host does not take this request".to_owned());
     if !body.is_empty() {
         headers.push(("content-length".to_owned(), body.len().to_string().into_bytes()));
     }
     let made = OutgoingRequest::new(message::fields(&headers).map_err(message::outbound_error)?);
-    made.set_method(&if method == "POST" { Method::Post } else { Method::Get }).map_err(|()| refused())?;
-    made.set_scheme(Some(&scheme(&url))).map_err(|()| refused())?;
+    made.set_method(&if *method == "POST" { Method::Post } else { Method::Get }).map_err(|()| refused())?;
+    made.set_scheme(Some(&scheme(url))).map_err(|()| refused())?;
     made.set_authority(Some(url.authority())).map_err(|()| refused())?;
     let path_with_query = &url[url::Position::BeforePath..url::Position::AfterQuery];
     made.set_path_with_query(Some(path_with_query)).map_err(|()| refused())?;
     let outgoing = if body.is_empty() { None } else { Some(made.body().map_err(|()| refused())?) };
-    let future = outgoing_handler::handle(made, Some(options())).map_err(message::outbound_error)?;
+    let future = match outgoing_handler::handle(made, Some(options())) {
+        Ok(future) => future,
+        Err(code) => return Ok(Err(code)),
+    };
     if let Some(outgoing) = outgoing {
         // A server may answer without having read it all.
-        let _ = body::write(outgoing, &body).await;
+        let _ = body::write(outgoing, body).await;
     }
-    response(future).await.map_err(message::outbound_error)
+    Ok(response(future).await)
 }
