@@ -185,3 +185,37 @@ fn the_keys_that_the_id_token_was_verified_with_are_known() {
     assert_eq!(log_in(&mut rig).unwrap()["locale"], "de");
     assert_eq!(rig.asked("/jwks"), 1);
 }
+
+/// Microsoft Entra's template: the metadata names an issuer for each tenant.
+#[test]
+fn a_signed_response_is_of_the_issuer_of_the_id_token() {
+    const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
+    const OTHER: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
+    const TEMPLATE: &str = "https://login.microsoftonline.com/{tenantid}/v2.0";
+    let metadata_url = "https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration";
+    let config = CONFIG.replace("https://op.example/.well-known/openid-configuration", metadata_url);
+    for (iss, tid, is_accepted) in [
+        (TENANT, Some(TENANT), true),
+        (TENANT, None, true),
+        (OTHER, Some(OTHER), false),
+        (OTHER, None, false),
+        ("{tenantid}", None, false),
+    ] {
+        let mut rig = Rig::new(&format!("{config}\n[vestibule.provider.default]\nuserinfo = true\n"));
+        rig.provider.metadata_url = metadata_url.to_owned();
+        rig.provider.response_issuer = None;
+        rig.provider.edit_metadata = Some(Box::new(|metadata| {
+            metadata["issuer"] = TEMPLATE.into();
+            metadata["authorization_response_iss_parameter_supported"] = false.into();
+        }));
+        rig.provider.edit_claims = Some(Box::new(|claims| {
+            claims.insert("iss".into(), TEMPLATE.replace("{tenantid}", TENANT).into());
+            claims.insert("tid".into(), TENANT.into());
+        }));
+        let jwt = rig.provider.sign(&header(), &merged(payload(), &json!({ "iss": TEMPLATE.replace("{tenantid}", iss), "tid": tid })));
+        answer(&mut rig, "application/jwt", jwt);
+        let outcome = log_in(&mut rig);
+        assert_eq!(outcome.is_ok(), is_accepted, "{iss} {tid:?}: {outcome:?}");
+        assert!(is_accepted || outcome.unwrap_err().1.contains("from the issuer"));
+    }
+}

@@ -103,10 +103,13 @@ impl UserinfoVerifier<'_> {
         // "If signed, the UserInfo Response MUST contain the Claims iss (issuer) and aud (audience) as members."
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let iss = text("iss").ok_or_else(|| Rejected::Issuer.because("it has no `iss`"))?;
-        if !is_issuer_of_token(&self.metadata.issuer, iss, text("tid")) {
+        // Where a provider has an issuer for each tenant, it is that of the ID token's tenant: what a response says of its own
+        // could be another one's.
+        let tid = self.token.claims().get("tid").and_then(Value::as_str);
+        if !is_issuer_of_token(&self.metadata.issuer, iss, tid) {
             return Err(Rejected::Issuer.because(format!("it is from the issuer `{}`", shown(iss))));
         }
-        if !key_issuers.iter().any(|issuer| issuer.is_none_or(|issuer| may_sign_for(issuer, iss, text("tid")))) {
+        if !key_issuers.iter().any(|issuer| issuer.is_none_or(|issuer| may_sign_for(issuer, iss, tid))) {
             return Err(Rejected::Issuer.because(format!("its key signs for another issuer than `{}`", shown(iss))));
         }
         // "The aud value MUST be or include the RP's Client ID value."
