@@ -1,7 +1,7 @@
 //! Signatures of tokens (RFC 7515 section 5.2), each by the library of its algorithm.
 //!
-//! A library that reads the token's header as well refuses what it does not know in it, where RFC 7515 section 4 has it
-//! ignored; so the header is read in `id_token.rs`, and here nothing but the signed bytes and the signature.
+//! A library that reads the token's header as well rejects members that RFC 7515 section 4 has it ignore; so `jws.rs` reads the
+//! header. jwt-simple, for example, rejects a `jwk`, `Ed25519`, ES512, and RSA keys above 4,096 bits or with an exponent other than 65,537.
 
 use ed25519_compact::{PublicKey as Ed25519Key, Signature as Ed25519Signature};
 use p256::ecdsa::signature::Verifier as _;

@@ -41,7 +41,7 @@ impl FilterComponent {
 
     /// Compiles and links. `cache` is a folder of compiled code: owned by the user that runs this and writable by
     /// nobody else; made when it does not exist. A cache that cannot be used is logged and compiled without.
-    /// Blocks for the compilation when the cache has no answer: some seconds, and some hundred megabytes meanwhile. It is logged.
+    /// Blocks for the compilation when the cache has no answer: some seconds, and about a hundred megabytes meanwhile. It is logged.
     ///
     /// # Errors
     /// When the bytes are no component, or import anything beyond `vestibule:filter`, WASI's wall clock and its random numbers.

@@ -1,6 +1,6 @@
 //! The engine that all components and filters of a process share.
 //!
-//! Compiling takes some seconds of two processors and some hundred megabytes. It is done in an engine of its own, which is dropped,
+//! Compiling takes some seconds of processor time and about a hundred megabytes. It is done in an engine of its own, which is dropped,
 //! and the allocator then gives the memory back.
 
 use std::sync::Arc;
