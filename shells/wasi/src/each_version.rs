@@ -83,7 +83,7 @@ macro_rules! conversions {
 mod tests {
     /// Those of `wasi:http`, without what some of them say beside.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    enum ErrorCode {
+    pub(crate) enum ErrorCode {
         DnsTimeout,
         DnsError,
         DestinationNotFound,

@@ -403,6 +403,32 @@ async fn check_online_says_what_a_provider_says_of_itself() {
 }
 
 #[tokio::test]
+async fn a_providers_certificate_that_is_not_trusted_is_named_at_a_check_and_at_a_login() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("secrets.toml");
+    let provider = Provider::start(Options::default()).await.expect("a provider");
+    let behind_tls = Application::start_tls(Identity::new().acceptor()).await;
+    let metadata_url = format!("https://localhost:{}/.well-known/openid-configuration", behind_tls.address.port());
+    let toml = secrets_toml(&provider, "http://127.0.0.1:1").replace(&provider.metadata_url(), &metadata_url);
+    std::fs::write(&config, toml).expect("written");
+    let named = "the metadata of provider `default` cannot be reached: the certificate that localhost presents is signed by itself and not \
+                 trusted: name its file in SSL_CERT_FILE";
+
+    let component = program::component();
+    let output = program::run(&["check", "--online", "--config", text(&config), "--component", text(&component)]).await;
+    let faults = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && faults.contains(named), "{faults}");
+
+    let mut program = Program::start(&["serve", "--config", text(&config), "--listen", "127.0.0.1:0"], &[]);
+    let listening = program.wait_for("listener.listening").await;
+    let page = Browser::new().open(&format!("http://{}/.vestibule/login", listening["address"].as_str().expect("an address"))).await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{}", page.body);
+    assert!(!page.body.contains("certificate"), "that is for the operator: {}", page.body);
+    let event = program.wait_for("provider.unreachable").await;
+    assert!(event["message"].as_str().is_some_and(|message| message.contains(named)), "{event}");
+}
+
+#[tokio::test]
 async fn a_configuration_that_cannot_be_read_is_told_once_and_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let missing = folder.path().join("no-such.toml");

@@ -852,7 +852,8 @@ async fn a_certificate_that_is_not_accepted_is_named_with_its_fault_and_the_reme
         let (certificate, key) = of_server(names, signed_by, edit);
         Presented { host, chain: std::iter::once(certificate).chain(further).collect(), key, trusted }
     };
-    let (trust, as_is): (Option<rcgen::Certificate>, &dyn Fn(&mut rcgen::CertificateParams)) = (Some(root.clone()), &|_| {});
+    let trust = Some(root.clone());
+    let as_is: &dyn Fn(&mut rcgen::CertificateParams) = &|_| {};
     let many: Vec<String> = (0..7).map(|number| format!("n{number}.example")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let cases = [
