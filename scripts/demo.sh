@@ -13,7 +13,7 @@ if [ -x "$demo" ]; then
 fi
 
 demo=target/demo/vestibule-demo
-if [ -x "$demo" ]; then first=""; else first=", first time about 5 minutes on 2 cores"; fi
+if [ -x "$demo" ]; then first=""; else first=", the first time some minutes"; fi
 steps 4
 
 step "checking the tools"
