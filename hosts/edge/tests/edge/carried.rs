@@ -39,7 +39,8 @@ async fn the_program_serves_what_it_carries_and_compiles_nothing() {
     assert!(!log.iter().any(|code| code.starts_with("component.")), "{log:?}");
 }
 
-#[cfg(target_os = "linux")]
+/// Of the program as it is shipped: one that is not optimised is three times as large, and most of this memory is its file.
+#[cfg(all(target_os = "linux", not(debug_assertions)))]
 #[tokio::test]
 async fn the_program_serves_within_sixty_mebibytes() {
     const MOST: u64 = 60 * 1024 * 1024;
