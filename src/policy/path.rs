@@ -89,7 +89,7 @@ impl PathPattern {
 
     /// Whether every path that it is for is `base` or lies below it, as some server reads it; sometimes `false` where that is so.
     pub fn lies_within(&self, base: &str) -> bool {
-        Self::at_or_below(base).covers_liberally(self)
+        Self::at_or_below(base).covers_respelled(self)
     }
 
     /// Whether it is for that path and no other.
