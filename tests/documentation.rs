@@ -54,7 +54,11 @@ fn anchors(text: &str) -> BTreeSet<String> {
 #[test]
 fn the_readme_is_short_and_leads_to_every_page() {
     let readme = read(&root().join("README.md"));
-    assert!(readme.lines().count() <= README_LINES, "README.md has {} lines: move what is not a first step to docs/", readme.lines().count());
+    assert!(
+        readme.lines().count() <= README_LINES,
+        "README.md has {} lines: move what is not a first step to docs/",
+        readme.lines().count()
+    );
     let targets = links(&readme);
     for page in pages(&root().join("docs"), false) {
         let target = format!("docs/{}", page.file_name().expect("a name").to_string_lossy());

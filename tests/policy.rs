@@ -429,14 +429,18 @@ fn asked<'a>(head: &RequestHead, config: &'a Config) -> Option<&'a Access> {
 /// What one server makes of a path before it looks for a page.
 #[derive(Clone, Copy, Debug)]
 enum Habit {
-    /// Fullwidth and code pages' delimiters are the delimiters.
-    Fold,
+    /// Another character is a delimiter as well.
+    Fold(char, &'static str),
     Split(char),
-    EndAtQuery,
+    EndAt(char),
     DropParameters,
+    DropParametersOfLast,
     DropEmpty,
-    DropBlank,
+    DropEmptyAtBeginning,
+    DropWhite,
+    DropDots,
     DropSessions,
+    DropFirstSession,
     DropLastEmpty,
     DropHost,
 }
@@ -453,23 +457,33 @@ impl Habit {
     fn of(self, segments: Vec<String>) -> Vec<String> {
         let mut segments = segments;
         match self {
-            Self::Fold => {
-                let pairs = [('／', "/"), ('¥', "\\"), ('？', "?"), ('；', ";")];
-                for segment in &mut segments {
-                    *segment = pairs.iter().fold(segment.clone(), |text, (from, to)| text.replace(*from, to));
-                }
-            }
+            Self::Fold(from, to) => segments.iter_mut().for_each(|segment| *segment = segment.replace(from, to)),
             Self::Split(at) => segments = segments.iter().flat_map(|segment| segment.split(at)).map(str::to_owned).collect(),
-            Self::EndAtQuery => {
-                if let Some(last) = segments.iter().position(|segment| segment.contains(['?', '#'])) {
+            Self::EndAt(end) => {
+                if let Some(last) = segments.iter().position(|segment| segment.contains(end)) {
                     segments.truncate(last + 1);
-                    segments[last] = segments[last].split(['?', '#']).next().unwrap().to_owned();
+                    segments[last] = segments[last].split(end).next().unwrap().to_owned();
                 }
             }
             Self::DropParameters => segments.iter_mut().for_each(|segment| *segment = segment.split(';').next().unwrap().to_owned()),
             Self::DropEmpty => segments.retain(|segment| !segment.is_empty()),
-            Self::DropBlank => segments.retain(|segment| segment.is_empty() || !segment.chars().all(|c| c == '.' || c == ' ')),
-            Self::DropSessions => segments.retain(|segment| !segment.starts_with("(S(")),
+            Self::DropParametersOfLast => {
+                if let Some(last) = segments.last_mut() {
+                    *last = last.split(';').next().unwrap().to_owned();
+                }
+            }
+            Self::DropEmptyAtBeginning => {
+                let empty = segments.iter().take_while(|segment| segment.is_empty()).count();
+                segments.drain(..empty);
+            }
+            Self::DropWhite => segments.retain(|segment| segment.is_empty() || !segment.chars().all(|c| c == ' ')),
+            Self::DropDots => segments.retain(|segment| segment.is_empty() || !segment.chars().all(|c| c == '.')),
+            Self::DropSessions => segments.retain(|segment| !is_session(segment)),
+            Self::DropFirstSession => {
+                if let Some(first) = segments.iter().position(|segment| is_session(segment)) {
+                    segments.remove(first);
+                }
+            }
             Self::DropLastEmpty => {
                 segments.pop_if(|last| last.is_empty());
             }
@@ -482,6 +496,10 @@ impl Habit {
         }
         segments
     }
+}
+
+fn is_session(segment: &str) -> bool {
+    segment.starts_with("(S(") && segment.ends_with("))")
 }
 
 impl Server {
@@ -503,25 +521,34 @@ impl Server {
 }
 
 fn server() -> impl Strategy<Value = (Vec<Habit>, Server)> {
-    let steps = [
-        Habit::Fold,
+    let habits = [
+        Habit::Fold('／', "/"),
+        Habit::Fold('¥', "\\"),
+        Habit::Fold('？', "?"),
         Habit::Split('/'),
         Habit::Split('\\'),
-        Habit::EndAtQuery,
+        Habit::EndAt('?'),
+        Habit::EndAt('#'),
+        Habit::EndAt(';'),
+        Habit::EndAt('&'),
         Habit::DropParameters,
+        Habit::DropParametersOfLast,
         Habit::DropEmpty,
-        Habit::DropBlank,
+        Habit::DropEmptyAtBeginning,
+        Habit::DropWhite,
+        Habit::DropDots,
         Habit::DropSessions,
+        Habit::DropFirstSession,
         Habit::DropLastEmpty,
         Habit::DropHost,
     ];
     let server =
         any::<[bool; 3]>().prop_map(|[ignores_case, ignores_parameters, trims]| Server { ignores_case, ignores_parameters, trims });
-    (proptest::collection::vec(proptest::sample::select(steps.to_vec()), 0..6), server)
+    (proptest::collection::vec(proptest::sample::select(habits.to_vec()), 0..6), server)
 }
 
 /// Segments that some server splits, ends a path in, leaves out, or takes for another.
-const ODD: [&str; 26] = [
+const ODD: [&str; 32] = [
     "a",
     "A",
     "b",
@@ -548,6 +575,12 @@ const ODD: [&str; 26] = [
     "a/",
     "a／b/x？y",
     "a;b／Admin",
+    "x#y/admin?z",
+    "a¥b／admin",
+    "(S(a;b))",
+    "a&b",
+    "x;y/admin",
+    "//",
 ];
 
 proptest! {
@@ -1071,6 +1104,22 @@ fn no_disguise_of_a_separator_leads_past_a_rule() {
         (admins("/*/admin/**", "/**"), "/(S(x))/ADMIN"),
         (admins("/*/admin/**", "/**"), "/a%EF%BC%8Fb/ADMIN/x"),
         (admins("/*/admin/**", "/**"), "/a%C2%A5b/ADMIN/x"),
+        (admins("/admin/**", "/**"), "/(S(a;b))/admin/x"),
+        (admins("/admin/**", "/**"), "/(S(a:$b))/admin/x"),
+        (admins("/*/admin/**", "/**"), "/(S(x))/(S(y))/admin/u"),
+        (admins("/protected/**", "/**"), "/(S(x))/prot/(S(x))ected/t.aspx"),
+        (admins("/protected/**", "/**"), "/prot/(S(x))ected/t.aspx/(S(x))/"),
+        (admins("/*/admin/**", "/**"), "/x%23y/admin%3Fz"),
+        (admins("/*/admin/**", "/**"), "/x%3Fy/admin%23z"),
+        (admins("/admin", "/**"), "/admin%3B/assets/x"),
+        (admins("/admin", "/**"), "/admin&/assets/x"),
+        (admins("/*/admin/**", "/**"), "/x%E2%88%95y%EF%BC%8Fadmin/u"),
+        (admins("/*/admin/**", "/**"), "/%C2%BD%EF%BC%8Fadmin"),
+        (admins("/*/admin/**", "/**"), "/x%C2%A5y%EF%BC%BCadmin/u"),
+        (admins("/admin/**", "/**"), "/%25u0061dmin"),
+        (admins("/*/*/admin/**", "/**"), "/%2Fx%2F%2Fadmin"),
+        (admins("/*/admin/*", "/**"), "/x;y%2Fadmin/s;t%2Fu"),
+        (admins("/*/admin/**", "/**"), "/%20/.../admin/u"),
         (format!("[[vestibule.rule]]\npath = \"/x/**\"\n{}", admins("/*/admin/**", "/**")), "/x./ADMIN"),
         (format!("[[vestibule.rule]]\npath = \"/x/**\"\n{}", admins("/*/admin/**", "/**")), "/x;y/ADMIN"),
     ] {

@@ -194,13 +194,9 @@ fn a_signed_response_is_of_the_issuer_of_the_id_token() {
     const TEMPLATE: &str = "https://login.microsoftonline.com/{tenantid}/v2.0";
     let metadata_url = "https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration";
     let config = CONFIG.replace("https://op.example/.well-known/openid-configuration", metadata_url);
-    for (iss, tid, is_accepted) in [
-        (TENANT, Some(TENANT), true),
-        (TENANT, None, true),
-        (OTHER, Some(OTHER), false),
-        (OTHER, None, false),
-        ("{tenantid}", None, false),
-    ] {
+    for (iss, tid, is_accepted) in
+        [(TENANT, Some(TENANT), true), (TENANT, None, true), (OTHER, Some(OTHER), false), (OTHER, None, false), ("{tenantid}", None, false)]
+    {
         let mut rig = Rig::new(&format!("{config}\n[vestibule.provider.default]\nuserinfo = true\n"));
         rig.provider.metadata_url = metadata_url.to_owned();
         rig.provider.response_issuer = None;

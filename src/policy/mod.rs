@@ -14,7 +14,7 @@
 //!    the application take it for another method (`X-HTTP-Method-Override` and the like) is refused.
 //! 3. Where a rule names hosts, the authority must be a host and port to the WHATWG URL parser. Compared is its host:
 //!    lower case, without the port and without a dot at its end. A request for a host that no rule names gets what is public,
-//!    and nothing else.
+//!    and nothing else, unless all requests are asked for the same.
 //! 4. The path is cut at `/`. One `/` at the end is none of its segments, so that `/app/` is `/app`. Any other empty
 //!    segment is refused: `//app` is `/app` to some servers and a host of that name to others.
 //! 5. There are at most [`MAX_SEGMENTS`] segments.
@@ -32,8 +32,9 @@
 //! every request is asked for the same (one rule without `path`, for example), a request that breaks a step is judged like
 //! the others.
 //!
-//! Not undone is what an application makes of a path beyond that, such as dropping `.json` or accents: end the list with a
-//! rule that asks for the most.
+//! Not undone is what an application makes of a path beyond that, such as dropping `.json` or accents, short names of Windows
+//! (`ADMINI~1`), letters of other scripts that a code page takes for Latin ones, or a path in a query (`?url=`): end the list with
+//! a rule that asks for the most.
 
 mod condition;
 mod explain;
@@ -205,11 +206,16 @@ impl Policy {
     fn rulings(&self, target: &Target<'_>) -> Result<(Ruling<'_>, Option<Ruling<'_>>), Malformed> {
         let readings = target.readings()?;
         let method = target.folded_method();
-        let possible: Vec<Vec<_>> = readings.iter().map(|names| self.possible(target, &method, names)).collect();
-        // The first reading's last: the one that fits as the request is written.
-        let written = possible.first().and_then(|rulings| rulings.last()).copied().ok_or(Malformed::Path)?;
-        let other = possible.into_iter().flatten().find(|other| !written.is_like(other));
-        Ok((written, other))
+        let mut written = None;
+        for names in &readings {
+            let possible = self.possible(target, &method, names);
+            // The first reading's last: the one that fits as the request is written.
+            let written = *written.get_or_insert_with(|| possible.last().copied().unwrap_or_else(|| self.ruling_of(None, target)));
+            if let Some(other) = possible.into_iter().find(|other| !written.is_like(other)) {
+                return Ok((written, Some(other)));
+            }
+        }
+        Ok((written.unwrap_or_else(|| self.ruling_of(None, target)), None))
     }
 
     /// What can decide on a request that is read in this way, to one server or another; last what does to a server that changes

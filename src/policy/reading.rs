@@ -2,14 +2,15 @@
 //!
 //! Each of these is done by some servers and not by others, and one server passes its result to the next, which does another:
 //!
-//! - split at a decoded `/` or `\`, or at a character that becomes one when it is folded (`／`, `¥`);
-//! - end the path at a decoded `?` or `#`, or at what is folded to one;
-//! - drop a path parameter, `;` and what follows, before they split;
-//! - leave out empty segments, blank ones (white space, dots, `;x`), and those in which ASP.NET looks for a session;
-//! - take no empty segment at the end for one;
+//! - take what Unicode calls compatible for the same (`／` is `/`), or what code pages of Windows have for it as well (`¥` is `\`);
+//! - split at a decoded `/` or `\`;
+//! - end the path at a decoded `?`, `#`, `;` or `&` (a path that becomes a query's value);
+//! - drop a path parameter, `;` and what follows, from each segment or from the last one, before they split;
+//! - leave out empty segments, those at the beginning, or the last; those of white space; those of dots or parameters; those in which
+//!   ASP.NET looks for a session, or the first of these;
 //! - take what follows empty segments at the beginning for a host (`//host/path`).
 //!
-//! The readings are the results of these steps in any order and number. A request has one only where none of its segments has
+//! The readings are the results of these steps, in any order and number. A request has one only where none of its segments has
 //! anything to do.
 
 use std::borrow::Cow;
@@ -20,10 +21,13 @@ use super::spelling::{self, Unclear};
 use super::target::MAX_SEGMENTS;
 
 /// Beyond this many, the path is not worth reading: what has one encoded separator or two has fewer than ten.
-const MAX_READINGS: usize = 64;
+const MAX_READINGS: usize = 128;
 
 /// Of all readings together: what a request can cost. Five readings of a path of a hundred segments have fewer.
 const MAX_PARTS: usize = 1024;
+
+/// Of text that is not ASCII, in all parts together: folding can make eleven bytes of one.
+const MAX_FOLDED_BYTES: usize = 16 * 1024;
 
 /// A segment, for comparison with that of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +49,7 @@ enum Part<'a> {
 ///
 /// # Errors
 /// [`Unclear`] when a segment has no canonical name in one of them, one has more than [`MAX_SEGMENTS`], or there are more than
-/// [`MAX_READINGS`], or [`MAX_PARTS`] in them.
+/// [`MAX_READINGS`], or [`MAX_PARTS`] in them, or more text to fold than [`MAX_FOLDED_BYTES`].
 pub(super) fn readings<'a>(segments: &'a [Cow<'_, str>]) -> Result<Vec<Vec<Name<'a>>>, Unclear> {
     let mut names = Names::default();
     let mut found = vec![segments.iter().map(|segment| Part::Written(segment)).collect::<Vec<_>>()];
@@ -70,46 +74,65 @@ pub(super) fn readings<'a>(segments: &'a [Cow<'_, str>]) -> Result<Vec<Vec<Name<
             Part::Folded(_) => Name { written: None, canonical },
         })
     };
-    found.into_iter().map(|reading| reading.into_iter().map(&mut name).collect()).collect()
+    let mut readings = vec![];
+    for reading in found {
+        let reading = reading.into_iter().map(&mut name).collect::<Result<Vec<_>, _>>()?;
+        if !readings.contains(&reading) {
+            readings.push(reading);
+        }
+    }
+    Ok(readings)
 }
 
 /// What each step makes of parts that it has something to do with.
 fn after_one_step<'a>(parts: &[Part<'a>], names: &mut Names) -> Result<Vec<Vec<Part<'a>>>, Unclear> {
     let mut results = vec![];
-    let (mut folded, mut not_blank, mut not_of_aspnet) = (vec![], vec![], vec![]);
-    for part in parts {
+    let (mut compatible, mut folded) = (vec![], vec![]);
+    let (mut not_white, mut not_blank, mut not_sessions) = (vec![], vec![], vec![]);
+    let mut first_session = None;
+    for (place, part) in parts.iter().enumerate() {
         let known = names.of(part.text())?;
-        if part.is_empty() || !known.canonical.is_empty() {
+        compatible.push(part.or(known.compatible.as_ref()));
+        folded.push(part.or(known.folded.as_ref()));
+        if part.is_empty() || !known.is_white {
+            not_white.push(part.clone());
+        }
+        if part.is_empty() || known.is_white || !known.canonical.is_empty() {
             not_blank.push(part.clone());
         }
-        if !spelling::is_session_of_aspnet(&known.canonical) {
-            not_of_aspnet.push(part.clone());
+        if known.is_session {
+            first_session = first_session.or(Some(place));
+        } else {
+            not_sessions.push(part.clone());
         }
-        folded.push(known.folded.as_ref().map_or_else(|| part.clone(), |folded| Part::Folded(folded.clone())));
     }
-    results.extend([folded, not_blank, not_of_aspnet]);
+    results.extend([compatible, folded, not_white, not_blank, not_sessions]);
+    let without = |place: usize| parts[..place].iter().chain(&parts[place + 1..]).cloned().collect();
+    results.extend(first_session.map(without));
     for separator in ['/', '\\'] {
-        results.push(parts.iter().flat_map(|part| part.split(&[separator])).collect());
+        results.push(parts.iter().flat_map(|part| part.split(separator)).collect());
     }
-    if let Some(last) = parts.iter().position(|part| part.text().contains(ENDS)) {
-        results.push(parts[..last].iter().cloned().chain(parts[last].split(&ENDS).into_iter().take(1)).collect());
+    for end in ['?', '#', ';', '&'] {
+        if let Some(last) = parts.iter().position(|part| part.text().contains(end)) {
+            results.push(parts[..last].iter().cloned().chain(parts[last].split(end).into_iter().take(1)).collect());
+        }
     }
-    results.push(parts.iter().flat_map(|part| part.split(&[';']).into_iter().take(1)).collect());
+    results.push(parts.iter().flat_map(|part| part.split(';').into_iter().take(1)).collect());
     results.push(parts.iter().filter(|part| !part.is_empty()).cloned().collect());
-    if let [rest @ .., last] = parts
-        && last.is_empty()
-    {
-        results.push(rest.to_vec());
+    if let [rest @ .., last] = parts {
+        results.push(rest.iter().cloned().chain(last.split(';').into_iter().take(1)).collect());
+        if last.is_empty() {
+            results.push(rest.to_vec());
+        }
     }
+    let mut behind_empty = parts.iter().skip_while(|part| part.is_empty());
     if parts.first().is_some_and(Part::is_empty) {
-        results.push(parts.iter().skip_while(|part| part.is_empty()).skip(1).cloned().collect());
+        results.push(behind_empty.clone().cloned().collect());
+        results.push(behind_empty.by_ref().skip(1).cloned().collect());
     }
     results.retain(|result| result != parts);
     Ok(results)
 }
-
-/// What the path ends at.
-const ENDS: [char; 2] = ['?', '#'];
 
 impl<'a> Part<'a> {
     fn text(&self) -> &str {
@@ -123,36 +146,65 @@ impl<'a> Part<'a> {
         self.text().is_empty()
     }
 
-    fn split(&self, at: &[char]) -> Vec<Self> {
+    fn split(&self, at: char) -> Vec<Self> {
         match self {
             Self::Written(text) => text.split(at).map(Self::Written).collect(),
             Self::Folded(text) => text.split(at).map(|piece| Self::Folded(piece.to_owned())).collect(),
         }
     }
+
+    fn or(&self, other: Option<&String>) -> Self {
+        other.map_or_else(|| self.clone(), |text| Self::Folded(text.clone()))
+    }
 }
 
 /// What is known of parts already: readings share most of theirs, and folding takes the longest of all.
 #[derive(Default)]
-struct Names(BTreeMap<String, Known>);
+struct Names {
+    known: BTreeMap<String, Known>,
+    folded_bytes: usize,
+}
 
 struct Known {
     canonical: String,
-    /// Where folding makes something of the part that splits or ends a segment.
+    is_white: bool,
+    is_session: bool,
+    /// Where this makes something of the part that splits or ends a segment.
+    compatible: Option<String>,
     folded: Option<String>,
 }
 
 impl Names {
     fn of(&mut self, part: &str) -> Result<&Known, Unclear> {
-        match self.0.entry(part.to_owned()) {
+        match self.known.entry(part.to_owned()) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(place) => {
-                let delimiters = |text: &str| text.chars().filter(|&c| matches!(c, '/' | '\\' | '?' | '#' | ';')).count();
-                let folded = spelling::fold(part)?;
-                let canonical = spelling::name(&folded)?.to_owned();
-                let is_new = delimiters(&folded) != delimiters(part);
-                Ok(place.insert(Known { canonical, folded: is_new.then(|| folded.into_owned()) }))
+                let known = Known::of(part)?;
+                if !part.is_ascii() {
+                    self.folded_bytes += part.len().max(known.canonical.len());
+                }
+                if self.folded_bytes > MAX_FOLDED_BYTES {
+                    return Err(Unclear);
+                }
+                Ok(place.insert(known))
             }
         }
+    }
+}
+
+impl Known {
+    fn of(part: &str) -> Result<Self, Unclear> {
+        let folded = spelling::fold(part)?;
+        let canonical = spelling::name(&folded)?.to_owned();
+        if [part, &folded].into_iter().any(spelling::is_joined_by_aspnet) {
+            return Err(Unclear);
+        }
+        let is_session = [part, &folded, &canonical].into_iter().any(spelling::is_session_of_aspnet);
+        let is_white = folded.trim().is_empty();
+        let delimiters = |text: &str| text.chars().filter(|&c| matches!(c, '/' | '\\' | '?' | '#' | ';' | '&')).count();
+        let if_new = |text: Cow<'_, str>| (delimiters(&text) != delimiters(part)).then(|| text.into_owned());
+        let compatible = if part.is_ascii() { None } else { if_new(spelling::compatible(part)) };
+        Ok(Self { canonical, is_white, is_session, compatible, folded: if_new(folded) })
     }
 }
 
@@ -193,12 +245,20 @@ mod tests {
             (&["a?b", "c"], &[&["a?b", "c"], &["a"]]),
             (&["#", "c"], &[&["#", "c"], &[""], &[]]),
             (&["a;x/b"], &[&["a;x/b"], &["a;x", "b"], &["a"], &["a", "b"]]),
-            (&["a", ";x", "b"], &[&["a", ";x", "b"], &["a", "", "b"], &["a", "b"]]),
+            (&["a", ";x", "b"], &[&["a", ";x", "b"], &["a", "", "b"], &["a", "b"], &["a", ""], &["a"]]),
+            (&["a&b", "c"], &[&["a&b", "c"], &["a"]]),
+            (&["a?b", "c#d"], &[&["a?b", "c#d"], &["a"], &["a?b", "c"]]),
+            (&[" ", "...", "a"], &[&[" ", "...", "a"], &["...", "a"], &[" ", "a"], &["a"]]),
             (&["a", "...", "b"], &[&["a", "...", "b"], &["a", "b"]]),
             (&["(S(x))", "a"], &[&["(S(x))", "a"], &["a"]]),
+            (&["(S(x))", "a", "(S(y))"], &[&["(S(x))", "a", "(S(y))"], &["a", "(S(y))"], &["a"]]),
             (&["/h", "a"], &[&["/h", "a"], &["", "h", "a"], &["h", "a"], &["a"]]),
             (&["a\u{ff0f}b"], &[&["a\u{ff0f}b"], &["<a/b>"], &["<a>", "<b>"]]),
             (&["a\u{a5}b"], &[&["a\u{a5}b"], &["<a\\b>"], &["<a>", "<b>"]]),
+            (
+                &["a\u{a5}b\u{ff0f}c"],
+                &[&["a\u{a5}b\u{ff0f}c"], &["<a\\b/c>"], &["<a\\b>", "<c>"], &["<a>", "<b/c>"], &["<a>", "<b>", "<c>"]],
+            ),
             (&["a\u{ff1f}b", "c"], &[&["a\u{ff1f}b", "c"], &["<a?b>", "c"], &["<a>"]]),
             (
                 &["x\u{ff0f}y/z\u{ff1f}w"],
@@ -240,6 +300,7 @@ mod tests {
         let long = "a/".repeat(MAX_SEGMENTS);
         assert_eq!(read(&[&long]), Err(Unclear));
         assert_eq!(read(&[&long[..long.len() - 1]]).unwrap().len(), 2);
+        assert_eq!(read(&[&"\u{fdfa}/x".repeat(900)]), Err(Unclear), "more to fold than it is worth");
         let every_kind = "a//b\\ \\;x".repeat(20);
         assert_eq!(read(&[&every_kind]), Err(Unclear), "{MAX_PARTS} parts");
     }

@@ -7,9 +7,10 @@
 //! 2. Letters of either case are the same, and so are forms of one character or text that Unicode calls equivalent or
 //!    compatible (`é` as one character or two, `ﬁ`, `Ａ`, the Kelvin sign): Windows, macOS, databases. `ß` is `ss`; `İ` and
 //!    `ı` are `i`, as in a Turkish locale. Unicode 3.13, D145 and D146: decompose, fold, decompose, fold. `+` is a space, as
-//!    in forms: Sinatra reads paths so. `¥`, `₩`, `⁄`, `∕` and `∖` are `/` and `\`, for which code pages of Windows take them.
-//! 3. A path parameter (`;x`) and the name of a stream of NTFS (`::$DATA`) are dropped.
-//! 4. Dots, colons and white space at the end are dropped, and white space at the beginning: Windows does, or trims.
+//!    in forms: Sinatra reads paths so.
+//! 3. `¥`, `₩` and `∖` are `\`, `⁄` and `∕` are `/`: code pages of Windows take them for these.
+//! 4. A path parameter (`;x`) and the name of a stream of NTFS (`::$DATA`) are dropped.
+//! 5. Dots, colons and white space at the end are dropped, and white space at the beginning: Windows does, or trims.
 //!
 //! A segment that one server takes for a dot segment, or that has an escape in it after step 2, has no canonical name. What
 //! splits a segment, ends the path in one, or leaves one out is in [`super::reading`].
@@ -22,13 +23,18 @@ use icu_normalizer::DecomposingNormalizerBorrowed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unclear;
 
-/// A segment after steps 1 and 2.
+/// A segment after steps 1 to 3.
 ///
 /// # Errors
 /// [`Unclear`] when there is an escape in it that was not there before.
 pub(super) fn fold(segment: &str) -> Result<Cow<'_, str>, Unclear> {
     let folded = folded(segment);
     if matches!(folded, Cow::Owned(_)) && has_escape(&folded) { Err(Unclear) } else { Ok(folded) }
+}
+
+/// A segment after steps 1 and 2, of a server that knows Unicode and no code pages.
+pub(super) fn compatible(segment: &str) -> Cow<'_, str> {
+    if segment.is_ascii() { folded_ascii(segment) } else { Cow::Owned(folded_once(&folded_once(segment))) }
 }
 
 /// The canonical name of a segment; empty of one in which nothing is left.
@@ -42,24 +48,30 @@ pub(super) fn canonical(segment: &str) -> Result<Cow<'_, str>, Unclear> {
     Ok(Cow::Owned(name(&fold(segment)?)?.to_owned()))
 }
 
-/// Steps 3 and 4, of a segment after [`fold`].
+/// Steps 4 and 5, of a segment after [`fold`].
 pub(super) fn name(folded: &str) -> Result<&str, Unclear> {
     let name = folded.split(';').next().unwrap_or_default();
     let name = if name.contains(":$") { name.split(':').next().unwrap_or_default() } else { name };
-    if matches!(name.trim(), "." | "..") {
+    if matches!(name.trim_matches(|c: char| c == ':' || c.is_whitespace()), "." | "..") {
         return Err(Unclear);
     }
     Ok(name.trim_start().trim_end_matches(|c: char| matches!(c, '.' | ':') || c.is_whitespace()))
 }
 
-/// Whether ASP.NET looks for a session in the segment of this canonical name, and leaves it out: `(S(x))`.
-pub(super) fn is_session_of_aspnet(name: &str) -> bool {
-    name.starts_with('(') && name.ends_with("))")
+/// Whether ASP.NET looks for a session in a segment, and leaves it out: `(S(x))`.
+pub(super) fn is_session_of_aspnet(segment: &str) -> bool {
+    segment.starts_with('(') && segment.ends_with("))")
+}
+
+/// Whether ASP.NET finds a session at the beginning of a segment, takes it out with the slash before it, and joins what is left
+/// to the segment before (CVE-2023-36899): `prot/(S(x))ected`.
+pub(super) fn is_joined_by_aspnet(segment: &str) -> bool {
+    segment.starts_with('(') && segment.find("))").is_some_and(|end| end + 2 < segment.len())
 }
 
 /// Whether a segment is its canonical name and every server reads it in one way; `false` also of some where that is so.
 pub(super) fn is_plain(segment: &str) -> bool {
-    let plain = |b: u8| b.is_ascii() && !b.is_ascii_uppercase() && !matches!(b, b';' | b'?' | b'#' | b'$' | b'/' | b'\\' | b'+');
+    let plain = |b: u8| b.is_ascii() && !b.is_ascii_uppercase() && !matches!(b, b';' | b'?' | b'#' | b'&' | b'$' | b'/' | b'\\' | b'+');
     let ends = |c: char| matches!(c, '.' | ':') || c.is_whitespace();
     segment.bytes().all(plain)
         && !segment.starts_with(|c: char| c == '(' || c.is_whitespace())
@@ -72,19 +84,27 @@ pub(super) fn has_delimiter(segment: &str) -> bool {
     folded(segment).contains(['%', '?', '#', ';', '/', '\\'])
 }
 
-/// Whether there is `%` with two hexadecimal digits in a text.
+/// Whether there is `%` with two hexadecimal digits in a text, or `%u` with four, which .NET and JavaScript's `unescape` know.
 pub(super) fn has_escape(text: &str) -> bool {
-    text.as_bytes().windows(3).any(|window| window[0] == b'%' && window[1].is_ascii_hexdigit() && window[2].is_ascii_hexdigit())
+    let begins_with_digits = |rest: &[u8], count: usize| rest.len() >= count && rest[..count].iter().all(u8::is_ascii_hexdigit);
+    text.as_bytes().split(|&b| b == b'%').skip(1).any(|rest| match rest {
+        [b'u' | b'U', rest @ ..] => begins_with_digits(rest, 4),
+        rest => begins_with_digits(rest, 2),
+    })
 }
 
-/// Steps 1 and 2.
+/// Steps 1 to 3.
 fn folded(segment: &str) -> Cow<'_, str> {
     if segment.is_ascii() {
-        let is_folded = segment.bytes().all(|b| !b.is_ascii_uppercase() && b != b'+');
-        return if is_folded { Cow::Borrowed(segment) } else { Cow::Owned(segment.to_ascii_lowercase().replace('+', " ")) };
+        return folded_ascii(segment);
     }
     // What is compatible may have letters to fold in it (`㎒`), and what is folded may have another compatible form.
-    Cow::Owned(folded_once(&folded_once(segment)))
+    Cow::Owned(compatible(segment).chars().map(as_delimiter).collect())
+}
+
+fn folded_ascii(segment: &str) -> Cow<'_, str> {
+    let is_folded = segment.bytes().all(|b| !b.is_ascii_uppercase() && b != b'+');
+    if is_folded { Cow::Borrowed(segment) } else { Cow::Owned(segment.to_ascii_lowercase().replace('+', " ")) }
 }
 
 fn folded_once(text: &str) -> String {
@@ -98,7 +118,7 @@ fn folded_once(text: &str) -> String {
         after_i = c == 'i' || is_dot;
         !is_dot
     });
-    DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(without_dots).filter(|&c| !is_ignorable(c)).map(as_delimiter).collect()
+    DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(without_dots).filter(|&c| !is_ignorable(c)).collect()
 }
 
 /// What a character is to servers that split paths, or forms, by it.
@@ -169,11 +189,32 @@ mod tests {
         for (segment, is_session) in [("(S(x))", true), ("(A(x)F(y))", true), ("(b)", false), ("c))", false)] {
             assert_eq!(is_session_of_aspnet(&canonical(segment).unwrap()), is_session, "{segment}");
         }
+        for segment in ["(S(a;b))", "(S(a:$b))"] {
+            assert!(is_session_of_aspnet(segment), "{segment}");
+        }
+        for (segment, is_joined) in [("(S(x))ected", true), ("(S(x))ected))", true), ("(S(x))", false), ("(b)", false), ("a(S(x))b", false)]
+        {
+            assert_eq!(is_joined_by_aspnet(segment), is_joined, "{segment}");
+        }
+        assert_eq!(compatible("a\u{a5}／b"), "a\u{a5}/b", "a server without code pages");
         assert_eq!(canonical("z\u{307}").unwrap(), "z\u{307}");
         assert_eq!(canonical("a\u{a5}b\u{20a9}c").unwrap(), "a\\b\\c");
         assert_eq!(canonical("d\u{2044}e\u{2215}f\u{2216}g").unwrap(), "d/e/f\\g");
         assert_eq!(canonical("\u{2100}dmin").unwrap(), "a/cdmin");
-        for unclear in ["．．", ".. ", " .", "..;x", "\u{2025}", "\u{2024};x", ".\u{200d}.", "\u{ff05}41", "\u{ff05}ａｂ"] {
+        for unclear in [
+            "．．",
+            ".. ",
+            " .",
+            "..;x",
+            "\u{2025}",
+            "\u{2024};x",
+            ".\u{200d}.",
+            "..:",
+            ":.. ",
+            "\u{ff05}41",
+            "\u{ff05}u0061",
+            "\u{ff05}ａｂ",
+        ] {
             assert_eq!(canonical(unclear), Err(Unclear), "{unclear:?}");
         }
     }

@@ -117,7 +117,9 @@ pub enum Malformed {
     #[error("a header")]
     Header,
     /// See step 8 of [`crate::policy`].
-    #[error("the path or the method, by which it comes under one rule as it is written and under another as some servers read it")]
+    #[error(
+        "the path or the method, which servers read in different ways: one rule decides as it is written, another as some read it, or there is no saying"
+    )]
     Ambiguous,
 }
 

@@ -81,8 +81,8 @@ impl RoutePrefix {
         self.0 == RESERVED
     }
 
-    /// Whether a path, without the base path, lies at or below the reserved prefix to any server: however its first segment
-    /// is encoded, and in letters of either case.
+    /// Whether a path, without the base path, lies at or below the reserved prefix: however its first segment is encoded, and in
+    /// letters of either case. What only some servers read so is a path like any other, and comes under the rules.
     pub(crate) fn is_reserved_path(path: &str) -> bool {
         // Most paths of an application are told apart by their second byte.
         if !path.starts_with("/.") && !path.starts_with("/%") {
