@@ -6,9 +6,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 profile=$1 program=$2
 shift 2
-folder=${CARGO_TARGET_DIR:-target}/$profile
+folder=$PWD/target/$profile
+if [ -n "${CARGO_TARGET_DIR:-}" ]; then folder=$CARGO_TARGET_DIR/$profile; fi
 # Cargo's own name for it.
-if [ "$profile" = dev ]; then folder=${CARGO_TARGET_DIR:-target}/debug; fi
+if [ "$profile" = dev ]; then folder=${folder%/dev}/debug; fi
 
 "$folder/$program" carry dist/vestibule-wide.wasm "$folder/carried"
 cargo build --quiet --profile "$profile" "$@" --bins

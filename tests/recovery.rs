@@ -220,6 +220,24 @@ fn endpoints_that_have_moved_are_found_within_the_same_login() {
     }
 }
 
+/// Instances know what they have asked for themselves: one can have older metadata than the login that comes back to it.
+#[test]
+fn an_endpoint_that_was_given_up_gets_no_code_from_an_instance_that_still_knows_it() {
+    let mut rig = rig("");
+    assert_eq!(log_in(&mut rig), succeeded());
+    let older = std::mem::take(&mut rig.cache);
+    rig.now += 60;
+    move_endpoint(&mut rig, "token_endpoint", "/v2/token2");
+    let mut browser = Browser::default();
+    let location = browser.start(&mut rig, "/reports");
+    rig.cache = older;
+    rig.sent.clear();
+    rig.provider.silent = vec!["/v2/token2"];
+    let callback = rig.provider.authorize(&location, "alice");
+    assert_eq!(browser.visit(&mut rig, &callback).response().status, 503);
+    assert_eq!((rig.asked("/v2/token2"), rig.asked("/token")), (1, 0), "{:?}", rig.messages);
+}
+
 #[test]
 fn an_endpoint_that_is_gone_for_good_is_asked_for_once() {
     for (old, code) in [("/token", "token.refused"), ("/jwks", "provider.status")] {

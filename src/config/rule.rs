@@ -163,7 +163,7 @@ fn read_pattern(section: &Section<'_>, text: &Placed<String>, public: Option<&Pu
     Some(pattern)
 }
 
-/// Whether a pattern is for nothing of the application's.
+/// Whether a pattern is, as it is written, for nothing of the application's.
 fn is_ours(pattern: &PathPattern, public: &PublicOrigin) -> bool {
     let routes = [route::LOGIN, route::LOGOUT, route::LOGGED_OUT, route::USER].map(|route| public.route(route));
     let is_reserved = public.prefix().is_reserved() && pattern.lies_within(&public.route(""));

@@ -262,6 +262,7 @@ fn known_keys(
     context: &mut Context<'_>,
 ) -> Result<Option<KeySet>, oidc::Error> {
     let metadata = &grant.metadata;
+    course.answered = None;
     match context.cache.keys(&metadata.issuer, &metadata.jwks_uri, context.now) {
         Lookup::Fresh(keys) => Ok(Some(keys)),
         Lookup::Paused(Some(keys)) => {
@@ -397,12 +398,11 @@ impl ExpectMetadata {
 }
 
 impl Renewal {
-    /// The metadata that is known, where it names another endpoint than the one that has gone.
+    /// The metadata that another login has got since this one began, where it names another endpoint than the one that has gone.
+    /// What was known before that may be older than this login's: then the endpoint is one that was given up.
     fn newer_metadata(&self, context: &Context<'_>) -> Option<ProviderMetadata> {
-        match context.cache.metadata(&self.grant.provider, context.now) {
-            Lookup::Fresh(metadata) => Some(metadata).filter(|metadata| self.has_moved(metadata)),
-            _ => None,
-        }
+        let metadata = context.cache.metadata_since(&self.grant.provider, self.grant.started_at, context.now)?;
+        self.has_moved(&metadata).then_some(metadata)
     }
 
     /// A code that has been sent to an endpoint is not sent there again.

@@ -3,10 +3,10 @@
 //! 1. An answer is used for `FRESH`; then the provider is asked again. When it is down, the old answer serves until it is
 //!    `STALE`. An answer that is there but wrong, such as another issuer, is an error, and what was said before is forgotten.
 //! 2. After a failure the provider is left alone for `PAUSE`. A login in the meantime gets what is known, or that failure.
-//! 3. What does not fit its use any more is asked for again, once in `REFETCH_FLOOR`, however many logins need it: keys, when
+//! 3. What does not fit its use any more is asked for again, once in `REFETCH_FLOOR`: keys, when
 //!    a `kid` is unknown or a signature is of none of them; metadata, when an endpoint has gone. A login that comes while a
-//!    question is under way asks as well, instead of failing: a question of its own, because the answer to the other one may be
-//!    older than its token. Hosts answer such questions together ([`OutboundRequest`](crate::web::http::OutboundRequest)).
+//!    question is under way asks as well (up to `MOST_TOGETHER`), instead of failing: a question of its own, because the answer to
+//!    the other one may be older than its token. Hosts answer such questions together ([`OutboundRequest`](crate::web::http::OutboundRequest)).
 //! 4. Answers may overtake each other: that to the latest question is kept. A login takes its own answer, and then what is kept.
 //! 5. What a provider has been found to take is remembered: how it reads client credentials.
 //! 6. An entry that a clock put into the future counts as none. Two decisions that find nothing at the same time both ask.
@@ -33,6 +33,10 @@ const PAUSE: Duration = Duration::from_secs(3);
 
 /// What was fetched and does not fit is asked for again, but no more often than this.
 const REFETCH_FLOOR: Duration = Duration::from_secs(10);
+
+/// So many logins may ask for the same within [`REFETCH_FLOOR`], all but the first because another one's question is under way.
+/// More than come back at once to an instance, so that keys that lag for long do not make every login ask.
+const MOST_TOGETHER: u32 = 64;
 
 /// A question that has no answer by now will get none: a request is given up after 10 s, and a decision may be dropped.
 const UNDER_WAY: Duration = Duration::from_secs(10);
@@ -72,9 +76,14 @@ struct Entry<T> {
     second_refetch: Floor,
 }
 
-/// When something was last asked for again.
+/// How often something may be asked for again.
 #[derive(Debug, Default)]
-struct Floor(Option<UnixTime>);
+struct Floor {
+    /// Since when the latest [`REFETCH_FLOOR`] is counted.
+    since: Option<UnixTime>,
+    /// So many have asked since then.
+    admitted: u32,
+}
 
 impl<T> Default for Entry<T> {
     fn default() -> Self {
@@ -98,6 +107,12 @@ pub enum Lookup<T> {
 impl ProviderCache {
     pub fn metadata(&self, provider: &str, now: UnixTime) -> Lookup<ProviderMetadata> {
         self.metadata.get(provider).map_or(Lookup::Fetch, |entry| entry.look_up(now))
+    }
+
+    /// Metadata that was stored at `since` or later, and is fresh.
+    pub fn metadata_since(&self, provider: &str, since: UnixTime, now: UnixTime) -> Option<ProviderMetadata> {
+        let (value, at) = self.metadata.get(provider)?.value.as_ref()?;
+        (*at >= since && is_within(*at, FRESH, now)).then(|| value.clone())
     }
 
     /// The metadata is asked for now.
@@ -173,12 +188,14 @@ impl ProviderCache {
 impl Floor {
     /// `is_under_way`: whether a question is, and a login can wait with it.
     fn admits(&mut self, is_under_way: bool, now: UnixTime) -> bool {
-        let too_soon = self.0.is_some_and(|at| is_within(at, REFETCH_FLOOR, now));
-        if too_soon && !is_under_way {
-            return false;
+        let is_too_soon = self.since.is_some_and(|at| is_within(at, REFETCH_FLOOR, now));
+        if !is_too_soon {
+            *self = Self { since: Some(now), admitted: 1 };
+            return true;
         }
-        self.0 = Some(now);
-        true
+        let admits = is_under_way && self.admitted < MOST_TOGETHER;
+        self.admitted += u32::from(admits);
+        admits
     }
 }
 
@@ -337,10 +354,13 @@ mod tests {
         store(&mut cache, fifth, at(3));
         assert!(!cache.may_refetch_keys_twice(issuer, &uri, at(3)));
         assert!(cache.may_refetch_keys("https://other.example", &uri, at(1)), "issuers do not hold each other up");
-        assert!(!may(&mut cache, at(2 + floor)), "the last of those that asked together asked last");
-        assert!(may(&mut cache, at(3 + floor)));
-        let question = ask(&mut cache, at(3 + floor));
-        cache.keys_failed(issuer, &uri, question, Failure::Unavailable, at(4 + floor));
-        assert!(!may(&mut cache, at(4 + floor)), "no answer is one");
+        assert!(!may(&mut cache, at(floor - 1)));
+        assert!(may(&mut cache, at(floor)), "the first of those that asked together counts");
+        let question = ask(&mut cache, at(floor));
+        cache.keys_failed(issuer, &uri, question, Failure::Unavailable, at(1 + floor));
+        assert!(!may(&mut cache, at(1 + floor)), "no answer is one");
+        ask(&mut cache, at(2 + floor));
+        let together = (0..).take_while(|_| may(&mut cache, at(2 + floor))).count();
+        assert_eq!(together, MOST_TOGETHER as usize - 1, "keys that lag for long do not make every login ask");
     }
 }

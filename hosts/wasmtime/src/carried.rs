@@ -22,7 +22,7 @@ use crate::precompiled;
 use crate::runtime::{Runtime, RuntimeOptions};
 
 /// What a seal begins with. Another number for another form.
-const FORM: &[u8] = b"vestibule carried component 1\n";
+const FORM: &[u8] = b"vestibule carried component 2\n";
 
 const DIGEST_BYTES: usize = 32;
 
@@ -88,14 +88,16 @@ impl Carried {
             // Of the same machine: it compiles, and so it has an engine.
             ComponentError::Failed(error.to_string())
         })?;
-        let seal = seal(&runtime, component, &code);
+        let seal = seal(&runtime, &engine, component, &code);
         Ok(CarriedParts { code, seal })
     }
 
     /// Whether these parts are what [`Carried::make`] would make of the component, so that it need not be compiled again.
     pub fn is_current(component: &[u8], code: &[u8], sealed: &[u8]) -> bool {
-        let runtime = Runtime::for_executable(&RuntimeOptions::default(), executable(&[]));
-        !code.is_empty() && runtime.is_ok_and(|runtime| seal(&runtime, component, code) == sealed)
+        let runtime = Runtime::for_executable(&RuntimeOptions::default(), executable(&[])).ok();
+        let compiler = family_config().and_then(|config| Engine::new(&config)).ok();
+        let engines = runtime.zip(compiler).filter(|_| !code.is_empty());
+        engines.is_some_and(|(runtime, compiler)| seal(&runtime, &compiler, component, code) == sealed)
     }
 
     /// The component itself, when it is as it was sealed.
@@ -119,10 +121,12 @@ impl Carried {
         let runtime = Runtime::for_executable(options, executable(self.code)).map_err(|error| ComponentError::Failed(error.to_string()))?;
         let digests = self.seal.strip_prefix(FORM).and_then(|digests| digests.as_chunks::<DIGEST_BYTES>().0.get(1..)).unwrap_or_default();
         match digests {
-            [settings, _] if *settings != precompiled::settings_digest(runtime.engine()) => return Err(ComponentError::OtherEngine),
-            [_, code] if code[..] == Sha256::digest(self.code)[..] => {}
+            [settings, ..] if *settings != settings_digest(&runtime) => return Err(ComponentError::OtherEngine),
+            [_, code, _] if code[..] == Sha256::digest(self.code)[..] => {}
             _ => return Err(ComponentError::Damaged),
         }
+        // The code of another component is whole as well.
+        self.component()?;
         let component = self.deserialize(runtime.engine()).map_err(|error| ComponentError::Unlinkable(format!("{error:#}")))?;
         Ok((runtime, component))
     }
@@ -136,9 +140,16 @@ impl Carried {
     }
 }
 
-/// The digests of the component, of the engine's settings, and of the code.
-fn seal(runtime: &Runtime, component: &[u8], code: &[u8]) -> Vec<u8> {
-    [FORM, &Sha256::digest(component), &precompiled::settings_digest(runtime.engine()), &Sha256::digest(code)].concat()
+/// The digests of the component, of the engine's settings, of the code, and of the settings that it was compiled with.
+fn seal(runtime: &Runtime, compiler: &Engine, component: &[u8], code: &[u8]) -> Vec<u8> {
+    let compiled_with = precompiled::settings_digest(compiler);
+    [FORM, &Sha256::digest(component), &settings_digest(runtime), &Sha256::digest(code), &compiled_with].concat()
+}
+
+/// Of an engine that compiles nothing, whose settings do not name the system.
+fn settings_digest(runtime: &Runtime) -> [u8; DIGEST_BYTES] {
+    let system = [std::env::consts::ARCH, std::env::consts::OS].join(" ");
+    Sha256::new().chain_update(precompiled::settings_digest(runtime.engine())).chain_update(system).finalize().into()
 }
 
 /// Code that is executable already, because the program itself is.
@@ -271,9 +282,13 @@ mod tests {
             assert!(refused(carried(&component, &changed(&code, at), &seal)), "{at}");
         }
         let settings = FORM.len() + DIGEST_BYTES..FORM.len() + 2 * DIGEST_BYTES;
-        for at in (0..FORM.len()).chain(settings.end..seal.len()) {
+        // How it was compiled is compared when it is built.
+        let compiled_with = seal.len() - DIGEST_BYTES..seal.len();
+        for at in (0..settings.start).chain(settings.end..compiled_with.start) {
             assert!(refused(carried(&component, &code, &changed(&seal, at))), "{at}");
         }
+        assert!(refused(carried(&wat::parse_str("(component (core module))").unwrap(), &code, &seal)), "the code of another component");
+        assert!(!Carried::is_current(&component, &code, &changed(&seal, compiled_with.start)));
         for at in settings {
             let other_engine = carried(&component, &code, &changed(&seal, at)).load(&options);
             assert!(matches!(other_engine, Err(ComponentError::OtherEngine)), "{at}");

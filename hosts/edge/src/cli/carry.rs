@@ -23,7 +23,8 @@ pub fn run(arguments: &Carry) -> anyhow::Result<()> {
     }
     let parts = Carried::make(&component)?;
     fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
-    for (name, content) in [("component", &component), ("code", &parts.code), ("seal", &parts.seal)] {
+    // What is interrupted in between has no seal, and is made again.
+    for (name, content) in [("seal", &vec![]), ("component", &component), ("code", &parts.code), ("seal", &parts.seal)] {
         write(folder, name, content)?;
     }
     println!("      {}: {} bytes, compiled {} bytes", path.display(), component.len(), parts.code.len());

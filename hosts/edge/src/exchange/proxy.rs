@@ -701,7 +701,9 @@ impl ProxyHttp for Edge {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
-        if let Some(farewell) = exchange.farewell.as_mut().filter(|farewell| farewell.is_due()) {
+        // Where it is the browser's side that has failed, a frame may be half written.
+        let is_given_up = *error.esource() == ErrorSource::Upstream;
+        if let Some(farewell) = exchange.farewell.as_mut().filter(|farewell| is_given_up && farewell.is_due()) {
             // No failure: the connection to the application was given up for it.
             close_websocket(session, farewell).await;
             return FailToProxy { error_code: 0, can_reuse_downstream: false };

@@ -41,6 +41,8 @@ impl Farewell {
             self.of_application.pass(bytes);
         } else {
             let kept = if self.of_application.is_within() { self.of_application.pass_frame(bytes) } else { 0 };
+            // What turns out to be no frame has no end.
+            let kept = if self.of_application.is_lost() { 0 } else { kept };
             bytes.truncate(kept);
         }
         self.link.note(self.of_application.is_within());
@@ -106,6 +108,15 @@ mod tests {
         assert_eq!(passed(&mut farewell, b"lo\x81\x05hello"), b"lo");
         assert!(farewell.close_frame("Why").is_some());
         assert_eq!(passed(&mut farewell, HELLO), b"");
+    }
+
+    #[test]
+    fn nothing_passes_of_a_frame_whose_head_turns_out_to_be_none() {
+        let mut farewell = farewell();
+        passed(&mut farewell, b"\x81");
+        farewell.link.end();
+        assert_eq!(passed(&mut farewell, b"\x85hello and more"), b"", "a server does not mask");
+        assert_eq!(farewell.close_frame("Why"), None);
     }
 
     #[test]

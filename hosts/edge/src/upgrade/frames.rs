@@ -50,6 +50,11 @@ impl Frames {
         self.course == Course::Open && !self.is_between()
     }
 
+    /// Whether this has turned out to be no WebSocket.
+    pub fn is_lost(&self) -> bool {
+        self.course == Course::Lost
+    }
+
     /// Whether the side has said that it closes.
     pub fn is_closed(&self) -> bool {
         self.course == Course::Closed

@@ -412,7 +412,7 @@ async fn a_providers_certificate_that_is_not_trusted_is_named_at_a_check_and_at_
     let toml = secrets_toml(&provider, "http://127.0.0.1:1").replace(&provider.metadata_url(), &metadata_url);
     std::fs::write(&config, toml).expect("written");
     let named = "the metadata of provider `default` cannot be reached: the certificate that localhost presents is signed by itself and not \
-                 trusted: name its file in SSL_CERT_FILE";
+                 trusted: if it is yours, add it to this machine's authorities, or to the file that SSL_CERT_FILE names";
 
     let component = program::component();
     let output = program::run(&["check", "--online", "--config", text(&config), "--component", text(&component)]).await;

@@ -82,15 +82,19 @@ async fn a_program_that_has_nothing_to_do_sleeps() {
     let request = http::Request::get("https://localhost/").body(()).expect("a request");
     let (response, _) = over_http_2.send_request(request, true).expect("sent");
     assert_eq!(response.await.expect("a response").status(), 401);
-    // The clock of CPU budgets sleeps some seconds after the last decision, jemalloc's thread when it has given all back.
+    // The clock of CPU budgets sleeps some seconds after the last decision, jemalloc's thread when it has given all back: later
+    // where other tests take the processors.
     sleep(Duration::from_secs(30)).await;
     assert!(!program.threads().iter().any(|(name, _)| name == "Timer thread"), "Pingora's, which never sleeps");
     let wake_ups = || program.threads().iter().map(|(_, wake_ups)| wake_ups).sum::<u64>();
-    let before = wake_ups();
-    sleep(Duration::from_secs(COUNTED)).await;
-    // Of those threads that have ended meanwhile nothing is counted.
-    let counted = wake_ups().saturating_sub(before);
-    assert!(counted <= 5 * COUNTED, "{counted} in {COUNTED} s");
+    let mut counted = Vec::new();
+    while counted.last().is_none_or(|&counted| counted > 5 * COUNTED) {
+        assert!(counted.len() < 4, "{counted:?} in {COUNTED} s each");
+        let before = wake_ups();
+        sleep(Duration::from_secs(COUNTED)).await;
+        // Of those threads that have ended meanwhile nothing is counted.
+        counted.push(wake_ups().saturating_sub(before));
+    }
 }
 
 async fn until(what: &str, holds: impl Fn() -> bool) {

@@ -25,6 +25,9 @@ const MAX_HOSTS: usize = 4;
 /// The end of the year 9999, the last that RFC 3339 can write, in seconds.
 const LATEST: u64 = 253_402_300_799;
 
+/// For a certificate that may be the operator's own: what is not must not be trusted for this message's sake.
+const ADVICE: &str = "if it is yours, add it to this machine's authorities, or to the file that SSL_CERT_FILE names";
+
 /// A certificate that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CertificateFault {
@@ -125,15 +128,11 @@ impl fmt::Display for CertificateFault {
             _ => write!(f, "the certificate that {host} presents ")?,
         }
         match kind {
-            Kind::SelfSigned => f.write_str("is signed by itself and not trusted: name its file in SSL_CERT_FILE"),
-            Kind::UnknownIssuer { issuer, is_sent: true } => {
-                write!(f, "is signed by {issuer}, which is not among the trusted authorities: name its file in SSL_CERT_FILE")
+            Kind::SelfSigned => write!(f, "is signed by itself and not trusted: {ADVICE}"),
+            Kind::UnknownIssuer { issuer, is_sent } => {
+                write!(f, "is signed by {issuer}, which is not among the trusted authorities: {ADVICE}")?;
+                if *is_sent { Ok(()) } else { f.write_str(", or have the provider send the certificates up to a trusted one") }
             }
-            Kind::UnknownIssuer { issuer, is_sent: false } => write!(
-                f,
-                "is signed by {issuer}, which is not among the trusted authorities: name its file in SSL_CERT_FILE, or have the \
-                 provider send the certificates up to a trusted one"
-            ),
             Kind::Expired { not_after, now, .. } => {
                 write!(f, "has expired on {} (this machine's clock: {})", date(*not_after), date(*now))
             }
@@ -226,7 +225,7 @@ fn shown(text: &str) -> String {
 fn bounded(text: &str, characters: usize) -> String {
     let printable = |c: char| match c {
         '"' => '\'',
-        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c if c.is_control() || ends_or_turns(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     };
     let mut rest = text.trim().chars();
@@ -235,6 +234,11 @@ fn bounded(text: &str, characters: usize) -> String {
         line.push('…');
     }
     line
+}
+
+/// Whether a character ends the line or turns the direction of what follows (Unicode, UAX #9).
+fn ends_or_turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Another verifier, whose refusals say which certificate they are about.

@@ -11,6 +11,7 @@
 //! 4. An exchange that nobody waits for any more ends.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -93,7 +94,9 @@ fn begun_after(
             let _ = timeout(patience, before).await;
         }
         has_begun.store(true, Ordering::SeqCst);
-        exchange.await
+        // A panic would be one of every request that waits.
+        let answer = AssertUnwindSafe(exchange).catch_unwind().await;
+        answer.unwrap_or_else(|_| Err(Error::Protocol("the exchange failed within the host".into())))
     }
     .boxed()
 }
@@ -176,7 +179,18 @@ mod tests {
         assert_eq!(provider.asked(), 2);
         provider.answers.add_permits(1);
         assert_eq!(ask(&flights, &provider, get("https://op.example/jwks")).await, "3", "nothing is kept");
-        assert_eq!(flights.latest.lock().unwrap().len(), 1, "nor remembered of many");
+        for page in ["a", "b", "c"] {
+            provider.answers.add_permits(1);
+            ask(&flights, &provider, get(&format!("https://op.example/{page}"))).await;
+        }
+        assert_eq!(flights.latest.lock().unwrap().len(), 1, "nor remembered");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_failure_of_those_that_wait() {
+        let flights = Flights::new(HANG);
+        let answer = flights.answer(get("https://op.example/jwks"), |_| async { panic!("on purpose") }.boxed()).await;
+        assert!(matches!(answer, Err(Error::Protocol(_))), "{answer:?}");
     }
 
     #[tokio::test]

@@ -844,7 +844,7 @@ async fn a_certificate_that_is_not_accepted_is_named_with_its_fault_and_the_reme
     let ends_sooner = |params: &mut rcgen::CertificateParams| params.not_after = days_from_now(-3).not_after;
     let begins_later = |params: &mut rcgen::CertificateParams| params.not_before = days_from_now(3).not_before;
     let (old_between, old_key) = authority("Corp Servers of old", Some(&root_key), ends_sooner);
-    let hostile = format!("Evil\n\u{1b}[2J \"CA\" {}", "x".repeat(1000));
+    let hostile = format!("Evil\n\u{202e}\u{1b}[2J \"CA\" {}", "x".repeat(1000));
     let (_, hostile_key) = authority(&hostile, None, |_| {});
     let (_, nameless_key) = authority("", None, |params| params.distinguished_name = rcgen::DistinguishedName::new());
     let host = "idp.example";
@@ -857,14 +857,17 @@ async fn a_certificate_that_is_not_accepted_is_named_with_its_fault_and_the_reme
     let many: Vec<String> = (0..7).map(|number| format!("n{number}.example")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let cases = [
-        (of(&[host], None, as_is, vec![], None), "presents is signed by itself and not trusted: name its file in SSL_CERT_FILE"),
+        (
+            of(&[host], None, as_is, vec![], None),
+            "presents is signed by itself and not trusted: if it is yours, add it to this machine's authorities, or to the file that SSL_CERT_FILE names",
+        ),
         (
             of(&[host], Some(&root_key), as_is, vec![], None),
-            "presents is signed by \"Corp CA\", which is not among the trusted authorities: name its file in SSL_CERT_FILE, or have",
+            "presents is signed by \"Corp CA\", which is not among the trusted authorities: if it is yours, add it to this machine's authorities, or to the file that SSL_CERT_FILE names, or have",
         ),
         (
             of(&[host], Some(&root_key), as_is, vec![root.clone()], None),
-            "presents is signed by \"Corp CA\", which is not among the trusted authorities: name its file in SSL_CERT_FILE",
+            "presents is signed by \"Corp CA\", which is not among the trusted authorities: if it is yours, add it to this machine's authorities, or to the file that SSL_CERT_FILE names",
         ),
         // The name that is missing is that of the authority at the top, wherever it stands.
         (of(&[host], Some(&between_key), as_is, vec![root.clone(), between.clone()], None), "is signed by \"Corp CA\", which"),
@@ -872,7 +875,7 @@ async fn a_certificate_that_is_not_accepted_is_named_with_its_fault_and_the_reme
         // The authority is trusted, and the way to it is not sent.
         (
             of(&[host], Some(&between_key), as_is, vec![], trust.clone()),
-            "is signed by \"Corp Servers\", which is not among the trusted authorities: name its file in SSL_CERT_FILE, or have the provider send the certificates up to a trusted one",
+            "is signed by \"Corp Servers\", which is not among the trusted authorities: if it is yours, add it to this machine's authorities, or to the file that SSL_CERT_FILE names, or have the provider send the certificates up to a trusted one",
         ),
         (of(&[host], Some(&root_key), &ends_sooner, vec![], trust.clone()), "presents has expired on "),
         (
@@ -889,7 +892,7 @@ async fn a_certificate_that_is_not_accepted_is_named_with_its_fault_and_the_reme
             "is for n0.example, n1.example, n2.example, n3.example and 3 others, not for idp.example",
         ),
         (of(&[], Some(&root_key), as_is, vec![], trust.clone()), "is for no host, not for idp.example"),
-        (of(&[host], Some(&hostile_key), as_is, vec![], trust.clone()), "is signed by \"Evil\u{fffd}\u{fffd}[2J 'CA' xxx"),
+        (of(&[host], Some(&hostile_key), as_is, vec![], trust.clone()), "is signed by \"Evil\u{fffd}\u{fffd}\u{fffd}[2J 'CA' xxx"),
         (of(&[host], Some(&nameless_key), as_is, vec![], trust.clone()), "is signed by an authority without a name, which"),
     ];
     let year = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()[..4].to_owned();
