@@ -29,10 +29,10 @@ fn interfaces(file: &str) -> Interfaces {
 
 /// In bytes. They are stored, sent and compiled: what makes them larger is to be noticed.
 const LARGEST: [(&str, u64); 4] = [
-    ("vestibule.wasm", 2_310_000),
-    ("vestibule-wide.wasm", 2_290_000),
-    ("vestibule-middleware.wasm", 2_510_000),
-    ("vestibule-proxy.wasm", 2_460_000),
+    ("vestibule.wasm", 2_320_000),
+    ("vestibule-wide.wasm", 2_300_000),
+    ("vestibule-middleware.wasm", 2_520_000),
+    ("vestibule-proxy.wasm", 2_475_000),
 ];
 
 #[test]
