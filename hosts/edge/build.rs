@@ -4,8 +4,6 @@
 //!
 //! The folder is `carried` in the profile's folder below `target/`, or what `VESTIBULE_CARRIED` names.
 
-#![expect(clippy::print_stdout, reason = "so cargo is told")]
-
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
