@@ -4,7 +4,7 @@
 //! An exchange is one request with its response, or the upgraded connection that comes of it. The proxy learns of it deep
 //! inside Pingora; [`EndableExchanges`] serves it. They meet in a task-local: one task serves an exchange from its first
 //! byte to its last. Its end drops what it was served on: the connection with HTTP/1.1, and with HTTP/2 this stream alone,
-//! which is reset. An upgraded connection whose session ends has [`LAST_WORDS`] more, to tell the browser why
+//! which is reset. An upgraded connection whose session ends has `LAST_WORDS` more, to tell the browser why
 //! ([`crate::upgrade::farewell`]); nothing of the browser's reaches the application any more.
 
 use std::sync::atomic::{AtomicBool, Ordering};
