@@ -59,7 +59,7 @@ confined='
     shift; exec @ARGV" "$4" "$2/vestibule" serve --config "$2/secrets.toml" --listen "$3" --upstream http://127.0.0.1:9'
 # Perl has no name for prctl.
 case $(uname -m) in x86_64) prctl=157 ;; *) prctl=167 ;; esac
-unshare --mount bash -c "$confined" confined "$group" "$folder" "$listen" "$prctl" >"$folder/log" 2>&1 &
+unshare --mount bash -euc "$confined" confined "$group" "$folder" "$listen" "$prctl" >"$folder/log" 2>&1 &
 running=$!
 
 for _ in $(seq 100); do
@@ -71,11 +71,17 @@ if [ "${status:-}" != 401 ]; then
   echo "error: the answer is '${status:-}', not 401; the log is above" >&2
   exit 1
 fi
+# What is said at the end is looked at here, and not taken from the commands above.
+fail() {
+  cat "$folder/log" >&2
+  echo "error: $1; the log is above" >&2
+  exit 1
+}
+grep -q "^Uid:\s*$(id -u nobody)\s" "/proc/$running/status" || fail "it does not run as nobody"
+grep -q vestibule-confined "/proc/$running/cgroup" || fail "it is not in the control group"
+awk '$5 == "/" { options = $6 } END { exit options !~ /(^|,)ro(,|$)/ }' "/proc/$running/mountinfo" || fail "its root is not read-only"
+[ "$(cat "$peak")" -gt 0 ] || fail "the control group has counted nothing"
 grep -E '^(Uid|VmHWM|VmRSS|RssAnon|RssFile)' "/proc/$running/status"
 echo "control group, at most: $(($(cat "$peak") >> 10)) kB of $((limit >> 10)) kB"
-if grep -q component "$folder/log"; then
-  cat "$folder/log" >&2
-  echo "error: a component was compiled; the log is above" >&2
-  exit 1
-fi
+if grep -q component "$folder/log"; then fail "a component was compiled"; fi
 echo "It serves as nobody, with a read-only root, in 64 MiB, under MemoryDenyWriteExecute."

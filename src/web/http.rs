@@ -118,7 +118,7 @@ pub enum Malformed {
     Header,
     /// See step 8 of [`crate::policy`].
     #[error(
-        "the path or the method, which servers read in different ways: one rule decides as it is written, another as some read it, or there is no saying"
+        "the path or the method: servers read it in different ways that come under different rules, or in too many ways to compare"
     )]
     Ambiguous,
 }

@@ -88,14 +88,14 @@ fn of_roots<'c>(
     Ok(verifier.map_err(|error| OutboundError::Client(error.to_string()))?)
 }
 
-/// Whose word on who a provider is counts: the variables that name a file, or folders, in place of the system's.
+/// Checks who can change the authorities: the file and the folders that the variables name in place of the system's.
 fn judge_system_roots(variable: impl Fn(&str) -> Option<OsString>) -> Result<(), OutboundError> {
     let folders = variable("SSL_CERT_DIR").map(|folders| std::env::split_paths(&folders).collect::<Vec<_>>());
     let file = variable("SSL_CERT_FILE").map(PathBuf::from);
     folders.into_iter().flatten().chain(file).try_for_each(|path| Ok(trusted_file::judge(&path)?))
 }
 
-/// Believes nobody. rustls's verifier cannot be made without an authority.
+/// Trusts no certificate. rustls's own verifier cannot be made without an authority.
 #[derive(Debug)]
 struct NoAuthority(Arc<CryptoProvider>);
 
