@@ -117,9 +117,7 @@ pub enum Malformed {
     #[error("a header")]
     Header,
     /// See step 8 of [`crate::policy`].
-    #[error(
-        "the path or the method: servers read it in different ways that come under different rules, or in too many ways to compare"
-    )]
+    #[error("the path or the method: servers read it in different ways that come under different rules, or in too many ways to compare")]
     Ambiguous,
 }
 
