@@ -145,6 +145,25 @@ async function startCounter(issuer) {
   return { url: `http://127.0.0.1:${server.address().port}`, counts, stop: () => server.closeAllConnections() || server.close() };
 }
 
+// The provider by way of a server that closes the connection of the first request for each document, and of every token
+// request where it `breaksTokens`. `asked` are all requests that came.
+async function startBreaking(issuer, { breaksTokens }) {
+  const asked = [];
+  const server = http.createServer(async (request, response) => {
+    const asking = `${request.method} ${request.url}`;
+    asked.push(asking);
+    if (request.url === '/token' || asked.filter((other) => other === asking).length === 1) return request.socket.destroy();
+    const metadata = await (await fetch(`${issuer}/.well-known/openid-configuration`)).json();
+    response.setHeader('content-type', 'application/json');
+    if (request.url === '/keys') return response.end(await (await fetch(metadata.jwks_uri)).text());
+    const origin = `http://127.0.0.1:${server.address().port}`;
+    const endpoints = { jwks_uri: `${origin}/keys`, ...(breaksTokens ? { token_endpoint: `${origin}/token` } : {}) };
+    return response.end(JSON.stringify({ ...metadata, ...endpoints }));
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { url: `http://127.0.0.1:${server.address().port}`, asked, stop: () => server.closeAllConnections() || server.close() };
+}
+
 for (const name of chosen) {
   const host = HOSTS[name];
   describe(host.title, { concurrency: 1, timeout: HOST_MS }, () => {
@@ -255,6 +274,27 @@ for (const name of chosen) {
         });
       } finally {
         counter.stop();
+      }
+    });
+
+    test('a document whose connection the provider closes is asked for once more, and a token never', async () => {
+      for (const breaksTokens of [false, true]) {
+        const breaking = await startBreaking(provider.issuer, { breaksTokens });
+        try {
+          const section = `[vestibule.provider.default]\nissuer = "${provider.issuer}"\n`;
+          const toml = configuration({ issuer: breaking.url, upstream: upstream() }) + section;
+          await started({ toml, args: host.reuse }, async ({ origin, log }) => {
+            const back = await new Visitor().logIn(`${origin}/`, 'alice');
+            assert.equal(back.status, breaksTokens ? 503 : 302, log());
+            const times = (asking) => breaking.asked.filter((other) => other === asking).length;
+            // An instance of its own for each request asks for the metadata at the callback as well.
+            assert.ok(times('GET /.well-known/openid-configuration') >= 2, `${breaking.asked}`);
+            assert.ok(breaksTokens || times('GET /keys') === 2, `${breaking.asked}`);
+            assert.equal(times('POST /token'), breaksTokens ? 1 : 0, `${breaking.asked}`);
+          });
+        } finally {
+          breaking.stop();
+        }
       }
     });
 

@@ -965,3 +965,58 @@ impl rustls::server::ResolvesServerCert for NoCertificate {
         None
     }
 }
+
+/// A provider inside, asked by plain http as `insecure_http_hosts` permits: its own host over real sockets, and no other one.
+#[tokio::test]
+async fn plain_http_reaches_the_host_that_the_configuration_names_and_no_other() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let inside = format!("http://keycloak.auth.svc:{port}");
+    let asked: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+    let metadata = metadata_naming(&inside);
+    let app = Router::new().fallback({
+        let asked = Arc::clone(&asked);
+        move |headers: HeaderMap, uri: http::Uri| {
+            asked.lock().unwrap().push(format!("{}{}", headers["host"].to_str().unwrap(), uri.path()));
+            let metadata = metadata.clone();
+            async move { metadata }
+        }
+    });
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let document = format!("{inside}/realms/acme/.well-known/openid-configuration");
+    let options = OutboundOptions::default();
+    let start = |urls: &[String]| {
+        let client = ProviderClient::with_lookup(&options, resolves_to(&["127.0.0.1"])).unwrap();
+        Outbound::with_client(client, &options, 32, urls, &[])
+    };
+
+    let outbound = start(std::slice::from_ref(&document));
+    for url in [document.clone(), format!("{inside}/keys"), format!("{inside}/token")] {
+        assert_eq!(send(&outbound, get_request(url)).await.unwrap().status, 200);
+    }
+    let post = Request { method: "POST".into(), ..get_request(format!("{inside}/token")) };
+    assert_eq!(send(&outbound, post).await.unwrap().status, 200);
+    let host = format!("keycloak.auth.svc:{port}");
+    let paths = ["/realms/acme/.well-known/openid-configuration", "/keys", "/token", "/token"];
+    assert_eq!(*asked.lock().unwrap(), paths.map(|path| format!("{host}{path}")));
+
+    // What the document names on another host, and what a document that came by https names, is not asked for by plain http.
+    asked.lock().unwrap().clear();
+    for (document, named) in [
+        (document.clone(), format!("http://other.auth.svc:{port}")),
+        (document.clone(), format!("http://auth.svc:{port}")),
+        (document.clone(), format!("http://127.0.0.1:{port}")),
+        (document, format!("http://localhost:{port}")),
+        ("https://login.example/metadata".to_owned(), inside.clone()),
+        ("https://login.example/metadata".to_owned(), format!("http://login.example:{port}")),
+    ] {
+        let outbound = start(std::slice::from_ref(&document));
+        outbound.documents.learn(&Url::parse(&document).unwrap(), metadata_naming(&named).as_bytes(), Some(Network::Loopback));
+        for path in ["/token", "/keys"] {
+            let answer = send(&outbound, get_request(format!("{named}{path}"))).await;
+            assert!(matches!(answer, Err(Error::NotAllowed)), "{document} {named}{path}: {answer:?}");
+        }
+    }
+    let asked = asked.lock().unwrap().clone();
+    assert!(asked.iter().all(|asked| asked.ends_with("openid-configuration") && asked.starts_with(&host)), "{asked:?}");
+}
