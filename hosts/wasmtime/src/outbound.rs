@@ -8,7 +8,8 @@
 //!    for each connection, and the connection is made to that address.
 //! 4. No redirect is followed, no cookie stored, nothing decompressed, no proxy used unless an option says so.
 //! 5. Time and size are bounded by the smaller of what the component asks for and what the host allows.
-//! 6. Requests at once are bounded, in all and per origin; one more fails at once.
+//! 6. Exchanges at once are bounded per origin; more wait for their turn, within their own time. Requests that are under way or
+//!    wait are bounded, in all and per origin; one more fails at once.
 //! 7. Requests for the same document that wait at the same time get it by one exchange, or by two.
 
 #[cfg(feature = "outbound")]
@@ -55,7 +56,9 @@ pub struct OutboundOptions {
     pub total_timeout: Duration,
     /// Bytes of a response body; the component may ask for less. Default: 1 MiB.
     pub max_response_bytes: u32,
-    /// Exchanges at once with one origin; one more is answered that the provider is unreachable. Default: 32.
+    /// Exchanges at once with one origin; one more waits for its turn. When the requests for one origin, under way and
+    /// waiting, are three quarters of those that may wait for providers at all, one more is answered that the provider is
+    /// unreachable. Default: 32.
     pub max_exchanges_per_origin: usize,
     /// A PEM file with certificates of authorities to be trusted besides the system's. Default: none.
     pub extra_roots: Option<PathBuf>,
@@ -168,11 +171,19 @@ impl Outbound {
     async fn send_within_limit(&self, request: Request) -> Result<Response, Error> {
         let url = self.documents.permitted_url(&request.url).ok_or(Error::NotAllowed)?;
         // Before the permission: waiting for it takes a place as well, and so does waiting for another one's exchange.
-        let Some(_place) = self.places.take(url.origin()) else {
+        let Some(place) = self.places.take(url.origin()) else {
             return Err(Error::Unreachable("too many exchanges are waiting for providers".into()));
         };
         let (client, documents, started) = (Arc::clone(&self.client), Arc::clone(&self.documents), self.started);
-        self.flights.answer(request, |request| exchange(client, documents, started, url, request).boxed()).await
+        let turns = place.turns();
+        let exchange = |request| {
+            async move {
+                let _turn = turns.next().await;
+                exchange(client, documents, started, url, request).await
+            }
+            .boxed()
+        };
+        self.flights.answer(request, exchange).await
     }
 }
 

@@ -326,12 +326,13 @@ async fn a_provider_that_hangs_does_not_hold_up_another() {
 }
 
 #[tokio::test]
-async fn one_exchange_too_many_with_an_origin_fails_at_once_and_others_go_on() {
+async fn one_request_too_many_for_an_origin_fails_at_once_and_others_go_on() {
     let hanging = Provider::start("").await;
     let other = Provider::start("").await;
     let options = OutboundOptions { max_exchanges_per_origin: 2, ..OutboundOptions::default() };
     let outbound = Outbound::new(&options, 32, &[hanging.url("/metadata"), other.url("/metadata")], &[]).unwrap();
-    let mut waiting: Vec<_> = (0..2).map(|_| Box::pin(outbound.send(get_request(hanging.url("/never"))))).collect();
+    // Three quarters of 32; two of them are under way.
+    let mut waiting: Vec<_> = (0..24).map(|_| Box::pin(outbound.send(get_request(hanging.url("/never"))))).collect();
     for exchange in &mut waiting {
         assert!(futures::poll!(exchange).is_pending());
     }
@@ -341,6 +342,29 @@ async fn one_exchange_too_many_with_an_origin_fails_at_once_and_others_go_on() {
     assert_eq!(send(&outbound, get_request(other.url("/fits"))).await.unwrap().status, 200);
     drop(waiting);
     assert_eq!(send(&outbound, get_request(hanging.url("/fits"))).await.unwrap().status, 200);
+}
+
+/// The morning: everybody comes back from the provider at once, each with a code of their own.
+#[tokio::test]
+async fn requests_that_come_together_wait_for_their_turn_and_are_all_answered() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/token", listener.local_addr().unwrap());
+    let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let app = Router::new().fallback({
+        let (under_way, most) = (Arc::clone(&under_way), Arc::clone(&most));
+        move || async move {
+            most.fetch_max(under_way.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            under_way.fetch_sub(1, Ordering::SeqCst);
+        }
+    });
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let options = OutboundOptions { max_exchanges_per_origin: 4, ..OutboundOptions::default() };
+    let outbound = Outbound::new(&options, 128, std::slice::from_ref(&url), &[]).unwrap();
+    let request = |_| send(&outbound, Request { method: "POST".into(), ..get_request(url.clone()) });
+    let answers = futures::future::join_all((0..96).map(request)).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|response| response.status == 200)), "{answers:?}");
+    assert_eq!(most.load(Ordering::SeqCst), 4);
 }
 
 #[tokio::test]
