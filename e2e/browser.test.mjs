@@ -108,6 +108,37 @@ test('demo: a script in the page learns who it is, and no token', async () => {
   await context.close();
 });
 
+test('demo: what its page offers to try', async () => {
+  const { context, page, seen } = await openBrowser();
+  await page.goto(demo.url);
+  await chooses(page, 'Alice Example');
+  await assertGood(page, seen, { name: 'demo', status: 200, heading: 'Overview' });
+
+  const said = page.locator('#script');
+  await page.getByRole('button', { name: 'With the session' }).click();
+  await said.getByText('200 application/json').waitFor();
+  assert.match(await said.innerText(), /"user":"alice"/);
+  await page.getByRole('button', { name: 'Without it' }).click();
+  await said.getByText('401 application/problem+json').waitFor();
+  assert.match(await said.innerText(), /request\.login_required/);
+
+  const [tab] = await Promise.all([context.waitForEvent('page'), page.getByRole('link', { name: 'A second tab' }).click()]);
+  await tab.getByRole('heading', { name: 'Report', exact: true }).waitFor();
+  await tab.close();
+  await page.getByRole('link', { name: 'A page for admins only' }).click();
+  await page.getByRole('heading', { name: 'Administration', exact: true }).waitFor();
+  await context.close();
+});
+
+test('demo: administration is for admins', async () => {
+  const { context, page, seen } = await openBrowser();
+  await page.goto(demo.url);
+  await chooses(page, 'Bob Example');
+  await page.getByRole('link', { name: 'A page for admins only' }).click();
+  await assertGood(page, seen, { name: 'demo-refusal', status: 403, heading: 'This account has no access' });
+  await context.close();
+});
+
 // Pages of the login itself: name, status, heading, and what leads there.
 const LOGIN_PAGES = [
   ['chooser', 200, 'Log in', (page) => page.goto(`${cut.url}/.vestibule/login`)],
@@ -270,7 +301,7 @@ async function assertGood(page, seen, { name, status, heading }) {
 // On the development provider's page.
 async function chooses(page, person) {
   await page.getByRole('button', { name: person }).click();
-  await page.getByRole('heading', { name: 'Sample application' }).waitFor();
+  await page.getByText('Harbour Reports', { exact: true }).waitFor();
 }
 
 async function denies(page) {

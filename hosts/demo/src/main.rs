@@ -69,7 +69,8 @@ async fn run(arguments: &Demo) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
 
     let provider = Provider::start(Options::default()).await?;
-    let app = sample_app::start().await.context("the sample application cannot be started")?;
+    let around = sample_app::Around { edge: format!("http://{listen}"), provider: provider.issuer() };
+    let app = sample_app::start(around).await.context("the sample application cannot be started")?;
     let folder = tempfile::tempdir().context("no folder for the demo's secrets.toml")?;
     let config = folder.path().join("secrets.toml");
     let text = secrets_toml(&provider.issuer(), listen);
@@ -100,7 +101,7 @@ fn loopback(listen: &str) -> anyhow::Result<SocketAddr> {
     Ok(address)
 }
 
-/// The six lines.
+/// The six lines, and who may open which page.
 fn secrets_toml(issuer: &str, listen: SocketAddr) -> String {
     let issuer = issuer.trim_end_matches('/');
     format!(
@@ -109,7 +110,14 @@ fn secrets_toml(issuer: &str, listen: SocketAddr) -> String {
          cookie_secret = \"{}\"\n\
          client_id = \"{CLIENT_ID}\"\n\
          client_secret = \"{CLIENT_SECRET}\"\n\
-         server_metadata_url = \"{issuer}/.well-known/openid-configuration\"\n",
+         server_metadata_url = \"{issuer}/.well-known/openid-configuration\"\n\
+         \n\
+         [[vestibule.rule]]\n\
+         path = \"/admin/**\"\n\
+         require = {{ groups = \"admins\" }}\n\
+         \n\
+         [[vestibule.rule]]\n\
+         path = \"/**\"\n",
         random::cookie_secret(),
     )
 }
@@ -158,10 +166,11 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_has_six_lines_and_a_secret_of_its_own() {
+    fn the_configuration_has_six_lines_two_rules_and_a_secret_of_its_own() {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8501));
         let (one, other) = (secrets_toml("http://127.0.0.1:9", listen), secrets_toml("http://127.0.0.1:9", listen));
-        assert_eq!(one.lines().count(), 6);
+        let (six, rules) = one.split_once("\n\n").unwrap_or_default();
+        assert_eq!((six.lines().count(), rules.matches("[[vestibule.rule]]").count()), (6, 2));
         assert_ne!(one, other);
     }
 }
