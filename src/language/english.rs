@@ -3,10 +3,10 @@
 use super::texts::{Around, Notice, Texts, Told};
 
 const AGAIN: &str = "Please log in again.";
-const LATER: &str = "Please try again in a minute. If it stays like this, tell whoever runs this application.";
+const LATER: &str = "Please try again in a minute. If it stays like this, contact the site administrator.";
 const AGAIN_OR_TELL: &str =
-    "Please try again; if it happens again, tell whoever runs this application, and give them the reference number.";
-const OPERATOR: &str = "Please tell whoever runs this application, and give them the reference number.";
+    "Please try again; if it happens again, contact the site administrator and give the reference number.";
+const OPERATOR: &str = "Please contact the site administrator and give the reference number.";
 const BACK: &str = "Go back to the application.";
 const NOT_LOGGED_IN: &str = "You were not logged in";
 const FAILED: &str = "The login failed";
@@ -49,7 +49,7 @@ pub(super) const TEXTS: Texts = Texts {
     not_a_page: Told { title: "There is nothing here", happened: "No page has this address.", advice: BACK },
     account_denied: Notice {
         title: "This account has no access",
-        text: "Use another account, or ask whoever runs this application for access.",
+        text: "Use another account, or ask the site administrator for access.",
     },
     denied_as: Around("You are logged in as ", ", and this account may not see this page."),
     everybody_denied: Told { title: "There is no access to this", happened: "Nobody may see this page, whoever they are.", advice: BACK },
@@ -66,7 +66,7 @@ pub(super) const TEXTS: Texts = Texts {
     another_issuer: Told {
         title: "This login was stopped",
         happened: "The answer came from another provider than the one you were sent to. Nobody was logged in.",
-        advice: "Please log in again. If it happens again, tell whoever runs this application, and give them the reference number.",
+        advice: "Please log in again. If it happens again, contact the site administrator and give the reference number.",
     },
     not_an_answer: Told {
         title: FAILED,
@@ -86,7 +86,7 @@ pub(super) const TEXTS: Texts = Texts {
     consent_required: Told {
         title: NOT_LOGGED_IN,
         happened: "The provider needs your consent to tell this application who you are, and did not get it.",
-        advice: "Log in again and agree, or ask whoever runs this application to have it agreed to for everybody.",
+        advice: "Log in again and agree, or ask the site administrator to grant the consent for all users.",
     },
     provider_login_required: Told {
         title: NOT_LOGGED_IN,
