@@ -4,8 +4,7 @@ use super::texts::{Around, Notice, Texts, Told};
 
 const AGAIN: &str = "Please log in again.";
 const LATER: &str = "Please try again in a minute. If it stays like this, contact the site administrator.";
-const AGAIN_OR_TELL: &str =
-    "Please try again; if it happens again, contact the site administrator and give the reference number.";
+const AGAIN_OR_TELL: &str = "Please try again; if it happens again, contact the site administrator and give the reference number.";
 const OPERATOR: &str = "Please contact the site administrator and give the reference number.";
 const BACK: &str = "Go back to the application.";
 const NOT_LOGGED_IN: &str = "You were not logged in";
@@ -47,10 +46,7 @@ pub(super) const TEXTS: Texts = Texts {
         advice: "Log in, then do it again.",
     },
     not_a_page: Told { title: "There is nothing here", happened: "No page has this address.", advice: BACK },
-    account_denied: Notice {
-        title: "This account has no access",
-        text: "Use another account, or ask the site administrator for access.",
-    },
+    account_denied: Notice { title: "This account has no access", text: "Use another account, or ask the site administrator for access." },
     denied_as: Around("You are logged in as ", ", and this account may not see this page."),
     everybody_denied: Told { title: "There is no access to this", happened: "Nobody may see this page, whoever they are.", advice: BACK },
     unknown_provider: Told {

@@ -25,8 +25,7 @@ pub(crate) struct Around {
 pub(crate) async fn start(around: Around) -> std::io::Result<SocketAddr> {
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = socket.local_addr()?;
-    let routes =
-        Router::new().route("/echo", any(echo)).route("/data", get(data)).fallback(page).with_state(Arc::new(around));
+    let routes = Router::new().route("/echo", any(echo)).route("/data", get(data)).fallback(page).with_state(Arc::new(around));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(socket, routes).await {
             tracing::error!(code = "demo.app_ended", "the sample application has ended: {error}");
