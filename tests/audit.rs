@@ -151,3 +151,26 @@ fn requests_without_an_audit_are_a_warning() {
     let warnings = read("requests = true").unwrap().warnings;
     assert!(warnings.iter().any(|fault| fault.key == "vestibule.log.requests" && !fault.fatal), "{warnings:#?}");
 }
+
+#[test]
+fn what_another_proxy_asks_twice_is_audited_once_and_as_the_request_that_it_keeps() {
+    const AUTHZ: &str = "[vestibule]\nmode = \"authz\"\n[vestibule.authz]\nproxy = ";
+    let question = |path: &str, names: [&str; 2]| {
+        let head = RequestHead::get(path, "app.example").with(names[0], "DELETE").with(names[1], "/elsewhere?secret=1");
+        head.with("x-forwarded-host", "app.example")
+    };
+    let (original, forwarded) = (["X-Original-Method", "X-Original-URI"], ["X-Forwarded-Method", "X-Forwarded-Uri"]);
+    for (proxy, path, names, is_audited) in [
+        ("nginx", "/.vestibule/check", original, false),
+        ("nginx", "/.vestibule/refusal", original, true),
+        ("traefik", "/.vestibule/check", forwarded, true),
+    ] {
+        let rules = "[vestibule.log]\naudit = \"log\"\n[[vestibule.rule]]\npath = \"/app/**\"\n";
+        let mut rig = Rig::new(&format!("{CONFIG}{AUTHZ}\"{proxy}\"\n{rules}"));
+        let audited = rig.decide(&question(path, names), None).audited;
+        assert_eq!(audited.is_some(), is_audited, "{proxy} {path}");
+        let Some(audited) = audited else { continue };
+        assert_eq!((audited.event, audited.code), (AuditEvent::Refused, Some(Code::PolicyDenied)));
+        assert_eq!((audited.method.as_str(), audited.path.as_str()), ("DELETE", "/elsewhere"));
+    }
+}
