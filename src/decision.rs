@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::audit::Audited;
 use crate::code::Code;
 use crate::time::UnixTime;
 use crate::web::field_lines::FieldLines;
@@ -69,4 +70,6 @@ pub struct Decision {
     pub events: Vec<Event>,
     /// Handles of sessions that are over: the host ends their upgraded connections and open responses.
     pub ended_sessions: Vec<String>,
+    /// What the audit says of it; `None` where there is no audit, or nothing to say.
+    pub audited: Option<Audited>,
 }

@@ -3,6 +3,7 @@
 //! Errors are attributed: to the browser, to the person, to the provider or to the configuration. An error has a stable
 //! code for operators; [`Error::explanation`] is the one place where it becomes words for a person.
 
+use crate::audit::AuditEvent;
 use crate::code::Code;
 use crate::language::{Notice, Texts, Told};
 use crate::oidc::error as oidc;
@@ -106,6 +107,19 @@ impl Error {
         match self {
             Error::Denied(Denied { rule, .. }) => rule.and_then(|rule| u32::try_from(rule.number).ok()),
             _ => None,
+        }
+    }
+
+    /// What the audit takes it for; `None` for what is no affair of the audit's.
+    pub fn audit_event(&self) -> Option<AuditEvent> {
+        match self {
+            Error::Denied(_) | Error::NotVisited | Error::ForeignOrigin => Some(AuditEvent::Refused),
+            Error::UnknownProvider | Error::LoginInitiation(_) | Error::UnknownState | Error::Oidc(_) | Error::SessionTooLarge { .. } => {
+                Some(AuditEvent::LoginFailed)
+            }
+            Error::Malformed(_) | Error::MethodNotAllowed | Error::LoginRequired | Error::NotARoute | Error::ReservedPath => None,
+            Error::Question(_) | Error::RouteAsked | Error::LookalikeHeader | Error::ForeignUpgrade | Error::EditNotCarried => None,
+            Error::StreamlitTooLarge { .. } | Error::NotLoaded | Error::NotPending => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The filter: one request in, one decision out, with a question to the network in between when it cannot be helped.
 
+use crate::audit::{AuditEvent, Audited, MAX_METHOD, MAX_PATH, Person};
 use crate::authz::{Answer, Asked, Authz};
 use crate::config::Config;
 use crate::decision::{Decision, Event, Level, Outcome};
@@ -143,6 +144,7 @@ fn conclude(progress: Result<Progress, Error>, head: RequestHead, visit: Visit, 
 
 /// The one place where a flow's end becomes a decision, and an error becomes what the browser sees.
 fn respond(outcome: Result<Outcome, Error>, head: &RequestHead, mut visit: Visit, context: &mut Context<'_>) -> Decision {
+    let audited = context.config.audit.as_ref().and_then(|_| audited(outcome.as_ref(), head, &visit));
     let mut outcome = outcome.unwrap_or_else(|error| Outcome::Respond(respond_to_error(&error, &mut visit, context)));
     if visit.only_looks {
         // What a flow may have left: no cookie goes out, no session is over.
@@ -159,11 +161,31 @@ fn respond(outcome: Result<Outcome, Error>, head: &RequestHead, mut visit: Visit
         }
     }
     for event in &mut visit.events {
-        event.message = one_line(&event.message);
+        event.message = one_line(&event.message, MAX_MESSAGE);
         event.request_id = request_id(head);
-        event.subject = visit.subject.as_deref().map(one_line);
+        event.subject = visit.subject.as_deref().map(|subject| one_line(subject, MAX_MESSAGE));
     }
-    Decision { outcome, events: visit.events, ended_sessions: visit.ended_sessions }
+    Decision { outcome, events: visit.events, ended_sessions: visit.ended_sessions, audited }
+}
+
+/// What the audit says of a flow's end.
+fn audited(outcome: Result<&Outcome, &Error>, head: &RequestHead, visit: &Visit) -> Option<Audited> {
+    let event = match outcome {
+        Ok(Outcome::Forward(_)) => visit.person.session.as_ref().map(|_| AuditEvent::Forwarded),
+        Ok(Outcome::Respond(_)) => visit.audited_as,
+        Ok(Outcome::NeedBody(_)) => None,
+        Err(error) => error.audit_event(),
+    }?;
+    let one_line = |text: &Option<String>| text.as_deref().map(|text| one_line(text, MAX_MESSAGE));
+    let Person { provider, subject, email, session } = &visit.person;
+    Some(Audited {
+        event,
+        method: self::one_line(&head.method, MAX_METHOD),
+        path: self::one_line(head.path(), MAX_PATH),
+        person: Person { provider: one_line(provider), subject: one_line(subject), email: one_line(email), session: one_line(session) },
+        code: outcome.err().map(Error::code),
+        rule: outcome.err().and_then(Error::rule),
+    })
 }
 
 /// What the client, or a proxy before us, calls the request: `X-Request-Id`, when it is there once and is fit for a log.
@@ -181,10 +203,10 @@ const MAX_REQUEST_ID: usize = 128;
 const MAX_MESSAGE: usize = 500;
 
 /// Providers have a part in some messages: no line of theirs begins in the log, and none goes on for ever.
-fn one_line(message: &str) -> String {
+fn one_line(message: &str, longest: usize) -> String {
     let ends_or_turns = |c: char| matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let printable = |c: char| if c.is_control() || ends_or_turns(c) { '\u{fffd}' } else { c };
-    message.chars().take(MAX_MESSAGE).map(printable).collect()
+    message.chars().take(longest).map(printable).collect()
 }
 
 fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>) -> Response {

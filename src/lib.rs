@@ -43,6 +43,7 @@
 //! ```
 
 pub mod account;
+pub mod audit;
 pub mod authz;
 pub mod branding;
 pub mod claims;

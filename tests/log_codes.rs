@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use vestibule::audit::AuditEvent;
 use vestibule::code::Code;
 
 fn root() -> &'static Path {
@@ -23,6 +24,22 @@ fn the_documentation_lists_every_code_of_decisions() {
         writeln!(table, "| `{code}` | {} |", code.meaning()).unwrap();
     }
     assert!(document().contains(&table), "replace the first table of docs/log.md by\n{table}");
+}
+
+#[test]
+fn the_documentation_lists_every_event_of_the_audit_with_a_line_for_each() {
+    let document = std::fs::read_to_string(root().join("docs/audit.md")).unwrap();
+    let mut table = String::new();
+    for event in AuditEvent::ALL {
+        writeln!(table, "| `{}` | {} |", event.as_str(), event.meaning()).unwrap();
+        let shown = format!("\",\"event\":\"{}\"", event.as_str());
+        assert!(
+            document.lines().any(|line| line.starts_with("    {\"time\":\"") && line.contains(&shown)),
+            "no line with {}",
+            event.as_str()
+        );
+    }
+    assert!(document.contains(&table), "replace the first table of docs/audit.md by\n{table}");
 }
 
 #[test]

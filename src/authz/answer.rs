@@ -45,6 +45,7 @@ impl Authz {
             let response = Response { status: 401, ..Response::default() }.with("cache-control", "no-store");
             decision.outcome = Outcome::Respond(response);
             decision.events.clear();
+            decision.audited = None;
         }
         decision
     }
@@ -123,7 +124,7 @@ mod tests {
     fn answer(proxy: Proxy, outcome: Outcome) -> Result<Response, Error> {
         let config = Config::parse(&Source::new("secrets.toml", TOML)).unwrap();
         let authz = Authz { proxy };
-        let decision = Decision { outcome, events: vec![], ended_sessions: vec![] };
+        let decision = Decision { outcome, events: vec![], ended_sessions: vec![], audited: None };
         authz.answer(decision, &RequestHead::get("/", "app.example"), &config.identity).map(|answer| match answer {
             Answer::Pass(Decision { outcome: Outcome::Respond(response), .. }) => response,
             Answer::Pass(decision) | Answer::Refusal(decision) => panic!("{decision:?}"),

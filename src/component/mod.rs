@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use vestibule_preview1 as _;
 
+use crate::audit::{AuditDestination, AuditEvent, AuditSettings, Audited, Person};
 use crate::config::{Authorization, Config, Fault, Reference, Source, Summary, references};
 use crate::decision::{Decision, Event, Forward, Level, Outcome};
 use crate::entropy::Entropy;
@@ -176,7 +177,7 @@ fn failed(error: &Error) -> types::Decision {
     let response = crate::pages::problem(error, None, None);
     let level = if error.is_operators() { Level::Error } else { Level::Info };
     let event = Event::new(level, error.code(), error.to_string());
-    Decision { outcome: Outcome::Respond(response), events: vec![event], ended_sessions: vec![] }.into()
+    Decision { outcome: Outcome::Respond(response), events: vec![event], ended_sessions: vec![], audited: None }.into()
 }
 
 impl From<Decision> for types::Decision {
@@ -189,7 +190,8 @@ impl From<Decision> for types::Decision {
             Outcome::NeedBody(limit) => types::Outcome::NeedBody(limit),
         };
         let events = decision.events.into_iter().map(types::Event::from).collect();
-        types::Decision { outcome, events, ended_sessions: decision.ended_sessions }
+        let audited = decision.audited.and_then(audited);
+        types::Decision { outcome, events, ended_sessions: decision.ended_sessions, audited }
     }
 }
 
@@ -221,8 +223,41 @@ impl From<Summary> for types::Summary {
             trusted_proxies: summary.trusted_proxies,
             authorization: summary.authorization.map(types::Authorization::from),
             streamlit: summary.streamlit,
+            audit: summary.audit.map(types::Audit::from),
         }
     }
+}
+
+impl From<AuditSettings> for types::Audit {
+    fn from(audit: AuditSettings) -> Self {
+        let AuditSettings { destination, requests } = audit;
+        let destination = match destination {
+            AuditDestination::Log => types::AuditDestination::Log,
+            AuditDestination::File(path) => types::AuditDestination::File(path),
+        };
+        Self { destination, requests }
+    }
+}
+
+/// `None` of an event of the host's own, which no decision is about.
+fn audited(audited: Audited) -> Option<types::Audited> {
+    let Audited { event, method, path, person, code, rule } = audited;
+    let Person { provider, subject, email, session } = person;
+    let event = match event {
+        AuditEvent::Login => types::AuditEvent::Login,
+        AuditEvent::LoginFailed => types::AuditEvent::LoginFailed,
+        AuditEvent::Logout => types::AuditEvent::Logout,
+        AuditEvent::Refused => types::AuditEvent::Refused,
+        AuditEvent::Forwarded => types::AuditEvent::Forwarded,
+        AuditEvent::SessionEnded
+        | AuditEvent::Started
+        | AuditEvent::Stopped
+        | AuditEvent::ConfigurationLoaded
+        | AuditEvent::ConfigurationRefused
+        | AuditEvent::LinesLost => return None,
+    };
+    let code = code.map(|code| code.as_str().to_owned());
+    Some(types::Audited { event, method, path, provider, subject, email, session, code, rule })
 }
 
 impl From<Authorization> for types::Authorization {

@@ -10,6 +10,7 @@ mod embedding;
 mod fault;
 mod groups;
 mod internal_hosts;
+mod log;
 mod origin;
 mod pages;
 mod plain_http;
@@ -33,6 +34,7 @@ use toml::de::DeTable;
 pub use fault::Fault;
 pub use summary::{Authorization, Summary};
 
+use crate::audit::AuditSettings;
 use crate::authz::Authz;
 use crate::branding::Branding;
 use crate::identity::headers::IdentityHeaders;
@@ -124,8 +126,10 @@ pub struct Config {
     pub embedding: Embedding,
     /// What our own pages show of the application.
     pub branding: Branding,
-    /// Whether events say who they are about.
+    /// Whether events, and lines of the audit, say who they are about.
     pub log_subjects: bool,
+    /// `None`: there is no audit.
+    pub audit: Option<AuditSettings>,
     /// Where a provider's metadata may name endpoints that are not on the internet, in the spelling of URLs.
     pub internal_hosts: Vec<String>,
     pub upstream: Option<String>,
@@ -256,7 +260,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let cors = cors::read(&vestibule.section("cors"), authz.is_some());
     let embedding_section = vestibule.section("embedding");
     let embedding = embedding::read(&embedding_section);
-    let log_subjects = read_log_subjects(&vestibule.section("log"));
+    let log = log::read(&vestibule.section("log"));
     let branding = pages::read(&vestibule.section(pages::PAGES), &outside);
     let rules = rule::find(&vestibule, source.was_checked);
     vestibule.finish_strict();
@@ -361,7 +365,8 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         cors,
         embedding,
         branding,
-        log_subjects,
+        log_subjects: log.subjects,
+        audit: log.audit,
         trusted_proxies: who_may_ask.or(in_front).unwrap_or_default(),
         internal_hosts,
         upstream,
@@ -640,12 +645,6 @@ fn read_passed(section: &Section<'_>, from_claims: &[(String, String)], refused:
         section.findings.fatal(name.at, &name.key, format!("`{}` {problem}", name.value), remedy);
     }
     passed
-}
-
-fn read_log_subjects(section: &Section<'_>) -> bool {
-    let subjects = section.boolean("subject").unwrap_or(false);
-    section.finish_strict();
-    subjects
 }
 
 fn read_limits(section: &Section<'_>) -> PerMinute {

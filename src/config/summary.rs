@@ -1,6 +1,7 @@
 //! What a host learns of a configuration: which addresses to serve and to ask, which limits to keep. No secret is in it.
 
 use super::{Config, Fault};
+use crate::audit::AuditSettings;
 use crate::limit::Limit;
 
 /// For the host. Made here, so that every shell tells its host the same.
@@ -23,6 +24,8 @@ pub struct Summary {
     pub authorization: Option<Authorization>,
     /// Whether the application is one of Streamlit's.
     pub streamlit: bool,
+    /// Where the host writes the audit; `None` for nowhere.
+    pub audit: Option<AuditSettings>,
 }
 
 /// What the configuration of a proxy that asks has to name.
@@ -55,6 +58,7 @@ impl Config {
                 session_cookies: self.sessions.cookie_names.of_session().collect(),
             }),
             streamlit: self.streamlit.is_some(),
+            audit: self.audit.clone(),
         }
     }
 }

@@ -25,6 +25,9 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
         _ => context.sealed(visit),
     };
     let session = context.session(sealed.as_ref());
+    if let Some(session) = &session {
+        context.record_session(visit, session);
+    }
     let account = session.as_ref().and_then(|session| session.account(&config.providers));
     match ruling.verdict(account.as_ref()) {
         Verdict::Pass => {}

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{Flow, Visit, looked_at, only_visited};
 use crate::account::Account;
+use crate::audit::AuditEvent;
 use crate::claims::Unusable;
 use crate::code::Code;
 use crate::config::Config;
@@ -72,6 +73,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     visit.spent = Some(attempt.id().to_owned());
 
     let provider = config.provider(attempt.provider()).ok_or(Error::UnknownProvider)?;
+    context.record_provider(visit, provider);
     if let Some(way_back) = WayBack::of_state(response.state(), &config.sessions, context.now) {
         (visit.is_second, visit.login_hint) = (way_back.is_second(), way_back.login_hint().map(str::to_owned));
     }
@@ -564,6 +566,8 @@ fn establish(
         visit.note(Level::Warn, Code::SessionNoLogoutHint, message);
     }
     context.name(visit, session.claims());
+    context.record_session(visit, &session);
+    visit.audited_as = Some(AuditEvent::Login);
     let account = Account { provider, claims: session.claims() };
     for header in headers::left_out(&account, &config.identity) {
         visit.note(Level::Warn, Code::IdentityHeaderTooLong, format!("the application does not get {header}: its value is too long"));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::{Flow, Visit, callback, login, looked_at, only_get, only_visited};
+use crate::audit::AuditEvent;
 use crate::code::Code;
 use crate::config::Config;
 use crate::decision::{Level, Outcome};
@@ -48,6 +49,8 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     let Some(session) = session else { return Ok(local(visit, context)) };
     visit.ended_sessions.push(session.handle());
     context.name(visit, session.claims());
+    context.record_session(visit, &session);
+    visit.audited_as = Some(AuditEvent::Logout);
     let Some(provider) = config.provider(session.provider()) else { return Ok(local(visit, context)) };
     visit.note(Level::Info, Code::Logout, format!("logout from provider `{}`", provider.name));
     // Entra shows an account picker unless it is told whose session ends (its optional claim `login_hint`).

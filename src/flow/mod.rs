@@ -6,6 +6,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod user;
 
+use crate::audit::{AuditEvent, Person};
 use crate::claims::Claims;
 use crate::code::Code;
 use crate::config::Config;
@@ -15,6 +16,7 @@ use crate::error::Error;
 use crate::language::Language;
 use crate::limit::Counted;
 use crate::oidc::cache::ProviderCache;
+use crate::oidc::provider::Provider;
 use crate::session::{CookieJar, Ended, Sealed, Session, Tokens};
 use crate::time::UnixTime;
 use crate::web::field_lines::FieldLines;
@@ -83,6 +85,10 @@ pub(crate) struct Visit {
     pub(crate) events: Vec<Event>,
     /// Who the events are about; only where the configuration wants people named.
     pub(crate) subject: Option<String>,
+    /// Who the audit says that it is about; only where there is an audit.
+    pub(crate) person: Person,
+    /// What the audit takes a response for that is no failure.
+    pub(crate) audited_as: Option<AuditEvent>,
     /// Go out with the response, whatever it is.
     pub(crate) set_cookies: Vec<Header>,
     /// Handles of sessions that are over with this decision.
@@ -113,6 +119,8 @@ impl Visit {
             refusal_counts_as: None,
             events: vec![],
             subject: None,
+            person: Person::default(),
+            audited_as: None,
             set_cookies: vec![],
             ended_sessions: vec![],
         }
@@ -158,6 +166,28 @@ impl<'a> Context<'a> {
         if self.config.log_subjects {
             visit.subject = claims.text("sub").map(str::to_owned);
         }
+    }
+
+    /// For the audit: the decision is about a login at this provider.
+    pub(crate) fn record_provider(&self, visit: &mut Visit, provider: &Provider) {
+        if self.config.audit.is_some() {
+            visit.person = Person { provider: Some(provider.name.clone()), ..Person::default() };
+        }
+    }
+
+    /// For the audit: the decision is about this session.
+    pub(crate) fn record_session(&self, visit: &mut Visit, session: &Session<'_>) {
+        if self.config.audit.is_none() {
+            return;
+        }
+        let claims = Some(session.claims()).filter(|_| self.config.log_subjects);
+        let email = |claims| self.config.provider(session.provider())?.verified_email(claims);
+        visit.person = Person {
+            provider: Some(session.provider().to_owned()),
+            subject: claims.and_then(|claims| claims.text("sub")).map(str::to_owned),
+            email: claims.and_then(email).map(str::to_owned),
+            session: Some(session.handle()),
+        };
     }
 
     /// The tokens of a session of this visit.

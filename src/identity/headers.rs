@@ -127,7 +127,7 @@ pub fn edits(request: &Request<'_>, jar: &CookieJar, account: Option<&Account<'_
 
 /// Names that a claim must not be written into: they steer the connection or our own work.
 pub(crate) fn is_reserved(name: &str) -> bool {
-    const RESERVED: [&str; 25] = [
+    const RESERVED: [&str; 26] = [
         "authorization",
         "host",
         "cookie",
@@ -153,6 +153,7 @@ pub(crate) fn is_reserved(name: &str) -> bool {
         "user-agent",
         "vary",
         "via",
+        "x-request-id",
     ];
     RESERVED.iter().any(|reserved| folds_to(name, reserved))
         || proxy_headers::steers(name)

@@ -1,4 +1,4 @@
-//! Randomness for reference numbers and for `vestibule cookie-secret`: the operating system's.
+//! Randomness for names of requests, reference numbers and `vestibule cookie-secret`: the operating system's.
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
@@ -24,6 +24,13 @@ impl Entropy for System {
 /// A reference number, shown on an error page and written to the log.
 pub fn reference() -> String {
     entropy::reference(&mut System)
+}
+
+/// 128 random bits, as 32 hexadecimal digits.
+pub fn request_id() -> String {
+    let mut bytes = [0; 16];
+    System.fill(&mut bytes);
+    format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
 /// What ties a page's own style to its Content-Security-Policy.

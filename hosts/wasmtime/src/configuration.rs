@@ -1,6 +1,7 @@
 //! What goes into the component when it loads a configuration, and what it says of it, in types of this library.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::bindings::vestibule::filter::types;
 use crate::decision::Counted;
@@ -83,6 +84,27 @@ pub struct Summary {
     pub authorization: Option<Authorization>,
     /// The application is Streamlit.
     pub streamlit: bool,
+    /// When the configuration wants an audit.
+    pub audit: Option<Audit>,
+}
+
+/// What the configuration says of the audit: one line for each [`crate::Decision::audited`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Audit {
+    /// Where it is to be written.
+    pub destination: AuditDestination,
+    /// Whether [`crate::AuditEvent::Forwarded`] is written.
+    pub requests: bool,
+}
+
+/// Where the audit is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditDestination {
+    /// Between the lines of the log.
+    Log,
+    /// To the end of this file, an absolute path.
+    File(PathBuf),
 }
 
 /// How often one client may have an answer that is counted.
@@ -177,7 +199,19 @@ impl From<types::Summary> for Summary {
             trusted_proxies: summary.trusted_proxies,
             authorization: summary.authorization.map(Authorization::from),
             streamlit: summary.streamlit,
+            audit: summary.audit.map(Audit::from),
         }
+    }
+}
+
+impl From<types::Audit> for Audit {
+    fn from(audit: types::Audit) -> Self {
+        let types::Audit { destination, requests } = audit;
+        let destination = match destination {
+            types::AuditDestination::Log => AuditDestination::Log,
+            types::AuditDestination::File(path) => AuditDestination::File(path.into()),
+        };
+        Self { destination, requests }
     }
 }
 

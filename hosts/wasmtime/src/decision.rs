@@ -16,6 +16,8 @@ pub struct Decision {
     /// Sessions that are over, by the names that [`Forward::session`] gave them: once the response has been sent, the host
     /// ends their upgraded connections and the responses whose end is not in sight.
     pub ended_sessions: Vec<String>,
+    /// What the audit says of it; only where [`crate::Summary::audit`] is given, and there is something to say.
+    pub audited: Option<Audited>,
 }
 
 /// What to do with a request. There is no fourth way out that an embedder could overlook: one would be a breaking change.
@@ -101,6 +103,46 @@ pub struct Event {
     pub request_id: Option<String>,
 }
 
+/// What a decision is to the audit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuditEvent {
+    /// A user has logged in.
+    Login,
+    /// A login failed.
+    LoginFailed,
+    /// A user has logged out.
+    Logout,
+    /// A request is answered 403.
+    Refused,
+    /// A request of a logged-in user goes on to the application.
+    Forwarded,
+}
+
+/// What the audit says of a decision. Each text is one line, of at most 500 characters where nothing else is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Audited {
+    /// What it is about.
+    pub event: AuditEvent,
+    /// Of the request that was decided on; at most 32 characters.
+    pub method: String,
+    /// Its path, without the query; at most 1,024 characters.
+    pub path: String,
+    /// The name of the provider in the configuration.
+    pub provider: Option<String>,
+    /// Who it is (`sub`); only where the configuration wants people named.
+    pub subject: Option<String>,
+    /// The verified e-mail address; only where the configuration wants people named.
+    pub email: Option<String>,
+    /// The session, by the name that [`Forward::session`] gives it.
+    pub session: Option<String>,
+    /// Why it failed or is refused: the [`Event::code`] of an event.
+    pub code: Option<String>,
+    /// Number of the rule that refused, from 1.
+    pub rule: Option<u32>,
+}
+
 /// The component's answer is not in the form of its interface: there is no decision.
 #[derive(Debug, thiserror::Error)]
 #[error("the component's edits are not in the form of its interface; take host and component from the same release")]
@@ -109,7 +151,7 @@ pub(crate) struct NotADecision;
 impl Decision {
     /// A decision without events. For tests of an embedder.
     pub fn new(outcome: Outcome) -> Decision {
-        Decision { outcome, events: Vec::new(), ended_sessions: Vec::new() }
+        Decision { outcome, events: Vec::new(), ended_sessions: Vec::new(), audited: None }
     }
 }
 
@@ -167,7 +209,7 @@ impl Response {
 impl Decision {
     /// The component's answer, checked.
     pub(crate) fn read(decision: types::Decision) -> Result<Self, NotADecision> {
-        let types::Decision { outcome, events, ended_sessions } = decision;
+        let types::Decision { outcome, events, ended_sessions, audited } = decision;
         let outcome = match outcome {
             types::Outcome::Forward(forward) => Outcome::Forward(Forward::read(forward)?),
             types::Outcome::Respond(types::Response { status, headers, body, counts_as }) => {
@@ -175,7 +217,8 @@ impl Decision {
             }
             types::Outcome::NeedBody(limit) => Outcome::NeedBody(limit),
         };
-        Ok(Decision { outcome, events: events.into_iter().map(Event::from).collect(), ended_sessions })
+        let events = events.into_iter().map(Event::from).collect();
+        Ok(Decision { outcome, events, ended_sessions, audited: audited.map(Audited::from) })
     }
 }
 
@@ -198,6 +241,20 @@ impl From<types::Event> for Event {
             types::Level::Error => Level::Error,
         };
         Event { level, code, message, reference, subject, rule, request_id }
+    }
+}
+
+impl From<types::Audited> for Audited {
+    fn from(audited: types::Audited) -> Self {
+        let types::Audited { event, method, path, provider, subject, email, session, code, rule } = audited;
+        let event = match event {
+            types::AuditEvent::Login => AuditEvent::Login,
+            types::AuditEvent::LoginFailed => AuditEvent::LoginFailed,
+            types::AuditEvent::Logout => AuditEvent::Logout,
+            types::AuditEvent::Refused => AuditEvent::Refused,
+            types::AuditEvent::Forwarded => AuditEvent::Forwarded,
+        };
+        Audited { event, method, path, provider, subject, email, session, code, rule }
     }
 }
 

@@ -16,6 +16,7 @@ use pingora::upstreams::peer::HttpPeer;
 use tokio::runtime::Builder;
 use vestibule::pages::Look;
 use vestibule::web::trusted_proxies::TrustedProxies;
+use vestibule_edge::audit::Audit;
 use vestibule_edge::cli::arguments::{Arguments, Command};
 use vestibule_edge::cli::serve;
 use vestibule_edge::configuration::active::{Active, Current, Service};
@@ -114,6 +115,7 @@ async fn edge_that_decides_nothing(application: &str) {
         public_origin: format!("http://{address}").into(),
         application_probe: None,
         streamlit: None,
+        audit: Audit::default(),
     };
     log::start(log::Format::Human).expect("a log");
     announce(address);

@@ -3,14 +3,17 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use vestibule::audit::AuditEvent;
 use vestibule_wasmtime::{Carried, ConfigurationFile};
 
 use crate::cli::arguments::Serve;
 use crate::cli::component;
 use crate::configuration::active::Current;
 use crate::configuration::reload::{self, ActiveSource};
+use crate::configuration::rotation;
 use crate::exchange::proxy::Edge;
 use crate::listen::limits::{self, ConnectionLimits};
 use crate::listen::listener::Listener;
@@ -19,6 +22,9 @@ use crate::observe::admin;
 
 /// The port of Streamlit, and of the six-line example.
 pub const DEFAULT_PORT: u16 = 8501;
+
+/// How long the end of the program waits for the disk of the audit.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -78,11 +84,13 @@ pub async fn until(
     };
     let ended = source.ended();
     let reloading = tokio::spawn(reload::keep_current(source, port, reading, current.clone())?);
+    let rotating = tokio::spawn(rotation::follow(current.clone())?);
 
     let (scheme, address) = (if acceptor.is_some() { "https" } else { "http" }, listener.address());
     tracing::info!(code = "listener.listening", address = %address, "listening on {scheme}://{address}");
+    current.load().1.audit.happened(AuditEvent::Started, None);
     ready(address);
-    let edge = Edge::new(current, acceptor.is_some()).with_ended(ended);
+    let edge = Edge::new(current.clone(), acceptor.is_some()).with_ended(ended);
     let stop = async {
         stop.await;
         stopping.store(true, Ordering::Relaxed);
@@ -90,9 +98,13 @@ pub async fn until(
     edge.serve(listener, acceptor, stop, arguments.grace).await;
 
     reloading.abort();
+    rotating.abort();
     if let Some(admin) = admin {
         admin.abort();
     }
+    let audit = current.load().1.audit.clone();
+    audit.happened(AuditEvent::Stopped, None);
+    audit.flush(AUDIT_PATIENCE);
     tracing::info!(code = "listener.stopped", "stopped");
     Ok(())
 }

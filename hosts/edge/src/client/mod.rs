@@ -3,4 +3,5 @@
 pub mod address;
 pub mod budgets;
 mod forwarded;
+pub mod request_id;
 pub mod shares;

@@ -10,6 +10,7 @@ use vestibule::pages::Look;
 use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::Limit;
 
+use crate::audit::Audit;
 use crate::configuration::decider::Decider;
 use crate::upstream::application::Upstream;
 
@@ -29,6 +30,7 @@ pub struct Active {
     pub application_probe: Option<Arc<str>>,
     /// The path of Streamlit's WebSocket, when the application is Streamlit: who opened a session there may resume it.
     pub streamlit: Option<Arc<str>>,
+    pub audit: Audit,
 }
 
 /// What becomes of requests.

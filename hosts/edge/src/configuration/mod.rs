@@ -5,4 +5,5 @@ pub mod decider;
 pub mod ended_sessions;
 pub mod native;
 pub mod reload;
+pub mod rotation;
 pub mod watch;

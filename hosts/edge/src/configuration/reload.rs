@@ -16,12 +16,13 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
+use vestibule::audit::AuditEvent;
 use vestibule::identity::streamlit::resumption::stream_path;
 use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::{
@@ -29,6 +30,7 @@ use vestibule_wasmtime::{
     TrustedFileError,
 };
 
+use crate::audit::Audit;
 use crate::configuration::active::{Active, Current, Service};
 use crate::configuration::ended_sessions::EndedSessions;
 use crate::configuration::native;
@@ -56,6 +58,8 @@ pub struct ActiveSource {
     files: Vec<PathBuf>,
     watch: Option<Watch>,
     ended: Arc<EndedSessions>,
+    /// Of what was loaded last: its file stays open.
+    audit: Mutex<Audit>,
 }
 
 /// Everything that was read, and nothing of it half.
@@ -81,8 +85,8 @@ impl ActiveSource {
             tracing::warn!(code = "configuration.not_watched", "changes of the configuration are not noticed ({error}); {remedy}");
         });
         let files = if is_pipe { Vec::new() } else { vec![path.clone()] };
-        let ended = Arc::default();
-        Ok(Self { component, path, text, upstream, upstream_timeout, files, watch: watch.ok(), ended })
+        let (ended, audit) = (Arc::default(), Mutex::default());
+        Ok(Self { component, path, text, upstream, upstream_timeout, files, watch: watch.ok(), ended, audit })
     }
 
     /// Which sessions its filters take for ended, whatever is reloaded.
@@ -145,9 +149,13 @@ impl ActiveSource {
         }
         let mut loaded = reading.configuration.clone();
         loaded.port = Some(port);
+        let service = self.service(summary)?;
+        // Last, so that a configuration with a fault leaves no file behind.
+        let audit = self.audit(summary)?;
         Ok(Active {
             look: native::look(loaded),
-            service: self.service(summary)?,
+            service,
+            audit,
             trusted_proxies: TrustedProxies::parse(summary.trusted_proxies.iter().map(String::as_str))
                 .context("host and component are not of one release")?,
             limits: summary.limits.clone(),
@@ -220,6 +228,13 @@ impl ActiveSource {
         Ok(Service::Proxy(Arc::new(Upstream::parse(upstream, self.upstream_timeout)?)))
     }
 
+    fn audit(&self, summary: &Summary) -> anyhow::Result<Audit> {
+        let mut latest = self.audit.lock().unwrap_or_else(PoisonError::into_inner);
+        let audit = Audit::open(summary.audit.as_ref(), &latest)?;
+        latest.clone_from(&audit);
+        Ok(audit)
+    }
+
     async fn filter(&self, reading: &Reading, port: u16) -> anyhow::Result<Filter> {
         let mut configuration = reading.configuration.clone();
         configuration.port = Some(port);
@@ -273,6 +288,10 @@ pub fn keep_current(mut source: ActiveSource, port: u16, taken: Reading, current
                     () = mended(taken.as_ref().err()) => {}
                 }
             }
+            if is_asked {
+                // Whoever rotates the file of the audit says so in this way.
+                current.load().1.audit.reopen();
+            }
             if is_asked && source.text.is_some() {
                 let path = source.path.display();
                 tracing::warn!(code = "configuration.read_once", "{path} cannot be read again; what was read of it stays in use");
@@ -297,10 +316,12 @@ pub fn keep_current(mut source: ActiveSource, port: u16, taken: Reading, current
             taken = found;
             match loaded {
                 Ok(active) => {
+                    active.audit.happened(AuditEvent::ConfigurationLoaded, None);
                     current.replace(active);
                     tracing::info!(code = "configuration.reloaded", "the new configuration is in use");
                 }
                 Err(error) => {
+                    current.load().1.audit.happened(AuditEvent::ConfigurationRefused, Some("configuration.kept"));
                     for line in format!("{error:#}").lines() {
                         tracing::error!(code = "configuration.fault", "{line}");
                     }

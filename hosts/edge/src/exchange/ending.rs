@@ -18,7 +18,10 @@ use pingora::protocols::http::v2::server::H2Options;
 use pingora::server::ShutdownWatch;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
+use vestibule::audit::AuditEvent;
 
+use crate::audit::Record;
+use crate::client::request_id::RequestId;
 use crate::upgrade::link::Link;
 
 /// The longest sleep before the clock is read again: a machine may have been suspended meanwhile.
@@ -82,6 +85,10 @@ struct End {
     /// By when the next piece of the request's body is to be there.
     body_due: Mutex<Option<Instant>>,
     is_upgrade: AtomicBool,
+    /// For the log.
+    request_id: OnceLock<RequestId>,
+    /// For the audit.
+    record: OnceLock<Arc<Record>>,
     /// Of the upgraded connection.
     link: OnceLock<Arc<Link>>,
 }
@@ -90,7 +97,8 @@ impl Closer {
     fn new() -> Self {
         let (announced, body_due) = (Mutex::new(Announced::Nothing), Mutex::new(None));
         let (is_upgrade, link) = (AtomicBool::new(false), OnceLock::new());
-        Self(Arc::new(End { announced, changed: Notify::new(), body_due, is_upgrade, link }))
+        let (request_id, record) = (OnceLock::new(), OnceLock::new());
+        Self(Arc::new(End { announced, changed: Notify::new(), body_due, is_upgrade, request_id, record, link }))
     }
 
     /// Ends the exchange now.
@@ -116,6 +124,18 @@ impl Closer {
 
     fn body_due(&self) -> Option<Instant> {
         *self.0.body_due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For the log: what the request is called.
+    pub fn name(&self, request_id: RequestId) {
+        // A request has one name.
+        let _ = self.0.request_id.set(request_id);
+    }
+
+    /// For the audit: what was said of the decision.
+    pub fn record(&self, record: Arc<Record>) {
+        // An exchange is forwarded once.
+        let _ = self.0.record.set(record);
     }
 
     /// For the log: the exchange is to become an upgraded connection.
@@ -159,20 +179,28 @@ pub async fn run<T>(exchange: impl Future<Output = T>) -> Option<T> {
         reason = end(&closer) => reason,
         served = &mut exchange => return Some(served),
     };
+    if let Some(record) = closer.0.record.get() {
+        audit(record, reason, closer.0.is_upgrade.load(Ordering::Relaxed));
+    }
+    let request_id = closer.0.request_id.get().map(RequestId::as_str);
     match (reason, closer.0.is_upgrade.load(Ordering::Relaxed)) {
         (Reason::SessionEnded, true) => {
-            tracing::info!(code = "upgrade.session_ended", "closed an upgraded connection: its session has ended");
+            tracing::info!(code = "upgrade.session_ended", request_id, "closed an upgraded connection: its session has ended");
         }
         (Reason::SessionEnded, false) => {
-            tracing::info!(code = "response.session_ended", "ended an open response: its session has ended");
+            tracing::info!(code = "response.session_ended", request_id, "ended an open response: its session has ended");
         }
         (Reason::NotAdmitted, true) => {
-            tracing::info!(code = "upgrade.not_admitted", "closed an upgraded connection: the new configuration does not admit it");
+            tracing::info!(
+                code = "upgrade.not_admitted",
+                request_id,
+                "closed an upgraded connection: the new configuration does not admit it"
+            );
         }
         (Reason::NotAdmitted, false) => {
-            tracing::info!(code = "response.not_admitted", "ended an open response: the new configuration does not admit it");
+            tracing::info!(code = "response.not_admitted", request_id, "ended an open response: the new configuration does not admit it");
         }
-        (Reason::BodyStalled, _) => tracing::debug!(code = "request.body_stalled", "ended a request whose body did not go on"),
+        (Reason::BodyStalled, _) => tracing::debug!(code = "request.body_stalled", request_id, "ended a request whose body did not go on"),
     }
     if let (Reason::SessionEnded, Some(link)) = (reason, closer.0.link.get()) {
         link.end();
@@ -180,6 +208,17 @@ pub async fn run<T>(exchange: impl Future<Output = T>) -> Option<T> {
         let _ = timeout(LAST_WORDS, exchange).await;
     }
     None
+}
+
+fn audit(record: &Record, reason: Reason, is_upgrade: bool) {
+    let (event, code) = match (reason, is_upgrade) {
+        (Reason::SessionEnded, true) => (AuditEvent::SessionEnded, "upgrade.session_ended"),
+        (Reason::SessionEnded, false) => (AuditEvent::SessionEnded, "response.session_ended"),
+        (Reason::NotAdmitted, true) => (AuditEvent::Refused, "upgrade.not_admitted"),
+        (Reason::NotAdmitted, false) => (AuditEvent::Refused, "response.not_admitted"),
+        (Reason::BodyStalled, _) => return,
+    };
+    record.ended(event, code);
 }
 
 /// Waits until the announced moment; for ever when none is announced, or one that the clock cannot represent.

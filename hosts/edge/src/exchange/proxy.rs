@@ -14,15 +14,17 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::timeout;
+use vestibule::audit::AuditEvent;
 use vestibule::language::Language;
-use vestibule::pages::{self, HostFailure, Look};
+use vestibule::pages::{self, HostFailure};
 use vestibule::web::field_lines::FieldLines;
-use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_enforcement::edits::NOT_FOR_CACHES;
 use vestibule_wasmtime::{Counted, Decision, Forward, Outcome, RequestHead, Response};
 
+use crate::audit::{self, Record};
 use crate::client::address::Client;
 use crate::client::budgets::{Attempt, Budgets, Spent};
+use crate::client::request_id::RequestId;
 use crate::client::shares::{Busy, Full, Place, Shares, Turn, Turns};
 use crate::configuration::active::{Active, Current, Generation, Service};
 use crate::configuration::decider::Undecided;
@@ -98,6 +100,7 @@ impl Default for Patience {
 /// One request's state.
 pub struct Exchange {
     started: Instant,
+    request_id: RequestId,
     /// The path, kept for the log: without the query, which can hold a code.
     path: String,
     client: Client,
@@ -117,6 +120,8 @@ pub struct Exchange {
     opening: Option<Opening>,
     /// An upgraded connection.
     farewell: Option<Farewell>,
+    /// What the audit says of the decision.
+    record: Option<Arc<Record>>,
     /// Takes effect when the response has been sent: a browser that is told first connects again with the old cookies.
     ending: Option<Ending>,
 }
@@ -185,7 +190,7 @@ impl Edge {
     /// Asks for the decision, unless the client has no more of what it costs.
     async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Decided> {
         let (generation, active) = self.current.load();
-        exchange.client = client(session, &active)?;
+        exchange.client = client(session, &active, &exchange.request_id)?;
         exchange.place = Some(self.place(&exchange.client, &active)?);
         check_length(session.req_header())?;
         let authority = into_origin_form(session.req_header_mut())?;
@@ -193,13 +198,13 @@ impl Edge {
         let attempt = Attempt { limits: &active.limits, client: exchange.client.address(), path: &path };
         let _turn = match self.admit(attempt).await {
             Ok(turn) => turn,
-            Err(spent) => return Ok(Decided::Respond(too_many(spent, attempt, reader(session), &active.look))),
+            Err(spent) => return Ok(Decided::Respond(too_many(spent, attempt, session, &exchange.request_id, &active))),
         };
         let decided = self.decide_admitted(session, (generation, &active), authority, exchange).await?;
         if let Decided::Respond(Response { counts_as: Some(counted), .. }) = &decided
             && let Err(spent) = self.budgets.count(attempt, *counted)
         {
-            return Ok(Decided::Respond(too_many(spent, attempt, reader(session), &active.look)));
+            return Ok(Decided::Respond(too_many(spent, attempt, session, &exchange.request_id, &active)));
         }
         Ok(decided)
     }
@@ -264,14 +269,20 @@ impl Edge {
     }
 
     async fn ask(&self, active: &Active, head: RequestHead, body: Option<Vec<u8>>, exchange: &mut Exchange) -> Result<Outcome> {
-        let Decision { outcome, events, ended_sessions, .. } = active.decider.decide(head, body).await.map_err(|undecided| {
-            let failure = match undecided {
-                Undecided::Overloaded(_) => HostFailure::Overloaded,
-                Undecided::Failed(_) => HostFailure::Filter,
-            };
-            failure::error(failure, &undecided.to_string())
-        })?;
-        events.iter().for_each(vestibule_wasmtime::log);
+        let Decision { outcome, mut events, ended_sessions, audited, .. } =
+            active.decider.decide(head, body).await.map_err(|undecided| {
+                let failure = match undecided {
+                    Undecided::Overloaded(_) => HostFailure::Overloaded,
+                    Undecided::Failed(_) => HostFailure::Filter,
+                };
+                failure::error(failure, &undecided.to_string())
+            })?;
+        for event in &mut events {
+            // What the request calls itself is somebody's word.
+            event.request_id = Some(exchange.request_id.to_string());
+            vestibule_wasmtime::log(event);
+        }
+        exchange.record = active.audit.decided(audited, &exchange.request_id, exchange.client.address());
         if !ended_sessions.is_empty() {
             self.ended.remember(&ended_sessions);
             exchange.ending = Some(Ending { all: self.open.clone(), sessions: ended_sessions });
@@ -326,7 +337,7 @@ async fn application_server(active: &Active, request: &RequestHeader) -> Option<
 }
 
 /// Who has sent a request.
-fn client(session: &Session, active: &Active) -> Result<Client> {
+fn client(session: &Session, active: &Active, request_id: &RequestId) -> Result<Client> {
     let peer = peer(session);
     let told = Client::of(&session.req_header().headers, peer, &active.trusted_proxies);
     match (&active.service, told) {
@@ -334,6 +345,7 @@ fn client(session: &Session, active: &Active) -> Result<Client> {
         (Service::Proxy(_), Err(unclear)) => {
             tracing::info!(
                 code = "forwarded.unclear",
+                request_id = request_id.as_str(),
                 peer = peer.map(tracing::field::display),
                 "{unclear}; a proxy in vestibule.trusted_proxies must write X-Forwarded-* and Forwarded alike, or remove what it does not write"
             );
@@ -341,7 +353,7 @@ fn client(session: &Session, active: &Active) -> Result<Client> {
         }
         // Questions hold whatever clients send, and nothing but the client's budget goes by this.
         (Service::Authz, told) => {
-            check_peer(peer, &active.trusted_proxies)?;
+            check_peer(session, peer, active, request_id)?;
             Ok(told.unwrap_or_else(|_| Client::from_peer(peer)))
         }
     }
@@ -362,30 +374,40 @@ fn peer(session: &Session) -> Option<IpAddr> {
     session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip())
 }
 
+/// For the audit: a request that is answered without a decision.
+fn undecided_request<'a>(session: &'a Session, request_id: &'a RequestId, client: Option<IpAddr>) -> audit::Undecided<'a> {
+    let request = session.req_header();
+    audit::Undecided { request_id, client, method: request.method.as_str(), path: request.uri.path() }
+}
+
 /// What a client gets that has nothing left.
-fn too_many(spent: Spent, attempt: Attempt<'_>, reader: Option<Language>, look: &Look) -> Response {
+fn too_many(spent: Spent, attempt: Attempt<'_>, session: &Session, request_id: &RequestId, active: &Active) -> Response {
     let retry_after = spent.retry_after();
     let code = match spent.counted {
         Counted::LoginStart => "login.limited",
         Counted::BadCallback => "callback.limited",
     };
+    active.audit.undecided(AuditEvent::LoginFailed, code, undecided_request(session, request_id, attempt.client));
     let reference = random::reference();
     let client = attempt.client.map(tracing::field::display);
-    tracing::info!(code, client, retry_after, reference, "this client has reached its limit of [vestibule.limits]");
-    let page = pages::host_failure(HostFailure::TooManyLogins { retry_after }, reader, look, &reference, &random::nonce());
+    let request_id = request_id.as_str();
+    tracing::info!(code, request_id, client, retry_after, reference, "this client has reached its limit of [vestibule.limits]");
+    let page = pages::host_failure(HostFailure::TooManyLogins { retry_after }, reader(session), &active.look, &reference, &random::nonce());
     let mut response = Response::new(page.status, page.body);
     response.headers = page.headers;
     response
 }
 
 /// Questions of strangers are not even read. A peer that cannot be told is one.
-fn check_peer(peer: Option<IpAddr>, trusted: &TrustedProxies) -> Result<()> {
-    if peer.is_some_and(|peer| trusted.contains(peer)) {
+fn check_peer(session: &Session, peer: Option<IpAddr>, active: &Active, request_id: &RequestId) -> Result<()> {
+    if peer.is_some_and(|peer| active.trusted_proxies.contains(peer)) {
         return Ok(());
     }
+    active.audit.undecided(AuditEvent::Refused, "authz.peer_refused", undecided_request(session, request_id, peer));
     let address = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
     tracing::warn!(
         code = "authz.peer_refused",
+        request_id = request_id.as_str(),
         peer = address,
         "a peer that may not ask; if it is the proxy, add its address to vestibule.authz.trusted_proxies"
     );
@@ -515,6 +537,7 @@ impl ProxyHttp for Edge {
     fn new_ctx(&self) -> Exchange {
         Exchange {
             started: Instant::now(),
+            request_id: RequestId::unique(),
             path: String::new(),
             client: Client::default(),
             place: None,
@@ -526,6 +549,7 @@ impl ProxyHttp for Edge {
             open: None,
             opening: None,
             farewell: None,
+            record: None,
             ending: None,
         }
     }
@@ -535,6 +559,13 @@ impl ProxyHttp for Edge {
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         exchange.path = session.req_header().uri.path().to_owned();
+        let (_, active) = self.current.load();
+        if let Some(told) = RequestId::told(&session.req_header().headers, peer(session), &active.trusted_proxies) {
+            exchange.request_id = told;
+        }
+        if let Some(closer) = ending::closer() {
+            closer.name(exchange.request_id.clone());
+        }
         if session.req_header().method == Method::CONNECT {
             return Err(Error::explain(ErrorType::HTTPStatus(405), "this is no proxy to other places").into_down());
         }
@@ -549,6 +580,10 @@ impl ProxyHttp for Edge {
         session.set_read_timeout(Some(self.patience.piece));
         match self.decide(session, exchange).await? {
             Decided::Forward(onward) => {
+                // Before its end can come.
+                if let (Some(closer), Some(record)) = (ending::closer(), exchange.record.take()) {
+                    closer.record(record);
+                }
                 exchange.open = Some(self.begin(session, &onward)?);
                 if onward.streamlit.as_deref().is_some_and(|stream| asks_for_websocket(session) && path_of(session) == stream.as_bytes()) {
                     exchange.opening = self.openers.opening(session.req_header(), onward.forward.session.as_deref());
@@ -610,6 +645,7 @@ impl ProxyHttp for Edge {
         }
         let received = forwarding::Received { client: &exchange.client, tls: self.tls, public_origin: &onward.public_origin };
         forwarding::edit_request(request, &onward.forward, received)?;
+        exchange.request_id.edit(request)?;
         exchange.opening.as_ref().map_or(Ok(()), |opening| opening.edit(request))
     }
 
@@ -709,7 +745,7 @@ impl ProxyHttp for Edge {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         }
         let reference = random::reference();
-        log::failure(error, &exchange.path, &reference);
+        log::failure(error, &exchange.request_id, &exchange.path, &reference);
         // Who closes a tab with an event stream or a WebSocket in it has had their answer.
         let is_left = failure::shown(error) == Shown::Nothing && session.response_written().is_some();
         if !is_left {
@@ -750,6 +786,7 @@ impl ProxyHttp for Edge {
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, exchange: &mut Exchange) {
         log::request(&log::RequestRecord {
+            request_id: &exchange.request_id,
             method: session.req_header().method.as_str(),
             path: &exchange.path,
             status: session.response_written().map_or(0, |response| response.status.as_u16()),

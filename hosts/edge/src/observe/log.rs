@@ -6,6 +6,7 @@
 //!
 //! The log holds up nothing: a reader that stalls costs lines (`log_queue.rs`), and the line `log.lost` counts them.
 
+use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::panic::{self, PanicHookInfo};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -13,13 +14,17 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use pingora::{Error, ErrorType};
-use tracing::{Dispatch, Subscriber};
+use tracing::field::{Field, Visit};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_fn};
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::audit;
+use crate::client::request_id::RequestId;
 use crate::observe::log_queue::LogQueue;
 
 /// What is written when `VESTIBULE_LOG` does not say otherwise.
@@ -53,10 +58,13 @@ pub fn start(format: Format) -> io::Result<()> {
     let chosen = std::env::var("VESTIBULE_LOG").unwrap_or_else(|_| DEFAULT_FILTER.to_owned());
     let chosen = EnvFilter::try_new(chosen).unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     // Without a hint of its own it would hide the other's, and every message of Pingora's would be made to be thrown away.
-    let known = filter_fn(|message| may_be_written(message.target(), *message.level())).with_max_level_hint(LevelFilter::TRACE);
+    let is_known = |message: &Metadata<'_>| message.target() != audit::LOG_TARGET && may_be_written(message.target(), *message.level());
+    let known = filter_fn(is_known).with_max_level_hint(LevelFilter::TRACE);
     let filter = chosen.and(known);
     let queue = LogQueue::start(io::stderr(), move |lost| lost_line(format, lost))?;
     let log = tracing_subscriber::registry().with(layer(format, queue.clone()).with_filter(filter));
+    let is_audit = filter_fn(|message| message.target() == audit::LOG_TARGET).with_max_level_hint(LevelFilter::INFO);
+    let log = log.with(tracing_subscriber::fmt::layer().event_format(AsItIs).with_writer(queue.clone()).with_filter(is_audit));
     // A log that is there already, as in a test, stays.
     if log.try_init().is_ok() && QUEUE.set(queue).is_ok() {
         panic::set_hook(Box::new(log_panic));
@@ -80,6 +88,31 @@ where
     match format {
         Format::Human => layer.boxed(),
         Format::Json => layer.json().flatten_event(true).boxed(),
+    }
+}
+
+/// Lines of the audit, in which everything is quoted already: each is the message of its event.
+struct AsItIs;
+
+impl<S, F> FormatEvent<S, F> for AsItIs
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    F: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, F>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        writeln!(writer, "{}", message.0)
+    }
+}
+
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.0 = format!("{value:?}");
+        }
     }
 }
 
@@ -140,6 +173,7 @@ pub enum Disposition {
 
 /// One request's line.
 pub struct RequestRecord<'a> {
+    pub request_id: &'a RequestId,
     pub method: &'a str,
     pub path: &'a str,
     /// 0: the peer was gone before it was answered.
@@ -150,30 +184,34 @@ pub struct RequestRecord<'a> {
 
 /// Writes one request's line: at level debug for what was forwarded, since the application logs that itself.
 pub fn request(record: &RequestRecord<'_>) {
-    let RequestRecord { method, path, status, duration, disposition } = record;
+    let RequestRecord { request_id, method, path, status, duration, disposition } = record;
+    let request_id = request_id.as_str();
     let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     match disposition {
         Disposition::Forwarded => {
-            tracing::debug!(code = "request", outcome = "forwarded", method, path, status, milliseconds);
+            tracing::debug!(code = "request", outcome = "forwarded", request_id, method, path, status, milliseconds);
         }
         Disposition::Answered => {
-            tracing::info!(code = "request", outcome = "answered", method, path, status, milliseconds);
+            tracing::info!(code = "request", outcome = "answered", request_id, method, path, status, milliseconds);
         }
-        Disposition::Failed => tracing::info!(code = "request", outcome = "failed", method, path, status, milliseconds),
+        Disposition::Failed => {
+            tracing::info!(code = "request", outcome = "failed", request_id, method, path, status, milliseconds);
+        }
     }
 }
 
 /// Writes why a request failed, with the number that its page shows.
-pub fn failure(error: &Error, path: &str, reference: &str) {
+pub fn failure(error: &Error, request_id: &RequestId, path: &str, reference: &str) {
+    let request_id = request_id.as_str();
     let source = error.esource().as_str();
     let problem = error.etype().as_str();
     if *error.esource() == pingora::ErrorSource::Downstream {
         // The context of an error that the peer has caused may quote the peer.
-        tracing::debug!(code = "request.failed", source, problem, path, reference);
+        tracing::debug!(code = "request.failed", request_id, source, problem, path, reference);
     } else if quotes_nothing(error.etype()) {
-        tracing::warn!(code = "request.failed", source, problem, path, reference, "{}", reasons(error));
+        tracing::warn!(code = "request.failed", request_id, source, problem, path, reference, "{}", reasons(error));
     } else {
-        tracing::warn!(code = "request.failed", source, problem, path, reference, "the exchange with the application failed");
+        tracing::warn!(code = "request.failed", request_id, source, problem, path, reference, "the exchange with the application failed");
     }
 }
 

@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "what the modules of this one program share has no outside to be hidden from")]
 
 mod application;
+mod audit;
 mod authz;
 mod browser;
 mod carried;
@@ -26,6 +27,7 @@ mod program;
 mod provider_traces;
 mod raw;
 mod reload;
+mod request_id;
 mod resources;
 mod rules;
 mod scripted;

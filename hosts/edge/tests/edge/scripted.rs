@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use vestibule::pages::Look;
 use vestibule::web::trusted_proxies::TrustedProxies;
+use vestibule_edge::audit::Audit;
 use vestibule_edge::configuration::active::{Active, Current, Service};
 use vestibule_edge::configuration::decider::{Decider, Undecided};
 use vestibule_edge::exchange::proxy::{Edge, Patience};
@@ -192,5 +193,6 @@ fn active(decider: Box<dyn Decider>, upstream: &str, timeout: Duration) -> Activ
         public_origin,
         application_probe: None,
         streamlit: None,
+        audit: Audit::default(),
     }
 }

@@ -1,0 +1,182 @@
+//! The audit: one JSON line for each login, logout, refusal, end of a session and change of the configuration (`docs/audit.md`).
+//!
+//! 1. The filter says what a decision is to the audit. This host adds the time, the client, the name of the request, and the events
+//!    that no decision is about.
+//! 2. Writing a line never waits, and what becomes of it changes no decision: a request is neither held up nor admitted by a disk
+//!    that is full. Lines that are lost are counted and told, in the log and where they are missing.
+//! 3. A line is an object of named texts and numbers that `serde_json` writes, so no value begins a line or a field. The texts have
+//!    bounds: those of [`Audited`], of [`RequestId`], and of the codes of this program.
+//! 4. Lines for the log go out as events of `tracing` with the target [`LOG_TARGET`], which the log writes as they are, whatever
+//!    `VESTIBULE_LOG` leaves out.
+
+mod file;
+mod line;
+mod writer;
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use vestibule::audit::AuditEvent;
+use vestibule_wasmtime::{self as library, AuditDestination, Audited};
+
+use crate::audit::line::Line;
+use crate::audit::writer::Writer;
+use crate::client::request_id::RequestId;
+
+/// The target of lines that are for the log: each is the message of an event.
+pub const LOG_TARGET: &str = "vestibule::audit";
+
+/// The audit of one configuration.
+#[derive(Clone, Default)]
+pub struct Audit {
+    destination: Destination,
+    /// Whether forwarded requests are written.
+    requests: bool,
+}
+
+#[derive(Clone, Default)]
+enum Destination {
+    #[default]
+    Nowhere,
+    Log,
+    File(Arc<Writer>),
+}
+
+/// What a decision is to the audit, and whose request it is about: kept with an exchange that outlives the decision.
+pub struct Record {
+    audit: Audit,
+    request_id: RequestId,
+    client: Option<IpAddr>,
+    audited: Audited,
+}
+
+impl Audit {
+    /// The audit that a configuration asks for. The file of `before`, the audit of the configuration before it, stays open if it is
+    /// the same.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or the system gives no thread. The message has a remedy.
+    pub fn open(wanted: Option<&library::Audit>, before: &Audit) -> anyhow::Result<Self> {
+        let Some(library::Audit { destination, requests, .. }) = wanted else { return Ok(Self::default()) };
+        let destination = match (destination, &before.destination) {
+            (AuditDestination::Log, _) => Destination::Log,
+            (AuditDestination::File(path), Destination::File(writer)) if writer.path() == path => Destination::File(writer.clone()),
+            (AuditDestination::File(path), _) => Destination::File(Arc::new(open(path)?)),
+        };
+        Ok(Self { destination, requests: *requests })
+    }
+
+    /// Writes what a decision is to the audit, and returns it for what may come of the exchange later. `None` where there is no audit.
+    pub fn decided(&self, audited: Option<Audited>, request_id: &RequestId, client: Option<IpAddr>) -> Option<Arc<Record>> {
+        let audited = audited.filter(|_| !matches!(self.destination, Destination::Nowhere))?;
+        let record = Record { audit: self.clone(), request_id: request_id.clone(), client, audited };
+        let event = event_of(record.audited.event);
+        if event != AuditEvent::Forwarded || self.requests {
+            record.write(event, record.audited.code.as_deref(), record.audited.rule);
+        }
+        Some(Arc::new(record))
+    }
+
+    /// Writes that a request was refused, or a login failed, before there was a decision.
+    pub fn undecided(&self, event: AuditEvent, code: &str, request: Undecided<'_>) {
+        let Undecided { request_id, client, method, path } = request;
+        let (method, path) = (bounded(method, vestibule::audit::MAX_METHOD), bounded(path, vestibule::audit::MAX_PATH));
+        self.write(&Line {
+            request_id: Some(request_id.as_str()),
+            client,
+            method: Some(&method),
+            path: Some(&path),
+            code: Some(code),
+            ..Line::of(event, SystemTime::now())
+        });
+    }
+
+    /// Writes what has happened to the program or its configuration.
+    pub fn happened(&self, event: AuditEvent, code: Option<&str>) {
+        self.write(&Line { code, ..Line::of(event, SystemTime::now()) });
+    }
+
+    /// Opens the file anew, by its path: whoever rotates it has renamed the old one.
+    pub fn reopen(&self) {
+        if let Destination::File(writer) = &self.destination {
+            writer.reopen();
+        }
+    }
+
+    /// Waits until everything is written, for at most `patience`. Blocks the thread: for the end of the program.
+    pub fn flush(&self, patience: Duration) {
+        if let Destination::File(writer) = &self.destination {
+            writer.flush(patience);
+        }
+    }
+
+    fn write(&self, line: &Line<'_>) {
+        match &self.destination {
+            Destination::Nowhere => {}
+            Destination::Log => tracing::info!(target: LOG_TARGET, "{}", line.json()),
+            Destination::File(writer) => writer.write(line.json()),
+        }
+    }
+}
+
+/// A request that there is no decision about.
+#[derive(Clone, Copy)]
+pub struct Undecided<'a> {
+    pub request_id: &'a RequestId,
+    pub client: Option<IpAddr>,
+    pub method: &'a str,
+    /// Without the query.
+    pub path: &'a str,
+}
+
+impl Record {
+    /// Writes what has become of the exchange.
+    pub fn ended(&self, event: AuditEvent, code: &str) {
+        self.write(event, Some(code), None);
+    }
+
+    fn write(&self, event: AuditEvent, code: Option<&str>, rule: Option<u32>) {
+        let Self { audit, request_id, client, audited } = self;
+        audit.write(&Line {
+            request_id: Some(request_id.as_str()),
+            client: *client,
+            provider: audited.provider.as_deref(),
+            subject: audited.subject.as_deref(),
+            email: audited.email.as_deref(),
+            session: audited.session.as_deref(),
+            method: Some(&audited.method),
+            path: Some(&audited.path),
+            rule,
+            code,
+            ..Line::of(event, SystemTime::now())
+        });
+    }
+}
+
+fn event_of(event: library::AuditEvent) -> AuditEvent {
+    match event {
+        library::AuditEvent::Login => AuditEvent::Login,
+        library::AuditEvent::LoginFailed => AuditEvent::LoginFailed,
+        library::AuditEvent::Logout => AuditEvent::Logout,
+        library::AuditEvent::Forwarded => AuditEvent::Forwarded,
+        // The library has no other; one that it gets is written rather than lost.
+        _ => AuditEvent::Refused,
+    }
+}
+
+fn open(path: &Path) -> anyhow::Result<Writer> {
+    Writer::open(path).with_context(|| {
+        format!(
+            "the audit cannot be written to {}; make its folder writable for this program's user, or change vestibule.log.audit",
+            path.display()
+        )
+    })
+}
+
+/// The first characters, with none that controls a terminal.
+fn bounded(text: &str, longest: usize) -> String {
+    text.chars().take(longest).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,44 @@
+//! `[vestibule.log]`: whether people are named, and the audit.
+
+use super::section::Section;
+use crate::audit::{AuditDestination, AuditSettings};
+
+/// Longest path that systems take, in bytes (`PATH_MAX` of Linux).
+const MAX_PATH: usize = 4096;
+
+const REMEDY: &str = "write \"log\", \"off\", or a file by its absolute path: \"file:/var/log/vestibule/audit.jsonl\"";
+
+/// What is written of decisions.
+pub(super) struct Log {
+    /// Whether events say who they are about.
+    pub(super) subjects: bool,
+    pub(super) audit: Option<AuditSettings>,
+}
+
+/// Faults are told.
+pub(super) fn read(section: &Section<'_>) -> Log {
+    let subjects = section.boolean("subject").unwrap_or(false);
+    let destination = section.string("audit");
+    let requests = section.boolean("requests");
+    section.finish_strict();
+    let is_off = destination.as_ref().is_none_or(|text| text.value == "off");
+    if requests == Some(true) && is_off {
+        section.findings.warning(section.at(), &section.key("requests"), "has no effect without `audit`", REMEDY);
+    }
+    let destination = destination.filter(|_| !is_off).and_then(|text| {
+        let found = match text.value.as_str() {
+            "log" => Some(AuditDestination::Log),
+            other => other.strip_prefix("file:").filter(|path| is_file(path)).map(|path| AuditDestination::File(path.to_owned())),
+        };
+        if found.is_none() {
+            section.findings.fatal(text.at, &text.key, format!("`{}` is no place for the audit", text.value), REMEDY);
+        }
+        found
+    });
+    Log { subjects, audit: destination.map(|destination| AuditSettings { destination, requests: requests.unwrap_or(false) }) }
+}
+
+/// Relative to which folder would be anybody's guess.
+fn is_file(path: &str) -> bool {
+    path.len() <= MAX_PATH && path.starts_with('/') && !path.ends_with('/') && !path.contains(char::is_control)
+}
