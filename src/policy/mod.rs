@@ -238,13 +238,17 @@ impl Policy {
 
     /// What the rule that decides comes to for the host.
     fn ruling_of<'s>(&'s self, rule: Option<&'s Rule>, target: &Target<'_>) -> Ruling<'s> {
-        // A host that decides nothing is no reason.
-        let is_served =
-            !self.names_hosts || self.same_for_all.is_some() || target.host.as_ref().is_some_and(|host| self.hosts.contains(host));
-        match rule.filter(|rule| is_served || rule.access == Access::Public) {
+        let is_public_only = self.admits_to_public_only(target.host.as_deref());
+        match rule.filter(|rule| !is_public_only || rule.access == Access::Public) {
             Some(rule) => Ruling { rule: Some(rule.id), access: &rule.access },
             None => Ruling { rule: None, access: &Access::Denied },
         }
+    }
+
+    /// Whether requests for a host get public pages only. A host that decides nothing is no reason.
+    fn admits_to_public_only(&self, host: Option<&str>) -> bool {
+        let is_named = || host.is_some_and(|host| self.hosts.iter().any(|named| named == host));
+        self.names_hosts && self.same_for_all.is_none() && !is_named()
     }
 
     /// What decides on a request as it is written, and as some server reads it.

@@ -17,12 +17,10 @@ use crate::cli::arguments::Explain;
 use crate::cli::serve::DEFAULT_PORT;
 use crate::configuration::native;
 
-/// Exit codes: 0 the request passes, 3 it gets the login, 4 it is denied, 5 it is malformed, 6 its host is not served. 1: that
-/// cannot be told.
+/// Exit codes: 0 the request passes, 3 it gets the login, 4 it is denied, 5 it is malformed. 1: that cannot be told.
 const LOGIN: u8 = 3;
 const DENIED: u8 = 4;
 const MALFORMED: u8 = 5;
-const NOT_SERVED: u8 = 6;
 
 /// Prints the way to the answer, and returns the exit code that tells it.
 ///
@@ -46,7 +44,6 @@ pub async fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
         Answer::LoginRequired => LOGIN.into(),
         Answer::Denied => DENIED.into(),
         Answer::Malformed => MALFORMED.into(),
-        Answer::NotServed => NOT_SERVED.into(),
     })
 }
 
