@@ -8,6 +8,7 @@ mod authz;
 mod cors;
 mod embedding;
 mod fault;
+mod findings;
 mod groups;
 mod internal_hosts;
 mod origin;
@@ -48,7 +49,8 @@ use crate::web::origin::PublicOrigin;
 use crate::web::route::{self, Route};
 use crate::web::trusted_proxies::TrustedProxies;
 use fault::MAKE_SECRET;
-use section::{Findings, Placed, Section};
+use findings::Findings;
+use section::{Placed, Section};
 
 /// Longest accepted configuration text, in bytes.
 pub const MAX_LENGTH: usize = 1024 * 1024;
