@@ -36,8 +36,21 @@ impl<'a> Findings<'a> {
         self.faults.borrow().iter().any(|fault| fault.fatal)
     }
 
-    pub(super) fn any(&self, is_meant: impl Fn(&Fault) -> bool) -> bool {
-        self.faults.borrow().iter().any(is_meant)
+    /// How many there are so far, for [`Self::has_fatal_since`].
+    pub(super) fn count(&self) -> usize {
+        self.faults.borrow().len()
+    }
+
+    /// Whether something fatal was found after there were `count`.
+    pub(super) fn has_fatal_since(&self, count: usize) -> bool {
+        self.faults.borrow().iter().skip(count).any(|fault| fault.fatal)
+    }
+
+    /// Whether something fatal was found at a key, by its dotted path, or in the table or list there. What is read of it is a default
+    /// then, and nothing can be said about that.
+    pub(super) fn has_fatal_at(&self, path: &str) -> bool {
+        let within = |key: &str| key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        self.faults.borrow().iter().any(|fault| fault.fatal && within(&fault.key))
     }
 
     pub(super) fn into_faults(self) -> Vec<Fault> {

@@ -7,7 +7,6 @@ use toml::de::DeTable;
 use super::Outside;
 use super::section::{Placed, Section};
 use crate::claims::{self, GroupsClaim};
-use crate::oidc::provider::Provider;
 use crate::policy::{Access, Condition, NotAPattern, PathPattern, Policy, Rule, RuleId};
 use crate::web::origin::PublicOrigin;
 use crate::web::route;
@@ -70,7 +69,7 @@ impl<'a> Written<'a> {
         &self,
         groups: &GroupsClaim,
         public: Option<&PublicOrigin>,
-        providers: &[Provider],
+        providers: &[String],
         outside: &Outside<'_>,
     ) -> Option<Policy> {
         if let Some(section) = self.sections.get(MAX_RULES) {
@@ -78,19 +77,23 @@ impl<'a> Written<'a> {
         }
         let names = Names { groups, public, providers, outside };
         let mut rules: Vec<Rule> = vec![];
+        // Those without a fault, among the first: a default stands for what is faulty in another, and can be far wider.
+        let mut sound: Vec<Rule> = vec![];
         for (index, section) in self.sections.iter().enumerate().take(MAX_RULES) {
+            let found_before = section.findings.count();
             let rule = read_rule(section, index + 1, &names);
-            let is_compared = !self.was_checked && index < MAX_COMPARED;
+            let is_sound = !section.findings.has_fatal_since(found_before);
+            let is_compared = !self.was_checked && is_sound && index < MAX_COMPARED;
             if index == MAX_COMPARED && !self.was_checked {
                 let problem = format!("is not searched for rules that never decide, as all after the first {MAX_COMPARED}");
                 section.findings.warning(section.at(), &section.path(), problem, "join rules, or mind their order yourself");
             }
             if !is_compared {
                 // Each with all before it: that is for the eyes of an operator, and many times the work of reading them.
-            } else if let Some(earlier) = rule.is_shadowed_by(&rules) {
+            } else if let Some(earlier) = rule.is_shadowed_by(&sound) {
                 let remedy = "put it before that rule, or remove it";
                 section.findings.warning(section.at(), &section.path(), format!("never decides: {} takes all of it", earlier.id), remedy);
-            } else if let Some(earlier) = rule.is_respelled_by(&rules) {
+            } else if let Some(earlier) = rule.is_respelled_by(&sound) {
                 let problem = format!(
                     "differs from {} in the spelling of paths only: requests are answered 400 where the two ask for different things",
                     earlier.id
@@ -99,10 +102,19 @@ impl<'a> Written<'a> {
                     "write one rule with both spellings, path = [\"/Docs/**\", \"/docs/**\"] for example, or remove one of the two";
                 section.findings.warning(section.at(), &section.path(), problem, remedy);
             }
+            if is_compared {
+                sound.push(rule.clone());
+            }
+            if !self.was_checked {
+                warn_of_claims(section, &rule);
+            }
+            if !self.was_checked && is_sound {
+                warn_of_publicity(section, &rule);
+            }
             rules.push(rule);
         }
         if !self.was_checked {
-            warn_of_dangers(&self.sections, &rules);
+            warn_of_no_rule_for_the_rest(&self.sections, &rules);
         }
         Policy::new(rules)
     }
@@ -113,7 +125,8 @@ struct Names<'a> {
     groups: &'a GroupsClaim,
     /// Its host is the only one that requests with a session can have.
     public: Option<&'a PublicOrigin>,
-    providers: &'a [Provider],
+    /// Also of those of which something is wrong.
+    providers: &'a [String],
     outside: &'a Outside<'a>,
 }
 
@@ -156,7 +169,7 @@ fn read_pattern(section: &Section<'_>, text: &Placed<String>, public: Option<&Pu
         section.findings.fatal(text.at, &text.key, format!("`{}` {error}", text.value), remedy);
     }
     let pattern = pattern.ok()?;
-    if public.is_some_and(|public| is_ours(&pattern, public)) {
+    if public.is_some_and(|public| is_ours(&pattern, public)) && !section.findings.has_fatal_at("vestibule.routes") {
         let problem = format!("`{}` is for routes of Vestibule only, on which no rule decides", text.value);
         section.findings.warning(text.at, &text.key, problem, "remove it, or write a path of the application");
     }
@@ -321,11 +334,10 @@ fn read_domains(section: &Section<'_>, items: Vec<Placed<String>>) -> Vec<String
     items.into_iter().map(|item| item.value).collect()
 }
 
-fn read_providers(section: &Section<'_>, items: Vec<Placed<String>>, providers: &[Provider]) -> Vec<String> {
-    for item in items.iter().filter(|item| !providers.is_empty() && providers.iter().all(|provider| provider.name != item.value)) {
-        let known: Vec<_> = providers.iter().map(|provider| provider.name.as_str()).collect();
+fn read_providers(section: &Section<'_>, items: Vec<Placed<String>>, providers: &[String]) -> Vec<String> {
+    for item in items.iter().filter(|item| !providers.contains(&item.value)) {
         let problem = format!("there is no provider `{}` in [auth]", item.value);
-        section.findings.fatal(item.at, &item.key, problem, format!("name one of: {}", known.join(", ")));
+        section.findings.fatal(item.at, &item.key, problem, format!("name one of: {}", providers.join(", ")));
     }
     items.into_iter().map(|item| item.value).collect()
 }
@@ -360,8 +372,8 @@ fn list(section: &Section<'_>, name: &'static str, example: &str) -> Vec<Placed<
     items.unwrap_or_default()
 }
 
-/// What is legal, and lets more people pass than is likely to be meant, or fewer.
-fn warn_of_dangers(sections: &[Section<'_>], rules: &[Rule]) {
+/// What is legal, and lets fewer people pass than is likely to be meant.
+fn warn_of_no_rule_for_the_rest(sections: &[Section<'_>], rules: &[Rule]) {
     if let (Some(section), Some(_)) = (sections.last(), rules.last())
         && !section.findings.has_fatal()
         && !rules.iter().any(Rule::is_for_everything)
@@ -372,22 +384,29 @@ fn warn_of_dangers(sections: &[Section<'_>], rules: &[Rule]) {
             "end the list with a rule without a path: `access = \"required\"` for any login, `access = \"deny\"` to say that it is meant";
         section.findings.warning(section.at(), &section.path(), problem, remedy);
     }
-    for (section, rule) in sections.iter().zip(rules) {
-        let warn = |problem: &str, remedy: &str| section.findings.warning(section.at(), &section.path(), problem, remedy);
-        let is_for_all = rule.methods.is_empty() && rule.hosts.is_empty();
-        let is_everything = rule.paths.is_empty() || rule.paths.iter().any(PathPattern::is_nearly_everything);
-        if rule.access == Access::Public && is_for_all && is_everything {
-            warn("opens every page to everybody", "name the paths that are public: path = \"/public/**\"");
-        } else if rule.access == Access::Public && !rule.methods.is_empty() && is_everything {
-            warn("opens every page to everybody, for these methods", "name the paths that are public: path = \"/public/**\"");
-        }
-        if let Access::Required(Some(condition)) = &rule.access {
-            let mut names = BTreeSet::new();
-            claim_names(condition, &mut names);
-            for name in names.into_iter().filter(|name| is_chosen_by_its_owner(&claims::root(name))) {
-                warn(&format!("trusts the claim `{name}`, which people can change at many providers"), "ask for email, groups or sub");
-            }
-        }
+}
+
+/// What is legal, and lets more people pass than is likely to be meant.
+fn warn_of_publicity(section: &Section<'_>, rule: &Rule) {
+    let is_everything = rule.paths.is_empty() || rule.paths.iter().any(PathPattern::is_nearly_everything);
+    let problem = match (&rule.access, rule.methods.is_empty(), rule.hosts.is_empty()) {
+        (Access::Public, true, true) => "opens every page to everybody",
+        (Access::Public, false, _) => "opens every page to everybody, for these methods",
+        _ => return,
+    };
+    if is_everything {
+        section.findings.warning(section.at(), &section.path(), problem, "name the paths that are public: path = \"/public/**\"");
+    }
+}
+
+/// The same, of claims that say nothing for certain.
+fn warn_of_claims(section: &Section<'_>, rule: &Rule) {
+    let Access::Required(Some(condition)) = &rule.access else { return };
+    let mut names = BTreeSet::new();
+    claim_names(condition, &mut names);
+    for name in names.into_iter().filter(|name| is_chosen_by_its_owner(&claims::root(name))) {
+        let problem = format!("trusts the claim `{name}`, which people can change at many providers");
+        section.findings.warning(section.at(), &section.path(), problem, "ask for email, groups or sub");
     }
 }
 

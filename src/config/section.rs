@@ -67,10 +67,14 @@ impl<'a> Section<'a> {
         self.path.clone()
     }
 
-    /// Whether there is a fault in it already.
+    /// Whether something fatal was found in it already.
     pub(super) fn is_faulty(&self) -> bool {
-        let within = |key: &str| key.strip_prefix(&self.path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
-        self.findings.any(|fault| within(&fault.key))
+        self.findings.has_fatal_at(&self.path)
+    }
+
+    /// Whether something fatal was found at a key of it, so that a default stands for its value.
+    pub(super) fn is_key_faulty(&self, name: &str) -> bool {
+        self.findings.has_fatal_at(&self.key(name))
     }
 
     pub(super) fn key(&self, name: &str) -> String {
