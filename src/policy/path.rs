@@ -87,9 +87,13 @@ impl PathPattern {
         Self::exactly(base, names).then(&[Segment::One, Segment::Any])
     }
 
-    /// Whether every path that it is for is `base` or lies below it, as some server reads it; sometimes `false` where that is so.
-    pub fn lies_within(&self, base: &str) -> bool {
-        Self::at_or_below(base).covers_respelled(self)
+    /// Whether every path that it is for lies at or below the segment `name` in `base`, letters of `name` in either case. No other
+    /// spelling of the two counts.
+    pub fn lies_within(&self, base: &str, name: &str) -> bool {
+        let base = Self::exactly(base, &[]).segments;
+        self.segments
+            .strip_prefix(base.as_slice())
+            .is_some_and(|rest| matches!(rest, [Segment::Literal(first), ..] if first.eq_ignore_ascii_case(name)))
     }
 
     /// Whether it is for that path and no other.

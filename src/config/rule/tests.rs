@@ -137,6 +137,20 @@ fn a_rule_for_our_own_routes_is_told_to_have_no_effect() {
     for (base, path) in [("", "/**"), ("", "/*/user"), ("", "/.vestibules/**"), ("", "/oauth2callback/**"), ("/base", "/.vestibule/**")] {
         assert_eq!(told(base, "", &format!("\"{path}\"")), [], "{path}");
     }
+    // What some server takes for such a path comes under the rules.
+    for (base, path) in [
+        ("", "/.vestibule./**"),
+        ("", "/.vestibule /user"),
+        ("", "/\u{ff0e}vestibule/**"),
+        ("", "/.\u{ff56}estibule/**"),
+        ("", "/.vest\u{131}bule"),
+        ("", "/**/.vestibule/user"),
+        ("/base", "/Base/.vestibule/**"),
+        ("/base", "/base./.vestibule/**"),
+        ("/base", "/base"),
+    ] {
+        assert_eq!(told(base, "", &format!("\"{path}\"")), [], "{path}");
+    }
     assert_eq!(told("", "", "[\"/a\", \"/.vestibule/user\"]").len(), 1);
     // Below another prefix, all but the routes is the application's.
     let elsewhere = "[vestibule]\nroutes = \"/gate\"\n";
