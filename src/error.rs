@@ -18,7 +18,7 @@ pub enum Error {
     MethodNotAllowed,
     #[error("this can only be visited, not fetched")]
     NotVisited,
-    #[error("an upgrade was asked for by a page of another origin")]
+    #[error("a page of another origin may not send this request with a session")]
     ForeignOrigin,
     #[error("not logged in")]
     LoginRequired,
