@@ -23,6 +23,7 @@ mod section;
 mod streamlit;
 mod streamlit_pages;
 mod summary;
+mod syntax;
 mod trusted_proxies;
 
 use std::collections::BTreeMap;
@@ -213,15 +214,8 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         return None;
     }
     let (document, errors) = DeTable::parse_recoverable(&source.toml);
-    for error in &errors {
-        let at = error.span().map(|span| span.start);
-        // The parser's message quotes no value, only what it expected.
-        match error.span().and_then(|span| source.toml.get(span)).filter(|_| error.message() == "duplicate key") {
-            Some(key) => findings.fatal(at, key, "is given twice", "keep one of the two"),
-            None => findings.fatal(at, "(syntax)", error.message(), "write valid TOML (https://toml.io)"),
-        }
-    }
     if !errors.is_empty() {
+        syntax::tell(findings, &source.toml, &errors);
         return None;
     }
     let root = Section::root(findings, document.get_ref());

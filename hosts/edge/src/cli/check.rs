@@ -78,7 +78,7 @@ async fn load(component: &FilterComponent, arguments: &Check, warnings: &mut Vec
 
 fn check_tls(arguments: &Check, warnings: &mut Vec<String>) -> anyhow::Result<()> {
     if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
-        warnings.extend(tls::load(certificate, key)?.warning);
+        warnings.extend(tls::load(certificate, key)?.warning.map(|warning| format!("{}: warning: {warning}", key.display())));
     }
     Ok(())
 }

@@ -141,7 +141,7 @@ impl ActiveSource {
             tracing::warn!(code = "configuration.readable", "{}", everybody_reads(&path));
         }
         for warning in &summary.warnings {
-            tracing::warn!(code = "configuration.warning", "{warning}");
+            tracing::warn!(code = "configuration.warning", "{}", warning.without_severity());
         }
         let mut loaded = reading.configuration.clone();
         loaded.port = Some(port);
