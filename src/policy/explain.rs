@@ -57,9 +57,9 @@ fn walk(
     }
     tell_of_the_host(text, &request, admission, public);
     let ruling = match admission.ruling(&request) {
-        Err(Malformed::Ambiguous) => {
+        Err(malformed @ Malformed::Ambiguous(_)) => {
             tell_readings(text, &request, admission)?;
-            return Err(Malformed::Ambiguous);
+            return Err(malformed);
         }
         decided => decided?,
     };
@@ -253,8 +253,14 @@ access = "optional"
                 Answer::Denied,
                 "404: the path is reserved for routes of Vestibule's own, and none has it",
             ),
-            ("GET", "//app", true, Answer::Malformed, "400: the request is malformed: the path"),
-            ("GET", "/x/../app", true, Answer::Malformed, "400: the request is malformed: the path"),
+            ("GET", "//app", true, Answer::Malformed, "400: the request is malformed: the path has an empty segment (`//`), in segment 1"),
+            (
+                "GET",
+                "/x/../app",
+                true,
+                Answer::Malformed,
+                "400: the request is malformed: the path has a dot segment (`.` or `..`), or what servers can read as one, in segment 2",
+            ),
         ] {
             let explained = explained(method, path, logged_in.then(|| json!({ "sub": "1" })));
             assert_eq!((explained.answer, explained.text.lines().last()), (answer, Some(line)), "{method} {path}");

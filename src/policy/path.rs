@@ -96,6 +96,14 @@ impl PathPattern {
             .is_some_and(|rest| matches!(rest, [Segment::Literal(first), ..] if first.eq_ignore_ascii_case(name)))
     }
 
+    /// The first segment that is not its canonical name.
+    pub(super) fn respelled_segment(&self) -> Option<&str> {
+        self.segments.iter().zip(&self.canonical).find_map(|pair| match pair {
+            (Segment::Literal(written), Segment::Literal(canonical)) if written != canonical => Some(written.as_str()),
+            _ => None,
+        })
+    }
+
     /// Whether it is for that path and no other.
     pub fn is_exactly(&self, path: &str) -> bool {
         self.segments == Self::exactly(path, &[]).segments
@@ -344,7 +352,7 @@ mod tests {
             let target = Target::parse(&Request::parse(&head).unwrap(), false).unwrap();
             let pattern = PathPattern::parse(pattern).unwrap();
             let readings = target.readings().unwrap();
-            let fits: Vec<_> = readings.iter().map(|reading| pattern.fit(reading)).collect();
+            let fits: Vec<_> = readings.iter().map(|reading| pattern.fit(&reading.names)).collect();
             assert_eq!(fits[0] == Fit::Certainly, pattern.fits(&target.segments), "the first reading is as it is written");
             (fits.iter().copied().min().unwrap(), fits.into_iter().max().unwrap())
         };

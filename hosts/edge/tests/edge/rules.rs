@@ -187,7 +187,7 @@ async fn explain_tells_the_rule_and_its_exit_code_the_answer() {
         (&["GET", "/admin", "--as", &nobody], 3, "login: a page redirects to it, anything else is answered 401"),
         (&["GET", "/app", "--as", &alice, "--host", "APP.example:8443"], 0, "forwarded, and the application is told who it is"),
         (&["GET", "/app", "--as", &alice, "--host", "other.example"], 0, "forwarded, and the application is told who it is"),
-        (&["GET", "//app"], 5, "400: the request is malformed: the path"),
+        (&["GET", "//app"], 5, "400: the request is malformed: the path has an empty segment (`//`), in segment 1"),
     ] {
         let output = program::run(&[&["explain", "--config", &config], arguments].concat()).await;
         let text = String::from_utf8(output.stdout).expect("text");
