@@ -120,6 +120,8 @@ pub struct Config {
     pub authz: Option<Authz>,
     /// Whose word on where a request comes from is believed; of proxies that ask, who may ask.
     pub trusted_proxies: TrustedProxies,
+    /// Whether the file has such a list, also an empty one.
+    pub names_trusted_proxies: bool,
     pub per_minute: PerMinute,
     /// Pages of other origins.
     pub cors: Cors,
@@ -168,6 +170,11 @@ impl Config {
         ];
         let limited = limits.into_iter().filter(|(_, per_minute, _)| *per_minute > 0);
         limited.map(|(counted, per_minute, path)| Limit { counted, per_minute, path }).collect()
+    }
+
+    /// Whether there is a proxy whose word is believed.
+    pub fn has_trusted_proxies(&self) -> bool {
+        self.trusted_proxies != TrustedProxies::default()
     }
 
     pub fn provider(&self, name: &str) -> Option<&Provider> {
@@ -364,6 +371,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         embedding,
         branding,
         log_subjects,
+        names_trusted_proxies: vestibule.has(trusted_proxies::KEY),
         trusted_proxies: who_may_ask.or(in_front).unwrap_or_default(),
         internal_hosts,
         upstream,

@@ -4,5 +4,6 @@ pub mod active;
 pub mod decider;
 pub mod ended_sessions;
 pub mod native;
+pub mod public_address;
 pub mod reload;
 pub mod watch;

@@ -22,6 +22,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
+use vestibule::config::Config;
 use vestibule::identity::streamlit::resumption::stream_path;
 use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::{
@@ -61,6 +62,15 @@ pub struct ActiveSource {
 /// Everything that was read, and nothing of it half.
 pub struct Reading {
     configuration: Configuration,
+}
+
+impl Reading {
+    /// What was read, by the core as it is in this program; `None` if the component is of another release and accepts more.
+    pub fn config(&self, port: u16) -> Option<Config> {
+        let mut loaded = self.configuration.clone();
+        loaded.port = Some(port);
+        native::loaded(loaded)
+    }
 }
 
 impl ActiveSource {
