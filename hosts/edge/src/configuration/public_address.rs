@@ -145,24 +145,31 @@ mod tests {
 
     #[test]
     fn no_shipped_example_has_another_address_than_it_listens_on() {
-        let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
-        let mut folders = vec![examples];
+        // Those of other hosts listen where these say.
+        const OTHER_HOSTS: [&str; 3] = ["wasmtime-serve", "jco", "spin"];
+        let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")];
         let mut count = 0;
         while let Some(folder) = folders.pop() {
+            if folder.file_name().is_some_and(|name| OTHER_HOSTS.iter().any(|host| name == *host)) {
+                continue;
+            }
             for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
                 if entry.is_dir() {
                     folders.push(entry);
-                } else if entry.file_name().is_some_and(|name| name == "secrets.toml") {
-                    // With what the example's script fills in.
-                    let text = std::fs::read_to_string(&entry).expect("text");
-                    let Ok(config) = Config::parse(&Source::new("secrets.toml", &text)) else { continue };
-                    let listen = config.listen.clone().unwrap_or_else(|| "127.0.0.1:8501".to_owned());
-                    let is_of_serve = !["wasmtime-serve", "jco", "spin"].iter().any(|host| entry.iter().any(|part| part == *host));
-                    if is_of_serve {
-                        assert_eq!(warning(&config, Listening::written(&listen, None).expect("an address")), None, "{entry:?}");
-                        count += 1;
-                    }
+                    continue;
                 }
+                if entry.file_name().is_none_or(|name| name != "secrets.toml") {
+                    continue;
+                }
+                let text = std::fs::read_to_string(&entry).expect("text");
+                let secret = "cookie_secret = \"8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5\"";
+                let text = text.replace("cookie_secret = \"xxx\"", secret).replace("\"xxx\"", "\"value\"");
+                let text = text.replace("{tenant}", "common").replace("{subdomain}", "acme").replace("{account}.{region}", "acme.eu");
+                let parsed = Config::parse(&Source::new("secrets.toml", &text));
+                let config = parsed.unwrap_or_else(|faults| panic!("{entry:?}: {faults:?}"));
+                let listen = config.listen.clone().unwrap_or_else(|| "127.0.0.1:8501".to_owned());
+                assert_eq!(warning(&config, Listening::written(&listen, None).expect("an address")), None, "{entry:?}");
+                count += 1;
             }
         }
         assert!(count > 0, "no example was read");
