@@ -29,9 +29,7 @@ pub(crate) fn log(event: &Event) {
 pub(crate) fn faults(faults: &[Fault]) {
     for fault in faults {
         let level = if fault.fatal { "ERROR" } else { "WARN" };
-        // The level is not told twice.
-        let text = fault.to_string().replacen(": error: ", ": ", 1).replacen(": warning: ", ": ", 1);
-        line(&format!("{level} configuration.fault: {text}"));
+        line(&format!("{level} configuration.fault: {}", fault.without_severity()));
     }
 }
 
