@@ -36,7 +36,9 @@ codes! {
     RequestMethodNotAllowed = "request.method_not_allowed",
     /// A login or logout was fetched by a page, or requested ahead, instead of visited.
     RequestNotVisited = "request.not_visited",
-    /// A page of another origin asked for an upgrade with a session.
+    /// A page of another origin asked for an upgrade with a session. With `[vestibule.embedding]` also: a page whose origin is
+    /// neither that of `redirect_uri` nor in `vestibule.cors.origins` sent a session with a method other than `GET`, `HEAD` and
+    /// `OPTIONS`, or from another site to load something that is not a page.
     RequestForeignOrigin = "request.foreign_origin",
     /// A request that needs a login had no session.
     RequestLoginRequired = "request.login_required",
@@ -66,7 +68,8 @@ codes! {
     LoginSucceeded = "login.succeeded",
     /// A login named a page to return to that is not of the public origin; it goes on without.
     LoginReturnToRefused = "login.return_to_refused",
-    /// The provider token of `st.login` is invalid or has expired; the user chooses the provider.
+    /// The provider token of `st.login` is malformed, has expired or is signed with another secret; the browser is redirected to
+    /// the application's first page.
     LoginProviderTokenInvalid = "login.provider_token_invalid",
     /// The provider refused a login with `prompt=select_account`; the login is started once more without it.
     LoginWithoutPrompt = "login.without_prompt",

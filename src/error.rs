@@ -19,7 +19,7 @@ pub enum Error {
     MethodNotAllowed,
     #[error("this can only be visited, not fetched")]
     NotVisited,
-    #[error("an upgrade was asked for by a page of another origin")]
+    #[error("a page of another origin may not send this request with a session")]
     ForeignOrigin,
     #[error("not logged in")]
     LoginRequired,
@@ -69,6 +69,8 @@ pub enum Error {
 pub struct Explanation {
     pub title: &'static str,
     pub happened: String,
+    /// What of the request is to blame: of a closed set, none of the client's text.
+    pub construct: Option<String>,
     pub advice: &'static str,
     /// Whether another login is of use.
     pub offer_login: bool,
@@ -158,17 +160,21 @@ impl Error {
     pub fn explanation(&self, texts: &'static Texts) -> Explanation {
         let explain = |told: &Told, offer_login| {
             let Told { title, happened, advice } = *told;
-            Explanation { title, happened: happened.to_owned(), advice, offer_login }
+            Explanation { title, happened: happened.to_owned(), construct: None, advice, offer_login }
         };
         match self {
-            Error::Malformed(_) | Error::LookalikeHeader | Error::ForeignUpgrade => explain(&texts.malformed, false),
+            Error::Malformed(malformed) => {
+                let construct = malformed.construct().map(|construct| texts.malformed_by.with((texts.construct)(construct)));
+                Explanation { construct, ..explain(&texts.malformed, false) }
+            }
+            Error::LookalikeHeader | Error::ForeignUpgrade => explain(&texts.malformed, false),
             Error::MethodNotAllowed => explain(&texts.method_not_allowed, false),
             Error::NotVisited | Error::ForeignOrigin => explain(&texts.not_visited, false),
             Error::LoginRequired => explain(&texts.login_required, true),
             Error::NotARoute | Error::ReservedPath => explain(&texts.not_a_page, false),
             Error::Denied(Denied { account: Some(account), .. }) => {
                 let Notice { title, text } = texts.account_denied;
-                Explanation { title, happened: texts.denied_as.with(account), advice: text, offer_login: false }
+                Explanation { title, happened: texts.denied_as.with(account), construct: None, advice: text, offer_login: false }
             }
             Error::Denied(_) => explain(&texts.everybody_denied, false),
             Error::UnknownProvider => explain(&texts.unknown_provider, true),

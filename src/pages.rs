@@ -182,7 +182,7 @@ pub(crate) fn error(
     entropy: &mut dyn Entropy,
 ) -> Response {
     let texts = language.texts();
-    let Explanation { title, happened, advice, offer_login } = error.explanation(texts);
+    let Explanation { title, happened, construct, advice, offer_login } = error.explanation(texts);
     let mut actions = vec![];
     let return_to = match ways_back.pages {
         [only] => Some(*only),
@@ -207,7 +207,7 @@ pub(crate) fn error(
         language,
         texts,
         title,
-        paragraphs: vec![happened, advice.to_owned()],
+        paragraphs: [Some(happened), construct, Some(advice.to_owned())].into_iter().flatten().collect(),
         actions,
         reference: Some(reference),
         script: Script::of(config, return_to.is_some() && ways_back.keep_fragment),
@@ -226,7 +226,8 @@ fn shortened(address: &str) -> String {
 
 /// An error in JSON, for a program (RFC 9457). In English: what programs compare and log is one text.
 pub(crate) fn problem(error: &Error, login: Option<&str>, reference: Option<&str>) -> Response {
-    let Explanation { title, happened, .. } = error.explanation(Language::English.texts());
+    let Explanation { title, happened, construct, .. } = error.explanation(Language::English.texts());
+    let happened = [Some(happened), construct].into_iter().flatten().collect::<Vec<_>>().join(" ");
     let mut problem =
         json!({ "type": "about:blank", "title": title, "status": error.status(), "detail": happened, "code": error.code().as_str() });
     if let (Some(login), Some(members)) = (login, problem.as_object_mut()) {

@@ -120,11 +120,17 @@ struct Accounts<'a> {
 
 /// Rule 1. `rules` are the sections of the rules of `policy`, in order.
 pub(super) fn refuse_claims_of_any_tenant(rules: &[Section<'_>], policy: Option<&Policy>, providers: &[Provider]) {
-    for provider in providers.iter().filter(|provider| is_any_tenant(provider)) {
+    let findings = rules.first().map(|section| section.findings);
+    let is_sound = |provider: &&Provider| {
+        let tenants = format!("vestibule.provider.{}", provider.name);
+        findings.is_none_or(|findings| !findings.has_fatal_at(&tenants))
+    };
+    for provider in providers.iter().filter(|provider| is_any_tenant(provider)).filter(is_sound) {
         let accounts = Accounts::of(provider);
         for (section, rule) in rules.iter().zip(policy.map(Policy::rules).unwrap_or_default()) {
             let Access::Required(Some(condition)) = &rule.access else { continue };
-            if accounts.reach(condition) == Reach::Claimed {
+            // What is faulty was left out, which makes a condition wider.
+            if accounts.reach(condition) == Reach::Claimed && !section.is_key_faulty("require") {
                 let name = &provider.name;
                 let problem =
                     format!("can be met by what the administrator of any organisation at Microsoft writes: `{name}` admits all of them");

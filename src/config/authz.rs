@@ -24,7 +24,7 @@ pub(super) fn read(vestibule: &Section<'_>, has_upstream: bool) -> Option<(Authz
     section.finish_strict();
     let findings = vestibule.findings;
     if mode != Some(Mode::Authz) {
-        if section.exists() {
+        if section.exists() && !vestibule.is_key_faulty("mode") {
             let key = vestibule.key("authz");
             findings.fatal(section.at(), &key, "has no effect without mode = \"authz\"", "write mode = \"authz\" under [vestibule]");
         }
@@ -43,7 +43,7 @@ pub(super) fn read(vestibule: &Section<'_>, has_upstream: bool) -> Option<(Authz
         let problem = "has no effect with mode = \"authz\": whoever may ask is believed";
         findings.fatal(vestibule.at(), &key, problem, "write it under [vestibule.authz]");
     }
-    if !section.has("proxy") {
+    if !section.has("proxy") && !section.is_faulty() {
         let remedy = "write [vestibule.authz] with proxy = \"envoy\", \"traefik\", \"caddy\" or \"nginx\"";
         findings.fatal(section.at().or(vestibule.at()), &section.key("proxy"), "is missing", remedy);
     }

@@ -12,7 +12,7 @@ const MAX_ORIGINS: usize = 32;
 pub(super) fn read(section: &Section<'_>) -> Embedding {
     let listed = section.strings("origins").unwrap_or_default();
     section.finish_strict();
-    if section.exists() && listed.is_empty() {
+    if section.exists() && listed.is_empty() && !section.is_faulty() {
         let remedy = "write origins = [\"https://portal.example.com\"], or remove the section";
         section.findings.fatal(section.at(), &section.key("origins"), "names no site that may embed the application", remedy);
     }

@@ -17,10 +17,28 @@ pub struct Fault {
     pub fatal: bool,
 }
 
+impl Fault {
+    /// The line of [`Display`](fmt::Display) without `error:` and `warning:`, for a log that has a level of its own.
+    pub fn without_severity(&self) -> impl fmt::Display + '_ {
+        Line { fault: self, severity: "" }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = if self.fatal { "error" } else { "warning" };
-        write!(f, "{}:{}: {severity}: {}: {}; {}", self.file, self.line, self.key, self.problem, self.remedy)
+        Line { fault: self, severity: if self.fatal { "error: " } else { "warning: " } }.fmt(f)
+    }
+}
+
+struct Line<'a> {
+    fault: &'a Fault,
+    severity: &'static str,
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fault { file, line, key, problem, remedy, .. } = self.fault;
+        write!(f, "{file}:{line}: {}{key}: {problem}; {remedy}", self.severity)
     }
 }
 

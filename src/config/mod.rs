@@ -8,6 +8,7 @@ mod authz;
 mod cors;
 mod embedding;
 mod fault;
+mod findings;
 mod groups;
 mod internal_hosts;
 mod log;
@@ -23,6 +24,7 @@ mod section;
 mod streamlit;
 mod streamlit_pages;
 mod summary;
+mod syntax;
 mod trusted_proxies;
 
 use std::collections::BTreeMap;
@@ -50,7 +52,8 @@ use crate::web::origin::PublicOrigin;
 use crate::web::route::{self, Route};
 use crate::web::trusted_proxies::TrustedProxies;
 use fault::MAKE_SECRET;
-use section::{Findings, Placed, Section};
+use findings::Findings;
+use section::{Placed, Section};
 
 /// Longest accepted configuration text, in bytes.
 pub const MAX_LENGTH: usize = 1024 * 1024;
@@ -119,6 +122,8 @@ pub struct Config {
     pub authz: Option<Authz>,
     /// Whose word on where a request comes from is believed; of proxies that ask, who may ask.
     pub trusted_proxies: TrustedProxies,
+    /// Whether the file has such a list, also an empty one.
+    pub names_trusted_proxies: bool,
     pub per_minute: PerMinute,
     /// Pages of other origins.
     pub cors: Cors,
@@ -171,6 +176,11 @@ impl Config {
         limited.map(|(counted, per_minute, path)| Limit { counted, per_minute, path }).collect()
     }
 
+    /// Whether there is a proxy whose word is believed.
+    pub fn has_trusted_proxies(&self) -> bool {
+        self.trusted_proxies != TrustedProxies::default()
+    }
+
     pub fn provider(&self, name: &str) -> Option<&Provider> {
         Provider::find(&self.providers, name)
     }
@@ -215,15 +225,8 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         return None;
     }
     let (document, errors) = DeTable::parse_recoverable(&source.toml);
-    for error in &errors {
-        let at = error.span().map(|span| span.start);
-        // The parser's message quotes no value, only what it expected.
-        match error.span().and_then(|span| source.toml.get(span)).filter(|_| error.message() == "duplicate key") {
-            Some(key) => findings.fatal(at, key, "is given twice", "keep one of the two"),
-            None => findings.fatal(at, "(syntax)", error.message(), "write valid TOML (https://toml.io)"),
-        }
-    }
     if !errors.is_empty() {
+        syntax::tell(findings, &source.toml, &errors);
         return None;
     }
     let root = Section::root(findings, document.get_ref());
@@ -240,7 +243,8 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         idle_timeout: lifetime_section.duration("idle_timeout"),
     };
     let previous = read_previous_secrets(&lifetime_section, &outside);
-    if let Some(idle_timeout) = lifetime.idle_timeout.filter(|idle| *idle > lifetime.max_age) {
+    let is_max_age_known = !lifetime_section.is_key_faulty("max_age");
+    if let Some(idle_timeout) = lifetime.idle_timeout.filter(|idle| is_max_age_known && *idle > lifetime.max_age) {
         let problem = format!("`{}` is longer than the session lasts", humantime::format_duration(idle_timeout));
         findings.fatal(lifetime_section.at(), &lifetime_section.key("idle_timeout"), problem, "make it shorter than max_age, or remove it");
     }
@@ -265,6 +269,9 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let rules = rule::find(&vestibule, source.was_checked);
     vestibule.finish_strict();
 
+    if root.is_key_faulty("auth") && !auth.exists() {
+        return None;
+    }
     if !auth.exists() {
         let remedy = "add [auth] with redirect_uri, cookie_secret, client_id, client_secret and server_metadata_url";
         findings.fatal(None, "auth", "the section is missing", remedy);
@@ -295,7 +302,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         }
     }
     plain_http::warn(&vestibule, &http_hosts, &providers);
-    let policy = rules.read(&identity.groups, public.as_ref(), &providers, &outside);
+    let policy = rules.read(&identity.groups, public.as_ref(), &provider::names(&auth), &outside);
     admission::refuse_claims_of_any_tenant(rules.sections(), policy.as_ref(), &providers);
     if policy.is_some() && login.is_some() {
         let remedy = "remove it, and give the last rule, without a `path`, the `access` that is meant for the rest";
@@ -304,7 +311,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
 
     let public = public?;
     embedding::check(&embedding, &embedding_section, &public);
-    if let Some(policy) = policy.as_ref().filter(|_| preset.app.is_some()) {
+    if let Some(policy) = policy.as_ref().filter(|_| preset.app.is_some() && !vestibule.is_key_faulty("rule")) {
         streamlit_pages::check(rules.sections(), policy, public.base_path());
     }
     if authz.is_none()
@@ -320,13 +327,15 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
             "name the proxy in vestibule.trusted_proxies, or remove `pass`",
         );
     }
-    if authz.is_none() {
+    if authz.is_none() && !vestibule.is_key_faulty("mode") && !vestibule.is_key_faulty("authz") {
         trusted_proxies::warn_of_silence(&vestibule, listen.as_deref(), &public);
     }
     let after_logout = after_logout.and_then(|text| {
         let parsed = crate::web::return_to::ReturnTo::parse(&text.value, public.redirect_uri());
         let problem = match &parsed {
             Err(_) => "is not a page of the public origin",
+            // Where our own routes lie is not known.
+            Ok(_) if vestibule.is_key_faulty("routes") => return parsed.ok(),
             Ok(page) => match Route::of(page.path(), &public) {
                 Route::Application | Route::Login | Route::User => return parsed.ok(),
                 Route::Callback | Route::Logout | Route::LoggedOut => "is a route that leads to `after_logout` itself",
@@ -367,6 +376,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         branding,
         log_subjects: log.subjects,
         audit: log.audit,
+        names_trusted_proxies: vestibule.has(trusted_proxies::KEY),
         trusted_proxies: who_may_ask.or(in_front).unwrap_or_default(),
         internal_hosts,
         upstream,
@@ -440,6 +450,9 @@ fn no_file(path: &str) -> (String, String) {
 
 fn read_cookie_secret(auth: &Section<'_>, outside: &Outside<'_>) -> Option<Placed<String>> {
     let Some(text) = outside.string(auth, "cookie_secret", "cookie_secret_env", "cookie_secret_file") else {
+        if ["cookie_secret", "cookie_secret_env", "cookie_secret_file"].into_iter().any(|key| auth.has(key)) {
+            return None;
+        }
         auth.findings.fatal(auth.at(), &auth.key("cookie_secret"), "is missing", MAKE_SECRET);
         return None;
     };

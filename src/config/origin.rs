@@ -11,6 +11,9 @@ pub(super) const CALLBACK: &str = "/oauth2callback";
 
 pub(super) fn read(auth: &Section<'_>, port: Option<u16>, prefix: RoutePrefix) -> Option<PublicOrigin> {
     let Some(text) = auth.string("redirect_uri") else {
+        if auth.has("redirect_uri") {
+            return None;
+        }
         let remedy = format!("write the application's public address with {CALLBACK}: \"http://localhost:8501{CALLBACK}\"");
         auth.findings.fatal(auth.at(), &auth.key("redirect_uri"), "is missing", remedy);
         return None;

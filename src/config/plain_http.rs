@@ -11,7 +11,7 @@ use super::section::{Placed, Section};
 use crate::oidc::provider::Provider;
 use crate::web::origin::{is_confidential, is_loopback};
 
-const KEY: &str = "insecure_http_hosts";
+pub(super) const KEY: &str = "insecure_http_hosts";
 
 /// Each in the spelling of URLs. Faults are told.
 pub(super) fn read(section: &Section<'_>) -> Vec<Placed<String>> {

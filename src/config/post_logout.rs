@@ -30,7 +30,7 @@ pub(super) fn read(extra: &Section<'_>, public: Option<&PublicOrigin>, logout_ur
     };
     if url.fragment().is_some() {
         fatal("has a fragment, which providers do not accept".to_owned());
-    } else {
+    } else if !extra.findings.has_fatal_at("vestibule.routes") {
         match Route::of(url.path(), public) {
             // Providers register the callback, and it knows what comes without an answer.
             Route::Application | Route::LoggedOut | Route::Callback => {}

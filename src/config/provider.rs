@@ -67,7 +67,8 @@ pub(super) fn read_all(
         providers.extend(read(name, section, extras, public, http_hosts, is_streamlit, outside).finish(section));
         section.finish_lenient(|key| place_of_extra(key, name));
     }
-    let known: Vec<_> = named.iter().map(|(name, _)| name.as_str()).chain(has_unnamed.then_some(UNNAMED)).collect();
+    let known = names(auth);
+    let known: Vec<_> = known.iter().map(String::as_str).collect();
     for (name, section) in extras.sections(&known) {
         let remedy = format!("name one of: {}", known.join(", "));
         extras.findings.fatal(section.at(), &extras.key(&name), "there is no such provider in [auth]", remedy);
@@ -81,6 +82,25 @@ pub(super) fn read_all(
     }
     providers
 }
+
+/// The names of all, also of those of which something is wrong.
+pub(super) fn names(auth: &Section<'_>) -> Vec<String> {
+    let named = sections(auth).into_iter().map(|(name, _)| name);
+    let mut names: Vec<_> = is_given(auth).then(|| UNNAMED.to_owned()).into_iter().chain(named).collect();
+    if names.is_empty() {
+        names.push(UNNAMED.to_owned());
+    }
+    names
+}
+
+/// Whether a provider is in a section, whatever is wrong with it.
+fn is_given(section: &Section<'_>) -> bool {
+    CLIENT_ID.iter().chain(&CLIENT_SECRET).chain(&["server_metadata_url"]).any(|key| section.has(key))
+}
+
+/// The spellings of these keys.
+const CLIENT_ID: [&str; 3] = ["client_id", "client_id_env", "client_id_file"];
+const CLIENT_SECRET: [&str; 3] = ["client_secret", "client_secret_env", "client_secret_file"];
 
 /// Where a key of that name stands, when it is one of those beside Streamlit's.
 pub(super) fn place_of_extra(key: &str, provider: &str) -> Option<String> {
@@ -128,12 +148,15 @@ fn read(
     let options = ClientOptions::read(section);
     let extra = extras.sections(&[]).into_iter().find(|(given, _)| given == name).map(|(_, extra)| extra);
 
-    let is_given = client_id.is_some() || client_secret.is_some() || metadata.is_some();
+    let is_given = is_given(section);
     let is_public = options.client_authentication == Some(ClientAuthentication::None);
     let mut missing = vec![];
-    missing.extend(client_id.is_none().then_some("client_id"));
-    missing.extend((client_secret.is_none() && !is_public).then_some("client_secret"));
-    missing.extend(metadata.is_none().then_some("server_metadata_url"));
+    let is_written = |keys: &[&str]| keys.iter().any(|key| section.has(key));
+    missing.extend((!is_written(&CLIENT_ID)).then_some("client_id"));
+    // A public client has none; with another authentication that cannot be read, it is not known whether it has.
+    let needs_secret = !is_public && !section.is_key_faulty("client_kwargs.token_endpoint_auth_method");
+    missing.extend((needs_secret && !is_written(&CLIENT_SECRET)).then_some("client_secret"));
+    missing.extend((!is_written(&["server_metadata_url"])).then_some("server_metadata_url"));
     for text in [&client_id, &client_secret].into_iter().flatten().filter(|text| text.at.is_some() && is_sample(&text.value)) {
         let remedy = "write the value that the provider gave you when you registered the application";
         let problem = if text.value.trim().is_empty() { "is empty" } else { "is a sample, not a value" };
@@ -142,8 +165,10 @@ fn read(
 
     let extra = extra.as_ref();
     let issuer = extra.and_then(|extra| extra.string("issuer"));
+    let has_faulty_issuer = issuer.is_none() && extra.is_some_and(|extra| extra.has("issuer"));
     let metadata_url = metadata.and_then(|text| Some((read_metadata_url(section, &text, http_hosts)?, text.at)));
-    let expected_issuer = metadata_url.as_ref().and_then(|(url, at)| expected_issuer(section, url, *at, issuer, http_hosts));
+    let given = metadata_url.as_ref().filter(|_| !has_faulty_issuer);
+    let expected_issuer = given.and_then(|(url, at)| expected_issuer(section, url, *at, issuer, http_hosts));
     let metadata_url = metadata_url.map(|(url, _)| url);
     let title = extra.and_then(|extra| extra.string("title")).map_or_else(|| title_of(name), |text| text.value);
     let userinfo = extra.and_then(|extra| extra.boolean("userinfo")).unwrap_or(false);
@@ -322,7 +347,10 @@ fn read_metadata_url(section: &Section<'_>, text: &Placed<String>, http_hosts: &
         }
         Ok(url) if url.scheme() == "http" && !plain_http::may_be_asked(&url, http_hosts) => {
             let remedy = "write https://; for a host on a network that you alone use, see insecure_http_hosts in docs/settings.md";
-            fatal("is plain http: anybody on the way could log in as anybody".into(), remedy);
+            // Its host may be in a list that cannot be read.
+            if !section.findings.has_fatal_at(&format!("vestibule.{}", plain_http::KEY)) {
+                fatal("is plain http: anybody on the way could log in as anybody".into(), remedy);
+            }
             None
         }
         _ => {

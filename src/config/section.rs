@@ -1,6 +1,6 @@
 //! Reading a TOML table key by key, so that every fault is found in one go and knows its line.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
@@ -10,60 +10,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fault::Fault;
-
-/// Every fault found so far, and what is needed to say where it is.
-pub(super) struct Findings<'a> {
-    file: &'a str,
-    text: &'a str,
-    /// Where the lines end, found when it is first asked for: a long file has many keys to give a line to.
-    line_ends: OnceCell<Vec<usize>>,
-    faults: RefCell<Vec<Fault>>,
-}
-
-impl<'a> Findings<'a> {
-    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, text, line_ends: OnceCell::new(), faults: RefCell::default() }
-    }
-
-    pub(super) fn fatal(&self, at: Option<usize>, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
-        self.add(at, key, problem.into(), remedy.into(), true);
-    }
-
-    pub(super) fn warning(&self, at: Option<usize>, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
-        self.add(at, key, problem.into(), remedy.into(), false);
-    }
-
-    /// A fault in a file that this one refers to.
-    pub(super) fn fatal_in(&self, file: &str, line: u32, key: &str, problem: &str, remedy: &str) {
-        let (problem, remedy) = (problem.to_owned(), remedy.to_owned());
-        self.faults.borrow_mut().push(Fault { file: file.to_owned(), line, key: key.to_owned(), problem, remedy, fatal: true });
-    }
-
-    pub(super) fn has_fatal(&self) -> bool {
-        self.faults.borrow().iter().any(|fault| fault.fatal)
-    }
-
-    pub(super) fn into_faults(self) -> Vec<Fault> {
-        let mut faults = self.faults.into_inner();
-        faults.sort_by_key(|fault| fault.line);
-        faults
-    }
-
-    fn line(&self, at: Option<usize>) -> u32 {
-        at.map_or(0, |offset| {
-            let ends = self.line_ends.get_or_init(|| memchr::memchr_iter(b'\n', self.text.as_bytes()).collect());
-            let newlines = ends.partition_point(|end| *end < offset);
-            u32::try_from(newlines + 1).unwrap_or(u32::MAX)
-        })
-    }
-
-    fn add(&self, at: Option<usize>, key: &str, problem: String, remedy: String, fatal: bool) {
-        let line = self.line(at);
-        let fault = Fault { file: self.file.to_owned(), line, key: key.to_owned(), problem, remedy, fatal };
-        self.faults.borrow_mut().push(fault);
-    }
-}
+use super::findings::Findings;
 
 /// A table of the file. Keys that nobody asked for are known at the end, which is how misspelt ones are found.
 pub(super) struct Section<'a> {
@@ -120,10 +67,14 @@ impl<'a> Section<'a> {
         self.path.clone()
     }
 
-    /// Whether there is a fault in it already.
+    /// Whether something fatal was found in it already.
     pub(super) fn is_faulty(&self) -> bool {
-        let within = |key: &str| key.strip_prefix(&self.path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
-        self.findings.faults.borrow().iter().any(|fault| within(&fault.key))
+        self.findings.has_fatal_at(&self.path)
+    }
+
+    /// Whether something fatal was found at a key of it, so that a default stands for its value.
+    pub(super) fn is_key_faulty(&self, name: &str) -> bool {
+        self.findings.has_fatal_at(&self.key(name))
     }
 
     pub(super) fn key(&self, name: &str) -> String {

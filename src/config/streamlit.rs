@@ -26,7 +26,7 @@ pub(super) fn read(vestibule: &Section<'_>) -> Preset {
     let drop_claims = section.strings("drop_claims").unwrap_or_default().into_iter().map(|claim| claim.value).collect();
     let trusted_user_headers = read_header_names(&section);
     section.finish_strict();
-    if section.exists() && app.is_none() {
+    if section.exists() && app.is_none() && !vestibule.is_key_faulty("app") {
         let remedy = "write app = \"streamlit\" under [vestibule], or remove the section";
         vestibule.findings.fatal(section.at(), &vestibule.key("streamlit"), "has no effect", remedy);
     }

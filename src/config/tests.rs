@@ -656,3 +656,101 @@ fn limits_are_for_the_routes_that_are_counted_and_zero_is_none() {
     assert_eq!(read("[vestibule.limits]\nlogins_per_minute = 0\n"), [(Counted::BadCallback, 20, callback)]);
     assert_eq!(read("[vestibule.limits]\nlogins_per_minute = 0x10\nbad_callbacks_per_minute = 0\n"), [(Counted::LoginStart, 16, login)]);
 }
+
+/// What is faulty is replaced by a default while the rest is read: no further fault or warning comes of that.
+#[test]
+fn a_fault_has_no_consequence_that_is_told_as_well() {
+    let auth = filled(EXAMPLES[0]).replace("http://localhost:8501", "https://app.example").replace("accounts.google.com", "op.example");
+    let entra = auth.replace("op.example", "login.microsoftonline.com/common/v2.0");
+    let two = format!(
+        "[auth]\nredirect_uri = \"https://app.example/oauth2callback\"\ncookie_secret = \"{SECRET}\"\n\
+         [auth.google]\nclient_id = \"a\"\nclient_secret = \"b\"\nserver_metadata_url = \"https://accounts.google.com/.well-known/openid-configuration\"\n\
+         [auth.okta]\nclient_id = \"a\"\nclient_secret = 7\nserver_metadata_url = \"https://acme.okta.com/.well-known/openid-configuration\"\n"
+    );
+    let rule = |text: &str| format!("[[vestibule.rule]]\n{text}\n");
+    let rest = rule("");
+    let told = |toml: &str| {
+        let faults = parse(toml).map(|config| config.warnings).expect_err(toml);
+        faults.into_iter().map(|fault| (fault.key, fault.fatal)).collect::<Vec<_>>()
+    };
+    for (toml, key) in [
+        // A rule that would be for everything.
+        (auth.clone() + &rule("path = \"admin\"") + &rule("path = \"/b\"") + &rest, "vestibule.rule[1].path"),
+        (auth.clone() + &rule("path = 7") + &rule("path = \"/b\"") + &rest, "vestibule.rule[1].path"),
+        (auth.clone() + &rule("pth = \"/a\"") + &rest, "vestibule.rule[1].pth"),
+        (auth.clone() + &rule("methods = \"get\"") + &rule("path = \"/b\"") + &rest, "vestibule.rule[1].methods"),
+        (auth.clone() + &rule("methods = []") + &rest, "vestibule.rule[1].methods"),
+        (auth.clone() + &rule("host = \"other.example\"") + &rule("path = \"/b\"") + &rest, "vestibule.rule[1].host"),
+        (auth.clone() + &rule("path = \"/a\"") + &rule("path = [\"/a\", \"/b*\"]") + &rest, "vestibule.rule[2].path"),
+        (auth.clone() + &rule("path = \"/A\"") + &rule("path = [\"/a\", \"/b*\"]") + &rest, "vestibule.rule[2].path"),
+        (auth.clone() + &rule("path = \"public\"\naccess = \"public\"") + &rest, "vestibule.rule[1].path"),
+        (auth.clone() + &rule("methods = \"get\"\naccess = \"public\"") + &rest, "vestibule.rule[1].methods"),
+        (auth.clone() + &rule("access = \"open\"\nrequire = { groups = \"a\" }") + &rest, "vestibule.rule[1].access"),
+        // A condition that would be wider, or a provider that would admit more.
+        (entra.clone() + &rule("require = { groups = \"a\", email = \"alice\" }"), "vestibule.rule[1].require.email"),
+        (entra.clone() + &rule("require = { groups = \"a\", email_domain = [] }"), "vestibule.rule[1].require.email_domain"),
+        (
+            entra.clone() + "[vestibule.provider.default]\ntenants = []\n" + &rule("require = { groups = \"a\" }"),
+            "vestibule.provider.default.tenants",
+        ),
+        (
+            entra + "[vestibule.provider.default]\ntenants = 7\n" + &rule("require = { groups = \"a\" }"),
+            "vestibule.provider.default.tenants",
+        ),
+        (
+            auth.clone() + "[vestibule]\napp = \"streamlit\"\n" + &rule("path = \"pages\"\nrequire = { groups = \"a\" }") + &rest,
+            "vestibule.rule[1].path",
+        ),
+        // Providers that are there, and faulty.
+        (two.clone() + &rule("require = { provider = \"okta\" }"), "auth.okta.client_secret"),
+        (two + "[vestibule.provider.okta]\ntitle = \"Okta\"\n", "auth.okta.client_secret"),
+        (auth.replace("client_id = \"value\"", "client_id = 7"), "auth.client_id"),
+        (auth.replace("client_id = \"value\"", "client_id_env = 7"), "auth.client_id_env"),
+        (auth.replace("client_secret = \"value\"", "client_secret_file = 7"), "auth.client_secret_file"),
+        (
+            auth.replace("client_secret = \"value\"", "client_kwargs = { token_endpoint_auth_method = \"None\" }"),
+            "auth.client_kwargs.token_endpoint_auth_method",
+        ),
+        (auth.replace("\"https://op.example/.well-known/openid-configuration\" # fmt: skip", "7"), "auth.server_metadata_url"),
+        (auth.replace("\"https://app.example/oauth2callback\"", "7"), "auth.redirect_uri"),
+        (auth.replace(&format!("\"{SECRET}\""), "7"), "auth.cookie_secret"),
+        (auth.replace(&format!("cookie_secret = \"{SECRET}\""), "cookie_secret_file = 7"), "auth.cookie_secret_file"),
+        ("auth = 7\n".to_owned(), "auth"),
+        (
+            auth.replace("/.well-known/openid-configuration", "/elsewhere") + "[vestibule.provider.default]\nissuer = 7\n",
+            "vestibule.provider.default.issuer",
+        ),
+        (
+            auth.replace("https://op.example", "http://op.example") + "[vestibule]\ninsecure_http_hosts = [\"op.example:80\"]\n",
+            "vestibule.insecure_http_hosts",
+        ),
+        // Settings that others depend on.
+        (auth.clone() + "[vestibule.session]\nmax_age = \"a year\"\nidle_timeout = \"60d\"\n", "vestibule.session.max_age"),
+        (auth.clone() + "[vestibule]\nmode = \"auth\"\n[vestibule.authz]\nproxy = \"nginx\"\n", "vestibule.mode"),
+        (auth.clone() + "[vestibule]\nmode = \"auth\"\nlisten = \"127.0.0.1:8501\"\n", "vestibule.mode"),
+        (
+            auth.clone() + "[vestibule]\nmode = \"authz\"\nlisten = \"127.0.0.1:8501\"\n[vestibule.authz]\nproxy = \"apache\"\n",
+            "vestibule.authz.proxy",
+        ),
+        (auth.clone() + "[vestibule]\nmode = \"authz\"\n[vestibule.authz]\nprxy = \"nginx\"\n", "vestibule.authz.prxy"),
+        (auth.clone() + "[vestibule]\napp = \"Streamlit\"\n[vestibule.streamlit]\ncookies = \"auto\"\n", "vestibule.app"),
+        (auth.clone() + "[vestibule.embedding]\norigins = 7\n", "vestibule.embedding.origins"),
+        (auth.clone() + "[vestibule.embedding]\norigin = \"https://portal.example\"\n", "vestibule.embedding.origin"),
+        (auth.clone() + "[vestibule]\nroutes = \"gate\"\nafter_logout = \"/.vestibule/logout\"\n", "vestibule.routes"),
+        (auth.clone() + "[vestibule]\nroutes = \"gate\"\n" + &rule("path = \"/.vestibule/**\"") + &rest, "vestibule.routes"),
+        (
+            auth + "[vestibule]\nroutes = \"gate\"\n[vestibule.provider.default]\npost_logout_redirect_uri = \"https://app.example/.vestibule/x\"\n",
+            "vestibule.routes",
+        ),
+    ] {
+        assert_eq!(told(&toml), [(key.to_owned(), true)], "{toml}");
+    }
+}
+
+/// A list without an item is never met, whatever else is only warned of beside it.
+#[test]
+fn a_warning_hides_no_fault() {
+    let toml = with("[[vestibule.rule]]\nrequire = { all = [{ groups = \"a*\" }], any = [] }\n");
+    let faults = parse(&toml).unwrap_err();
+    assert!(faults.iter().any(|fault| fault.fatal && fault.key == "vestibule.rule[1].require.any"), "{faults:?}");
+}

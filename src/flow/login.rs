@@ -73,7 +73,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
                     visit.note(
                         Level::Info,
                         Code::LoginProviderTokenInvalid,
-                        "the provider token has expired or was signed with another secret",
+                        "the provider token is malformed, has expired or was signed with another secret",
                     );
                     Ok(Progress::Done(Outcome::Respond(Response::redirect(&config.public.home(), request.method))))
                 }

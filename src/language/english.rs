@@ -1,6 +1,7 @@
 //! English, which what programs read is written in as well.
 
 use super::texts::{Around, Notice, Texts, Told};
+use crate::web::construct::Construct;
 
 const AGAIN: &str = "Please log in again.";
 const LATER: &str = "Please try again in a minute. If it stays like this, contact the site administrator.";
@@ -34,6 +35,8 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "The address or a header of the request is not in the form that the web agreed on.",
         advice: "Check the address, or go back to the application.",
     },
+    malformed_by: Around("What cannot be read in one way: ", "."),
+    construct,
     method_not_allowed: Told { title: NOT_HERE, happened: "This page can be visited, but nothing can be sent to it.", advice: BACK },
     not_visited: Told {
         title: NOT_HERE,
@@ -134,3 +137,27 @@ pub(super) const TEXTS: Texts = Texts {
         text: "There are more requests from your network at once than are allowed. Please try again in a moment.",
     },
 };
+
+fn construct(construct: Construct) -> &'static str {
+    match construct {
+        Construct::EmptySegment => "an empty part of the address (//)",
+        Construct::DotSegment => "a . or .. in the address, or a part that can be read as one of them",
+        Construct::BrokenEscape => "a % without two hexadecimal digits",
+        Construct::ControlCharacter => "an encoded control character (%00 to %1F, %7F)",
+        Construct::EscapedTwice => "a character that is encoded twice (%2561)",
+        Construct::NotUtf8 => "bytes that are not UTF-8",
+        Construct::EncodedSeparator => "an encoded slash or backslash (%2F, %5C)",
+        Construct::Parameter => "a ; or & in the address",
+        Construct::EncodedEnd => "an encoded ? or # (%3F, %23)",
+        Construct::SegmentEnd => "a dot, colon or space at the end of a part of the address, or a space at its beginning",
+        Construct::Plus => "a + in the address",
+        Construct::SessionSegment => "a session in the address ((S(x)))",
+        Construct::LetterCase => "capital and small letters in the address",
+        Construct::Characters => "special characters in the address that can be taken for others",
+        Construct::TooLong => "an address that is too long, or that can be read in too many ways",
+        Construct::MethodCase => "a method in small letters",
+        Construct::MethodOverride => "a header that names another method, such as X-HTTP-Method-Override",
+        Construct::Host => "the host (the header Host), which is missing, there twice or not in the right form",
+        Construct::Target => "an address that is too long, or has #, \\ or a character that must be encoded",
+    }
+}

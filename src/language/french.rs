@@ -1,6 +1,7 @@
 //! Français, avec vous, et sans genre.
 
 use super::texts::{Around, Notice, Texts, Told};
+use crate::web::construct::Construct;
 
 const AGAIN: &str = "Veuillez vous reconnecter.";
 const LATER: &str = "Veuillez réessayer dans une minute. Si le problème persiste, prévenez l’administrateur de cette application.";
@@ -35,6 +36,8 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "L’adresse ou un en-tête de la requête n’a pas la forme convenue sur le Web.",
         advice: "Vérifiez l’adresse ou revenez à l’application.",
     },
+    malformed_by: Around("Élément ambigu : ", "."),
+    construct,
     method_not_allowed: Told {
         title: NOT_HERE,
         happened: "Cette page peut être consultée, mais rien ne peut lui être envoyé.",
@@ -161,3 +164,27 @@ pub(super) const TEXTS: Texts = Texts {
         text: "Votre réseau envoie à la fois plus de requêtes qu’il n’est autorisé. Veuillez réessayer dans un instant.",
     },
 };
+
+fn construct(construct: Construct) -> &'static str {
+    match construct {
+        Construct::EmptySegment => "une partie vide de l’adresse (//)",
+        Construct::DotSegment => "un . ou un .. dans l’adresse, ou une partie qui peut être lue ainsi",
+        Construct::BrokenEscape => "un % sans deux chiffres hexadécimaux",
+        Construct::ControlCharacter => "un caractère de contrôle encodé (%00 à %1F, %7F)",
+        Construct::EscapedTwice => "un caractère encodé deux fois (%2561)",
+        Construct::NotUtf8 => "des octets qui ne sont pas de l’UTF-8",
+        Construct::EncodedSeparator => "une barre oblique ou une barre oblique inverse encodée (%2F, %5C)",
+        Construct::Parameter => "un ; ou un & dans l’adresse",
+        Construct::EncodedEnd => "un ? ou un # encodé (%3F, %23)",
+        Construct::SegmentEnd => "un point, un deux-points ou une espace à la fin d’une partie de l’adresse, ou une espace à son début",
+        Construct::Plus => "un + dans l’adresse",
+        Construct::SessionSegment => "une session dans l’adresse ((S(x)))",
+        Construct::LetterCase => "les majuscules et les minuscules de l’adresse",
+        Construct::Characters => "des caractères spéciaux de l’adresse qui peuvent être pris pour d’autres",
+        Construct::TooLong => "une adresse trop longue, ou qui peut être lue de trop de façons",
+        Construct::MethodCase => "une méthode en minuscules",
+        Construct::MethodOverride => "un en-tête qui nomme une autre méthode, comme X-HTTP-Method-Override",
+        Construct::Host => "l’hôte (l’en-tête Host), absent, donné deux fois ou mal formé",
+        Construct::Target => "une adresse trop longue, ou qui contient #, \\ ou un caractère à encoder",
+    }
+}

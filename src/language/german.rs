@@ -1,6 +1,7 @@
 //! Deutsch, mit Sie.
 
 use super::texts::{Around, Notice, Texts, Told};
+use crate::web::construct::Construct;
 
 const AGAIN: &str = "Bitte melden Sie sich erneut an.";
 const LATER: &str =
@@ -36,6 +37,8 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "Die Adresse oder ein Header der Anfrage hat nicht die Form, die im Web vereinbart ist.",
         advice: "Prüfen Sie die Adresse, oder gehen Sie zurück zur Anwendung.",
     },
+    malformed_by: Around("Nicht eindeutig ist: ", "."),
+    construct,
     method_not_allowed: Told {
         title: NOT_HERE,
         happened: "Diese Seite kann aufgerufen werden, aber es kann nichts an sie gesendet werden.",
@@ -161,3 +164,29 @@ pub(super) const TEXTS: Texts = Texts {
         text: "Aus Ihrem Netz kommen mehr Anfragen zugleich, als erlaubt sind. Bitte versuchen Sie es gleich noch einmal.",
     },
 };
+
+fn construct(construct: Construct) -> &'static str {
+    match construct {
+        Construct::EmptySegment => "ein leerer Abschnitt der Adresse (//)",
+        Construct::DotSegment => "ein . oder .. in der Adresse, oder ein Abschnitt, der so gelesen werden kann",
+        Construct::BrokenEscape => "ein % ohne zwei Hexadezimalziffern",
+        Construct::ControlCharacter => "ein codiertes Steuerzeichen (%00 bis %1F, %7F)",
+        Construct::EscapedTwice => "ein doppelt codiertes Zeichen (%2561)",
+        Construct::NotUtf8 => "Bytes, die kein UTF-8 sind",
+        Construct::EncodedSeparator => "ein codierter Schrägstrich oder Backslash (%2F, %5C)",
+        Construct::Parameter => "ein ; oder & in der Adresse",
+        Construct::EncodedEnd => "ein codiertes ? oder # (%3F, %23)",
+        Construct::SegmentEnd => {
+            "ein Punkt, Doppelpunkt oder Leerzeichen am Ende eines Abschnitts der Adresse oder ein Leerzeichen an dessen Anfang"
+        }
+        Construct::Plus => "ein + in der Adresse",
+        Construct::SessionSegment => "eine Sitzung in der Adresse ((S(x)))",
+        Construct::LetterCase => "die Groß- und Kleinschreibung in der Adresse",
+        Construct::Characters => "Sonderzeichen in der Adresse, die für andere gehalten werden können",
+        Construct::TooLong => "die Adresse, denn sie ist zu lang oder lässt sich auf zu viele Arten lesen",
+        Construct::MethodCase => "die Methode, denn sie steht in Kleinbuchstaben",
+        Construct::MethodOverride => "ein Header, der eine andere Methode nennt, zum Beispiel X-HTTP-Method-Override",
+        Construct::Host => "der Host (der Header Host), denn er fehlt, steht zweimal da oder hat nicht die richtige Form",
+        Construct::Target => "die Adresse, denn sie ist zu lang oder enthält #, \\ oder ein Zeichen, das codiert werden muss",
+    }
+}

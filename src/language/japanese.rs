@@ -1,6 +1,7 @@
 //! 日本語（です・ます）.
 
 use super::texts::{Around, Notice, Texts, Told};
+use crate::web::construct::Construct;
 
 const AGAIN: &str = "もう一度ログインしてください。";
 const LATER: &str = "しばらくしてからもう一度お試しください。解決しない場合は、アプリケーションの管理者にご連絡ください。";
@@ -37,6 +38,8 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "リクエストのアドレスまたはヘッダーの形式が正しくありません。",
         advice: "アドレスをご確認いただくか、アプリケーションにお戻りください。",
     },
+    malformed_by: Around("一通りに読み取れない箇所: ", ""),
+    construct,
     method_not_allowed: Told {
         title: NOT_HERE, happened: "このページは表示できますが、データを送信することはできません。", advice: BACK
     },
@@ -163,3 +166,27 @@ pub(super) const TEXTS: Texts = Texts {
         text: "お使いのネットワークから同時に送信されたリクエストが、許可された数を超えています。少し待ってからもう一度お試しください。",
     },
 };
+
+fn construct(construct: Construct) -> &'static str {
+    match construct {
+        Construct::EmptySegment => "アドレス内の空の区切り（//）",
+        Construct::DotSegment => "アドレス内の . または .. 、またはそのように読み取れる区切り",
+        Construct::BrokenEscape => "16 進数 2 桁を伴わない %",
+        Construct::ControlCharacter => "エンコードされた制御文字（%00～%1F、%7F）",
+        Construct::EscapedTwice => "二重にエンコードされた文字（%2561）",
+        Construct::NotUtf8 => "UTF-8 ではないバイト列",
+        Construct::EncodedSeparator => "エンコードされたスラッシュまたはバックスラッシュ（%2F、%5C）",
+        Construct::Parameter => "アドレス内の ; または &",
+        Construct::EncodedEnd => "エンコードされた ? または #（%3F、%23）",
+        Construct::SegmentEnd => "アドレスの区切りの末尾にあるピリオド、コロン、空白、または先頭にある空白",
+        Construct::Plus => "アドレス内の +",
+        Construct::SessionSegment => "アドレス内のセッション（(S(x))）",
+        Construct::LetterCase => "アドレスの大文字と小文字",
+        Construct::Characters => "別の文字と見なされることがあるアドレス内の特殊文字",
+        Construct::TooLong => "長すぎる、または読み取り方が多すぎるアドレス",
+        Construct::MethodCase => "小文字のメソッド",
+        Construct::MethodOverride => "別のメソッドを指定するヘッダー（X-HTTP-Method-Override など）",
+        Construct::Host => "ホスト（Host ヘッダー）がない、重複している、または形式が正しくない",
+        Construct::Target => "長すぎる、または #、\\、エンコードが必要な文字を含むアドレス",
+    }
+}

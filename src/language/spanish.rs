@@ -1,6 +1,7 @@
 //! Español, con usted.
 
 use super::texts::{Around, Notice, Texts, Told};
+use crate::web::construct::Construct;
 
 const AGAIN: &str = "Vuelva a iniciar sesión.";
 const LATER: &str = "Inténtelo de nuevo en un minuto. Si el problema continúa, avise al administrador de esta aplicación.";
@@ -35,6 +36,8 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "La dirección o un encabezado de la solicitud no tiene la forma acordada en la web.",
         advice: "Compruebe la dirección o vuelva a la aplicación.",
     },
+    malformed_by: Around("Elemento ambiguo: ", "."),
+    construct,
     method_not_allowed: Told { title: NOT_HERE, happened: "Esta página se puede visitar, pero no se le puede enviar nada.", advice: BACK },
     not_visited: Told {
         title: NOT_HERE,
@@ -150,3 +153,27 @@ pub(super) const TEXTS: Texts = Texts {
         text: "Desde su red llegan a la vez más solicitudes de las permitidas. Inténtelo de nuevo en un momento.",
     },
 };
+
+fn construct(construct: Construct) -> &'static str {
+    match construct {
+        Construct::EmptySegment => "una parte vacía de la dirección (//)",
+        Construct::DotSegment => "un . o un .. en la dirección, o una parte que se puede leer así",
+        Construct::BrokenEscape => "un % sin dos cifras hexadecimales",
+        Construct::ControlCharacter => "un carácter de control codificado (%00 a %1F, %7F)",
+        Construct::EscapedTwice => "un carácter codificado dos veces (%2561)",
+        Construct::NotUtf8 => "bytes que no son UTF-8",
+        Construct::EncodedSeparator => "una barra o una barra invertida codificada (%2F, %5C)",
+        Construct::Parameter => "un ; o un & en la dirección",
+        Construct::EncodedEnd => "un ? o un # codificado (%3F, %23)",
+        Construct::SegmentEnd => "un punto, dos puntos o un espacio al final de una parte de la dirección, o un espacio al principio",
+        Construct::Plus => "un + en la dirección",
+        Construct::SessionSegment => "una sesión en la dirección ((S(x)))",
+        Construct::LetterCase => "las mayúsculas y minúsculas de la dirección",
+        Construct::Characters => "caracteres especiales de la dirección que se pueden confundir con otros",
+        Construct::TooLong => "una dirección demasiado larga, o que se puede leer de demasiadas maneras",
+        Construct::MethodCase => "un método en minúsculas",
+        Construct::MethodOverride => "un encabezado que indica otro método, como X-HTTP-Method-Override",
+        Construct::Host => "el host (el encabezado Host), que falta, está repetido o no tiene la forma correcta",
+        Construct::Target => "una dirección demasiado larga, o que contiene #, \\ o un carácter que se debe codificar",
+    }
+}

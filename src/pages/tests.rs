@@ -9,6 +9,7 @@ use crate::config::Source;
 use crate::entropy::Fixed;
 use crate::oidc::error::{self as oidc, Endpoint, Rejected, ReportedError};
 use crate::policy::RuleId;
+use crate::web::construct::{Construct, Obstacle};
 use crate::web::http::{Malformed, OutboundError, Request};
 
 const TOML: &str = r#"
@@ -44,7 +45,7 @@ fn errors() -> Vec<Error> {
     let unreachable = oidc::Error::Unreachable { provider: provider(), what: Endpoint::Keys, error: OutboundError::TimedOut };
     let mixed_up = oidc::Error::IssuerParameter { provider: provider(), given: "a".into(), expected: "b".into() };
     vec![
-        Error::Malformed(Malformed::Path),
+        Error::Malformed(Malformed::Path(Obstacle::whole(Construct::EmptySegment))),
         Error::Malformed(Malformed::HeadersTooLarge),
         Error::MethodNotAllowed,
         Error::NotVisited,

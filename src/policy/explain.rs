@@ -16,8 +16,6 @@ pub enum Answer {
     LoginRequired,
     Denied,
     Malformed,
-    /// It is for another host than that of `redirect_uri`.
-    NotServed,
 }
 
 /// An answer, and the way to it: several lines, the answer in the last.
@@ -46,13 +44,6 @@ fn walk(
     public: &PublicOrigin,
 ) -> Result<Answer, Malformed> {
     let request = Request::parse(head)?;
-    if let Ok(host) = target::host(request.authority)
-        && host != public.host()
-    {
-        let line = "where a rule names a host, only what is public is forwarded for another; a login moves to that host";
-        say(text, &format!("not served: `{host}` is not the host of redirect_uri, `{}`; {line}", public.host()));
-        return Ok(Answer::NotServed);
-    }
     match Route::of(request.path, public) {
         Route::Application => {}
         Route::Reserved => {
@@ -64,10 +55,11 @@ fn walk(
             return Ok(Answer::Passes);
         }
     }
+    tell_of_the_host(text, &request, admission, public);
     let ruling = match admission.ruling(&request) {
-        Err(Malformed::Ambiguous) => {
+        Err(malformed @ Malformed::Ambiguous(_)) => {
             tell_readings(text, &request, admission)?;
-            return Err(Malformed::Ambiguous);
+            return Err(malformed);
         }
         decided => decided?,
     };
@@ -77,7 +69,15 @@ fn walk(
             let decided = ruling.rule.map_or(policy.rules().len(), |rule| rule.number - 1);
             // No rule was compared with a request that breaks a step where all rules ask for the same.
             for (rule, why) in policy.rules().iter().zip(policy.misfits(&request).unwrap_or_default()).take(decided) {
-                say(text, &format!("  {}: not for this {}", rule.id, why.unwrap_or("request")));
+                let line = match why {
+                    Some(part) => format!("not for this {part}"),
+                    // It would decide, and so would none after it.
+                    None => "not public, and therefore not for this host".to_owned(),
+                };
+                say(text, &format!("  {}: {line}", rule.id));
+                if why.is_none() {
+                    break;
+                }
             }
             match ruling.rule {
                 Some(rule) => say(text, &format!("  {rule}: decides")),
@@ -86,6 +86,19 @@ fn walk(
         }
     }
     Ok(conclude(text, &ruling, account))
+}
+
+/// What another host than that of `redirect_uri` changes.
+fn tell_of_the_host(text: &mut String, request: &Request<'_>, admission: &Admission, public: &PublicOrigin) {
+    let Ok(host) = target::host(request.authority) else { return };
+    if host == public.host() {
+        return;
+    }
+    let change = match &admission.policy {
+        Some(policy) if policy.admits_to_public_only(Some(&host)) => "a rule names a host, so that other hosts get public pages only",
+        _ => "its requests are decided in the same way; browsers keep the session at the host of redirect_uri, where a login leads",
+    };
+    say(text, &format!("  `{host}` is not the host of redirect_uri, `{}`: {change}", public.host()));
 }
 
 /// The two rules between which there is no choice.
@@ -184,24 +197,44 @@ access = "optional"
     }
 
     #[test]
-    fn another_host_is_not_served() {
-        let config = Config::parse(&Source::new("f", CONFIG)).unwrap();
-        let explained = |host: &str, path: &str| explain(&RequestHead::get(path, host), None, &config.admission, &config.public);
-        for path in ["/public/a", "/app", "/.vestibule/user", "/.vestibule/nothing"] {
-            for host in ["other.example", "app.example.com", "127.0.0.1:8501", "[::1]"] {
-                let told = explained(host, path);
-                assert_eq!(told.answer, Answer::NotServed, "{host} {path}");
-                let last = told.text.lines().last().unwrap();
-                let name = host.strip_suffix(":8501").unwrap_or(host);
-                assert!(
-                    last.starts_with("not served: ") && last.contains(&format!("`{name}`")) && last.contains("`app.example`"),
-                    "{last}"
-                );
+    fn another_host_is_decided_on_as_the_filter_decides() {
+        let explained = |config: &str, path: &str, host: &str| {
+            let config = Config::parse(&Source::new("f", config)).unwrap();
+            explain(&RequestHead::get(path, host), None, &config.admission, &config.public)
+        };
+        let named = CONFIG.replace("path = \"/app\"\n", "path = \"/app\"\nhost = \"app.example\"\n");
+        for (config, path, answer) in [
+            (CONFIG, "/public/a", Answer::Passes),
+            (CONFIG, "/open", Answer::Passes),
+            (CONFIG, "/app", Answer::LoginRequired),
+            (CONFIG, "/elsewhere", Answer::Denied),
+            (&named, "/public/a", Answer::Passes),
+            (&named, "/open", Answer::Denied),
+            (&named, "/app", Answer::Denied),
+            (&named, "/admin", Answer::Denied),
+            (&named, "/.vestibule/user", Answer::Passes),
+            (&named, "/.vestibule/nothing", Answer::Denied),
+        ] {
+            for (host, name) in [("other.example", "other.example"), ("127.0.0.1:8501", "127.0.0.1"), ("[::1]", "[::1]")] {
+                let told = explained(config, path, host);
+                assert_eq!(told.answer, answer, "{host} {path}: {}", told.text);
+                let line = format!("  `{name}` is not the host of redirect_uri, `app.example`: ");
+                assert_eq!(told.text.contains(&line), !path.starts_with("/.vestibule"), "{}", told.text);
             }
             for host in ["app.example", "APP.example", "app.example:8443", "app.example."] {
-                assert_ne!(explained(host, path).answer, Answer::NotServed, "{host} {path}");
+                assert!(!explained(config, path, host).text.contains("is not the host"), "{host} {path}");
             }
         }
+        let told = explained(&named, "/admin", "other.example").text;
+        assert_eq!(
+            told,
+            "GET /admin, nobody\n  `other.example` is not the host of redirect_uri, `app.example`: \
+             a rule names a host, so that other hosts get public pages only\n  rule 1 (line 8): not for this path\n  \
+             rule 2 (line 11): not public, and therefore not for this host\n  no rule is left, so that nobody is admitted\n\
+             403: no rule is for this request, so that nobody is admitted\n"
+        );
+        let told = explained(CONFIG, "/app", "other.example").text;
+        assert!(told.contains("`app.example`: its requests are decided in the same way; "), "{told}");
     }
 
     #[test]
@@ -220,8 +253,14 @@ access = "optional"
                 Answer::Denied,
                 "404: the path is reserved for routes of Vestibule's own, and none has it",
             ),
-            ("GET", "//app", true, Answer::Malformed, "400: the request is malformed: the path"),
-            ("GET", "/x/../app", true, Answer::Malformed, "400: the request is malformed: the path"),
+            ("GET", "//app", true, Answer::Malformed, "400: the request is malformed: the path has an empty segment (`//`), in segment 1"),
+            (
+                "GET",
+                "/x/../app",
+                true,
+                Answer::Malformed,
+                "400: the request is malformed: the path has a dot segment (`.` or `..`), or what servers can read as one, in segment 2",
+            ),
         ] {
             let explained = explained(method, path, logged_in.then(|| json!({ "sub": "1" })));
             assert_eq!((explained.answer, explained.text.lines().last()), (answer, Some(line)), "{method} {path}");

@@ -52,6 +52,7 @@ pub use reach::{HostRules, PathSet};
 pub use target::MAX_SEGMENTS;
 
 use crate::account::Account;
+use crate::web::construct::{Construct, Obstacle};
 use crate::web::http::{Malformed, Request};
 use index::Index;
 use path::Fit;
@@ -182,7 +183,7 @@ impl Policy {
 
     fn ruling_by_reading(&self, request: &Request<'_>) -> Result<Ruling<'_>, Malformed> {
         if self.names_methods && target::overrides_method(request) {
-            return Err(Malformed::Method);
+            return Err(Malformed::MethodOverride);
         }
         let target = Target::parse(request, self.names_hosts)?;
         // This is looked at with every request: most have one form, and so have most patterns.
@@ -190,7 +191,7 @@ impl Policy {
             return Ok(self.as_written(&target));
         }
         match self.rulings(&target)? {
-            (_, Some(_)) => Err(Malformed::Ambiguous),
+            (_, Some((_, obstacle))) => Err(Malformed::Ambiguous(obstacle)),
             (written, None) => Ok(written),
         }
     }
@@ -202,20 +203,52 @@ impl Policy {
         self.ruling_of(candidates.find(|rule| rule.misfit(target).is_none()), target)
     }
 
-    /// What decides on a request as it is written, and what decides to some server and asks for something else.
-    fn rulings(&self, target: &Target<'_>) -> Result<(Ruling<'_>, Option<Ruling<'_>>), Malformed> {
+    /// What decides on a request as it is written, and what decides to some server and asks for something else, with the reason.
+    fn rulings(&self, target: &Target<'_>) -> Result<(Ruling<'_>, Option<(Ruling<'_>, Obstacle)>), Malformed> {
         let readings = target.readings()?;
         let method = target.folded_method();
         let mut written = None;
-        for names in &readings {
-            let possible = self.possible(target, &method, names);
+        for reading in &readings {
+            let possible = self.possible(target, &method, &reading.names);
             // The first reading's last: the one that fits as the request is written.
             let written = *written.get_or_insert_with(|| possible.last().copied().unwrap_or_else(|| self.ruling_of(None, target)));
             if let Some(other) = possible.into_iter().find(|other| !written.is_like(other)) {
-                return Ok((written, Some(other)));
+                let obstacle = match reading.by {
+                    Some(step) => Obstacle::whole(step),
+                    None => self.difference(target, &method, &reading.names, &other),
+                };
+                return Ok((written, Some((other, obstacle))));
             }
         }
         Ok((written.unwrap_or_else(|| self.ruling_of(None, target)), None))
+    }
+
+    /// What of a request has another spelling to some server, so that another rule can decide. Of several segments, that one
+    /// without which one rule would decide.
+    fn difference(&self, target: &Target<'_>, method: &str, names: &[Name<'_>], other: &Ruling<'_>) -> Obstacle {
+        let is_clear = |method: &str, names: &[Name<'_>]| {
+            let possible = self.possible(target, method, names);
+            possible.windows(2).all(|pair| pair[0].is_like(&pair[1]))
+        };
+        if method != target.method && is_clear(target.method, names) {
+            return Obstacle::whole(Construct::MethodCase);
+        }
+        let differing: Vec<_> = names.iter().enumerate().filter(|(_, name)| name.written != Some(&*name.canonical)).collect();
+        let is_to_blame = |index: usize| {
+            let mut plain = names.to_vec();
+            plain[index].written = Some(&*names[index].canonical);
+            is_clear(method, &plain)
+        };
+        let found = differing.iter().find(|(index, _)| is_to_blame(*index)).or(differing.first());
+        match found.and_then(|(index, name)| Some((*index, name.written?))) {
+            Some((index, written)) => Obstacle::at(spelling::difference(written), index),
+            // The rule is spelled in another way than the request.
+            None => {
+                let patterns = other.rule.and_then(|rule| self.rules.get(rule.number - 1)).into_iter().flat_map(|rule| &rule.paths);
+                let respelled = patterns.filter(|path| path.fit(names) == Fit::Perhaps).find_map(PathPattern::respelled_segment);
+                Obstacle::whole(respelled.map_or(Construct::Characters, spelling::difference))
+            }
+        }
     }
 
     /// What can decide on a request that is read in this way, to one server or another; last what does to a server that changes
@@ -238,20 +271,24 @@ impl Policy {
 
     /// What the rule that decides comes to for the host.
     fn ruling_of<'s>(&'s self, rule: Option<&'s Rule>, target: &Target<'_>) -> Ruling<'s> {
-        // A host that decides nothing is no reason.
-        let is_served =
-            !self.names_hosts || self.same_for_all.is_some() || target.host.as_ref().is_some_and(|host| self.hosts.contains(host));
-        match rule.filter(|rule| is_served || rule.access == Access::Public) {
+        let is_public_only = self.admits_to_public_only(target.host.as_deref());
+        match rule.filter(|rule| !is_public_only || rule.access == Access::Public) {
             Some(rule) => Ruling { rule: Some(rule.id), access: &rule.access },
             None => Ruling { rule: None, access: &Access::Denied },
         }
+    }
+
+    /// Whether requests for a host get public pages only. A host that decides nothing is no reason.
+    fn admits_to_public_only(&self, host: Option<&str>) -> bool {
+        let is_named = || host.is_some_and(|host| self.hosts.iter().any(|named| named == host));
+        self.names_hosts && self.same_for_all.is_none() && !is_named()
     }
 
     /// What decides on a request as it is written, and as some server reads it.
     fn readings(&self, request: &Request<'_>) -> Result<[Ruling<'_>; 2], Malformed> {
         let target = Target::parse(request, self.names_hosts)?;
         let (written, other) = self.rulings(&target)?;
-        Ok([written, other.unwrap_or(written)])
+        Ok([written, other.map_or(written, |(other, _)| other)])
     }
 
     /// Of each rule, what of the request it is not for, as it is written.

@@ -87,9 +87,21 @@ impl PathPattern {
         Self::exactly(base, names).then(&[Segment::One, Segment::Any])
     }
 
-    /// Whether every path that it is for is `base` or lies below it, as some server reads it; sometimes `false` where that is so.
-    pub fn lies_within(&self, base: &str) -> bool {
-        Self::at_or_below(base).covers_respelled(self)
+    /// Whether every path that it is for lies at or below the segment `name` in `base`, letters of `name` in either case. No other
+    /// spelling of the two counts.
+    pub fn lies_within(&self, base: &str, name: &str) -> bool {
+        let base = Self::exactly(base, &[]).segments;
+        self.segments
+            .strip_prefix(base.as_slice())
+            .is_some_and(|rest| matches!(rest, [Segment::Literal(first), ..] if first.eq_ignore_ascii_case(name)))
+    }
+
+    /// The first segment that is not its canonical name.
+    pub(super) fn respelled_segment(&self) -> Option<&str> {
+        self.segments.iter().zip(&self.canonical).find_map(|pair| match pair {
+            (Segment::Literal(written), Segment::Literal(canonical)) if written != canonical => Some(written.as_str()),
+            _ => None,
+        })
     }
 
     /// Whether it is for that path and no other.
@@ -340,7 +352,7 @@ mod tests {
             let target = Target::parse(&Request::parse(&head).unwrap(), false).unwrap();
             let pattern = PathPattern::parse(pattern).unwrap();
             let readings = target.readings().unwrap();
-            let fits: Vec<_> = readings.iter().map(|reading| pattern.fit(reading)).collect();
+            let fits: Vec<_> = readings.iter().map(|reading| pattern.fit(&reading.names)).collect();
             assert_eq!(fits[0] == Fit::Certainly, pattern.fits(&target.segments), "the first reading is as it is written");
             (fits.iter().copied().min().unwrap(), fits.into_iter().max().unwrap())
         };

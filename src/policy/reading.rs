@@ -19,6 +19,7 @@ use std::collections::btree_map::Entry;
 
 use super::spelling::{self, Unclear};
 use super::target::MAX_SEGMENTS;
+use crate::web::construct::Construct;
 
 /// Beyond this many, the path is not worth reading: what has one encoded separator or two has fewer than ten.
 const MAX_READINGS: usize = 128;
@@ -38,6 +39,14 @@ pub(super) struct Name<'a> {
     pub(super) canonical: Cow<'a, str>,
 }
 
+/// What servers make of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reading<'a> {
+    pub(super) names: Vec<Name<'a>>,
+    /// What the first step towards it was about; `None` of the path as it is.
+    pub(super) by: Option<Construct>,
+}
+
 /// A part of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part<'a> {
@@ -45,25 +54,32 @@ enum Part<'a> {
     Folded(String),
 }
 
+/// The first segment that no server can be trusted with, and why.
+pub(super) fn first_unclear(segments: &[Cow<'_, str>]) -> Option<(usize, Construct)> {
+    let unclear = |(index, segment): (usize, &Cow<'_, str>)| Known::of(segment).err().map(|Unclear(construct)| (index, construct));
+    segments.iter().enumerate().find_map(unclear)
+}
+
 /// The readings of decoded segments, each once. The first is as they are.
 ///
 /// # Errors
 /// [`Unclear`] when a segment has no canonical name in one of them, one has more than [`MAX_SEGMENTS`], or there are more than
 /// [`MAX_READINGS`], or [`MAX_PARTS`] in them, or more text to fold than [`MAX_FOLDED_BYTES`].
-pub(super) fn readings<'a>(segments: &'a [Cow<'_, str>]) -> Result<Vec<Vec<Name<'a>>>, Unclear> {
+pub(super) fn readings<'a>(segments: &'a [Cow<'_, str>]) -> Result<Vec<Reading<'a>>, Unclear> {
     let mut names = Names::default();
-    let mut found = vec![segments.iter().map(|segment| Part::Written(segment)).collect::<Vec<_>>()];
+    let mut found = vec![(None, segments.iter().map(|segment| Part::Written(segment)).collect::<Vec<_>>())];
     let (mut next, mut in_all) = (0, segments.len());
-    while let Some(reading) = found.get(next) {
-        for further in after_one_step(reading, &mut names)? {
-            if found.contains(&further) {
+    while let Some((by, reading)) = found.get(next) {
+        let by = *by;
+        for (step, further) in after_one_step(reading, &mut names)? {
+            if found.iter().any(|(_, known)| *known == further) {
                 continue;
             }
             in_all += further.len();
             if further.len() > MAX_SEGMENTS || found.len() == MAX_READINGS || in_all > MAX_PARTS {
-                return Err(Unclear);
+                return Err(Unclear(Construct::TooLong));
             }
-            found.push(further);
+            found.push((by.or(Some(step)), further));
         }
         next += 1;
     }
@@ -74,18 +90,18 @@ pub(super) fn readings<'a>(segments: &'a [Cow<'_, str>]) -> Result<Vec<Vec<Name<
             Part::Folded(_) => Name { written: None, canonical },
         })
     };
-    let mut readings = vec![];
-    for reading in found {
-        let reading = reading.into_iter().map(&mut name).collect::<Result<Vec<_>, _>>()?;
-        if !readings.contains(&reading) {
-            readings.push(reading);
+    let mut readings: Vec<Reading<'_>> = vec![];
+    for (by, parts) in found {
+        let names = parts.into_iter().map(&mut name).collect::<Result<Vec<_>, _>>()?;
+        if readings.iter().all(|known| known.names != names) {
+            readings.push(Reading { names, by });
         }
     }
     Ok(readings)
 }
 
-/// What each step makes of parts that it has something to do with.
-fn after_one_step<'a>(parts: &[Part<'a>], names: &mut Names) -> Result<Vec<Vec<Part<'a>>>, Unclear> {
+/// What each step makes of parts that it has something to do with, and what the step is about.
+fn after_one_step<'a>(parts: &[Part<'a>], names: &mut Names) -> Result<Vec<(Construct, Vec<Part<'a>>)>, Unclear> {
     let mut results = vec![];
     let (mut compatible, mut folded) = (vec![], vec![]);
     let (mut not_white, mut not_blank, mut not_sessions) = (vec![], vec![], vec![]);
@@ -106,31 +122,38 @@ fn after_one_step<'a>(parts: &[Part<'a>], names: &mut Names) -> Result<Vec<Vec<P
             not_sessions.push(part.clone());
         }
     }
-    results.extend([compatible, folded, not_white, not_blank, not_sessions]);
+    results.extend([
+        (Construct::Characters, compatible),
+        (Construct::Characters, folded),
+        (Construct::SegmentEnd, not_white),
+        (Construct::SegmentEnd, not_blank),
+        (Construct::SessionSegment, not_sessions),
+    ]);
     let without = |place: usize| parts[..place].iter().chain(&parts[place + 1..]).cloned().collect();
-    results.extend(first_session.map(without));
+    results.extend(first_session.map(|place| (Construct::SessionSegment, without(place))));
     for separator in ['/', '\\'] {
-        results.push(parts.iter().flat_map(|part| part.split(separator)).collect());
+        results.push((Construct::EncodedSeparator, parts.iter().flat_map(|part| part.split(separator)).collect()));
     }
     for end in ['?', '#', ';', '&'] {
+        let about = if matches!(end, '?' | '#') { Construct::EncodedEnd } else { Construct::Parameter };
         if let Some(last) = parts.iter().position(|part| part.text().contains(end)) {
-            results.push(parts[..last].iter().cloned().chain(parts[last].split(end).into_iter().take(1)).collect());
+            results.push((about, parts[..last].iter().cloned().chain(parts[last].split(end).into_iter().take(1)).collect()));
         }
     }
-    results.push(parts.iter().flat_map(|part| part.split(';').into_iter().take(1)).collect());
-    results.push(parts.iter().filter(|part| !part.is_empty()).cloned().collect());
+    results.push((Construct::Parameter, parts.iter().flat_map(|part| part.split(';').into_iter().take(1)).collect()));
+    results.push((Construct::EmptySegment, parts.iter().filter(|part| !part.is_empty()).cloned().collect()));
     if let [rest @ .., last] = parts {
-        results.push(rest.iter().cloned().chain(last.split(';').into_iter().take(1)).collect());
+        results.push((Construct::Parameter, rest.iter().cloned().chain(last.split(';').into_iter().take(1)).collect()));
         if last.is_empty() {
-            results.push(rest.to_vec());
+            results.push((Construct::EmptySegment, rest.to_vec()));
         }
     }
     let mut behind_empty = parts.iter().skip_while(|part| part.is_empty());
     if parts.first().is_some_and(Part::is_empty) {
-        results.push(behind_empty.clone().cloned().collect());
-        results.push(behind_empty.by_ref().skip(1).cloned().collect());
+        results.push((Construct::EmptySegment, behind_empty.clone().cloned().collect()));
+        results.push((Construct::EmptySegment, behind_empty.by_ref().skip(1).cloned().collect()));
     }
-    results.retain(|result| result != parts);
+    results.retain(|(_, result)| result != parts);
     Ok(results)
 }
 
@@ -184,7 +207,7 @@ impl Names {
                     self.folded_bytes += part.len().max(known.canonical.len());
                 }
                 if self.folded_bytes > MAX_FOLDED_BYTES {
-                    return Err(Unclear);
+                    return Err(Unclear(Construct::TooLong));
                 }
                 Ok(place.insert(known))
             }
@@ -197,7 +220,7 @@ impl Known {
         let folded = spelling::fold(part)?;
         let canonical = spelling::name(&folded)?.to_owned();
         if [part, &folded].into_iter().any(spelling::is_joined_by_aspnet) {
-            return Err(Unclear);
+            return Err(Unclear(Construct::SessionSegment));
         }
         let is_session = [part, &folded, &canonical].into_iter().any(spelling::is_session_of_aspnet);
         let is_white = folded.trim().is_empty();
@@ -216,7 +239,7 @@ mod tests {
     fn read(segments: &[&str]) -> Result<Vec<Vec<String>>, Unclear> {
         let segments: Vec<_> = segments.iter().map(|&segment| Cow::Borrowed(segment)).collect();
         let text = |name: &Name<'_>| name.written.map_or_else(|| format!("<{}>", name.canonical), str::to_owned);
-        Ok(readings(&segments)?.iter().map(|names| names.iter().map(text).collect()).collect())
+        Ok(readings(&segments)?.iter().map(|reading| reading.names.iter().map(text).collect()).collect())
     }
 
     #[test]
@@ -295,13 +318,13 @@ mod tests {
             &["a", "..;x"],
             &["/////////////////////////////////////////////////////////////////"],
         ] {
-            assert_eq!(read(segments), Err(Unclear), "{segments:?}");
+            assert!(read(segments).is_err(), "{segments:?}");
         }
         let long = "a/".repeat(MAX_SEGMENTS);
-        assert_eq!(read(&[&long]), Err(Unclear));
+        assert_eq!(read(&[&long]), Err(Unclear(Construct::TooLong)));
         assert_eq!(read(&[&long[..long.len() - 1]]).unwrap().len(), 2);
-        assert_eq!(read(&[&"\u{fdfa}/x".repeat(900)]), Err(Unclear), "more to fold than it is worth");
+        assert_eq!(read(&[&"\u{fdfa}/x".repeat(900)]), Err(Unclear(Construct::TooLong)), "more to fold than it is worth");
         let every_kind = "a//b\\ \\;x".repeat(20);
-        assert_eq!(read(&[&every_kind]), Err(Unclear), "{MAX_PARTS} parts");
+        assert_eq!(read(&[&every_kind]), Err(Unclear(Construct::TooLong)), "{MAX_PARTS} parts");
     }
 }

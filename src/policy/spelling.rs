@@ -19,9 +19,11 @@ use std::borrow::Cow;
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
 
+use crate::web::construct::Construct;
+
 /// The path means something else to some server than it can mean here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unclear;
+pub(super) struct Unclear(pub(super) Construct);
 
 /// A segment after steps 1 to 3.
 ///
@@ -29,7 +31,7 @@ pub(super) struct Unclear;
 /// [`Unclear`] when there is an escape in it that was not there before.
 pub(super) fn fold(segment: &str) -> Result<Cow<'_, str>, Unclear> {
     let folded = folded(segment);
-    if matches!(folded, Cow::Owned(_)) && has_escape(&folded) { Err(Unclear) } else { Ok(folded) }
+    if matches!(folded, Cow::Owned(_)) && has_escape(&folded) { Err(Unclear(Construct::EscapedTwice)) } else { Ok(folded) }
 }
 
 /// A segment after steps 1 and 2, of a server that knows Unicode and no code pages.
@@ -53,9 +55,25 @@ pub(super) fn name(folded: &str) -> Result<&str, Unclear> {
     let name = folded.split(';').next().unwrap_or_default();
     let name = if name.contains(":$") { name.split(':').next().unwrap_or_default() } else { name };
     if matches!(name.trim_matches(|c: char| c == ':' || c.is_whitespace()), "." | "..") {
-        return Err(Unclear);
+        return Err(Unclear(Construct::DotSegment));
     }
     Ok(name.trim_start().trim_end_matches(|c: char| matches!(c, '.' | ':') || c.is_whitespace()))
+}
+
+/// What makes the canonical name of a segment another than the segment.
+pub(super) fn difference(segment: &str) -> Construct {
+    let is_end = |c: char| matches!(c, '.' | ':') || c.is_whitespace();
+    if segment.contains(';') {
+        Construct::Parameter
+    } else if segment.ends_with(is_end) || segment.starts_with(char::is_whitespace) || segment.contains(":$") {
+        Construct::SegmentEnd
+    } else if segment.contains('+') {
+        Construct::Plus
+    } else if segment.is_ascii() {
+        Construct::LetterCase
+    } else {
+        Construct::Characters
+    }
 }
 
 /// Whether ASP.NET looks for a session in a segment, and leaves it out: `(S(x))`.
@@ -215,7 +233,7 @@ mod tests {
             "\u{ff05}u0061",
             "\u{ff05}ａｂ",
         ] {
-            assert_eq!(canonical(unclear), Err(Unclear), "{unclear:?}");
+            assert!(canonical(unclear).is_err(), "{unclear:?}");
         }
     }
 

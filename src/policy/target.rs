@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::reading::{self, Name};
-use super::spelling::{has_escape, is_plain};
+use super::reading::{self, Reading};
+use super::spelling::{Unclear, has_escape, is_plain};
+use crate::web::construct::{Construct, Obstacle};
 use crate::web::http::{Malformed, Request};
 use crate::web::proxy_headers;
 
@@ -31,15 +32,18 @@ impl<'a> Target<'a> {
     pub(super) fn parse(request: &Request<'a>, with_host: bool) -> Result<Self, Malformed> {
         let method = if request.method == "HEAD" { "GET" } else { request.method };
         let host = if with_host { Some(host(request.authority)?) } else { None };
-        let path = request.path.strip_prefix('/').ok_or(Malformed::Path)?;
+        let path = request.path.strip_prefix('/').ok_or(Malformed::Target)?;
         let path = path.strip_suffix('/').unwrap_or(path);
         // `//` is a path of one empty segment, not one that ends in `/`.
         let segments = match (path, request.path) {
             ("", "/") => vec![],
-            _ => path.split('/').take(MAX_SEGMENTS + 1).map(segment).collect::<Result<Vec<_>, _>>()?,
+            _ => {
+                let read = |(index, written)| segment(written).map_err(|construct| Malformed::Path(Obstacle::at(construct, index)));
+                path.split('/').take(MAX_SEGMENTS + 1).enumerate().map(read).collect::<Result<Vec<_>, _>>()?
+            }
         };
         if segments.len() > MAX_SEGMENTS {
-            return Err(Malformed::Path);
+            return Err(Malformed::Path(Obstacle::whole(Construct::TooLong)));
         }
         Ok(Self { method, host, segments })
     }
@@ -54,11 +58,14 @@ impl<'a> Target<'a> {
     /// # Errors
     /// [`Malformed::Ambiguous`] when there is a server that takes it for a path that none can have here, or too many ways to read
     /// it; [`Malformed::Path`] when it is longer than it is worth reading.
-    pub(super) fn readings(&self) -> Result<Vec<Vec<Name<'_>>>, Malformed> {
+    pub(super) fn readings(&self) -> Result<Vec<Reading<'_>>, Malformed> {
         if self.segments.iter().filter(|segment| !segment.is_ascii()).map(|segment| segment.len()).sum::<usize>() > MAX_FOLDED_BYTES {
-            return Err(Malformed::Path);
+            return Err(Malformed::Path(Obstacle::whole(Construct::TooLong)));
         }
-        reading::readings(&self.segments).map_err(|_| Malformed::Ambiguous)
+        reading::readings(&self.segments).map_err(|Unclear(construct)| {
+            let first = reading::first_unclear(&self.segments);
+            Malformed::Ambiguous(first.map_or_else(|| Obstacle::whole(construct), |(index, construct)| Obstacle::at(construct, index)))
+        })
     }
 
     /// The method as a server takes it that has no regard to case.
@@ -77,13 +84,13 @@ pub(super) fn overrides_method(request: &Request<'_>) -> bool {
     request.headers.iter().any(|(name, _)| proxy_headers::overrides_method(name))
 }
 
-fn segment(written: &str) -> Result<Cow<'_, str>, Malformed> {
+fn segment(written: &str) -> Result<Cow<'_, str>, Construct> {
     if written.is_empty() {
-        return Err(Malformed::Path);
+        return Err(Construct::EmptySegment);
     }
-    let decoded = percent_decode_str(written).decode_utf8().map_err(|_| Malformed::Path)?;
+    let decoded = percent_decode_str(written).decode_utf8().map_err(|_| Construct::NotUtf8)?;
     if matches!(decoded, Cow::Owned(_)) && has_escape(&decoded) {
-        return Err(Malformed::Path);
+        return Err(Construct::EscapedTwice);
     }
     Ok(decoded)
 }
@@ -102,6 +109,7 @@ pub(super) fn host(authority: &str) -> Result<String, Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::reading::Name;
     use super::*;
     use crate::web::http::RequestHead;
 
@@ -129,25 +137,26 @@ mod tests {
 
     #[test]
     fn what_servers_read_differently_is_refused() {
-        for path in [
-            "//",
-            "//app",
-            "/a//b",
-            "/a//",
-            "///",
-            "/%2561pp",
-            "/public/%252e%252e/app",
-            "/a%252fb",
-            "/a%25%32%66b",
-            "/%c0%af",
-            "/public/%c0%ae%c0%ae/app",
-            "/%ff",
-            "/%ed%a0%80",
+        for (path, construct, segment) in [
+            ("//", Construct::EmptySegment, 1),
+            ("//app", Construct::EmptySegment, 1),
+            ("/a//b", Construct::EmptySegment, 2),
+            ("/a//", Construct::EmptySegment, 2),
+            ("///", Construct::EmptySegment, 1),
+            ("/%2561pp", Construct::EscapedTwice, 1),
+            ("/public/%252e%252e/app", Construct::EscapedTwice, 2),
+            ("/a%252fb", Construct::EscapedTwice, 1),
+            ("/a%25%32%66b", Construct::EscapedTwice, 1),
+            ("/%c0%af", Construct::NotUtf8, 1),
+            ("/public/%c0%ae%c0%ae/app", Construct::NotUtf8, 2),
+            ("/%ff", Construct::NotUtf8, 1),
+            ("/%ed%a0%80", Construct::NotUtf8, 1),
         ] {
-            assert_eq!(segments(path), Err(Malformed::Path), "{path}");
+            assert_eq!(segments(path), Err(Malformed::Path(Obstacle { construct, segment: Some(segment) })), "{path}");
         }
+        let too_long = Err(Malformed::Path(Obstacle::whole(Construct::TooLong)));
         assert_eq!(segments(&"/a".repeat(MAX_SEGMENTS)).unwrap().len(), MAX_SEGMENTS);
-        assert_eq!(segments(&"/a".repeat(MAX_SEGMENTS + 1)), Err(Malformed::Path));
+        assert_eq!(segments(&"/a".repeat(MAX_SEGMENTS + 1)), too_long);
     }
 
     #[test]
@@ -160,7 +169,7 @@ mod tests {
             target(path, &|target| {
                 let [reading] = &target.readings().unwrap()[..] else { panic!("{path}") };
                 let is_as_written = |name: &Name<'_>| name.written == Some(&*name.canonical);
-                assert!(target.is_plain() && reading.iter().all(is_as_written), "{path}");
+                assert!(target.is_plain() && reading.names.iter().all(is_as_written), "{path}");
             });
         }
         for path in
@@ -169,11 +178,11 @@ mod tests {
             target(path, &|target| assert!(!target.is_plain() && target.readings().is_ok(), "{path}"));
         }
         for path in ["/a/%2e%2e%20/b", "/a/%EF%BC%8E%EF%BC%8E/b", "/%EF%BC%8541dmin"] {
-            target(path, &|target| assert_eq!(target.readings(), Err(Malformed::Ambiguous), "{path}"));
+            target(path, &|target| assert!(matches!(target.readings(), Err(Malformed::Ambiguous(_))), "{path}"));
         }
         let accents = |count: usize| format!("/x/{}/{}", "%C3%A9".repeat(count / 4), "%C3%A9".repeat(count / 4));
         target(&accents(MAX_FOLDED_BYTES), &|target| assert!(target.readings().is_ok()));
-        target(&(accents(MAX_FOLDED_BYTES) + "e%CC%81"), &|target| assert_eq!(target.readings(), Err(Malformed::Path)));
+        target(&(accents(MAX_FOLDED_BYTES) + "e%CC%81"), &|target| assert!(matches!(target.readings(), Err(Malformed::Path(_)))));
         target(&format!("/{}", "X".repeat(MAX_FOLDED_BYTES + 1)), &|target| assert!(target.readings().is_ok()));
     }
 

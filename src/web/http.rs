@@ -13,10 +13,12 @@
 //! 5. There is exactly one authority: `Host` once, equal to that of an HTTP/2 or absolute-form request when both are there.
 //! 6. Header names are tokens; values have no control character other than tab.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use url::Url;
 
+use super::construct::{Construct, Obstacle};
 use super::field_lines::FieldLines;
 use crate::limit::Counted;
 
@@ -110,15 +112,31 @@ pub enum Malformed {
     Method,
     #[error("the request target")]
     Target,
-    #[error("the path")]
-    Path,
+    #[error("the path has {0}")]
+    Path(Obstacle),
+    /// Where a rule names methods.
+    #[error("it has a header that names another method, such as X-HTTP-Method-Override")]
+    MethodOverride,
     #[error("the host")]
     Authority,
     #[error("a header")]
     Header,
     /// See step 8 of [`crate::policy`].
-    #[error("the path or the method: servers read it in different ways that come under different rules, or in too many ways to compare")]
-    Ambiguous,
+    #[error("servers read it in different ways that come under different rules, or in too many ways to compare: it has {0}")]
+    Ambiguous(Obstacle),
+}
+
+impl Malformed {
+    /// What is to blame, of a closed set; `None` where the kind of error says it all.
+    pub fn construct(self) -> Option<Construct> {
+        match self {
+            Self::Path(Obstacle { construct, .. }) | Self::Ambiguous(Obstacle { construct, .. }) => Some(construct),
+            Self::MethodOverride => Some(Construct::MethodOverride),
+            Self::Authority => Some(Construct::Host),
+            Self::Target => Some(Construct::Target),
+            Self::HeadersTooLarge | Self::Form | Self::Method | Self::Header => None,
+        }
+    }
 }
 
 /// A request that has one reading. Borrowed from the head it was parsed from.
@@ -377,24 +395,32 @@ fn check_path(path: &str) -> Result<(), Malformed> {
     if !path.contains(['%', '.', ';']) {
         return Ok(());
     }
-    let mut bytes = path.bytes();
+    // What is before the first `/` is no segment.
+    for (index, written) in path.split('/').skip(1).enumerate() {
+        check_segment(written).map_err(|construct| Malformed::Path(Obstacle::at(construct, index)))?;
+    }
+    Ok(())
+}
+
+fn check_segment(written: &str) -> Result<(), Construct> {
+    let mut bytes = written.bytes();
     while let Some(byte) = bytes.next() {
         if byte != b'%' {
             continue;
         }
-        let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16)).ok_or(Malformed::Path);
+        let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16)).ok_or(Construct::BrokenEscape);
         let decoded = digit()? * 16 + digit()?;
         if decoded < 0x20 || decoded == 0x7f {
-            return Err(Malformed::Path);
+            return Err(Construct::ControlCharacter);
         }
     }
     // Some servers split at an encoded separator as well.
-    let decoded: Vec<u8> = percent_encoding::percent_decode_str(path).collect();
-    for segment in decoded.split(|&b| b == b'/' || b == b'\\') {
+    let decoded: Cow<'_, [u8]> = percent_encoding::percent_decode_str(written).into();
+    for part in decoded.split(|&b| b == b'/' || b == b'\\') {
         // `..;x` is a dot segment with a path parameter to servlet containers.
-        let name = segment.split(|&b| b == b';').next().unwrap_or_default();
+        let name = part.split(|&b| b == b';').next().unwrap_or_default();
         if name == b"." || name == b".." {
-            return Err(Malformed::Path);
+            return Err(Construct::DotSegment);
         }
     }
     Ok(())
@@ -457,10 +483,26 @@ mod tests {
             "/a%2",
             "/public/..%2fapp",
         ] {
-            assert_eq!(parse(target), Err(Malformed::Path), "{target}");
+            assert!(matches!(parse(target), Err(Malformed::Path(_))), "{target}");
         }
         for target in ["", "a", "*", "http://evil/", "/a b", "/a\\b", "/a#b", "/a\tb", "/é", "/a\r\nb"] {
             assert_eq!(parse(target), Err(Malformed::Target), "{target}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_in_a_path_is_named_with_its_place() {
+        for (target, construct, segment) in [
+            ("/a/../b", Construct::DotSegment, 2),
+            ("/%2e", Construct::DotSegment, 1),
+            ("/a/b/x%2f..%2fy", Construct::DotSegment, 3),
+            ("/public/..;/app", Construct::DotSegment, 2),
+            ("/a%zz", Construct::BrokenEscape, 1),
+            ("/a/%/b", Construct::BrokenEscape, 2),
+            ("//%2", Construct::BrokenEscape, 2),
+            ("/a%00", Construct::ControlCharacter, 1),
+        ] {
+            assert_eq!(parse(target), Err(Malformed::Path(Obstacle { construct, segment: Some(segment) })), "{target}");
         }
     }
 

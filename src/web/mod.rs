@@ -1,5 +1,6 @@
 //! HTTP as the core sees it, and the addresses of this application in it.
 
+pub mod construct;
 pub mod cors;
 pub mod embedding;
 pub mod field_lines;

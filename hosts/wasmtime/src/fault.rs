@@ -4,24 +4,40 @@ use std::fmt;
 
 use crate::configuration::Fault;
 
+impl Fault {
+    /// The line of [`Display`](fmt::Display) without `warning:`, for a log that has a level of its own.
+    pub fn without_severity(&self) -> impl fmt::Display + '_ {
+        Line { fault: self, severity: "" }
+    }
+}
+
 /// One line: `file:line: key: problem; remedy`. Without the line when the fault is in the file as a whole;
 /// with `warning:` before the key when the configuration works all the same.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if self.line > 0 {
-            write!(f, ":{}", self.line)?;
+        Line { fault: self, severity: if self.fatal { "" } else { "warning: " } }.fmt(f)
+    }
+}
+
+struct Line<'a> {
+    fault: &'a Fault,
+    severity: &'static str,
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fault { file, line, key, problem, remedy, .. } = self.fault;
+        f.write_str(file)?;
+        if *line > 0 {
+            write!(f, ":{line}")?;
         }
-        f.write_str(": ")?;
-        if !self.fatal {
-            f.write_str("warning: ")?;
+        write!(f, ": {}", self.severity)?;
+        if !key.is_empty() {
+            write!(f, "{key}: ")?;
         }
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
-        }
-        f.write_str(&self.problem)?;
-        if !self.remedy.is_empty() {
-            write!(f, "; {}", self.remedy)?;
+        f.write_str(problem)?;
+        if !remedy.is_empty() {
+            write!(f, "; {remedy}")?;
         }
         Ok(())
     }
@@ -51,6 +67,7 @@ mod tests {
         ];
         for (fault, line) in cases {
             assert_eq!(fault.to_string(), line);
+            assert_eq!(fault.without_severity().to_string(), line.replace("warning: ", ""));
         }
     }
 }

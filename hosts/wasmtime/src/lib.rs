@@ -79,4 +79,4 @@ pub use outbound::{OutboundError, OutboundOptions};
 pub use provider_answer::{ProviderAnswer, ProviderError};
 pub use request_head::RequestHead;
 pub use runtime::{Runtime, RuntimeError, RuntimeOptions};
-pub use trusted_file::{ChangeableByOthers, Reason, TrustedFile, TrustedFileError, Weakness};
+pub use trusted_file::{ChangeableByOthers, PlaceKind, Reason, TrustedFile, TrustedFileError, Weakness};

@@ -20,7 +20,10 @@
 //! Who can *read* a file is not judged here, but told: [`TrustedFile::is_readable_by_everybody`].
 
 #[cfg(unix)]
+mod accounts;
+#[cfg(unix)]
 mod private_group;
+mod remedy;
 #[cfg(unix)]
 mod way;
 
@@ -83,10 +86,23 @@ pub struct ChangeableByOthers {
 /// Why one place on the way to a file is not safe. Displayed with what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
-    /// The file itself, a folder or a symbolic link.
+    /// The file itself, or what is on the way to it.
     pub place: PathBuf,
+    /// What stands there.
+    pub kind: PlaceKind,
     /// What is wrong with it.
     pub weakness: Weakness,
+}
+
+/// What can stand on the way to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaceKind {
+    /// The file itself, or another entry at the end of the way.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Link,
 }
 
 /// What lets others change a file.
@@ -184,26 +200,5 @@ impl fmt::Display for Reasons<'_> {
             reason.fmt(f)?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const GROUP: u32 = 0o020;
-        const OTHERS: u32 = 0o002;
-        let place = self.place.display();
-        match self.weakness {
-            Weakness::Owner { owner, user } => {
-                write!(f, "{place} belongs to user {owner}: run `chown -h {user} {place}`, or run this as user {owner}")
-            }
-            Weakness::Mode(mode) => {
-                let (who, letters) = match (mode & GROUP != 0, mode & OTHERS != 0) {
-                    (true, true) => ("its group and everybody", "go"),
-                    (true, false) => ("its group", "g"),
-                    _ => ("everybody", "o"),
-                };
-                write!(f, "{who} may write to {place} (mode {:04o}): run `chmod {letters}-w {place}`", mode & 0o7777)
-            }
-        }
     }
 }

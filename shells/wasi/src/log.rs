@@ -29,7 +29,7 @@ pub(crate) fn log(event: &Event) {
 pub(crate) fn faults(faults: &[Fault]) {
     for fault in faults {
         let level = if fault.fatal { "ERROR" } else { "WARN" };
-        line(&format!("{level} configuration.fault: {fault}"));
+        line(&format!("{level} configuration.fault: {}", fault.without_severity()));
     }
 }
 

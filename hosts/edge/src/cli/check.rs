@@ -8,6 +8,7 @@ use crate::cli::arguments::Check;
 use crate::cli::serve::DEFAULT_PORT;
 use crate::cli::{component, online};
 use crate::configuration::native;
+use crate::configuration::public_address::{self, Listening};
 use crate::configuration::reload::everybody_reads;
 use crate::listen::tls;
 
@@ -33,6 +34,7 @@ pub async fn run(arguments: &Check, carried: &Carried) -> anyhow::Result<ExitCod
         }
     };
     let (filter, configuration) = filter;
+    warnings.extend(address_warning(&configuration, arguments));
     let config = native::parse(configuration)?;
     let online = match arguments.online {
         true => online::look(&filter, &config).await,
@@ -76,9 +78,21 @@ async fn load(component: &FilterComponent, arguments: &Check, warnings: &mut Vec
     Ok((filter, configuration))
 }
 
+/// Of the address that the file itself says to listen on; `--listen` may say another.
+fn address_warning(configuration: &Configuration, arguments: &Check) -> Option<String> {
+    let listen = native::loaded(configuration.clone())?.listen?;
+    // Whether `serve` gets a certificate is known only if this command gets it as well.
+    let listening = Listening::written(&listen, arguments.tls_cert.is_some().then_some(true))?;
+    let mut on_its_port = configuration.clone();
+    on_its_port.port = Some(listening.port);
+    let config = native::loaded(on_its_port)?;
+    let warning = public_address::warning(&config, listening)?;
+    Some(format!("{}: warning: {warning}", arguments.config.display()))
+}
+
 fn check_tls(arguments: &Check, warnings: &mut Vec<String>) -> anyhow::Result<()> {
     if let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) {
-        warnings.extend(tls::load(certificate, key)?.warning);
+        warnings.extend(tls::load(certificate, key)?.warning.map(|warning| format!("{}: warning: {warning}", key.display())));
     }
     Ok(())
 }

@@ -17,12 +17,10 @@ use crate::cli::arguments::Explain;
 use crate::cli::serve::DEFAULT_PORT;
 use crate::configuration::native;
 
-/// Exit codes: 0 the request passes, 3 it gets the login, 4 it is denied, 5 it is malformed, 6 its host is not served. 1: that
-/// cannot be told.
+/// Exit codes: 0 the request passes, 3 it gets the login, 4 it is denied, 5 it is malformed. 1: that cannot be told.
 const LOGIN: u8 = 3;
 const DENIED: u8 = 4;
 const MALFORMED: u8 = 5;
-const NOT_SERVED: u8 = 6;
 
 /// Prints the way to the answer, and returns the exit code that tells it.
 ///
@@ -31,9 +29,12 @@ const NOT_SERVED: u8 = 6;
 #[expect(clippy::print_stdout, reason = "the explanation is what was asked for")]
 pub async fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
     let config = load(&arguments.config).await?;
-    let claims = arguments.account.as_deref().map(read_claims).transpose()?;
-    let account = match &claims {
-        Some(claims) => Some(Account { provider: provider(&config, arguments.provider.as_deref(), claims)?, claims }),
+    let user = arguments.account.as_deref().map(read_user).transpose()?.flatten();
+    let account = match &user {
+        Some(User { claims, provider: named }) => {
+            let provider = provider(&config, arguments.provider.as_deref().or(named.as_deref()))?;
+            Some(Account { provider, claims })
+        }
         None => None,
     };
     let public = config.public.redirect_uri();
@@ -46,7 +47,6 @@ pub async fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
         Answer::LoginRequired => LOGIN.into(),
         Answer::Denied => DENIED.into(),
         Answer::Malformed => MALFORMED.into(),
-        Answer::NotServed => NOT_SERVED.into(),
     })
 }
 
@@ -55,17 +55,48 @@ async fn load(path: &Path) -> anyhow::Result<Config> {
     native::parse(ConfigurationFile::read_with(path, Some(DEFAULT_PORT), references).await?)
 }
 
-/// What `/.vestibule/user` answers, or the payload of an ID token.
-fn read_claims(path: &Path) -> anyhow::Result<Claims<'static>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let claims: Map<String, Value> = serde_json::from_str(&text)
-        .with_context(|| format!("{}: write claims as a JSON object, as /.vestibule/user shows them", path.display()))?;
-    Ok(claims.into())
+/// A user, as a file describes one.
+struct User {
+    claims: Claims<'static>,
+    /// The provider that the file names.
+    provider: Option<String>,
 }
 
-/// The one that is named, on the command line or in the claims; else the only one.
-fn provider<'a>(config: &'a Config, named: Option<&str>, claims: &Claims<'_>) -> anyhow::Result<&'a Provider> {
-    match (named.or_else(|| claims.text("provider")), config.providers.as_slice()) {
+/// What `/.vestibule/user` answers, or the payload of an ID token. `None`: no user is logged in.
+fn read_user(path: &Path) -> anyhow::Result<Option<User>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    parse_user(&text).with_context(|| path.display().to_string())
+}
+
+/// The answer of `/.vestibule/user` has `is_logged_in`, and nothing else without a session. With one, `provider` is the
+/// name of the session's provider, and neither of the two is a claim of the user, on which a rule could decide.
+fn parse_user(text: &str) -> anyhow::Result<Option<User>> {
+    let mut claims: Map<String, Value> =
+        serde_json::from_str(text).context("write claims as a JSON object, as /.vestibule/user shows them")?;
+    let is_answer = match claims.remove(IS_LOGGED_IN) {
+        None => false,
+        Some(Value::Bool(true)) => true,
+        Some(Value::Bool(false)) if claims.is_empty() => return Ok(None),
+        Some(Value::Bool(false)) => bail!("`{IS_LOGGED_IN}` is false, and there are claims of a user: write true, or remove the claims"),
+        Some(_) => bail!("`{IS_LOGGED_IN}` is neither true nor false: write one of them, or remove it"),
+    };
+    let provider = match claims.get(PROVIDER) {
+        Some(Value::String(name)) => Some(name.clone()),
+        Some(_) if is_answer => bail!("`{PROVIDER}` is not the name of a provider: write a string, as /.vestibule/user does"),
+        _ => None,
+    };
+    if is_answer {
+        claims.remove(PROVIDER);
+    }
+    Ok(Some(User { claims: claims.into(), provider }))
+}
+
+const IS_LOGGED_IN: &str = "is_logged_in";
+const PROVIDER: &str = "provider";
+
+/// The one that is named, on the command line or in the file; else the only one.
+fn provider<'a>(config: &'a Config, named: Option<&str>) -> anyhow::Result<&'a Provider> {
+    match (named, config.providers.as_slice()) {
         (Some(name), _) => config.provider(name).with_context(|| format!("there is no provider `{name}` in [auth]")),
         (None, [only]) => Ok(only),
         (None, _) => bail!("there are several providers; name the account's with --provider"),
@@ -76,5 +107,49 @@ fn to_host(reference: config::Reference) -> Reference {
     match reference {
         config::Reference::Environment(name) => Reference::Environment(name),
         config::Reference::File(path) => Reference::File(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_without_a_session_is_no_user() {
+        for text in [r#"{"is_logged_in": false}"#, "{\"is_logged_in\":false}\n"] {
+            assert!(parse_user(text).expect("read").is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_without_what_it_adds_to_the_claims() {
+        for (text, provider, claims) in [
+            (r#"{"is_logged_in": true, "provider": "google", "sub": "1"}"#, Some("google"), r#"{"sub":"1"}"#),
+            (r#"{"is_logged_in": true, "sub": "1"}"#, None, r#"{"sub":"1"}"#),
+            // Written by hand, or an ID token's payload.
+            (r#"{"provider": "google", "sub": "1"}"#, Some("google"), r#"{"provider":"google","sub":"1"}"#),
+            (r#"{"provider": 7, "sub": "1"}"#, None, r#"{"provider":7,"sub":"1"}"#),
+            (r#"{"sub": "1"}"#, None, r#"{"sub":"1"}"#),
+        ] {
+            let user = parse_user(text).expect("read").expect("a user");
+            let given = Value::Object(user.claims.whole().clone()).to_string();
+            assert_eq!((user.provider.as_deref(), given.as_str()), (provider, claims), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused_with_its_reason() {
+        for (text, told) in [
+            (r#"{"is_logged_in": false, "sub": "1"}"#, "`is_logged_in` is false, and there are claims"),
+            (r#"{"is_logged_in": "false", "sub": "1"}"#, "`is_logged_in` is neither true nor false"),
+            (r#"{"is_logged_in": null}"#, "`is_logged_in` is neither true nor false"),
+            (r#"{"is_logged_in": true, "provider": ["google"]}"#, "`provider` is not the name of a provider"),
+            ("[]", "write claims as a JSON object"),
+            ("null", "write claims as a JSON object"),
+            ("", "write claims as a JSON object"),
+        ] {
+            let error = parse_user(text).err().unwrap_or_else(|| panic!("{text}: accepted"));
+            assert!(format!("{error:#}").contains(told), "{text}: {error:#}");
+        }
     }
 }

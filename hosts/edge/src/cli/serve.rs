@@ -12,6 +12,7 @@ use vestibule_wasmtime::{Carried, ConfigurationFile};
 use crate::cli::arguments::Serve;
 use crate::cli::component;
 use crate::configuration::active::Current;
+use crate::configuration::public_address::{self, Listening};
 use crate::configuration::reload::{self, ActiveSource};
 use crate::configuration::rotation;
 use crate::exchange::proxy::Edge;
@@ -77,6 +78,10 @@ pub async fn until(
     let listener = listener.with_limits(limits);
     let port = listener.address().port();
     let current = Current::new(source.load(&reading, port).await?);
+    let listening = Listening::on(listener.address(), acceptor.is_some());
+    if let Some(warning) = reading.config(port).and_then(|config| public_address::warning(&config, listening)) {
+        tracing::warn!(code = "configuration.warning", "{}: {warning}", arguments.config.display());
+    }
     let stopping = Arc::new(AtomicBool::new(false));
     let admin = match &arguments.admin {
         Some(address) => Some(tokio::spawn(admin::serve(address, stopping.clone()).await?)),

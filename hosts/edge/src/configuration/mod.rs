@@ -4,6 +4,7 @@ pub mod active;
 pub mod decider;
 pub mod ended_sessions;
 pub mod native;
+pub mod public_address;
 pub mod reload;
 pub mod rotation;
 pub mod watch;

@@ -16,10 +16,16 @@ pub fn parse(file: Configuration) -> anyhow::Result<Config> {
     })
 }
 
+/// The same, of a configuration that the component has loaded; `None` if the component is of another release, and what it accepts
+/// is a fault here.
+pub fn loaded(file: Configuration) -> Option<Config> {
+    Config::parse(&source(file, true)).ok()
+}
+
 /// What our own pages show of a configuration that the component has loaded. They are plain if the component is of another
 /// release, and what it accepts is a fault here.
 pub fn look(file: Configuration) -> Look {
-    Config::parse(&source(file, true)).map(|config| Look::of(&config)).unwrap_or_default()
+    loaded(file).map(|config| Look::of(&config)).unwrap_or_default()
 }
 
 fn source(file: Configuration, was_checked: bool) -> config::Source {

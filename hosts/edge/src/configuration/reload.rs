@@ -23,6 +23,7 @@ use anyhow::{Context as _, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use vestibule::audit::AuditEvent;
+use vestibule::config::Config;
 use vestibule::identity::streamlit::resumption::stream_path;
 use vestibule::web::trusted_proxies::TrustedProxies;
 use vestibule_wasmtime::{
@@ -65,6 +66,15 @@ pub struct ActiveSource {
 /// Everything that was read, and nothing of it half.
 pub struct Reading {
     configuration: Configuration,
+}
+
+impl Reading {
+    /// What was read, by the core as it is in this program; `None` if the component is of another release and accepts more.
+    pub fn config(&self, port: u16) -> Option<Config> {
+        let mut loaded = self.configuration.clone();
+        loaded.port = Some(port);
+        native::loaded(loaded)
+    }
 }
 
 impl ActiveSource {
@@ -145,7 +155,7 @@ impl ActiveSource {
             tracing::warn!(code = "configuration.readable", "{}", everybody_reads(&path));
         }
         for warning in &summary.warnings {
-            tracing::warn!(code = "configuration.warning", "{warning}");
+            tracing::warn!(code = "configuration.warning", "{}", warning.without_severity());
         }
         let mut loaded = reading.configuration.clone();
         loaded.port = Some(port);

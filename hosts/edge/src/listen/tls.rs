@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pingora::listeners::tls::Acceptor;
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{InconsistentKeys, ServerConfig};
 use vestibule_wasmtime::{ChangeableByOthers, TrustedFile, TrustedFileError};
 
 /// More than the longest chain, and any key.
@@ -27,7 +27,15 @@ pub enum TlsError {
     Key { path: PathBuf, problem: String },
     #[error(transparent)]
     ChangeableByOthers(#[from] ChangeableByOthers),
-    #[error("certificate {certificate} and key {key} do not work together: {cause}")]
+    #[error(
+        "{key} is not the private key of the certificate in {certificate}; give --tls-key the key that the certificate was requested \
+         with, and --tls-cert a file with the server's own certificate first"
+    )]
+    OtherKey { certificate: PathBuf, key: PathBuf },
+    #[error(
+        "certificate {certificate} and key {key} do not work together: {cause}; give --tls-cert and --tls-key a certificate and its \
+         private key (RSA, ECDSA or Ed25519)"
+    )]
     Pair { certificate: PathBuf, key: PathBuf, cause: rustls::Error },
 }
 
@@ -61,7 +69,13 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
     let (pem, is_readable_by_everybody) = read(key, unreadable)?;
     let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| unreadable(error.to_string()))?;
 
-    let pair = |cause| TlsError::Pair { certificate: certificate.to_owned(), key: key.to_owned(), cause };
+    let pair = |cause| {
+        let (certificate, key) = (certificate.to_owned(), key.to_owned());
+        match cause {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError::OtherKey { certificate, key },
+            cause => TlsError::Pair { certificate, key, cause },
+        }
+    };
     let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(pair)?
@@ -71,9 +85,7 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
     config.alpn_protocols = ALPN.map(<[u8]>::to_vec).into();
     let path = key.display();
     let warning = is_readable_by_everybody.then(|| {
-        format!(
-            "{path}: warning: every user of this machine can read this private key; run `chmod o-r` on it, and replace key and certificate"
-        )
+        format!("every user of this machine can read the private key {path}; run `chmod o-r {path}`, and replace key and certificate")
     });
     Ok(Tls { acceptor: Acceptor::from_server_config(Arc::new(config)), warning })
 }
@@ -86,4 +98,43 @@ fn read(path: &Path, unreadable: impl Fn(String) -> TlsError) -> Result<(Vec<u8>
         TrustedFileError::Unreadable { source, .. } => unreadable(source.to_string()),
         TrustedFileError::TooLong { limit, .. } => unreadable(format!("it is longer than {limit} bytes")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use rcgen::generate_simple_self_signed;
+
+    use super::*;
+
+    #[test]
+    fn a_key_of_another_certificate_is_told_with_both_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (one, other) = (folder.path().join("one.pem"), folder.path().join("other.key"));
+        let made = |name: &str| generate_simple_self_signed(vec![name.to_owned()]).expect("a certificate");
+        fs::write(&one, made("localhost").cert.pem()).expect("written");
+        fs::write(&other, made("localhost").signing_key.serialize_pem()).expect("written");
+        fs::set_permissions(&other, Permissions::from_mode(0o600)).expect("ours");
+        let told = load(&one, &other).err().expect("refused").to_string();
+        let expected = format!("{} is not the private key of the certificate in {}; give --tls-key ", other.display(), one.display());
+        assert!(told.starts_with(&expected) && !told.contains("KeyMismatch"), "{told}");
+    }
+
+    #[test]
+    fn a_key_that_every_user_can_read_is_told_without_a_level() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (certificate, key) = (folder.path().join("one.pem"), folder.path().join("one.key"));
+        let made = generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+        fs::write(&certificate, made.cert.pem()).expect("written");
+        fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+        for (mode, is_told) in [(0o600, false), (0o640, false), (0o644, true)] {
+            fs::set_permissions(&key, Permissions::from_mode(mode)).expect("ours");
+            let warning = load(&certificate, &key).expect("loaded").warning;
+            assert_eq!(warning.is_some(), is_told, "{mode:o}");
+            let is_good = |warning: &String| warning.starts_with("every user") && warning.contains(&format!("chmod o-r {}", key.display()));
+            assert!(warning.iter().all(is_good), "{warning:?}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! What is said to the browser when its WebSocket ends with its session: a Close frame with words in it (RFC 6455 section 5.5.1).
 //!
-//! 1. It stands between two frames of the application's. One that has begun when the session ends may end; no other begins. Within
-//!    a message of several frames is a place for it (section 5.4).
+//! 1. It stands between two frames of the application's. One that has begun when the session ends may end, if no more than
+//!    [`MAX_REST_BYTES`] of it are to come: otherwise the connection ends at once, without a word. No other frame begins. Within a
+//!    message of several frames is a place for the words (section 5.4).
 //! 2. Where the application has closed already, or does not speak WebSocket, there is nothing to say.
 //! 3. Nothing of the browser's goes on meanwhile ([`Link::end`]). It is read for the browser's own Close frame.
 
@@ -16,17 +17,23 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use crate::upgrade::frames::Frames;
 use crate::upgrade::link::Link;
 
+/// What may pass of a frame after the session has ended, in bytes: what a read of the proxy takes, so that a frame of usual size ends. A
+/// longer one could go on for as long as the browser is waited for.
+const MAX_REST_BYTES: u64 = 64 * 1024;
+
 /// Follows an upgraded connection, and knows when and how it can be closed.
 pub struct Farewell {
     link: Arc<Link>,
     of_application: Frames,
     of_browser: Frames,
+    /// Nothing more of the application's passes.
+    is_cut: bool,
 }
 
 impl Farewell {
     /// Of a connection that begins now.
     pub fn new(link: Arc<Link>) -> Self {
-        Self { link, of_application: Frames::of_application(), of_browser: Frames::of_browser() }
+        Self { link, of_application: Frames::of_application(), of_browser: Frames::of_browser(), is_cut: false }
     }
 
     /// Whether the session has ended.
@@ -40,12 +47,25 @@ impl Farewell {
         if !self.is_due() {
             self.of_application.pass(bytes);
         } else {
-            let kept = if self.of_application.is_within() { self.of_application.pass_frame(bytes) } else { 0 };
-            // What turns out to be no frame has no end.
-            let kept = if self.of_application.is_lost() { 0 } else { kept };
-            bytes.truncate(kept);
+            bytes.truncate(self.rest_of_frame(bytes));
         }
-        self.link.note(self.of_application.is_within());
+        // Before the end of the session as well: a frame that is too long is not waited for then.
+        let may_end = !self.is_cut && self.of_application.left() <= MAX_REST_BYTES;
+        self.link.note(self.of_application.is_within() && may_end);
+    }
+
+    /// How many bytes of a piece end the frame that has begun, or go on with it.
+    fn rest_of_frame(&mut self, bytes: &[u8]) -> usize {
+        if self.is_cut || !self.of_application.is_within() {
+            return 0;
+        }
+        // The head may come only now, and with it the length.
+        let before = self.of_application.left();
+        let kept = self.of_application.pass_frame(bytes);
+        let rest = before.max(self.of_application.left().saturating_add(kept as u64));
+        // What turns out to be no frame has no end.
+        self.is_cut = self.of_application.is_lost() || rest > MAX_REST_BYTES;
+        if self.is_cut { 0 } else { kept }
     }
 
     /// A piece of what the browser sends.
@@ -60,7 +80,7 @@ impl Farewell {
         let (code, reason) = (CloseCode::Policy, Utf8Bytes::from_static(reason));
         let mut frame = Vec::new();
         let is_written = Frame::close(Some(CloseFrame { code, reason })).format(&mut frame).is_ok();
-        (is_written && self.of_application.is_between()).then(|| frame.into())
+        (is_written && !self.is_cut && self.of_application.is_between()).then(|| frame.into())
     }
 
     /// Whether the browser has sent its own.
@@ -108,6 +128,48 @@ mod tests {
         assert_eq!(passed(&mut farewell, b"lo\x81\x05hello"), b"lo");
         assert!(farewell.close_frame("Why").is_some());
         assert_eq!(passed(&mut farewell, HELLO), b"");
+    }
+
+    /// A frame of this many bytes, without its head's last byte.
+    fn head(length: u64) -> Vec<u8> {
+        [&b"\x82\x7f"[..], &length.to_be_bytes()].concat()
+    }
+
+    #[test]
+    fn of_a_frame_that_is_too_long_nothing_passes_after_the_end() {
+        let some = vec![7; 1000];
+        for (length, passes) in [(1001, true), (1000 + MAX_REST_BYTES, true), (1001 + MAX_REST_BYTES, false), (u64::MAX >> 1, false)] {
+            let mut farewell = farewell();
+            let begun = [head(length), some.clone()].concat();
+            farewell.pass_to_browser(&mut Some(Bytes::from(begun)));
+            farewell.link.end();
+            let is_hung_up = || farewell.link.is_hung_up(&std::task::Context::from_waker(std::task::Waker::noop()));
+            assert_eq!(is_hung_up(), !passes, "{length}: also if the application says nothing more");
+            let mut rest = Some(Bytes::from(vec![7; 1]));
+            farewell.pass_to_browser(&mut rest);
+            assert_eq!(rest.expect("a piece").len(), usize::from(passes), "{length}");
+            let is_over = length == 1001;
+            assert_eq!(farewell.close_frame("Why").is_some(), is_over, "{length}");
+            // A task that waits for the application learns of it at once.
+            let is_hung_up = farewell.link.is_hung_up(&std::task::Context::from_waker(std::task::Waker::noop()));
+            assert_eq!(is_hung_up, !passes || is_over, "{length}");
+            let mut more = Some(Bytes::from(some.clone()));
+            farewell.pass_to_browser(&mut more);
+            assert_eq!(more.expect("a piece").len(), if passes && !is_over { some.len() } else { 0 }, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_frame_whose_head_ends_after_the_session_is_held_to_the_same() {
+        for (length, passes) in [(MAX_REST_BYTES - 9, true), (MAX_REST_BYTES + 1, false)] {
+            let mut farewell = farewell();
+            let head = head(length);
+            farewell.pass_to_browser(&mut Some(Bytes::from(head[..1].to_vec())));
+            farewell.link.end();
+            let mut rest = Some(Bytes::from(head[1..].to_vec()));
+            farewell.pass_to_browser(&mut rest);
+            assert_eq!(!rest.expect("a piece").is_empty(), passes, "{length}");
+        }
     }
 
     #[test]

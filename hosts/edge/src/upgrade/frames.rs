@@ -50,6 +50,11 @@ impl Frames {
         self.course == Course::Open && !self.is_between()
     }
 
+    /// Bytes to come of the frame that has begun; 0 where its head has not said so yet.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
     /// Whether this has turned out to be no WebSocket.
     pub fn is_lost(&self) -> bool {
         self.course == Course::Lost

@@ -170,7 +170,7 @@ async fn a_frame_that_has_begun_is_waited_for_and_nothing_behind_it() {
 #[tokio::test]
 async fn a_frame_that_does_not_end_is_not_waited_for_long() {
     let mut upgraded = Upgraded::start().await;
-    upgraded.says(b"\x82\x7f\0\0\0\x01\0\0\0\0abc").await;
+    upgraded.says(b"\x82\x05abc").await;
     end_session(&upgraded.edge).await;
     upgraded.browser.stream.write_all(MARKER).await.expect("sent");
     let (rest, took) = upgraded.rest().await;
@@ -180,8 +180,8 @@ async fn a_frame_that_does_not_end_is_not_waited_for_long() {
 }
 
 #[tokio::test]
-async fn what_does_not_speak_websocket_is_dropped_at_once() {
-    for said in [&b"\x83\x01x"[..], b"\x81\x81\0\0\0\0x", b"\x88\x02\x03\xe8"] {
+async fn what_does_not_speak_websocket_or_sends_too_long_a_frame_is_dropped_at_once() {
+    for said in [&b"\x82\x7f\0\0\0\x01\0\0\0\0abc"[..], b"\x83\x01x", b"\x81\x81\0\0\0\0x", b"\x88\x02\x03\xe8"] {
         let mut upgraded = Upgraded::start().await;
         upgraded.says(said).await;
         end_session(&upgraded.edge).await;

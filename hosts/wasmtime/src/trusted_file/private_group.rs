@@ -1,24 +1,12 @@
 //! Groups of one: where each user has a group of its own, as on Debian, Ubuntu and Fedora, files are often writable for it,
 //! and nobody else can write to them by that.
 
-use std::fs::File;
-use std::io::Read as _;
-
-/// More than any machine has of users that are listed in a file.
-const MAX_BYTES: u64 = 4 << 20;
+use super::accounts::{Accounts, User, field};
 
 /// Whether nobody but `user` is in a group, by the files of the system. Of users and groups that are kept elsewhere (LDAP) it
 /// is not known, so theirs are not. Root's never is: what administrators share belongs to it.
 pub(super) fn is_private(group: u32, user: u32) -> bool {
-    let read = |path: &str| {
-        let mut text = String::new();
-        File::open(path).ok()?.take(MAX_BYTES).read_to_string(&mut text).ok()?;
-        Some(text)
-    };
-    match (read("/etc/passwd"), read("/etc/group")) {
-        (Some(users), Some(groups)) => has_one_member(group, user, &users, &groups),
-        _ => false,
-    }
+    Accounts::read().is_some_and(|Accounts { users, groups }| has_one_member(group, user, &users, &groups))
 }
 
 /// `users` and `groups` as in passwd(5) and group(5).
@@ -31,22 +19,6 @@ fn has_one_member(group: u32, user: u32, users: &str, groups: &str) -> bool {
     let is_listed = listed.peek().is_some();
     let mut members = listed.flat_map(|line| line.split(':').nth(3).unwrap_or_default().split(','));
     user != 0 && is_own && !is_others && is_listed && members.all(|member| member.trim().is_empty() || names.contains(&member.trim()))
-}
-
-struct User<'a> {
-    name: &'a str,
-    id: u32,
-    group: u32,
-}
-
-impl<'a> User<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        Some(User { name: line.split(':').next()?, id: field(line, 2)?, group: field(line, 3)? })
-    }
-}
-
-fn field(line: &str, index: usize) -> Option<u32> {
-    line.split(':').nth(index)?.parse().ok()
 }
 
 #[cfg(test)]

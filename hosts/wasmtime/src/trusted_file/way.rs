@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, readlinkat, statat};
 
 use super::private_group::is_private;
-use super::{Reason, Wanted, Weakness};
+use super::{PlaceKind, Reason, Wanted, Weakness};
 
 /// As many as Linux follows.
 const MAX_LINKS: usize = 40;
@@ -142,27 +142,27 @@ impl Way {
         let metadata = self.folder.metadata()?;
         let mode = if metadata.mode() & STICKY == 0 { metadata.mode() } else { 0 };
         let more = has_access_list(&self.folder);
-        self.add(self.path.clone(), metadata.uid(), metadata.gid(), mode, more);
+        self.add(self.path.clone(), PlaceKind::Folder, metadata.uid(), metadata.gid(), mode, more);
         Ok(())
     }
 
     fn judge_file(&mut self, name: &OsStr, file: &File) -> io::Result<()> {
         let metadata = file.metadata()?;
-        self.add(self.path.join(name), metadata.uid(), metadata.gid(), metadata.mode(), has_access_list(file));
+        self.add(self.path.join(name), PlaceKind::File, metadata.uid(), metadata.gid(), metadata.mode(), has_access_list(file));
         Ok(())
     }
 
     /// A link's own permissions mean nothing: who may replace it is the folder's.
     fn judge_link(&mut self, name: &OsStr, owner: u32) {
-        self.add(self.path.join(name), owner, ROOT, 0, false);
+        self.add(self.path.join(name), PlaceKind::Link, owner, ROOT, 0, false);
     }
 
     /// `has_access_list`: the group's permissions are those that users named in a list have at most, and say nothing of the
     /// group alone (acl(5)).
-    fn add(&mut self, place: PathBuf, owner: u32, group: u32, mode: u32, has_access_list: bool) {
+    fn add(&mut self, place: PathBuf, kind: PlaceKind, owner: u32, group: u32, mode: u32, has_access_list: bool) {
         let in_private_group = || !has_access_list && is_private(group, self.user);
         let Some(weakness) = weakness(owner, mode, self.user, in_private_group) else { return };
-        let reason = Reason { place, weakness };
+        let reason = Reason { place, kind, weakness };
         if !self.reasons.contains(&reason) {
             self.reasons.push(reason);
         }
@@ -257,8 +257,8 @@ mod tests {
         open(path, me()).unwrap().1
     }
 
-    fn reason(place: &Path, weakness: Weakness) -> Vec<Reason> {
-        vec![Reason { place: place.into(), weakness }]
+    fn reason(place: &Path, kind: PlaceKind, weakness: Weakness) -> Vec<Reason> {
+        vec![Reason { place: place.into(), kind, weakness }]
     }
 
     /// Every mode of a file and of its folder, by every kind of owner, and for every user.
@@ -275,7 +275,7 @@ mod tests {
             if mode & writing_of_others(&file) == 0 {
                 assert_eq!(found, [], "{mode:o}");
             } else {
-                let [Reason { place, weakness: Weakness::Mode(told) }] = &found[..] else { panic!("{mode:o}: {found:?}") };
+                let [Reason { place, weakness: Weakness::Mode(told), .. }] = &found[..] else { panic!("{mode:o}: {found:?}") };
                 assert_eq!((place, told & 0o777), (&file, mode), "{mode:o}");
             }
         }
@@ -318,15 +318,15 @@ mod tests {
         for mode in 0..=0o777 {
             set_mode(&file, mode);
             chown(&file, Some(OTHER), None).unwrap();
-            assert_eq!(reasons(&file), reason(&file, owner), "{mode:o}");
+            assert_eq!(reasons(&file), reason(&file, PlaceKind::File, owner), "{mode:o}");
             chown(&file, Some(ROOT), None).unwrap();
         }
         set_mode(&file, 0o644);
         chown(inner, Some(OTHER), None).unwrap();
-        assert_eq!(reasons(&file), reason(inner, owner));
+        assert_eq!(reasons(&file), reason(inner, PlaceKind::Folder, owner));
         chown(inner, Some(ROOT), None).unwrap();
         lchown(&link, Some(OTHER), None).unwrap();
-        assert_eq!(reasons(&link), reason(&link, owner));
+        assert_eq!(reasons(&link), reason(&link, PlaceKind::Link, owner));
         lchown(&link, Some(ROOT), None).unwrap();
         assert_eq!(reasons(&link), []);
         // As that user sees it: root's are safe, his own are, a third one's are not.
@@ -348,13 +348,13 @@ mod tests {
         let path = inner.join("first/../inner/./file");
         assert_eq!(reasons(&path), []);
         set_mode(&outside, 0o777);
-        assert!(matches!(&reasons(&path)[..], [Reason { place, weakness: Weakness::Mode(_) }] if *place == outside));
+        assert!(matches!(&reasons(&path)[..], [Reason { place, weakness: Weakness::Mode(_), .. }] if *place == outside));
         set_mode(&outside, 0o1777);
         assert_eq!(reasons(&path), []);
         if can_chown() {
             // In a folder like /tmp anybody can put a link.
             lchown(outside.join("hop"), Some(OTHER), None).unwrap();
-            assert_eq!(reasons(&path), reason(&outside.join("hop"), Weakness::Owner { owner: OTHER, user: me() }));
+            assert_eq!(reasons(&path), reason(&outside.join("hop"), PlaceKind::Link, Weakness::Owner { owner: OTHER, user: me() }));
         }
     }
 
@@ -459,7 +459,7 @@ mod tests {
                 }
                 was_tried = true;
                 let found = of_these();
-                assert!(matches!(&found[..], [Reason { place: told, weakness: Weakness::Mode(_) }] if told == place), "{found:?}");
+                assert!(matches!(&found[..], [Reason { place: told, weakness: Weakness::Mode(_), .. }] if told == place), "{found:?}");
                 let opened = openat(CWD, place, if place.is_dir() { FOLDER } else { FILE }, Mode::empty()).unwrap();
                 assert!(has_access_list(&File::from(opened)), "the group's permissions are not the group's alone");
                 rustix::fs::removexattr(place, "system.posix_acl_access").unwrap();
