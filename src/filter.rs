@@ -162,8 +162,9 @@ fn respond(outcome: Result<Outcome, Error>, head: &RequestHead, mut visit: Visit
         event.message = one_line(&event.message);
         event.request_id = request_id(head);
         event.subject = visit.subject.as_deref().map(one_line);
+        event.provider.clone_from(&visit.provider);
     }
-    Decision { outcome, events: visit.events, ended_sessions: visit.ended_sessions }
+    Decision { outcome, events: visit.events, rule: visit.rule, ended_sessions: visit.ended_sessions }
 }
 
 /// What the client, or a proxy before us, calls the request: `X-Request-Id`, when it is there once and is fit for a log.

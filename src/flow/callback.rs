@@ -72,6 +72,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     visit.spent = Some(attempt.id().to_owned());
 
     let provider = config.provider(attempt.provider()).ok_or(Error::UnknownProvider)?;
+    visit.provider = Some(provider.name.clone());
     if let Some(way_back) = WayBack::of_state(response.state(), &config.sessions, context.now) {
         (visit.is_second, visit.login_hint) = (way_back.is_second(), way_back.login_hint().map(str::to_owned));
     }

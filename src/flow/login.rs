@@ -203,6 +203,7 @@ pub(super) fn start(provider: &Provider, visit: &mut Visit, context: &mut Contex
     if visit.only_looks {
         return Ok(looked_at());
     }
+    visit.provider = Some(provider.name.clone());
     match context.cache.metadata(&provider.name, context.now) {
         Lookup::Fresh(metadata) => authorize(provider, metadata, visit, context),
         Lookup::Paused(Some(metadata)) => {

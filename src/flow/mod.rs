@@ -81,6 +81,10 @@ pub(crate) struct Visit {
     /// What a refusal of this visit counts as.
     pub(crate) refusal_counts_as: Option<Counted>,
     pub(crate) events: Vec<Event>,
+    /// Number of the rule that decides, from 1.
+    pub(crate) rule: Option<u32>,
+    /// The provider that the events are about, by its name in the configuration.
+    pub(crate) provider: Option<String>,
     /// Who the events are about; only where the configuration wants people named.
     pub(crate) subject: Option<String>,
     /// Go out with the response, whatever it is.
@@ -112,6 +116,8 @@ impl Visit {
             is_second: false,
             refusal_counts_as: None,
             events: vec![],
+            rule: None,
+            provider: None,
             subject: None,
             set_cookies: vec![],
             ended_sessions: vec![],
