@@ -15,7 +15,8 @@ use crate::exchange::proxy::Edge;
 use crate::listen::limits::{self, ConnectionLimits};
 use crate::listen::listener::Listener;
 use crate::listen::tls;
-use crate::observe::admin;
+use crate::metrics::Metrics;
+use crate::observe::admin::Admin;
 
 /// The port of Streamlit, and of the six-line example.
 pub const DEFAULT_PORT: u16 = 8501;
@@ -46,21 +47,23 @@ pub async fn until(
     ready: impl FnOnce(SocketAddr),
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let acceptor = match (&arguments.tls_cert, &arguments.tls_key) {
+    let (acceptor, not_after) = match (&arguments.tls_cert, &arguments.tls_key) {
         (Some(certificate), Some(key)) => {
             let tls = tls::load(certificate, key)?;
             if let Some(warning) = &tls.warning {
                 tracing::warn!(code = "tls.key_readable", "{warning}");
             }
-            Some(tls.acceptor)
+            (Some(tls.acceptor), tls.not_after)
         }
-        _ => None,
+        _ => (None, None),
     };
+    let metrics = Metrics::new(not_after);
     let limits = ConnectionLimits::with_descriptors(limits::raise_descriptors());
     // Before a component is compiled, which takes seconds.
     ConfigurationFile::find(&arguments.config)?;
     let component = component::load(&arguments.common, carried)?;
-    let mut source = ActiveSource::new(component, arguments.config.clone(), arguments.upstream.clone(), arguments.upstream_timeout).await?;
+    let (config, upstream) = (arguments.config.clone(), arguments.upstream.clone());
+    let mut source = ActiveSource::new(component, config, upstream, arguments.upstream_timeout, metrics.clone()).await?;
     let reading = source.first().await?;
 
     let listener = match (listener, &arguments.listen) {
@@ -71,9 +74,13 @@ pub async fn until(
     let listener = listener.with_limits(limits);
     let port = listener.address().port();
     let current = Current::new(source.load(&reading, port).await?);
+    metrics.reloads.started();
     let stopping = Arc::new(AtomicBool::new(false));
     let admin = match &arguments.admin {
-        Some(address) => Some(tokio::spawn(admin::serve(address, stopping.clone()).await?)),
+        Some(address) => {
+            let admin = Admin { current: current.clone(), metrics: metrics.clone(), stopping: stopping.clone() };
+            Some(tokio::spawn(admin.serve(address).await?))
+        }
         None => None,
     };
     let ended = source.ended();
@@ -82,7 +89,7 @@ pub async fn until(
     let (scheme, address) = (if acceptor.is_some() { "https" } else { "http" }, listener.address());
     tracing::info!(code = "listener.listening", address = %address, "listening on {scheme}://{address}");
     ready(address);
-    let edge = Edge::new(current, acceptor.is_some()).with_ended(ended);
+    let edge = Edge::new(current, acceptor.is_some()).with_ended(ended).with_metrics(metrics);
     let stop = async {
         stop.await;
         stopping.store(true, Ordering::Relaxed);

@@ -33,6 +33,7 @@ use crate::configuration::active::{Active, Current, Service};
 use crate::configuration::ended_sessions::EndedSessions;
 use crate::configuration::native;
 use crate::configuration::watch::{Watch, is_open_for_writing};
+use crate::metrics::{Counts, Metrics};
 use crate::upstream::application::Upstream;
 
 /// How long the start waits for files that are being written: longer than writing them takes.
@@ -56,6 +57,7 @@ pub struct ActiveSource {
     files: Vec<PathBuf>,
     watch: Option<Watch>,
     ended: Arc<EndedSessions>,
+    metrics: Arc<Metrics>,
 }
 
 /// Everything that was read, and nothing of it half.
@@ -64,7 +66,8 @@ pub struct Reading {
 }
 
 impl ActiveSource {
-    /// Makes ready to read `path`; what can be read once only is read. `upstream` replaces `vestibule.upstream`.
+    /// Makes ready to read `path`; what can be read once only is read. `upstream` replaces `vestibule.upstream`. What its filters do is
+    /// counted in `metrics`.
     ///
     /// # Errors
     /// What can be read once only cannot be read.
@@ -73,6 +76,7 @@ impl ActiveSource {
         path: PathBuf,
         upstream: Option<String>,
         upstream_timeout: Duration,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, ConfigurationError> {
         let is_pipe = tokio::fs::metadata(&path).await.is_ok_and(|metadata| !metadata.is_file());
         let text = if is_pipe { Some(ConfigurationFile::text(&path, Accept::Anything).await?) } else { None };
@@ -82,7 +86,7 @@ impl ActiveSource {
         });
         let files = if is_pipe { Vec::new() } else { vec![path.clone()] };
         let ended = Arc::default();
-        Ok(Self { component, path, text, upstream, upstream_timeout, files, watch: watch.ok(), ended })
+        Ok(Self { component, path, text, upstream, upstream_timeout, files, watch: watch.ok(), ended, metrics })
     }
 
     /// Which sessions its filters take for ended, whatever is reloaded.
@@ -126,7 +130,7 @@ impl ActiveSource {
     /// # Errors
     /// Every fault of the file, one per line.
     pub async fn listen_address(&self, reading: &Reading, default_port: u16) -> anyhow::Result<String> {
-        let filter = self.filter(reading, default_port).await?;
+        let filter = self.filter(reading, default_port, None).await?;
         Ok(filter.summary().listen.clone().unwrap_or_else(|| format!("127.0.0.1:{default_port}")))
     }
 
@@ -135,7 +139,11 @@ impl ActiveSource {
     /// # Errors
     /// Every fault of the file, one per line, or that there is no upstream.
     pub async fn load(&self, reading: &Reading, port: u16) -> anyhow::Result<Active> {
-        let filter = self.filter(reading, port).await?;
+        let mut configuration = reading.configuration.clone();
+        configuration.port = Some(port);
+        let (look, countable) = native::look(configuration);
+        let counts = self.metrics.counts(&countable);
+        let filter = self.filter(reading, port, Some(counts.clone())).await?;
         let summary = filter.summary();
         for path in ConfigurationFile::readable_by_everybody(&self.path, &reading.configuration) {
             tracing::warn!(code = "configuration.readable", "{}", everybody_reads(&path));
@@ -143,10 +151,9 @@ impl ActiveSource {
         for warning in &summary.warnings {
             tracing::warn!(code = "configuration.warning", "{warning}");
         }
-        let mut loaded = reading.configuration.clone();
-        loaded.port = Some(port);
         Ok(Active {
-            look: native::look(loaded),
+            look,
+            counts,
             service: self.service(summary)?,
             trusted_proxies: TrustedProxies::parse(summary.trusted_proxies.iter().map(String::as_str))
                 .context("host and component are not of one release")?,
@@ -220,10 +227,11 @@ impl ActiveSource {
         Ok(Service::Proxy(Arc::new(Upstream::parse(upstream, self.upstream_timeout)?)))
     }
 
-    async fn filter(&self, reading: &Reading, port: u16) -> anyhow::Result<Filter> {
+    async fn filter(&self, reading: &Reading, port: u16, counts: Option<Arc<Counts>>) -> anyhow::Result<Filter> {
         let mut configuration = reading.configuration.clone();
         configuration.port = Some(port);
-        let options = FilterOptions { ended: Some(self.ended.clone()), ..FilterOptions::default() };
+        let options =
+            FilterOptions { ended: Some(self.ended.clone()), observer: counts.map(|counts| counts as _), ..FilterOptions::default() };
         Ok(Filter::load(&self.component, configuration, options).await?)
     }
 }
@@ -297,10 +305,13 @@ pub fn keep_current(mut source: ActiveSource, port: u16, taken: Reading, current
             taken = found;
             match loaded {
                 Ok(active) => {
+                    source.metrics.in_force(&active.counts);
                     current.replace(active);
+                    source.metrics.reloads.succeeded();
                     tracing::info!(code = "configuration.reloaded", "the new configuration is in use");
                 }
                 Err(error) => {
+                    source.metrics.reloads.failed();
                     for line in format!("{error:#}").lines() {
                         tracing::error!(code = "configuration.fault", "{line}");
                     }

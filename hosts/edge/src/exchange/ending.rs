@@ -82,6 +82,8 @@ struct End {
     /// By when the next piece of the request's body is to be there.
     body_due: Mutex<Option<Instant>>,
     is_upgrade: AtomicBool,
+    /// Why it was ended, if it was.
+    ended: OnceLock<Reason>,
     /// Of the upgraded connection.
     link: OnceLock<Arc<Link>>,
 }
@@ -89,8 +91,8 @@ struct End {
 impl Closer {
     fn new() -> Self {
         let (announced, body_due) = (Mutex::new(Announced::Nothing), Mutex::new(None));
-        let (is_upgrade, link) = (AtomicBool::new(false), OnceLock::new());
-        Self(Arc::new(End { announced, changed: Notify::new(), body_due, is_upgrade, link }))
+        let (is_upgrade, ended, link) = (AtomicBool::new(false), OnceLock::new(), OnceLock::new());
+        Self(Arc::new(End { announced, changed: Notify::new(), body_due, is_upgrade, ended, link }))
     }
 
     /// Ends the exchange now.
@@ -129,6 +131,11 @@ impl Closer {
         let _ = self.0.link.set(link);
     }
 
+    /// Why the exchange was ended; `None` while it goes on, and when it has come to its own end.
+    pub fn reason(&self) -> Option<Reason> {
+        self.0.ended.get().copied()
+    }
+
     fn announce(&self, end: Announced) {
         let mut announced = self.0.announced.lock().unwrap_or_else(PoisonError::into_inner);
         if *announced != end && !matches!(*announced, Announced::Now(_)) {
@@ -159,6 +166,8 @@ pub async fn run<T>(exchange: impl Future<Output = T>) -> Option<T> {
         reason = end(&closer) => reason,
         served = &mut exchange => return Some(served),
     };
+    // There is one end.
+    let _ = closer.0.ended.set(reason);
     match (reason, closer.0.is_upgrade.load(Ordering::Relaxed)) {
         (Reason::SessionEnded, true) => {
             tracing::info!(code = "upgrade.session_ended", "closed an upgraded connection: its session has ended");

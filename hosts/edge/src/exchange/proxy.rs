@@ -27,6 +27,7 @@ use crate::client::shares::{Busy, Full, Place, Shares, Turn, Turns};
 use crate::configuration::active::{Active, Current, Generation, Service};
 use crate::configuration::decider::Undecided;
 use crate::configuration::ended_sessions::EndedSessions;
+use crate::exchange::counted::{self, CountedUpgrade};
 use crate::exchange::ending;
 use crate::exchange::failure::{self, Shown};
 use crate::exchange::judge;
@@ -34,6 +35,7 @@ use crate::exchange::open_exchanges::{Ending, OpenExchange, OpenExchanges, Quest
 use crate::exchange::request_head::{check_length, into_origin_form, request_head};
 use crate::listen::limits::ConnectionLimits;
 use crate::listen::request_bytes::RequestBytes;
+use crate::metrics::Metrics;
 use crate::observe::log;
 use crate::random;
 use crate::upgrade::farewell::Farewell;
@@ -73,6 +75,7 @@ pub struct Edge {
     requests: Arc<Shares>,
     /// Decisions on the routes that have limits: those may wait for a provider.
     turns: Turns,
+    metrics: Arc<Metrics>,
 }
 
 /// How long a peer may take.
@@ -117,6 +120,8 @@ pub struct Exchange {
     opening: Option<Opening>,
     /// An upgraded connection.
     farewell: Option<Farewell>,
+    /// The same, counted.
+    upgrade: Option<CountedUpgrade>,
     /// Takes effect when the response has been sent: a browser that is told first connects again with the old cookies.
     ending: Option<Ending>,
 }
@@ -151,7 +156,8 @@ impl Edge {
         let (patience, open, openers, ended) = (Patience::default(), Arc::default(), Arc::default(), Arc::default());
         let ConnectionLimits { all, each, .. } = ConnectionLimits::default();
         let turns = Turns::new(TURNS, WAITING_TURNS, TURN_PATIENCE);
-        Self { current, tls, patience, open, ended, openers, budgets: Budgets::new(), requests: Shares::new(all, each), turns }
+        let (budgets, requests, metrics) = (Budgets::new(), Shares::new(all, each), Metrics::new(None));
+        Self { current, tls, patience, open, ended, openers, budgets, requests, turns, metrics }
     }
 
     /// The same with other places for requests in flight.
@@ -164,6 +170,16 @@ impl Edge {
     #[must_use]
     pub fn with_ended(self, ended: Arc<EndedSessions>) -> Self {
         Self { ended, ..self }
+    }
+
+    /// The same, counting here.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// What is in force at any moment.
@@ -264,13 +280,16 @@ impl Edge {
     }
 
     async fn ask(&self, active: &Active, head: RequestHead, body: Option<Vec<u8>>, exchange: &mut Exchange) -> Result<Outcome> {
-        let Decision { outcome, events, ended_sessions, .. } = active.decider.decide(head, body).await.map_err(|undecided| {
+        let decision = active.decider.decide(head, body).await.map_err(|undecided| {
+            active.counts.undecided(undecided.reason());
             let failure = match undecided {
                 Undecided::Overloaded(_) => HostFailure::Overloaded,
-                Undecided::Failed(_) => HostFailure::Filter,
+                Undecided::TimedOut(_) | Undecided::Failed(_) => HostFailure::Filter,
             };
             failure::error(failure, &undecided.to_string())
         })?;
+        active.counts.decided(&decision);
+        let Decision { outcome, events, ended_sessions, .. } = decision;
         events.iter().for_each(vestibule_wasmtime::log);
         if !ended_sessions.is_empty() {
             self.ended.remember(&ended_sessions);
@@ -526,6 +545,7 @@ impl ProxyHttp for Edge {
             open: None,
             opening: None,
             farewell: None,
+            upgrade: None,
             ending: None,
         }
     }
@@ -655,6 +675,7 @@ impl ProxyHttp for Edge {
             }
             if let (Some(link), Some(closer)) = (link, ending::closer()) {
                 closer.has_upgraded(link.clone());
+                exchange.upgrade = Some(counted::upgrade(&self.metrics, closer));
                 exchange.farewell = Some(Farewell::new(link.clone()));
             }
             if let Some(opening) = &mut exchange.opening {
@@ -749,10 +770,12 @@ impl ProxyHttp for Edge {
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, exchange: &mut Exchange) {
+        let status = session.response_written().map_or(0, |response| response.status.as_u16());
+        counted::request(&self.metrics, exchange.disposition, status);
         log::request(&log::RequestRecord {
             method: session.req_header().method.as_str(),
             path: &exchange.path,
-            status: session.response_written().map_or(0, |response| response.status.as_u16()),
+            status,
             duration: exchange.started.elapsed(),
             disposition: exchange.disposition,
         });
