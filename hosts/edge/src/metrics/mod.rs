@@ -10,6 +10,8 @@
 
 mod configured;
 mod connections;
+#[cfg(test)]
+mod page;
 mod process;
 mod reloads;
 mod requests;

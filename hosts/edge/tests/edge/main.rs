@@ -21,6 +21,7 @@ mod lifetimes;
 mod limits;
 mod logging;
 mod login;
+mod metrics;
 mod production;
 mod program;
 mod provider_traces;
