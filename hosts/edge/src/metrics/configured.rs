@@ -95,8 +95,16 @@ pub(super) struct Configured {
     latency: Family<ExchangeLabels, Histogram>,
     failures: Family<FailureLabels, Counter>,
     filter: FilterCounters,
-    /// Numbers and names that have series.
-    known: Mutex<(BTreeSet<Arc<str>>, BTreeSet<Arc<str>>)>,
+    known: Mutex<Known>,
+}
+
+/// What has series.
+#[derive(Debug, Default)]
+struct Known {
+    /// Numbers of rules.
+    rules: BTreeSet<Arc<str>>,
+    /// Names.
+    providers: BTreeSet<Arc<str>>,
 }
 
 /// What is counted of filters, whatever their configuration.
@@ -184,8 +192,8 @@ impl Configured {
             counts.exchanges.entry(metadata_url.clone()).or_insert_with(|| self.exchanges(&name));
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.0.extend(counts.numbers.iter().cloned());
-        known.1.extend(counts.events.keys().cloned());
+        known.rules.extend(counts.numbers.iter().cloned());
+        known.providers.extend(counts.events.keys().cloned());
         drop(known);
         Arc::new(counts)
     }
@@ -193,7 +201,7 @@ impl Configured {
     /// Removes what these counts do not have.
     pub(super) fn retain(&self, counts: &Counts) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.0.retain(|rule| {
+        known.rules.retain(|rule| {
             let stays = counts.numbers.contains(rule);
             if !stays {
                 for outcome in RULINGS {
@@ -202,7 +210,7 @@ impl Configured {
             }
             stays
         });
-        known.1.retain(|provider| {
+        known.providers.retain(|provider| {
             // The series of no provider are a name's as well, if one is called so.
             let stays = counts.events.contains_key(provider) || **provider == *NONE;
             if !stays {
