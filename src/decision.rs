@@ -49,6 +49,8 @@ pub struct Event {
     pub message: String,
     /// What the user's page shows.
     pub reference: Option<String>,
+    /// The provider that the login or logout is with, by its name in the configuration.
+    pub provider: Option<String>,
     /// Who it is about, by `sub`; only where the configuration wants people named.
     pub subject: Option<String>,
     /// Number of the rule that refused, from 1.
@@ -59,7 +61,7 @@ pub struct Event {
 
 impl Event {
     pub fn new(level: Level, code: Code, message: String) -> Self {
-        Self { level, code, message, reference: None, subject: None, rule: None, request_id: None }
+        Self { level, code, message, reference: None, provider: None, subject: None, rule: None, request_id: None }
     }
 }
 
@@ -68,6 +70,8 @@ impl Event {
 pub struct Decision {
     pub outcome: Outcome,
     pub events: Vec<Event>,
+    /// Number of the rule that decided, from 1; `None` where none did.
+    pub rule: Option<u32>,
     /// Handles of sessions that are over: the host ends their upgraded connections and open responses.
     pub ended_sessions: Vec<String>,
     /// What the audit says of it; `None` where there is no audit, or nothing to say.

@@ -164,8 +164,9 @@ fn respond(outcome: Result<Outcome, Error>, head: &RequestHead, mut visit: Visit
         event.message = one_line(&event.message, MAX_MESSAGE);
         event.request_id = request_id(head);
         event.subject = visit.subject.as_deref().map(|subject| one_line(subject, MAX_MESSAGE));
+        event.provider.clone_from(&visit.provider);
     }
-    Decision { outcome, events: visit.events, ended_sessions: visit.ended_sessions, audited }
+    Decision { outcome, events: visit.events, rule: visit.rule, ended_sessions: visit.ended_sessions, audited }
 }
 
 /// What the audit says of a flow's end.

@@ -115,6 +115,27 @@ fn an_event_names_the_rule_and_the_request_and_people_only_where_that_is_wanted(
 }
 
 #[test]
+fn a_decision_names_the_rule_that_decided_and_a_login_its_provider() {
+    let (mut rig, mut browser) = (Rig::new(&format!("{CONFIG}{RULES}")), Browser::default());
+    let rule_of = |rig: &mut Rig, browser: &Browser, path: &str| rig.decide(&browser.head(path), None).rule;
+    assert_eq!(rule_of(&mut rig, &browser, "/open"), Some(1), "a login is needed");
+    let started = rig.decide(&browser.head("/.vestibule/login"), None);
+    assert_eq!((started.rule, started.events[0].code.as_str()), (None, "login.started"));
+    assert_eq!(started.events[0].provider.as_deref(), Some("default"));
+    browser.log_in(&mut rig, "/open", "alice");
+    assert_eq!(rule_of(&mut rig, &browser, "/open"), Some(1));
+    assert_eq!(rule_of(&mut rig, &browser, "/admin"), Some(2));
+    assert_eq!(rule_of(&mut rig, &browser, "/elsewhere"), None, "no rule fits");
+    assert_eq!(rule_of(&mut rig, &browser, "/.vestibule/user"), None);
+    let unknown = rig.decide(&browser.head("/oauth2callback?code=a&state=b"), None);
+    assert_eq!(unknown.events[0].provider, None, "nobody knows which login this belongs to");
+    let logout = rig.decide(&browser.head("/.vestibule/logout"), None);
+    assert_eq!((logout.events[0].code.as_str(), logout.events[0].provider.as_deref()), ("logout", Some("default")));
+    let mut without_rules = Rig::new(CONFIG);
+    assert_eq!(rule_of(&mut without_rules, &Browser::default(), "/open"), None);
+}
+
+#[test]
 fn a_name_of_a_request_that_does_not_belong_into_a_log_is_left_out() {
     let longest = "x".repeat(128);
     let id = |values: &[&str]| {

@@ -41,11 +41,11 @@ impl Authz {
     /// A refusal, as this proxy can hand it on.
     pub(crate) fn refuse(&self, mut decision: Decision) -> Decision {
         if self.proxy == Proxy::Nginx {
-            // It asks for the refusal after this, with its page and its events.
+            // It asks for the refusal after this, with its page, its events and its rule.
             let response = Response { status: 401, ..Response::default() }.with("cache-control", "no-store");
             decision.outcome = Outcome::Respond(response);
             decision.events.clear();
-            decision.audited = None;
+            (decision.rule, decision.audited) = (None, None);
         }
         decision
     }
@@ -124,7 +124,7 @@ mod tests {
     fn answer(proxy: Proxy, outcome: Outcome) -> Result<Response, Error> {
         let config = Config::parse(&Source::new("secrets.toml", TOML)).unwrap();
         let authz = Authz { proxy };
-        let decision = Decision { outcome, events: vec![], ended_sessions: vec![], audited: None };
+        let decision = Decision { outcome, events: vec![], rule: None, ended_sessions: vec![], audited: None };
         authz.answer(decision, &RequestHead::get("/", "app.example"), &config.identity).map(|answer| match answer {
             Answer::Pass(Decision { outcome: Outcome::Respond(response), .. }) => response,
             Answer::Pass(decision) | Answer::Refusal(decision) => panic!("{decision:?}"),

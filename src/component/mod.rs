@@ -177,7 +177,7 @@ fn failed(error: &Error) -> types::Decision {
     let response = crate::pages::problem(error, None, None);
     let level = if error.is_operators() { Level::Error } else { Level::Info };
     let event = Event::new(level, error.code(), error.to_string());
-    Decision { outcome: Outcome::Respond(response), events: vec![event], ended_sessions: vec![], audited: None }.into()
+    Decision { outcome: Outcome::Respond(response), events: vec![event], rule: None, ended_sessions: vec![], audited: None }.into()
 }
 
 impl From<Decision> for types::Decision {
@@ -191,7 +191,7 @@ impl From<Decision> for types::Decision {
         };
         let events = decision.events.into_iter().map(types::Event::from).collect();
         let audited = decision.audited.and_then(audited);
-        types::Decision { outcome, events, ended_sessions: decision.ended_sessions, audited }
+        types::Decision { outcome, events, rule: decision.rule, ended_sessions: decision.ended_sessions, audited }
     }
 }
 
@@ -291,8 +291,8 @@ impl From<Event> for types::Event {
             Level::Warn => types::Level::Warn,
             Level::Error => types::Level::Error,
         };
-        let Event { code, message, reference, subject, rule, request_id, .. } = event;
-        Self { level, code: code.as_str().to_owned(), message, reference, subject, rule, request_id }
+        let Event { code, message, reference, provider, subject, rule, request_id, .. } = event;
+        Self { level, code: code.as_str().to_owned(), message, reference, provider, subject, rule, request_id }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::web::return_to::ReturnTo;
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     let config = context.config;
     let ruling = config.admission.ruling(request)?;
+    visit.rule = ruling.rule.and_then(|rule| u32::try_from(rule.number).ok());
     let sealed = match ruling.access {
         Access::Public => None,
         _ => context.sealed(visit),

@@ -74,6 +74,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
 
     let provider = config.provider(attempt.provider()).ok_or(Error::UnknownProvider)?;
     context.record_provider(visit, provider);
+    visit.provider = Some(provider.name.clone());
     if let Some(way_back) = WayBack::of_state(response.state(), &config.sessions, context.now) {
         (visit.is_second, visit.login_hint) = (way_back.is_second(), way_back.login_hint().map(str::to_owned));
     }

@@ -204,6 +204,7 @@ pub(super) fn start(provider: &Provider, visit: &mut Visit, context: &mut Contex
         return Ok(looked_at());
     }
     context.record_provider(visit, provider);
+    visit.provider = Some(provider.name.clone());
     match context.cache.metadata(&provider.name, context.now) {
         Lookup::Fresh(metadata) => authorize(provider, metadata, visit, context),
         Lookup::Paused(Some(metadata)) => {

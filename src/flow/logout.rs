@@ -52,6 +52,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     context.record_session(visit, &session);
     visit.audited_as = Some(AuditEvent::Logout);
     let Some(provider) = config.provider(session.provider()) else { return Ok(local(visit, context)) };
+    visit.provider = Some(provider.name.clone());
     visit.note(Level::Info, Code::Logout, format!("logout from provider `{}`", provider.name));
     // Entra shows an account picker unless it is told whose session ends (its optional claim `login_hint`).
     let logout_hint = session.claims().text("login_hint").map(str::to_owned);

@@ -83,6 +83,10 @@ pub(crate) struct Visit {
     /// What a refusal of this visit counts as.
     pub(crate) refusal_counts_as: Option<Counted>,
     pub(crate) events: Vec<Event>,
+    /// Number of the rule that decides, from 1.
+    pub(crate) rule: Option<u32>,
+    /// The provider that the events are about, by its name in the configuration.
+    pub(crate) provider: Option<String>,
     /// Who the events are about; only where the configuration wants people named.
     pub(crate) subject: Option<String>,
     /// Who the audit says that it is about; only where there is an audit.
@@ -118,6 +122,8 @@ impl Visit {
             is_second: false,
             refusal_counts_as: None,
             events: vec![],
+            rule: None,
+            provider: None,
             subject: None,
             person: Person::default(),
             audited_as: None,

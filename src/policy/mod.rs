@@ -306,6 +306,11 @@ pub struct Admission {
 }
 
 impl Admission {
+    /// How many rules there are.
+    pub fn rules(&self) -> usize {
+        self.policy.as_ref().map_or(0, |policy| policy.rules.len())
+    }
+
     /// The ruling on a request.
     ///
     /// # Errors

@@ -45,6 +45,8 @@ struct MetadataDocument {
     networks: Networks,
     /// Of its endpoints; none until the document was read by this process.
     origins: Option<HashSet<Origin>>,
+    /// Its endpoints, as it named them last.
+    endpoints: Vec<Url>,
     /// Of the endpoints before they changed last: logins that began with them come to their end.
     former_origins: HashSet<Origin>,
     /// When the host itself asked for it last.
@@ -140,9 +142,11 @@ impl MetadataDocuments {
         let Some(document) = documents.iter_mut().find(|document| document.url == *url) else {
             return;
         };
-        let Some(origins) = endpoint_origins(&document.url, answer) else {
+        let Some(endpoints) = endpoints(&document.url, answer) else {
             return;
         };
+        let origins = endpoints.iter().map(Url::origin).collect();
+        document.endpoints = endpoints;
         if let Some(network) = network {
             document.networks = document.networks.with(network);
         }
@@ -153,6 +157,23 @@ impl MetadataDocuments {
         }
         drop(documents);
         self.changed.notify_waiters();
+    }
+
+    /// Whether this is the URL of a document.
+    pub fn is_document(&self, url: &Url) -> bool {
+        self.documents().iter().any(|document| document.url == *url)
+    }
+
+    /// The URL of the document that a URL belongs to, for a host that counts: of the first that it is, else that names it as an
+    /// endpoint, else that names its origin. `None` if none does.
+    pub fn document_of(&self, url: &Url) -> Option<Url> {
+        let documents = self.documents();
+        let first = |belongs: &dyn Fn(&MetadataDocument) -> bool| documents.iter().find(|document| belongs(document));
+        let origin = url.origin();
+        let found = first(&|document| document.url == *url)
+            .or_else(|| first(&|document| document.endpoints.contains(url)))
+            .or_else(|| first(&|document| document.names(&origin)));
+        found.map(|document| document.url.clone())
     }
 
     /// The reading that `take_due` began is over, whatever came of it.
@@ -175,7 +196,15 @@ impl MetadataDocument {
     fn new(url: Url) -> Self {
         let written = url.host().and_then(|host| Network::of_host(&host));
         let networks = written.map_or_else(Networks::default, |network| Networks::default().with(network));
-        MetadataDocument { url, networks, origins: None, former_origins: HashSet::new(), asked_at: None, being_read: false }
+        MetadataDocument {
+            url,
+            networks,
+            origins: None,
+            endpoints: Vec::new(),
+            former_origins: HashSet::new(),
+            asked_at: None,
+            being_read: false,
+        }
     }
 
     fn names(&self, origin: &Origin) -> bool {
@@ -193,14 +222,14 @@ fn may_have(document: &Url, endpoint: &Url) -> bool {
 }
 
 /// None for what is no metadata: without what every login needs (OpenID Connect Discovery 1.0 section 3).
-fn endpoint_origins(document: &Url, answer: &[u8]) -> Option<HashSet<Origin>> {
+fn endpoints(document: &Url, answer: &[u8]) -> Option<Vec<Url>> {
     let metadata: Map<String, Value> = serde_json::from_slice(answer).ok()?;
     let text = |member: &str| metadata.get(member)?.as_str();
     let endpoint = |member: &str| configured_url(text(member)?).filter(|endpoint| may_have(document, endpoint));
     text("issuer")?;
     endpoint("token_endpoint")?;
     endpoint("jwks_uri")?;
-    Some(ENDPOINTS.iter().filter_map(|member| endpoint(member)).map(|endpoint| endpoint.origin()).collect())
+    Some(ENDPOINTS.iter().filter_map(|member| endpoint(member)).collect())
 }
 
 #[cfg(test)]
@@ -237,6 +266,23 @@ mod tests {
         assert!(!named("http://plain.example/"), "http off loopback");
         assert!(!named("https://login.example/"), "for browsers only");
         assert!(!named("http://token.example/"), "another scheme");
+    }
+
+    #[test]
+    fn a_url_belongs_to_the_document_that_names_it() {
+        let (one, other) = (url("https://provider.example/one/metadata"), url("https://provider.example/other/metadata"));
+        let documents = MetadataDocuments::new([one.clone(), other.clone()].into_iter(), []);
+        let document_of = |text| documents.document_of(&url(text));
+        assert_eq!(document_of("https://provider.example/other/metadata"), Some(other.clone()));
+        assert_eq!(document_of("https://provider.example/other/token"), Some(one.clone()), "of the same origin, the first");
+        assert_eq!(document_of("https://token.example/t"), None);
+        documents.learn(&other, METADATA, None);
+        assert_eq!(document_of("https://token.example/t"), Some(other.clone()));
+        assert_eq!(document_of("https://token.example/another"), Some(other.clone()));
+        let same_host = std::str::from_utf8(METADATA).unwrap().replace("https://token.example/t", "https://provider.example/other/token");
+        documents.learn(&other, same_host.as_bytes(), None);
+        assert_eq!(document_of("https://provider.example/other/token"), Some(other.clone()));
+        assert!(documents.is_document(&one) && !documents.is_document(&url("https://provider.example/one")));
     }
 
     #[test]

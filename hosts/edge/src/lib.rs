@@ -18,6 +18,7 @@ pub mod client;
 pub mod configuration;
 pub mod exchange;
 pub mod listen;
+pub mod metrics;
 pub mod observe;
 pub mod random;
 pub mod upgrade;

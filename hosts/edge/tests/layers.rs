@@ -8,8 +8,8 @@ use std::path::Path;
 mod imports;
 
 /// Lowest first. A folder may import what stands before it, and its own parts.
-const ORDER: [&str; 12] =
-    ["random", "client", "upgrade", "upstream", "audit", "configuration", "listen", "observe", "exchange", "cli", "lib", "main"];
+const ORDER: [&str; 13] =
+    ["random", "client", "metrics", "upgrade", "upstream", "audit", "configuration", "listen", "observe", "exchange", "cli", "lib", "main"];
 
 #[test]
 fn no_folder_imports_one_above_it() {

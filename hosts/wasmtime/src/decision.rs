@@ -13,6 +13,9 @@ pub struct Decision {
     pub outcome: Outcome,
     /// To be logged, in this order; see [`crate::log`].
     pub events: Vec<Event>,
+    /// Number of the rule that decided, from 1; `None` where none did: the configuration has none, none fits, or the path is
+    /// one of the filter's own.
+    pub rule: Option<u32>,
     /// Sessions that are over, by the names that [`Forward::session`] gave them: once the response has been sent, the host
     /// ends their upgraded connections and the responses whose end is not in sight.
     pub ended_sessions: Vec<String>,
@@ -95,6 +98,8 @@ pub struct Event {
     pub message: String,
     /// The reference number that the user's error page shows.
     pub reference: Option<String>,
+    /// Name of the provider in the configuration that the login or logout is with.
+    pub provider: Option<String>,
     /// Who it is about; only where the configuration wants people named.
     pub subject: Option<String>,
     /// Number of the rule that refused, from 1.
@@ -151,7 +156,7 @@ pub(crate) struct NotADecision;
 impl Decision {
     /// A decision without events. For tests of an embedder.
     pub fn new(outcome: Outcome) -> Decision {
-        Decision { outcome, events: Vec::new(), ended_sessions: Vec::new(), audited: None }
+        Decision { outcome, events: Vec::new(), rule: None, ended_sessions: Vec::new(), audited: None }
     }
 }
 
@@ -209,7 +214,7 @@ impl Response {
 impl Decision {
     /// The component's answer, checked.
     pub(crate) fn read(decision: types::Decision) -> Result<Self, NotADecision> {
-        let types::Decision { outcome, events, ended_sessions, audited } = decision;
+        let types::Decision { outcome, events, rule, ended_sessions, audited } = decision;
         let outcome = match outcome {
             types::Outcome::Forward(forward) => Outcome::Forward(Forward::read(forward)?),
             types::Outcome::Respond(types::Response { status, headers, body, counts_as }) => {
@@ -218,7 +223,7 @@ impl Decision {
             types::Outcome::NeedBody(limit) => Outcome::NeedBody(limit),
         };
         let events = events.into_iter().map(Event::from).collect();
-        Ok(Decision { outcome, events, ended_sessions, audited: audited.map(Audited::from) })
+        Ok(Decision { outcome, events, rule, ended_sessions, audited: audited.map(Audited::from) })
     }
 }
 
@@ -233,14 +238,14 @@ impl Forward {
 
 impl From<types::Event> for Event {
     fn from(event: types::Event) -> Self {
-        let types::Event { level, code, message, reference, subject, rule, request_id } = event;
+        let types::Event { level, code, message, reference, provider, subject, rule, request_id } = event;
         let level = match level {
             types::Level::Debug => Level::Debug,
             types::Level::Info => Level::Info,
             types::Level::Warn => Level::Warn,
             types::Level::Error => Level::Error,
         };
-        Event { level, code, message, reference, subject, rule, request_id }
+        Event { level, code, message, reference, provider, subject, rule, request_id }
     }
 }
 

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use crate::decision::{Event, Level};
 
 /// Emits one `tracing` event, target `vestibule`, with the fields `code` and, where the event has
-/// them, `reference`, `subject`, `rule` and `request_id`. Whether and when to log is up to the embedder: nothing in this crate calls it.
+/// them, `reference`, `provider`, `subject`, `rule` and `request_id`. Whether and when to log is up to the embedder: nothing in this crate calls it.
 pub fn log(event: &Event) {
-    let Event { level, code, message, reference, subject, rule, request_id } = event;
+    let Event { level, code, message, reference, provider, subject, rule, request_id } = event;
     let message = one_line(message);
     // The level of a tracing event is part of its call site, hence four of them.
     macro_rules! emit {
         ($level:ident) => {
-            tracing::$level!(target: "vestibule", code, reference, subject, rule, request_id, "{message}")
+            tracing::$level!(target: "vestibule", code, reference, provider, subject, rule, request_id, "{message}")
         };
     }
     match level {

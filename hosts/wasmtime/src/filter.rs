@@ -9,7 +9,7 @@ use crate::error::{FilterError, LoadError};
 use crate::instance::Instance;
 use crate::options::FilterOptions;
 use crate::outbound::Outbound;
-use crate::pool::Pool;
+use crate::pool::{Pool, PoolState};
 use crate::provider_answer::{self, ProviderAnswer, ProviderError};
 use crate::request_head::RequestHead;
 
@@ -30,7 +30,8 @@ impl Filter {
     pub async fn load(component: &FilterComponent, configuration: Configuration, options: FilterOptions) -> Result<Filter, LoadError> {
         let (instance, summary) = Instance::load(component, &configuration, options.cpu_budget).await?;
         let max_exchanges = (options.instances.saturating_mul(options.in_flight_per_instance) / 2).max(1);
-        let outbound = Arc::new(Outbound::new(&options.outbound, max_exchanges, &summary.metadata_urls, &summary.internal_hosts)?);
+        let outbound = Outbound::new(&options.outbound, max_exchanges, &summary.metadata_urls, &summary.internal_hosts)?;
+        let outbound = Arc::new(outbound.observed_by(options.observer.clone()));
         let pool = Pool::new(component.clone(), configuration, Arc::clone(&outbound), options, instance);
         Ok(Filter { pool: Arc::new(pool), summary: Arc::new(summary), outbound })
     }
@@ -38,6 +39,11 @@ impl Filter {
     /// What the component says of the configuration.
     pub fn summary(&self) -> &Summary {
         &self.summary
+    }
+
+    /// How busy the filter is at this moment.
+    pub fn pool(&self) -> PoolState {
+        self.pool.now()
     }
 
     /// Decides on one request. `body` only after [`crate::Outcome::NeedBody`]. Must be called within a Tokio runtime with

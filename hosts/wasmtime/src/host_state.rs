@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use wasmtime::AsContextMut;
 use wasmtime::component::{Accessor, HasData};
-use wasmtime::{AsContextMut, StoreLimits, StoreLimitsBuilder};
 
 use crate::bindings::vestibule::filter::{outbound_http, sessions, types};
 use crate::bindings::wasi::{clocks::wall_clock, random::insecure_seed, random::random};
 use crate::ended::Ended;
 use crate::epoch::{EpochClock, TICK};
+use crate::memory::Memory;
 use crate::outbound::Outbound;
 
 /// More than the component ever asks for in one call; a request beyond it traps.
@@ -17,7 +18,7 @@ const MAX_RANDOM_BYTES: u64 = 4096;
 
 /// The data of one store.
 pub(crate) struct HostState {
-    pub limits: StoreLimits,
+    pub memory: Memory,
     /// None until the instance has its configuration: before that it may reach nobody.
     pub outbound: Option<Arc<Outbound>>,
     /// Which sessions have ended before their time; `None`: nobody remembers.
@@ -29,17 +30,7 @@ pub(crate) struct HostState {
 
 impl HostState {
     pub(crate) fn new(memory_limit: usize, cpu_budget: Duration, clock: EpochClock) -> HostState {
-        HostState {
-            limits: StoreLimitsBuilder::new()
-                .memory_size(memory_limit)
-                // A trap says what happened; a failed growth would surface as an abort without a reason.
-                .trap_on_grow_failure(true)
-                .build(),
-            outbound: None,
-            ended: None,
-            cpu_ticks: cpu_ticks(cpu_budget),
-            clock,
-        }
+        HostState { memory: Memory::limited_to(memory_limit), outbound: None, ended: None, cpu_ticks: cpu_ticks(cpu_budget), clock }
     }
 
     pub(crate) fn set_cpu_budget(&mut self, budget: Duration) {

@@ -12,9 +12,9 @@ use crate::bindings::vestibule::filter::types;
 use crate::component::FilterComponent;
 use crate::configuration::{Configuration, Reference, Summary};
 use crate::decision::Decision;
-use crate::ended::Ended;
 use crate::error::{ComponentError, FilterError, LoadError};
 use crate::host_state::{HostState, enter};
+use crate::options::FilterOptions;
 use crate::outbound::Outbound;
 use crate::request_head::RequestHead;
 
@@ -83,10 +83,12 @@ impl Instance {
         })
     }
 
-    /// From now on the guest may reach what `outbound` allows, and is told of sessions what `ended` knows.
-    pub(crate) fn connect(&mut self, outbound: Arc<Outbound>, ended: Option<Arc<dyn Ended>>) {
+    /// From now on the guest may reach what `outbound` allows, and is told of sessions what the host knows; the observer is told
+    /// of the instance.
+    pub(crate) fn connect(&mut self, outbound: Arc<Outbound>, options: &FilterOptions) {
         let state = self.store.data_mut();
-        (state.outbound, state.ended) = (Some(outbound), ended);
+        (state.outbound, state.ended) = (Some(outbound), options.ended.clone());
+        state.memory.observe(options.observer.as_ref());
     }
 
     /// Without configuration, with time enough to load one.
@@ -94,7 +96,7 @@ impl Instance {
         let runtime = component.runtime();
         let state = HostState::new(runtime.memory_limit(), LOAD_CPU_BUDGET, runtime.clock().clone());
         let mut store = Store::new(runtime.engine(), state);
-        store.limiter(|state| &mut state.limits);
+        store.limiter(|state| &mut state.memory);
         enter(&mut store);
         let bindings = component.linked().instantiate_async(&mut store).await.map_err(failed)?;
         store.data_mut().set_cpu_budget(cpu_budget);

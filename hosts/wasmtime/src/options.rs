@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::ended::Ended;
+use crate::observer::Observer;
 use crate::outbound::OutboundOptions;
 
 /// Limits of one [`crate::Filter`].
@@ -28,6 +29,8 @@ pub struct FilterOptions {
     pub outbound: OutboundOptions,
     /// Which sessions have ended before their time. Default: none; a session then ends by its cookies alone.
     pub ended: Option<Arc<dyn Ended>>,
+    /// Who is told of instances and of requests to providers. Default: nobody.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// Asked once: the system answers from six files.
@@ -43,6 +46,7 @@ impl Default for FilterOptions {
             cpu_budget: Duration::from_millis(500),
             outbound: OutboundOptions::default(),
             ended: None,
+            observer: None,
         }
     }
 }

@@ -17,6 +17,7 @@ mod certificate_fault;
 mod flights;
 #[cfg(feature = "outbound")]
 mod names;
+mod observed;
 mod places;
 #[cfg(feature = "outbound")]
 mod provider_client;
@@ -40,8 +41,10 @@ use vestibule_enforcement::outbound::networks::{Network, Networks, Refused};
 use vestibule_enforcement::outbound::urls::configured_url;
 
 use crate::bindings::vestibule::filter::outbound_http::{Error, Request, Response};
+use crate::observer::{Observer, ProviderFailure};
 use crate::trusted_file::ChangeableByOthers;
 use flights::Flights;
+use observed::{Asking, Told};
 use places::Places;
 use provider_client::ProviderClient;
 #[cfg(feature = "outbound")]
@@ -127,6 +130,7 @@ pub(crate) struct Outbound {
     started: Instant,
     places: Places,
     flights: Flights,
+    told: Told,
 }
 
 impl Outbound {
@@ -160,7 +164,13 @@ impl Outbound {
             started: Instant::now(),
             places: Places::new(max_exchanges, options.max_exchanges_per_origin),
             flights: Flights::new(flights::PATIENCE),
+            told: None,
         }
+    }
+
+    /// The same, telling of every exchange.
+    pub(crate) fn observed_by(self, told: Option<Arc<dyn Observer>>) -> Outbound {
+        Outbound { told, ..self }
     }
 
     pub(crate) async fn send(&self, request: Request) -> Result<Response, Error> {
@@ -172,14 +182,17 @@ impl Outbound {
         let url = self.documents.permitted_url(&request.url).ok_or(Error::NotAllowed)?;
         // Before the permission: waiting for it takes a place as well, and so does waiting for another one's exchange.
         let Some(place) = self.places.take(url.origin()) else {
+            if let Some(asking) = Asking::begin(&self.told, &self.documents, &url, &request) {
+                asking.refused(ProviderFailure::Overloaded);
+            }
             return Err(Error::Unreachable("too many exchanges are waiting for providers".into()));
         };
-        let (client, documents, started) = (Arc::clone(&self.client), Arc::clone(&self.documents), self.started);
-        let turns = place.turns();
+        let asked = Asked { client: Arc::clone(&self.client), documents: Arc::clone(&self.documents), told: self.told.clone() };
+        let (started, turns) = (self.started, place.turns());
         let exchange = |request| {
             async move {
                 let _turn = turns.next().await;
-                exchange(client, documents, started, url, request).await
+                exchange(asked, started, url, request).await
             }
             .boxed()
         };
@@ -187,26 +200,36 @@ impl Outbound {
     }
 }
 
-/// One request and its answer, when the networks are known that it may go to.
-async fn exchange(
+/// What providers are asked with, and whoever is told of it.
+#[derive(Clone)]
+struct Asked {
     client: Arc<ProviderClient>,
     documents: Arc<MetadataDocuments>,
-    started: Instant,
-    url: Url,
-    request: Request,
-) -> Result<Response, Error> {
+    told: Told,
+}
+
+/// One request and its answer, when the networks are known that it may go to.
+async fn exchange(asked: Asked, started: Instant, url: Url, request: Request) -> Result<Response, Error> {
+    let Asked { client, documents, told } = &asked;
     let now = || started.elapsed();
-    let read = |url| drop(tokio::spawn(read_document(Arc::clone(&client), Arc::clone(&documents), url)));
+    let read = |url| drop(tokio::spawn(read_document(asked.clone(), url)));
     let Some(networks) = documents.permit(&url, now, read).await else {
+        if let Some(asking) = Asking::begin(told, documents, &url, &request) {
+            asking.refused(ProviderFailure::NotAllowed);
+        }
         return Err(Error::NotAllowed);
     };
     let is_get = request.method == "GET";
+    let asking = Asking::begin(told, documents, &url, &request);
     let mut answer = client.perform(url.clone(), request.clone(), networks).await;
     // Nothing was sent of a request that was refused.
     if matches!(answer, Err(Failure::Refused(_)))
         && let Some(networks) = documents.permit_more(&url, networks, now, read).await
     {
         answer = client.perform(url.clone(), request, networks).await;
+    }
+    if let Some(asking) = asking {
+        asking.end(&answer);
     }
     let ProviderResponse { response, network } = answer.map_err(|failure| match failure {
         Failure::Refused(refused) => {
@@ -222,7 +245,7 @@ async fn exchange(
 }
 
 /// In a task of its own: a caller that gives up must not stop what others wait for.
-async fn read_document(client: Arc<ProviderClient>, documents: Arc<MetadataDocuments>, url: Url) {
+async fn read_document(Asked { client, documents, told }: Asked, url: Url) {
     let request = Request {
         method: "GET".into(),
         url: url.to_string(),
@@ -231,7 +254,11 @@ async fn read_document(client: Arc<ProviderClient>, documents: Arc<MetadataDocum
         max_response_bytes: u32::MAX,
         timeout_ms: u32::MAX,
     };
+    let asking = Asking::begin(&told, &documents, &url, &request);
     let answer = timeout(client.total_timeout(), client.perform(url.clone(), request, Networks::ALL)).await;
+    if let (Some(asking), Ok(answer)) = (asking, &answer) {
+        asking.end(answer);
+    }
     match answer {
         Ok(Ok(ProviderResponse { response, network })) if response.status == 200 => documents.learn(&url, &response.body, network),
         Ok(Ok(ProviderResponse { response, .. })) => log_unread(&url, &format!("status {}", response.status)),

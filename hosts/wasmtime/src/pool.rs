@@ -22,7 +22,6 @@ use std::future::poll_fn;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
-use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -52,6 +51,18 @@ pub(crate) struct Pool {
     state: Mutex<State>,
     /// Wakes one driving task when the queue got a request.
     queued: Notify,
+}
+
+/// How busy a filter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolState {
+    /// Instances that have a decision in flight, or are being made for one.
+    pub in_use: usize,
+    /// Instances that there may be ([`FilterOptions::instances`]).
+    pub limit: usize,
+    /// Requests that wait for an instance.
+    pub waiting: usize,
 }
 
 struct State {
@@ -89,7 +100,7 @@ impl Pool {
         options: FilterOptions,
         mut first: Instance,
     ) -> Pool {
-        first.connect(Arc::clone(&outbound), options.ended.clone());
+        first.connect(Arc::clone(&outbound), &options);
         let mut parked: VecDeque<Slot> = (1..options.instances).map(|_| Slot::Vacant).collect();
         parked.push_back(Slot::Loaded(first));
         Pool {
@@ -166,8 +177,21 @@ impl Pool {
 
     async fn instantiate(&self) -> Result<Instance, LoadError> {
         let mut instance = Instance::load_again(&self.component, &self.configuration, self.options.cpu_budget).await?;
-        instance.connect(Arc::clone(&self.outbound), self.options.ended.clone());
+        instance.connect(Arc::clone(&self.outbound), &self.options);
         Ok(instance)
+    }
+
+    pub(crate) fn now(&self) -> PoolState {
+        let state = self.state();
+        let limit = self.options.instances;
+        PoolState { in_use: limit.saturating_sub(state.parked.len()), limit, waiting: state.queue.len() }
+    }
+
+    fn trapped(&self, trap: &wasmtime::Error) {
+        instance::log_trap(trap);
+        if let Some(observer) = &self.options.observer {
+            observer.instance_trapped();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -258,7 +282,7 @@ async fn serve(pool: &Pool, slot: Slot, first: Job) -> Slot {
         Ok(InstanceEnd::Reusable) => Slot::Loaded(instance),
         Ok(InstanceEnd::Unusable) => Slot::Vacant,
         Err(trap) => {
-            instance::log_trap(&trap);
+            pool.trapped(&trap);
             Slot::Vacant
         }
     }
@@ -270,9 +294,8 @@ enum InstanceEnd {
 }
 
 async fn serve_loaded(pool: &Pool, accessor: &Accessor<HostState>, guest: &Guest, first: Job) -> InstanceEnd {
-    let grace = pool.options.decision_timeout;
     let mut calls = FuturesUnordered::new();
-    calls.push(call(accessor, guest, first, grace));
+    calls.push(call(pool, accessor, guest, first));
     let mut end = InstanceEnd::Reusable;
     while !calls.is_empty() {
         let takes_more = matches!(end, InstanceEnd::Reusable) && calls.len() < pool.options.in_flight_per_instance;
@@ -281,7 +304,7 @@ async fn serve_loaded(pool: &Pool, accessor: &Accessor<HostState>, guest: &Guest
             Some(ended) = calls.next() => if let CallEnd::Broken = ended {
                 end = InstanceEnd::Unusable;
             },
-            job = pool.next_job(), if takes_more => calls.push(call(accessor, guest, job, grace)),
+            job = pool.next_job(), if takes_more => calls.push(call(pool, accessor, guest, job)),
         }
     }
     end
@@ -293,9 +316,10 @@ enum CallEnd {
     Broken,
 }
 
-/// One decision. When its caller is gone (deadline, closed connection) the guest still gets `grace` to come to an end,
+/// One decision. When its caller is gone (deadline, closed connection) the guest still gets `decision_timeout` to come to an end,
 /// since a call cannot be taken out of an instance.
-async fn call(accessor: &Accessor<HostState>, guest: &Guest, job: Job, grace: Duration) -> CallEnd {
+async fn call(pool: &Pool, accessor: &Accessor<HostState>, guest: &Guest, job: Job) -> CallEnd {
+    let grace = pool.options.decision_timeout;
     let Job { head, body, mut answer } = job;
     let mut decision = Box::pin(instance::decide(accessor, guest, head, body));
     let decided = tokio::select! {
@@ -315,7 +339,7 @@ async fn call(accessor: &Accessor<HostState>, guest: &Guest, job: Job, grace: Du
     let (result, end) = match decided {
         Ok(decision) => (Ok(decision), CallEnd::Answered),
         Err(error) => {
-            instance::log_trap(&error);
+            pool.trapped(&error);
             (Err(FilterError::Trapped), CallEnd::Broken)
         }
     };

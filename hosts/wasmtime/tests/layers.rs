@@ -8,13 +8,14 @@ use std::path::Path;
 mod imports;
 
 /// Lowest first. A module may import what stands before it, and its own parts.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 26] = [
     "bindings",
     "decision",
     "provider_answer",
     "request_head",
     "configuration",
     "ended",
+    "observer",
     "fault",
     "event_log",
     "http_types",
@@ -26,6 +27,7 @@ const ORDER: [&str; 24] = [
     "runtime",
     "precompiled",
     "carried",
+    "memory",
     "host_state",
     "component",
     "instance",

@@ -6,13 +6,15 @@ mod guest;
 mod provider;
 
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use provider::HeldProvider;
 use tokio::time::{sleep, timeout};
 use vestibule_wasmtime::{
-    ComponentError, Configuration, ConfigurationFile, Decision, Filter, FilterComponent, FilterError, FilterOptions, LoadError, Outcome,
-    RequestHead, Runtime, RuntimeOptions,
+    ComponentError, Configuration, ConfigurationFile, Decision, Filter, FilterComponent, FilterError, FilterOptions, LoadError, Observer,
+    Outcome, ProviderExchange, ProviderFailure, ProviderRequest, RequestHead, Runtime, RuntimeOptions,
 };
 
 /// Longer than anything here takes: a test that reaches it has hung.
@@ -273,4 +275,114 @@ fn what_is_no_component_is_refused() {
         let error = FilterComponent::from_bytes(&runtime, bytes, None).err().unwrap();
         assert!(matches!(error, ComponentError::Invalid(_)), "{error}");
     }
+}
+
+/// Counts what it is told.
+#[derive(Debug, Default)]
+struct Seen {
+    made: AtomicUsize,
+    retired: AtomicUsize,
+    trapped: AtomicUsize,
+    grown: AtomicUsize,
+    freed: AtomicUsize,
+    asked: Mutex<Vec<Asked>>,
+}
+
+type Asked = (Option<String>, ProviderRequest, Result<u16, ProviderFailure>);
+
+impl Seen {
+    /// Made, retired and trapped.
+    fn instances(&self) -> [usize; 3] {
+        [&self.made, &self.retired, &self.trapped].map(|count| count.load(Ordering::SeqCst))
+    }
+
+    fn memory(&self) -> usize {
+        self.grown.load(Ordering::SeqCst) - self.freed.load(Ordering::SeqCst)
+    }
+}
+
+impl Observer for Seen {
+    fn instance_made(&self) {
+        self.made.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn instance_retired(&self) {
+        self.retired.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn instance_trapped(&self) {
+        self.trapped.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn memory_grown(&self, bytes: usize) {
+        self.grown.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    fn memory_freed(&self, bytes: usize) {
+        self.freed.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    fn provider_asked(&self, exchange: &ProviderExchange<'_>) {
+        let metadata_url = exchange.metadata_url.map(str::to_owned);
+        self.asked.lock().unwrap().push((metadata_url, exchange.kind, exchange.result));
+    }
+}
+
+async fn observed(url: &str, options: FilterOptions) -> (Filter, Arc<Seen>) {
+    let seen = Arc::new(Seen::default());
+    let filter = filter(url, FilterOptions { observer: Some(seen.clone()), ..options }).await;
+    (filter, seen)
+}
+
+#[tokio::test]
+async fn an_observer_is_told_of_instances_traps_and_memory() {
+    let (filter, seen) = observed("", one_instance()).await;
+    assert_eq!(seen.instances(), [1, 0, 0]);
+    let memory = seen.memory();
+    assert!(memory >= 65_536 && memory.is_multiple_of(65_536), "{memory}");
+    assert_eq!(decide(&filter, "/t").await, Err(FilterError::Trapped));
+    assert_eq!((seen.instances(), seen.memory()), ([1, 1, 1], 0));
+    assert_eq!(decide(&filter, "/f").await, Ok(1));
+    assert_eq!((seen.instances(), seen.memory()), ([2, 1, 1], memory));
+    assert_eq!(decide(&filter, "/m").await, Err(FilterError::Trapped));
+    assert_eq!((seen.instances(), seen.memory()), ([2, 2, 2], 0));
+    assert_eq!(decide(&filter, "/f").await, Ok(1));
+    drop(filter);
+    assert_eq!((seen.instances(), seen.memory()), ([3, 3, 2], 0));
+}
+
+#[tokio::test]
+async fn an_observer_is_told_of_requests_to_providers() {
+    // Nobody listens there.
+    const URL: &str = "http://127.0.0.1:9/";
+    let (filter, seen) = observed(URL, one_instance()).await;
+    decide(&filter, "/w").await.unwrap();
+    let unreachable = Err(ProviderFailure::Unreachable);
+    assert_eq!(*seen.asked.lock().unwrap(), [(Some(URL.into()), ProviderRequest::Token, unreachable)]);
+    seen.asked.lock().unwrap().clear();
+    // For an origin that is not known, the document is read.
+    decide(&filter, "/o").await.unwrap();
+    let refused = (None, ProviderRequest::Token, Err(ProviderFailure::NotAllowed));
+    assert_eq!(*seen.asked.lock().unwrap(), [(Some(URL.into()), ProviderRequest::Metadata, unreachable), refused]);
+}
+
+#[tokio::test]
+async fn a_pool_tells_how_busy_it_is() {
+    let options = FilterOptions { in_flight_per_instance: 1, ..one_instance() };
+    let (filter, _) = observed("", options).await;
+    let state = || {
+        let state = filter.pool();
+        (state.in_use, state.limit, state.waiting)
+    };
+    assert_eq!(state(), (0, 1, 0));
+    let busy = tokio::spawn(decide(&filter, "/n"));
+    let waiting = tokio::spawn(decide(&filter, "/f"));
+    let is_queued = async {
+        while state() != (1, 1, 1) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(HANG, is_queued).await.unwrap_or_else(|_| panic!("{:?}", filter.pool()));
+    busy.abort();
+    waiting.abort();
 }

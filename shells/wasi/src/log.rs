@@ -20,7 +20,13 @@ pub(crate) fn log(event: &Event) {
     // What others write is quoted, so that it cannot look like something else of this line.
     let quoted = |text: &Option<String>| text.as_ref().map(|text| format!("{text:?}"));
     let (subject, request_id) = (quoted(&event.subject), quoted(&event.request_id));
-    let details = [("reference", &event.reference), ("subject", &subject), ("rule", &rule), ("request_id", &request_id)];
+    let details = [
+        ("reference", &event.reference),
+        ("provider", &event.provider),
+        ("subject", &subject),
+        ("rule", &rule),
+        ("request_id", &request_id),
+    ];
     let details: String = details.iter().filter_map(|(name, value)| Some(format!(" {name}={}", value.as_ref()?))).collect();
     line(&format!("{level} {}: {}{details}", event.code, event.message));
 }

@@ -107,6 +107,7 @@ async fn edge_that_decides_nothing(application: &str) {
     let address = listener.address();
     let upstream = Upstream::parse(&format!("http://{application}"), UPSTREAM_TIMEOUT).expect("an address");
     let active = Active {
+        counts: vestibule_edge::metrics::Counts::unregistered(),
         decider: Box::new(Nothing),
         service: Service::Proxy(Arc::new(upstream)),
         trusted_proxies: TrustedProxies::default(),

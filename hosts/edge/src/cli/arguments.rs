@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::cli::health::DEFAULT_ADMIN;
 use crate::observe::log;
 
 /// Login at the edge: puts the login that `[auth]` in secrets.toml describes in front of any application.
@@ -23,6 +24,11 @@ pub enum Command {
     Check(Check),
     /// Say which rule decides on a request, and why
     Explain(Explain),
+    /// Ask a running `vestibule serve` whether it is ready: exit code 0 if it is, 1 if not, within 2 seconds
+    ///
+    /// Asks /readyz at the address that `vestibule serve --admin` has, once, and prints one line. It follows no redirect and uses no
+    /// proxy. Made for the health check of a container: HEALTHCHECK CMD ["vestibule", "health"].
+    Health(Health),
     /// Print a fresh secret for `cookie_secret`
     CookieSecret,
     /// Compile a component for a program to be linked with; the build does it
@@ -44,7 +50,7 @@ pub struct Serve {
     /// The longest silence of the application in an exchange, in seconds; WebSockets may be silent for ever
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = patience)]
     pub upstream_timeout: Duration,
-    /// Address and port for /healthz
+    /// Address and port for /healthz, /readyz and /metrics; keep it from the public
     #[arg(long, value_name = "HOST:PORT")]
     pub admin: Option<String>,
     /// Certificate chain, PEM: listen with TLS and HTTP/2
@@ -101,6 +107,13 @@ pub struct Explain {
     /// The request's Host [default: that of redirect_uri]
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Health {
+    /// The address that `vestibule serve --admin` has; 0.0.0.0 and [::] are asked on loopback
+    #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_ADMIN)]
+    pub admin: String,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -19,7 +19,8 @@ use crate::exchange::proxy::Edge;
 use crate::listen::limits::{self, ConnectionLimits};
 use crate::listen::listener::Listener;
 use crate::listen::tls;
-use crate::observe::admin;
+use crate::metrics::Metrics;
+use crate::observe::admin::Admin;
 
 /// The port of Streamlit, and of the six-line example.
 pub const DEFAULT_PORT: u16 = 8501;
@@ -53,21 +54,23 @@ pub async fn until(
     ready: impl FnOnce(SocketAddr),
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let acceptor = match (&arguments.tls_cert, &arguments.tls_key) {
+    let (acceptor, not_after) = match (&arguments.tls_cert, &arguments.tls_key) {
         (Some(certificate), Some(key)) => {
             let tls = tls::load(certificate, key)?;
             if let Some(warning) = &tls.warning {
                 tracing::warn!(code = "tls.key_readable", "{warning}");
             }
-            Some(tls.acceptor)
+            (Some(tls.acceptor), tls.not_after)
         }
-        _ => None,
+        _ => (None, None),
     };
+    let metrics = Metrics::new(not_after);
     let limits = ConnectionLimits::with_descriptors(limits::raise_descriptors());
     // Before a component is compiled, which takes seconds.
     ConfigurationFile::find(&arguments.config)?;
     let component = component::load(&arguments.common, carried)?;
-    let mut source = ActiveSource::new(component, arguments.config.clone(), arguments.upstream.clone(), arguments.upstream_timeout).await?;
+    let (config, upstream) = (arguments.config.clone(), arguments.upstream.clone());
+    let mut source = ActiveSource::new(component, config, upstream, arguments.upstream_timeout, metrics.clone()).await?;
     let reading = source.first().await?;
 
     let listener = match (listener, &arguments.listen) {
@@ -82,9 +85,13 @@ pub async fn until(
     if let Some(warning) = reading.config(port).and_then(|config| public_address::warning(&config, listening)) {
         tracing::warn!(code = "configuration.warning", "{}: {warning}", arguments.config.display());
     }
+    metrics.reloads.started();
     let stopping = Arc::new(AtomicBool::new(false));
     let admin = match &arguments.admin {
-        Some(address) => Some(tokio::spawn(admin::serve(address, stopping.clone()).await?)),
+        Some(address) => {
+            let admin = Admin { current: current.clone(), metrics: metrics.clone(), stopping: stopping.clone() };
+            Some(tokio::spawn(admin.serve(address).await?))
+        }
         None => None,
     };
     let ended = source.ended();
@@ -95,7 +102,7 @@ pub async fn until(
     tracing::info!(code = "listener.listening", address = %address, "listening on {scheme}://{address}");
     current.load().1.audit.happened(AuditEvent::Started, None);
     ready(address);
-    let edge = Edge::new(current.clone(), acceptor.is_some()).with_ended(ended);
+    let edge = Edge::new(current.clone(), acceptor.is_some()).with_ended(ended).with_metrics(metrics);
     let stop = async {
         stop.await;
         stopping.store(true, Ordering::Relaxed);

@@ -12,11 +12,14 @@ use vestibule_wasmtime::Limit;
 
 use crate::audit::Audit;
 use crate::configuration::decider::Decider;
+use crate::metrics::Counts;
 use crate::upstream::application::Upstream;
 
 /// Everything that a reload of the configuration replaces. A request is decided on by the one it started with.
 pub struct Active {
     pub decider: Box<dyn Decider>,
+    /// Of its decisions.
+    pub counts: Arc<Counts>,
     pub service: Service,
     /// Whose word on where a request comes from is believed; with [`Service::Authz`], who may ask.
     pub trusted_proxies: TrustedProxies,

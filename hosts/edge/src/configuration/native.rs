@@ -5,6 +5,8 @@ use vestibule::pages::Look;
 use vestibule::secret::Secret;
 use vestibule_wasmtime::{Configuration, Reference};
 
+use crate::metrics::Countable;
+
 /// The configuration, read by the core itself.
 ///
 /// # Errors
@@ -22,10 +24,15 @@ pub fn loaded(file: Configuration) -> Option<Config> {
     Config::parse(&source(file, true)).ok()
 }
 
-/// What our own pages show of a configuration that the component has loaded. They are plain if the component is of another
-/// release, and what it accepts is a fault here.
-pub fn look(file: Configuration) -> Look {
-    loaded(file).map(|config| Look::of(&config)).unwrap_or_default()
+/// What our own pages show of a configuration that the component has loaded, and what of it is counted apart. The pages are plain and
+/// nothing is counted apart if the component is of another release, and what it accepts is a fault here.
+pub fn look(file: Configuration) -> (Look, Countable) {
+    loaded(file).map(|config| (Look::of(&config), countable(&config))).unwrap_or_default()
+}
+
+fn countable(config: &Config) -> Countable {
+    let providers = config.providers.iter().map(|provider| (provider.name.clone(), provider.metadata_url.to_string()));
+    Countable { providers: providers.collect(), rules: config.admission.rules(), answers_proxies: config.authz.is_some() }
 }
 
 fn source(file: Configuration, was_checked: bool) -> config::Source {

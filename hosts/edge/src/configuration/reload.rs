@@ -36,6 +36,7 @@ use crate::configuration::active::{Active, Current, Service};
 use crate::configuration::ended_sessions::EndedSessions;
 use crate::configuration::native;
 use crate::configuration::watch::{Watch, is_open_for_writing};
+use crate::metrics::{Counts, Metrics};
 use crate::upstream::application::Upstream;
 
 /// How long the start waits for files that are being written: longer than writing them takes.
@@ -61,6 +62,7 @@ pub struct ActiveSource {
     ended: Arc<EndedSessions>,
     /// Of what was loaded last: its file stays open.
     audit: Mutex<Audit>,
+    metrics: Arc<Metrics>,
 }
 
 /// Everything that was read, and nothing of it half.
@@ -78,7 +80,8 @@ impl Reading {
 }
 
 impl ActiveSource {
-    /// Makes ready to read `path`; what can be read once only is read. `upstream` replaces `vestibule.upstream`.
+    /// Makes ready to read `path`; what can be read once only is read. `upstream` replaces `vestibule.upstream`. What its filters do is
+    /// counted in `metrics`.
     ///
     /// # Errors
     /// What can be read once only cannot be read.
@@ -87,6 +90,7 @@ impl ActiveSource {
         path: PathBuf,
         upstream: Option<String>,
         upstream_timeout: Duration,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, ConfigurationError> {
         let is_pipe = tokio::fs::metadata(&path).await.is_ok_and(|metadata| !metadata.is_file());
         let text = if is_pipe { Some(ConfigurationFile::text(&path, Accept::Anything).await?) } else { None };
@@ -96,7 +100,7 @@ impl ActiveSource {
         });
         let files = if is_pipe { Vec::new() } else { vec![path.clone()] };
         let (ended, audit) = (Arc::default(), Mutex::default());
-        Ok(Self { component, path, text, upstream, upstream_timeout, files, watch: watch.ok(), ended, audit })
+        Ok(Self { component, path, text, upstream, upstream_timeout, files, watch: watch.ok(), ended, audit, metrics })
     }
 
     /// Which sessions its filters take for ended, whatever is reloaded.
@@ -140,7 +144,7 @@ impl ActiveSource {
     /// # Errors
     /// Every fault of the file, one per line.
     pub async fn listen_address(&self, reading: &Reading, default_port: u16) -> anyhow::Result<String> {
-        let filter = self.filter(reading, default_port).await?;
+        let filter = self.filter(reading, default_port, None).await?;
         Ok(filter.summary().listen.clone().unwrap_or_else(|| format!("127.0.0.1:{default_port}")))
     }
 
@@ -149,7 +153,11 @@ impl ActiveSource {
     /// # Errors
     /// Every fault of the file, one per line, or that there is no upstream.
     pub async fn load(&self, reading: &Reading, port: u16) -> anyhow::Result<Active> {
-        let filter = self.filter(reading, port).await?;
+        let mut configuration = reading.configuration.clone();
+        configuration.port = Some(port);
+        let (look, countable) = native::look(configuration);
+        let counts = self.metrics.counts(&countable);
+        let filter = self.filter(reading, port, Some(counts.clone())).await?;
         let summary = filter.summary();
         for path in ConfigurationFile::readable_by_everybody(&self.path, &reading.configuration) {
             tracing::warn!(code = "configuration.readable", "{}", everybody_reads(&path));
@@ -157,13 +165,12 @@ impl ActiveSource {
         for warning in &summary.warnings {
             tracing::warn!(code = "configuration.warning", "{}", warning.without_severity());
         }
-        let mut loaded = reading.configuration.clone();
-        loaded.port = Some(port);
         let service = self.service(summary)?;
         // Last, so that a configuration with a fault leaves no file behind.
         let audit = self.audit(summary)?;
         Ok(Active {
-            look: native::look(loaded),
+            look,
+            counts,
             service,
             audit,
             trusted_proxies: TrustedProxies::parse(summary.trusted_proxies.iter().map(String::as_str))
@@ -245,10 +252,11 @@ impl ActiveSource {
         Ok(audit)
     }
 
-    async fn filter(&self, reading: &Reading, port: u16) -> anyhow::Result<Filter> {
+    async fn filter(&self, reading: &Reading, port: u16, counts: Option<Arc<Counts>>) -> anyhow::Result<Filter> {
         let mut configuration = reading.configuration.clone();
         configuration.port = Some(port);
-        let options = FilterOptions { ended: Some(self.ended.clone()), ..FilterOptions::default() };
+        let options =
+            FilterOptions { ended: Some(self.ended.clone()), observer: counts.map(|counts| counts as _), ..FilterOptions::default() };
         Ok(Filter::load(&self.component, configuration, options).await?)
     }
 }
@@ -327,11 +335,14 @@ pub fn keep_current(mut source: ActiveSource, port: u16, taken: Reading, current
             match loaded {
                 Ok(active) => {
                     active.audit.happened(AuditEvent::ConfigurationLoaded, None);
+                    source.metrics.in_force(&active.counts);
                     current.replace(active);
+                    source.metrics.reloads.succeeded();
                     tracing::info!(code = "configuration.reloaded", "the new configuration is in use");
                 }
                 Err(error) => {
                     current.load().1.audit.happened(AuditEvent::ConfigurationRefused, Some("configuration.kept"));
+                    source.metrics.reloads.failed();
                     for line in format!("{error:#}").lines() {
                         tracing::error!(code = "configuration.fault", "{line}");
                     }

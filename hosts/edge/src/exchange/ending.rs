@@ -89,6 +89,8 @@ struct End {
     request_id: OnceLock<RequestId>,
     /// For the audit.
     record: OnceLock<Arc<Record>>,
+    /// Why it was ended, if it was.
+    ended: OnceLock<Reason>,
     /// Of the upgraded connection.
     link: OnceLock<Arc<Link>>,
 }
@@ -96,9 +98,9 @@ struct End {
 impl Closer {
     fn new() -> Self {
         let (announced, body_due) = (Mutex::new(Announced::Nothing), Mutex::new(None));
-        let (is_upgrade, link) = (AtomicBool::new(false), OnceLock::new());
+        let (is_upgrade, ended, link) = (AtomicBool::new(false), OnceLock::new(), OnceLock::new());
         let (request_id, record) = (OnceLock::new(), OnceLock::new());
-        Self(Arc::new(End { announced, changed: Notify::new(), body_due, is_upgrade, request_id, record, link }))
+        Self(Arc::new(End { announced, changed: Notify::new(), body_due, is_upgrade, request_id, record, ended, link }))
     }
 
     /// Ends the exchange now.
@@ -149,6 +151,11 @@ impl Closer {
         let _ = self.0.link.set(link);
     }
 
+    /// Why the exchange was ended; `None` while it goes on, and when it has come to its own end.
+    pub fn reason(&self) -> Option<Reason> {
+        self.0.ended.get().copied()
+    }
+
     fn announce(&self, end: Announced) {
         let mut announced = self.0.announced.lock().unwrap_or_else(PoisonError::into_inner);
         if *announced != end && !matches!(*announced, Announced::Now(_)) {
@@ -179,6 +186,8 @@ pub async fn run<T>(exchange: impl Future<Output = T>) -> Option<T> {
         reason = end(&closer) => reason,
         served = &mut exchange => return Some(served),
     };
+    // There is one end.
+    let _ = closer.0.ended.set(reason);
     if let Some(record) = closer.0.record.get() {
         audit(record, reason, closer.0.is_upgrade.load(Ordering::Relaxed));
     }

@@ -29,6 +29,7 @@ use crate::client::shares::{Busy, Full, Place, Shares, Turn, Turns};
 use crate::configuration::active::{Active, Current, Generation, Service};
 use crate::configuration::decider::Undecided;
 use crate::configuration::ended_sessions::EndedSessions;
+use crate::exchange::counted::{self, CountedUpgrade};
 use crate::exchange::ending;
 use crate::exchange::failure::{self, Shown};
 use crate::exchange::judge;
@@ -36,6 +37,7 @@ use crate::exchange::open_exchanges::{Ending, OpenExchange, OpenExchanges, Quest
 use crate::exchange::request_head::{check_length, into_origin_form, request_head};
 use crate::listen::limits::ConnectionLimits;
 use crate::listen::request_bytes::RequestBytes;
+use crate::metrics::Metrics;
 use crate::observe::log;
 use crate::random;
 use crate::upgrade::farewell::Farewell;
@@ -75,6 +77,7 @@ pub struct Edge {
     requests: Arc<Shares>,
     /// Decisions on the routes that have limits: those may wait for a provider.
     turns: Turns,
+    metrics: Arc<Metrics>,
 }
 
 /// How long a peer may take.
@@ -120,6 +123,8 @@ pub struct Exchange {
     opening: Option<Opening>,
     /// An upgraded connection.
     farewell: Option<Farewell>,
+    /// The same, counted.
+    upgrade: Option<CountedUpgrade>,
     /// What the audit says of the decision.
     record: Option<Arc<Record>>,
     /// Takes effect when the response has been sent: a browser that is told first connects again with the old cookies.
@@ -156,7 +161,8 @@ impl Edge {
         let (patience, open, openers, ended) = (Patience::default(), Arc::default(), Arc::default(), Arc::default());
         let ConnectionLimits { all, each, .. } = ConnectionLimits::default();
         let turns = Turns::new(TURNS, WAITING_TURNS, TURN_PATIENCE);
-        Self { current, tls, patience, open, ended, openers, budgets: Budgets::new(), requests: Shares::new(all, each), turns }
+        let (budgets, requests, metrics) = (Budgets::new(), Shares::new(all, each), Metrics::new(None));
+        Self { current, tls, patience, open, ended, openers, budgets, requests, turns, metrics }
     }
 
     /// The same with other places for requests in flight.
@@ -169,6 +175,16 @@ impl Edge {
     #[must_use]
     pub fn with_ended(self, ended: Arc<EndedSessions>) -> Self {
         Self { ended, ..self }
+    }
+
+    /// The same, counting here.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// What is in force at any moment.
@@ -269,14 +285,16 @@ impl Edge {
     }
 
     async fn ask(&self, active: &Active, head: RequestHead, body: Option<Vec<u8>>, exchange: &mut Exchange) -> Result<Outcome> {
-        let Decision { outcome, mut events, ended_sessions, audited, .. } =
-            active.decider.decide(head, body).await.map_err(|undecided| {
-                let failure = match undecided {
-                    Undecided::Overloaded(_) => HostFailure::Overloaded,
-                    Undecided::Failed(_) => HostFailure::Filter,
-                };
-                failure::error(failure, &undecided.to_string())
-            })?;
+        let decision = active.decider.decide(head, body).await.map_err(|undecided| {
+            active.counts.undecided(undecided.reason());
+            let failure = match undecided {
+                Undecided::Overloaded(_) => HostFailure::Overloaded,
+                Undecided::TimedOut(_) | Undecided::Failed(_) => HostFailure::Filter,
+            };
+            failure::error(failure, &undecided.to_string())
+        })?;
+        active.counts.decided(&decision);
+        let Decision { outcome, mut events, ended_sessions, audited, .. } = decision;
         for event in &mut events {
             // What the request calls itself is somebody's word.
             event.request_id = Some(exchange.request_id.to_string());
@@ -550,6 +568,7 @@ impl ProxyHttp for Edge {
             opening: None,
             farewell: None,
             record: None,
+            upgrade: None,
             ending: None,
         }
     }
@@ -691,6 +710,7 @@ impl ProxyHttp for Edge {
             }
             if let (Some(link), Some(closer)) = (link, ending::closer()) {
                 closer.has_upgraded(link.clone());
+                exchange.upgrade = Some(counted::upgrade(&self.metrics, closer));
                 exchange.farewell = Some(Farewell::new(link.clone()));
             }
             if let Some(opening) = &mut exchange.opening {
@@ -785,11 +805,13 @@ impl ProxyHttp for Edge {
     }
 
     async fn logging(&self, session: &mut Session, _error: Option<&Error>, exchange: &mut Exchange) {
+        let status = session.response_written().map_or(0, |response| response.status.as_u16());
+        counted::request(&self.metrics, exchange.disposition, status);
         log::request(&log::RequestRecord {
             request_id: &exchange.request_id,
             method: session.req_header().method.as_str(),
             path: &exchange.path,
-            status: session.response_written().map_or(0, |response| response.status.as_u16()),
+            status,
             duration: exchange.started.elapsed(),
             disposition: exchange.disposition,
         });

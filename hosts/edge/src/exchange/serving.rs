@@ -31,6 +31,7 @@ impl Edge {
         let limits = listener.limits();
         let edge = self.with_requests(Shares::new(limits.all, limits.each));
         let current = edge.current();
+        let listener = listener.counted(edge.metrics().connections.clone());
         let mut proxy = http_proxy(&Arc::new(server_conf()), edge);
         let mut options = HttpServerOptions::default();
         // Refused in `proxy.rs`: Pingora's own answer would say which server this is.

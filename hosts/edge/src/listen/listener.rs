@@ -26,6 +26,7 @@ use crate::listen::http2_idle::Counted;
 use crate::listen::http2_watch::{CONTINUED_BLOCKS, Http2Watch, Places};
 use crate::listen::limits::{ConnectionLimits, SHARES};
 use crate::listen::watched_connection::Watched;
+use crate::metrics::{Connections, OpenConnection};
 
 /// Refused connections are told once in this time, with their number: anybody can make any number of them.
 const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(10);
@@ -55,6 +56,7 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     limits: ConnectionLimits,
+    counters: Connections,
 }
 
 /// Whether a peer is a proxy whose connections are many clients'.
@@ -69,13 +71,19 @@ impl Listener {
         let cannot = |cause| CannotListen { address: address.to_owned(), cause };
         let socket = TcpListener::bind(address).await.map_err(cannot)?;
         let address = socket.local_addr().map_err(cannot)?;
-        Ok(Self { socket, address, limits: ConnectionLimits::default() })
+        Ok(Self { socket, address, limits: ConnectionLimits::default(), counters: Connections::default() })
     }
 
     /// The same with other limits for its connections.
     #[must_use]
     pub fn with_limits(self, limits: ConnectionLimits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same, counting its connections.
+    #[must_use]
+    pub fn counted(self, counters: Connections) -> Self {
+        Self { counters, ..self }
     }
 
     /// The address bound, with its port.
@@ -119,9 +127,15 @@ impl Listener {
                         let peer = peer(&connection);
                         let client = peer.filter(|peer| !trusts(*peer));
                         match places.take(client) {
-                            Ok(place) => drop(connections.spawn(Arc::clone(&serving).serve(connection, client, place))),
+                            Ok(place) => {
+                                let held = (place, self.counters.accept());
+                                drop(connections.spawn(Arc::clone(&serving).serve(connection, client, held)));
+                            }
                             // Dropped, and so closed.
-                            Err(full) => refusals.add(full, peer),
+                            Err(full) => {
+                                self.counters.refuse(full);
+                                refusals.add(full, peer);
+                            }
                         }
                     }
                     Err(error) => {
@@ -174,7 +188,7 @@ struct Serving<A> {
 
 impl<A: HttpServerApp + Send + Sync + 'static> Serving<A> {
     /// One connection, to its end; `client` as in [`Http1Connection`].
-    async fn serve(self: Arc<Self>, mut connection: Socket, client: Option<IpAddr>, _place: Place) {
+    async fn serve(self: Arc<Self>, mut connection: Socket, client: Option<IpAddr>, _held: (Place, OpenConnection)) {
         // Answers are written at once; a socket that is gone already says so later.
         let _ = connection.set_nodelay();
         let _ = connection.set_keepalive(&KEEPALIVE);

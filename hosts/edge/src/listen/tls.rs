@@ -42,6 +42,8 @@ pub enum TlsError {
 /// What the listening side needs for TLS.
 pub struct Tls {
     pub acceptor: Acceptor,
+    /// When the server's certificate ends (RFC 5280 section 4.1.2.5), in seconds since the Unix epoch; `None` if it is no X.509.
+    pub not_after: Option<i64>,
     /// What works and is risky, with what to do about it.
     pub warning: Option<String>,
 }
@@ -65,6 +67,7 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
     if chain.is_empty() {
         return Err(unreadable("it holds none".to_owned()));
     }
+    let not_after = chain.first().and_then(|certificate| not_after(certificate));
     let unreadable = |problem: String| TlsError::Key { path: key.to_owned(), problem };
     let (pem, is_readable_by_everybody) = read(key, unreadable)?;
     let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| unreadable(error.to_string()))?;
@@ -87,7 +90,12 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Tls, TlsError> {
     let warning = is_readable_by_everybody.then(|| {
         format!("every user of this machine can read the private key {path}; run `chmod o-r {path}`, and replace key and certificate")
     });
-    Ok(Tls { acceptor: Acceptor::from_server_config(Arc::new(config)), warning })
+    Ok(Tls { acceptor: Acceptor::from_server_config(Arc::new(config)), not_after, warning })
+}
+
+fn not_after(certificate: &CertificateDer<'_>) -> Option<i64> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    Some(certificate.validity().not_after.timestamp())
 }
 
 /// The content, and whether every user may read it.

@@ -1,5 +1,12 @@
-//! The admin address: `/healthz`, and nothing else. Its connections are limited like those of the public address, by numbers
-//! of their own: a crowd there does not keep a monitor from looking.
+//! The admin address: `/healthz`, `/readyz` and `/metrics`, and nothing else.
+//!
+//! 1. `/healthz` says that the process lives: 200 as long as it answers. Who restarts a program goes by it.
+//! 2. `/readyz` says that requests may be sent here: 200 once a configuration is in use, and 503 from the request to stop on. The
+//!    listener exists only when a configuration is loaded; one that is broken later leaves the old one in use. Neither the
+//!    application nor a provider is asked: where one of them is down, all nodes would leave the load balancer together.
+//! 3. `/metrics` has what is counted ([`crate::metrics`]).
+//! 4. `GET` and `HEAD` only. Connections are limited like those of the public address, by numbers of their own: a crowd there does
+//!    not keep a monitor from looking. Nothing that is answered is secret, and nobody is asked who they are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, StatusCode};
 use pingora::Result;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
@@ -15,35 +22,61 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 
+use crate::configuration::active::Current;
 use crate::listen::limits::ConnectionLimits;
 use crate::listen::listener::{CannotListen, Listener};
+use crate::metrics::{self, Metrics};
 
-/// Serves `GET /healthz` on `address` until the task is dropped. It exists only once a filter is loaded, and a filter
-/// that is loaded stays so: the answer is 200, and 503 from when `stopping` is set, for load balancers to look elsewhere.
-///
-/// # Errors
-/// [`CannotListen`] when the address cannot be bound.
-pub async fn serve(address: &str, stopping: Arc<AtomicBool>) -> Result<impl Future<Output = ()> + use<>, CannotListen> {
-    let listener = Listener::bind(address).await?.with_limits(ConnectionLimits::admin());
-    let address = listener.address();
-    tracing::info!(code = "admin.listening", address = %address, "health at http://{address}/healthz");
-    let health = Arc::new(Health { stopping });
-    Ok(listener.serve_app(health, None, Arc::new(|_| false), std::future::pending(), Duration::ZERO))
+/// The path that says whether requests may be sent here.
+pub const READY: &str = "/readyz";
+const HEALTH: &str = "/healthz";
+const METRICS: &str = "/metrics";
+
+/// What the admin address tells of.
+pub struct Admin {
+    pub current: Current,
+    pub metrics: Arc<Metrics>,
+    /// The program was told to stop.
+    pub stopping: Arc<AtomicBool>,
 }
 
-struct Health {
-    stopping: Arc<AtomicBool>,
+/// A response before it is a message.
+struct Answer {
+    status: StatusCode,
+    content_type: &'static str,
+    body: Bytes,
 }
 
-impl Health {
-    fn answer(&self, method: &Method, path: &str) -> (StatusCode, &'static str) {
+impl Admin {
+    /// Listens on `address`, and serves until the result is dropped.
+    ///
+    /// # Errors
+    /// [`CannotListen`] when the address cannot be bound.
+    pub async fn serve(self, address: &str) -> Result<impl Future<Output = ()> + use<>, CannotListen> {
+        let listener = Listener::bind(address).await?.with_limits(ConnectionLimits::admin());
+        let address = listener.address();
+        tracing::info!(code = "admin.listening", address = %address, "health at http://{address}{HEALTH}, metrics at http://{address}{METRICS}");
+        Ok(listener.serve_app(Arc::new(self), None, Arc::new(|_| false), std::future::pending(), Duration::ZERO))
+    }
+
+    fn answer(&self, method: &Method, path: &str) -> Answer {
         match (path, method) {
-            ("/healthz", &Method::GET | &Method::HEAD) if self.stopping.load(Ordering::Relaxed) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+            (HEALTH, &Method::GET | &Method::HEAD) => Answer::text(StatusCode::OK, "ok\n"),
+            (READY, &Method::GET | &Method::HEAD) if self.stopping.load(Ordering::Relaxed) => {
+                Answer::json(StatusCode::SERVICE_UNAVAILABLE, "{\"status\":\"unavailable\",\"reason\":\"stopping\"}\n")
             }
-            ("/healthz", &Method::GET | &Method::HEAD) => (StatusCode::OK, "ok\n"),
-            ("/healthz", _) => (StatusCode::METHOD_NOT_ALLOWED, ""),
-            _ => (StatusCode::NOT_FOUND, ""),
+            (READY, &Method::GET | &Method::HEAD) => Answer::json(StatusCode::OK, "{\"status\":\"ready\"}\n"),
+            (METRICS, &Method::GET | &Method::HEAD) => self.metrics(),
+            (HEALTH | READY | METRICS, _) => Answer::text(StatusCode::METHOD_NOT_ALLOWED, ""),
+            _ => Answer::text(StatusCode::NOT_FOUND, ""),
+        }
+    }
+
+    fn metrics(&self) -> Answer {
+        let pool = self.current.load().1.decider.pool();
+        match self.metrics.text(pool) {
+            Ok(text) => Answer { status: StatusCode::OK, content_type: metrics::CONTENT_TYPE, body: text.into() },
+            Err(_) => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, ""),
         }
     }
 
@@ -53,24 +86,36 @@ impl Health {
             return Ok(false);
         }
         let request = session.req_header();
-        let (status, text) = self.answer(&request.method, request.uri.path());
+        let Answer { status, content_type, body } = self.answer(&request.method, request.uri.path());
         let mut head = ResponseHeader::build(status, None)?;
-        head.insert_header(CONTENT_LENGTH, text.len())?;
-        head.insert_header(CONTENT_TYPE, "text/plain")?;
+        head.insert_header(CONTENT_LENGTH, body.len())?;
+        head.insert_header(CONTENT_TYPE, content_type)?;
+        head.insert_header(CACHE_CONTROL, "no-store")?;
+        head.insert_header(X_CONTENT_TYPE_OPTIONS, "nosniff")?;
         if status == StatusCode::METHOD_NOT_ALLOWED {
             head.insert_header(ALLOW, "GET, HEAD")?;
         }
-        let has_body = !text.is_empty() && request.method != Method::HEAD;
+        let has_body = !body.is_empty() && request.method != Method::HEAD;
         session.write_response_header(Box::new(head)).await?;
         if has_body {
-            session.write_response_body(Bytes::from_static(text.as_bytes()), true).await?;
+            session.write_response_body(body, true).await?;
         }
         Ok(true)
     }
 }
 
+impl Answer {
+    fn text(status: StatusCode, text: &'static str) -> Self {
+        Self { status, content_type: "text/plain", body: Bytes::from_static(text.as_bytes()) }
+    }
+
+    fn json(status: StatusCode, text: &'static str) -> Self {
+        Self { status, content_type: "application/json", body: Bytes::from_static(text.as_bytes()) }
+    }
+}
+
 #[async_trait]
-impl HttpServerApp for Health {
+impl HttpServerApp for Admin {
     async fn process_new_http(self: &Arc<Self>, mut session: ServerSession, _shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
         match self.respond(&mut session).await {
             Ok(true) => {}

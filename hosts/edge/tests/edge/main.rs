@@ -22,6 +22,7 @@ mod lifetimes;
 mod limits;
 mod logging;
 mod login;
+mod metrics;
 mod production;
 mod program;
 mod provider_traces;

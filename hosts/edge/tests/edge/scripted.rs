@@ -16,6 +16,7 @@ use vestibule_edge::configuration::decider::{Decider, Undecided};
 use vestibule_edge::exchange::proxy::{Edge, Patience};
 use vestibule_edge::listen::limits::ConnectionLimits;
 use vestibule_edge::listen::listener::Listener;
+use vestibule_edge::metrics::Counts;
 use vestibule_edge::upstream::application::Upstream;
 use vestibule_wasmtime::{Decision, Forward, Outcome, RequestHead, Response};
 
@@ -186,6 +187,7 @@ fn active(decider: Box<dyn Decider>, upstream: &str, timeout: Duration) -> Activ
     let trusted_proxies = TrustedProxies::default();
     Active {
         decider,
+        counts: Counts::unregistered(),
         service: Service::Proxy(upstream),
         trusted_proxies,
         limits: Vec::new(),
