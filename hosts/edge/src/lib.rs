@@ -19,5 +19,6 @@ pub mod exchange;
 pub mod listen;
 pub mod observe;
 pub mod random;
+pub mod service_manager;
 pub mod upgrade;
 pub mod upstream;

@@ -8,8 +8,8 @@ use std::path::Path;
 mod imports;
 
 /// Lowest first. A folder may import what stands before it, and its own parts.
-const ORDER: [&str; 11] =
-    ["random", "client", "upgrade", "upstream", "configuration", "listen", "observe", "exchange", "cli", "lib", "main"];
+const ORDER: [&str; 12] =
+    ["random", "service_manager", "client", "upgrade", "upstream", "configuration", "listen", "observe", "exchange", "cli", "lib", "main"];
 
 #[test]
 fn no_folder_imports_one_above_it() {

@@ -29,6 +29,7 @@ mod reload;
 mod resources;
 mod rules;
 mod scripted;
+mod service_manager;
 mod streaming;
 mod streamlit;
 mod tls;
