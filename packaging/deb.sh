@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deb.sh STAGE VERSION PACKAGE: makes a Debian package of what packaging/stage.sh made. The same stage gives the same bytes.
+# deb.sh STAGE VERSION PACKAGE: with VERSION as Debian has it, 1.2.3-1 for example, makes a Debian package of what packaging/stage.sh made. The same stage gives the same bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,9 +24,19 @@ put 644 "$stage/completions/_vestibule" usr/share/zsh/vendor-completions/_vestib
 put 644 "$stage/completions/vestibule.fish" usr/share/fish/vendor_completions.d/vestibule.fish
 doc=usr/share/doc/vestibule
 put 644 packaging/debian/copyright "$doc/copyright"
+put 644 packaging/debian/lintian-overrides usr/share/lintian/overrides/vestibule
 put 644 "$stage/CHANGELOG.md" "$doc/changelog"
+maintainer=$(sed -n 's/^Maintainer: //p' packaging/debian/control)
+cat >"$root/$doc/changelog.Debian" <<CHANGELOG
+vestibule ($version) unstable; urgency=medium
+
+  * Release ${version%-*}. changelog.gz has its changes.
+
+ -- $maintainer  $(date --utc --rfc-email --date "@$SOURCE_DATE_EPOCH")
+CHANGELOG
+chmod 644 "$root/$doc/changelog.Debian"
 put 644 "$stage/third-party-licences.txt" "$doc/third-party-licences.txt"
-gzip --best --no-name "$root/$doc/changelog" "$root/$doc/third-party-licences.txt"
+gzip --best --no-name "$root/$doc"/changelog* "$root/$doc/third-party-licences.txt"
 put 644 "$stage/sbom.cdx.json" "$doc/sbom.cdx.json"
 
 # In KiB, as the policy of Debian has it.

@@ -128,13 +128,21 @@ log_in() {
   grep -q '"code":"login.succeeded"' "$folder/log" || fail "the log has no login; it is above"
 }
 
-# The program alone in a root that nothing can be written to: as USER, with further options of chroot in front of the command.
+# confined ROOT VARIABLES OPTION... ROOT COMMAND...: chroot with these options and this environment, and nothing can be written.
+# Of /dev there is what every container has and the program needs.
 confined() {
-  local root=$1
-  shift
-  unshare --mount bash -euc 'root=$1; shift
-    mount --make-rprivate / && mount --bind "$root" "$root" && mount -o remount,bind,ro "$root"
-    exec chroot "$@"' confined "$root" "$@"
+  local root=$1 variables=$2
+  shift 2
+  unshare --mount bash -euc 'root=$1 variables=$2; shift 2
+    mount --make-rprivate /
+    mount --bind "$root" "$root"
+    mkdir -p "$root/dev"
+    for device in null random urandom; do
+      [ -e "$root/dev/$device" ] || touch "$root/dev/$device"
+      mount --bind "/dev/$device" "$root/dev/$device"
+    done
+    mount -o remount,bind,ro "$root"
+    exec env -i $variables "$(command -v chroot)" "$@"' confined "$root" "$variables" "$@"
 }
 
 # Packed once more, of the same stage, everything is the same.
@@ -146,7 +154,7 @@ check_sums() {
   SOURCE_DATE_EPOCH=$(stat --format %Y "$stage/vestibule")
   export SOURCE_DATE_EPOCH
   packaging/tarball.sh "$stage" "$again/vestibule-$version-$(uname -m)-linux.tar.gz"
-  packaging/deb.sh "$stage" "$version" "$again/vestibule_${version}_$(dpkg --print-architecture).deb"
+  packaging/deb.sh "$stage" "$version-1" "$again/vestibule_${version}-1_$(dpkg --print-architecture).deb"
   packaging/image.sh "$stage" "$version" "$again/vestibule-$version-$(uname -m)-linux-oci.tar"
   for file in "$again"/*; do cmp "$file" "$release/$(basename "$file")" || fail "$(basename "$file") is not the same when it is packed again"; done
   rm -r "$again"
@@ -173,9 +181,9 @@ check_archive() {
   configure "$root/vestibule.toml"
   (umask 077 && "$program" cookie-secret >"$root/cookie-secret" && printf vestibule-demo-secret >"$root/client-secret")
   chgrp 65534 "$root"/*-secret && chmod 640 "$root"/*-secret "$root/vestibule.toml" && chgrp 65534 "$root/vestibule.toml"
-  confined "$root" --userspec 65534:65534 "$root" /vestibule check --config /vestibule.toml --online --strict >"$folder/log" 2>&1 ||
+  confined "$root" "" --userspec 65534:65534 "$root" /vestibule check --config /vestibule.toml --online --strict >"$folder/log" 2>&1 ||
     fail "the configuration is not accepted; the reasons are above"
-  start confined "$root" --userspec 65534:65534 "$root" /vestibule serve --config /vestibule.toml --log json
+  start confined "$root" "" --userspec 65534:65534 "$root" /vestibule serve --config /vestibule.toml --log json
   log_in
   stop
 }
@@ -199,7 +207,7 @@ print(process["user"]["uid"]); print(*process["args"], sep="\n")' "$bundle/confi
   dist/vestibule cookie-secret >"$root/etc/vestibule/cookie-secret"
   printf vestibule-demo-secret >"$root/etc/vestibule/client-secret"
   chgrp "$user" "$root"/etc/vestibule/* && chmod 640 "$root"/etc/vestibule/*
-  start confined "$root" --userspec "$user:$user" "$root" "${process[@]:1}"
+  start confined "$root" "" --userspec "$user:$user" "$root" "${process[@]:1}"
   log_in
   stop
 }
@@ -247,8 +255,8 @@ check_package() {
   cp "$debian"/etc/vestibule/*-secret "$credentials"
   chown -R "$user" "$credentials" && chmod 500 "$credentials" && chmod 400 "$credentials"/*
   read -ra command < <(sed -n 's/^ExecStart=//p' "$debian/usr/lib/systemd/system/vestibule.service")
-  start confined "$debian" --userspec "$user:$user" --groups "$group" "$debian" \
-    env -i CREDENTIALS_DIRECTORY=/run/credentials/vestibule.service "${command[@]}"
+  start confined "$debian" CREDENTIALS_DIRECTORY=/run/credentials/vestibule.service --userspec "$user:$user" --groups "$group" \
+    "$debian" "${command[@]}"
   log_in
   stop
 

@@ -33,7 +33,7 @@ packaging/tarball.sh "$stage" "$release/vestibule-$version-$machine-linux.tar.gz
 
 step "packing the Debian package"
 if command -v dpkg-deb >/dev/null; then
-  packaging/deb.sh "$stage" "$version" "$release/vestibule_${version}_$(dpkg --print-architecture).deb"
+  packaging/deb.sh "$stage" "$version-1" "$release/vestibule_${version}-1_$(dpkg --print-architecture).deb"
 else
   echo "      NOT made: there is no dpkg-deb here"
 fi
