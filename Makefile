@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build wasi-config demo test test-hosts test-wasi-hosts e2e fuzz bench bench-edge bench-hosts bench-signatures bench-peers load siege lint clean
+.PHONY: help build release test-install wasi-config demo test test-hosts test-wasi-hosts e2e fuzz bench bench-edge bench-hosts bench-signatures bench-peers load siege lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -23,6 +23,13 @@ test-hosts: build ## run the contract in every host, other proxies included
 
 test-wasi-hosts: build ## run the components for wasi:http in wasmtime serve and jco serve, and the examples
 	@scripts/test-wasi-hosts.sh
+
+release: build ## make what is published, in dist/release: archive, Debian package, container image, sums; LIBC=musl chooses musl
+	@scripts/release.sh
+
+test-install: release ## install what is published where nothing else is, log in, and run the program confined; needs root
+	@scripts/check-install.sh
+	@scripts/check-confined.sh "$$PWD/target/release-program/vestibule"
 
 e2e: build ## run the tests against oidc-provider from npm and django-allauth from PyPI, and in Chromium
 	@scripts/e2e.sh

@@ -20,5 +20,7 @@ step "compiling the component, and linking it into the programs"
 scripts/carry.sh release vestibule --workspace
 
 step "installing the program"
+# Cargo's own settings can lead the linker to another folder than scripts/carry.sh has written to.
+target/release/vestibule carry dist/vestibule-wide.wasm
 scripts/install-artefact.sh target/release/vestibule dist/vestibule
 step_ended

@@ -14,6 +14,7 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use vestibule_dev_provider::{Options, Provider};
 use vestibule_edge::cli::arguments::{Carry, Common, Serve};
+use vestibule_edge::cli::component::Carried;
 use vestibule_edge::cli::{carry, serve};
 use vestibule_edge::listen::listener::Listener;
 use vestibule_edge::observe::log;
@@ -47,9 +48,10 @@ enum Step {
 #[tokio::main]
 async fn main() -> ExitCode {
     let demo = Demo::parse();
+    let carried = vestibule_edge::carried!();
     let result = match &demo.step {
-        Some(Step::Carry(arguments)) => carry::run(arguments),
-        None => run(&demo).await,
+        Some(Step::Carry(arguments)) => carry::run(arguments, &carried),
+        None => run(&demo, &carried).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -62,7 +64,7 @@ async fn main() -> ExitCode {
 
 /// Until SIGTERM or SIGINT.
 #[expect(clippy::print_stdout, reason = "what to open is for the person at the terminal, not for the log")]
-async fn run(arguments: &Demo) -> anyhow::Result<()> {
+async fn run(arguments: &Demo, carried: &Carried) -> anyhow::Result<()> {
     log::start(arguments.common.log)?;
     let listener = Listener::bind(&loopback(&arguments.listen)?.to_string()).await?;
     let listen = listener.address();
@@ -87,7 +89,7 @@ async fn run(arguments: &Demo) -> anyhow::Result<()> {
     };
     let ready = |listen| println!("Open  http://{listen}  in a browser; Ctrl-C stops the demo.");
     let serve = serve_arguments(arguments, config, app);
-    let served = serve::until(&serve, &vestibule_edge::carried!(), Some(listener), ready, stop).await;
+    let served = serve::until(&serve, carried, Some(listener), ready, stop).await;
     provider.shutdown().await;
     served
 }

@@ -21,5 +21,6 @@ pub mod listen;
 pub mod metrics;
 pub mod observe;
 pub mod random;
+pub mod service_manager;
 pub mod upgrade;
 pub mod upstream;

@@ -8,8 +8,11 @@ use std::path::Path;
 mod imports;
 
 /// Lowest first. A folder may import what stands before it, and its own parts.
-const ORDER: [&str; 13] =
-    ["random", "client", "metrics", "upgrade", "upstream", "audit", "configuration", "listen", "observe", "exchange", "cli", "lib", "main"];
+#[rustfmt::skip]
+const ORDER: [&str; 14] = [
+    "random", "service_manager", "client", "metrics", "upgrade", "upstream", "audit", "configuration", "listen", "observe", "exchange",
+    "cli", "lib", "main",
+];
 
 #[test]
 fn no_folder_imports_one_above_it() {

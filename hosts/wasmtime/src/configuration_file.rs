@@ -1,7 +1,7 @@
 //! A configuration file with everything that it refers to.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -75,7 +75,7 @@ pub enum ConfigurationError {
 
 impl ConfigurationFile {
     /// Reads the file, asks the component what it refers to, and resolves that: environment variables as they are,
-    /// files (relative to [`Self::folder`]) without the line ends at their end. What does not exist is left
+    /// files (where [`Self::named`] says) without the line ends at their end. What does not exist is left
     /// unresolved, and the component then names the line that asks for it. `port` is the port the host listens on.
     ///
     /// # Errors
@@ -125,6 +125,12 @@ impl ConfigurationFile {
         path.parent().filter(|_| !is_pipe).unwrap_or(Path::new(""))
     }
 
+    /// The file that a configuration means by `name`: relative to [`Self::folder`], unless a service manager has a credential of
+    /// this name for this process (`CREDENTIALS_DIRECTORY`, systemd's `LoadCredential=`).
+    pub fn named(path: &Path, name: &str) -> PathBuf {
+        place(Self::folder(path), credentials_folder().as_deref(), name)
+    }
+
     /// The same without a component: `references` says what a text refers to. What it names must be a regular file.
     ///
     /// # Errors
@@ -142,7 +148,7 @@ impl ConfigurationFile {
     /// Of the file and those that it names, those that every user of this machine may read: their secrets are no secrets.
     pub fn readable_by_everybody(path: &Path, configuration: &Configuration) -> Vec<PathBuf> {
         let named = configuration.resolved.iter().filter_map(|resolved| match &resolved.reference {
-            Reference::File(name) => Some(Self::folder(path).join(name)),
+            Reference::File(name) => Some(Self::named(path, name)),
             Reference::Environment(_) => None,
         });
         let files = std::iter::once(path.to_owned()).chain(named);
@@ -179,12 +185,26 @@ async fn with_references(
 async fn resolve(reference: &Reference, folder: &Path, accept: Accept) -> Result<Option<String>, ConfigurationError> {
     match reference {
         Reference::Environment(name) => environment(name),
-        Reference::File(path) => match read_text(&folder.join(path), MAX_REFERENCE_BYTES, accept).await {
-            Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
-            Err(ConfigurationError::Unreadable { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        },
+        Reference::File(path) => {
+            match read_text(&place(folder, credentials_folder().as_deref(), path), MAX_REFERENCE_BYTES, accept).await {
+                Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
+                Err(ConfigurationError::Unreadable { reason, .. }) if reason.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
     }
+}
+
+fn credentials_folder() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from).filter(|folder| folder.is_absolute())
+}
+
+/// A credential is named by a file name alone; everything else is a path.
+fn place(folder: &Path, credentials: Option<&Path>, name: &str) -> PathBuf {
+    let mut parts = Path::new(name).components();
+    let is_file_name = matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name);
+    let credential = credentials.filter(|_| is_file_name).map(|credentials| credentials.join(name));
+    credential.filter(|credential| credential.is_file()).unwrap_or_else(|| folder.join(name))
 }
 
 fn environment(name: &str) -> Result<Option<String>, ConfigurationError> {
@@ -230,6 +250,21 @@ mod tests {
         let reference = Reference::File("secret".into());
         let value = resolve(&reference, folder.path(), Accept::Files).await.unwrap();
         assert_eq!(value.as_deref(), Some("swordfish "));
+    }
+
+    #[test]
+    fn a_credential_comes_before_a_file_of_the_same_name() {
+        let (configuration, credentials) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(credentials.path().join("secret"), "").unwrap();
+        fs::create_dir(credentials.path().join("folder")).unwrap();
+        fs::write(credentials.path().join("folder/secret"), "").unwrap();
+        let found = |name: &str| place(configuration.path(), Some(credentials.path()), name);
+        assert_eq!(found("secret"), credentials.path().join("secret"));
+        assert_eq!(place(configuration.path(), None, "secret"), configuration.path().join("secret"));
+        for path in ["absent", "./secret", "folder", "folder/secret", "secret/", "..", ""] {
+            assert_eq!(found(path), configuration.path().join(path), "{path}");
+        }
+        assert_eq!(found("/etc/hostname"), Path::new("/etc/hostname"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::cli::health::DEFAULT_ADMIN;
 use crate::observe::log;
@@ -31,6 +32,10 @@ pub enum Command {
     Health(Health),
     /// Print a fresh secret for `cookie_secret`
     CookieSecret,
+    /// Print the completions for a shell
+    Completions(Completions),
+    /// Print a manual page, as roff: `man -l` shows it
+    Man(Man),
     /// Compile a component for a program to be linked with; the build does it
     #[command(hide = true)]
     Carry(Carry),
@@ -117,13 +122,27 @@ pub struct Health {
 }
 
 #[derive(Debug, Clone, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Man {
+    /// The command that the page is about [default: vestibule itself]
+    #[arg(value_name = "COMMAND")]
+    pub command: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct Carry {
     /// The component
     #[arg(value_name = "FILE")]
     pub component: PathBuf,
-    /// Where the program that is built next looks for it
+    /// Where the program that is built next looks for it [default: only verify that this program carries it]
     #[arg(value_name = "FOLDER")]
-    pub folder: PathBuf,
+    pub folder: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -3,9 +3,11 @@
 pub mod arguments;
 pub mod carry;
 pub mod check;
+pub mod completions;
 pub mod component;
 pub mod explain;
 pub mod health;
+pub mod manual;
 pub mod online;
 pub mod program;
 pub mod serve;

@@ -6,7 +6,7 @@ use clap::Parser as _;
 use vestibule_wasmtime::Carried;
 
 use crate::cli::arguments::{Arguments, Command};
-use crate::cli::{carry, check, explain, health, serve};
+use crate::cli::{carry, check, completions, explain, health, manual, serve};
 use crate::observe::log;
 use crate::random;
 
@@ -38,7 +38,9 @@ async fn dispatch(command: Command, carried: &Carried) -> anyhow::Result<ExitCod
         Command::Explain(arguments) => return explain::run(&arguments).await,
         Command::Health(arguments) => return Ok(health::run(&arguments).await),
         Command::CookieSecret => println!("{}", random::cookie_secret()),
-        Command::Carry(arguments) => carry::run(&arguments)?,
+        Command::Completions(arguments) => completions::run(&arguments)?,
+        Command::Man(arguments) => manual::run(&arguments)?,
+        Command::Carry(arguments) => carry::run(&arguments, carried)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use anyhow::ensure;
 use tokio::signal::unix::{SignalKind, signal};
 use vestibule::audit::AuditEvent;
 use vestibule_wasmtime::{Carried, ConfigurationFile};
@@ -21,6 +22,7 @@ use crate::listen::listener::Listener;
 use crate::listen::tls;
 use crate::metrics::Metrics;
 use crate::observe::admin::Admin;
+use crate::service_manager;
 
 /// The port of Streamlit, and of the six-line example.
 pub const DEFAULT_PORT: u16 = 8501;
@@ -39,8 +41,16 @@ pub async fn run(arguments: &Serve, carried: &Carried) -> anyhow::Result<()> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        service_manager::stopping();
     };
-    until(arguments, carried, None, |_| {}, stop).await
+    until(arguments, carried, passed(arguments)?, |_| service_manager::ready(), stop).await
+}
+
+/// The listener that a service manager passes. Its address is chosen there, so one on the command line contradicts it.
+fn passed(arguments: &Serve) -> anyhow::Result<Option<Listener>> {
+    let Some(socket) = service_manager::passed_socket()? else { return Ok(None) };
+    ensure!(arguments.listen.is_none(), "the service manager passes a socket to listen on: remove --listen, or the socket unit");
+    Ok(Some(Listener::on(socket)?))
 }
 
 /// Serves until `stop` resolves, on `listener` if there is one already. `ready` is called once requests are answered.

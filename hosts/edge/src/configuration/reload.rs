@@ -37,6 +37,7 @@ use crate::configuration::ended_sessions::EndedSessions;
 use crate::configuration::native;
 use crate::configuration::watch::{Watch, is_open_for_writing};
 use crate::metrics::{Counts, Metrics};
+use crate::service_manager;
 use crate::upstream::application::Upstream;
 
 /// How long the start waits for files that are being written: longer than writing them takes.
@@ -204,9 +205,8 @@ impl ActiveSource {
     }
 
     fn files(&self, configuration: &Configuration) -> Vec<PathBuf> {
-        let folder = ConfigurationFile::folder(&self.path);
         let named = configuration.resolved.iter().filter_map(|resolved| match &resolved.reference {
-            Reference::File(path) => Some(folder.join(path)),
+            Reference::File(name) => Some(ConfigurationFile::named(&self.path, name)),
             Reference::Environment(_) => None,
         });
         let own = self.text.is_none().then(|| self.path.clone());
@@ -327,6 +327,7 @@ pub fn keep_current(mut source: ActiveSource, port: u16, taken: Reading, current
                     continue;
                 }
             }
+            service_manager::reloading();
             let loaded = match &found {
                 Ok(reading) => source.load(reading, port).await,
                 Err(error) => Err(anyhow::anyhow!("{error}")),
@@ -339,6 +340,7 @@ pub fn keep_current(mut source: ActiveSource, port: u16, taken: Reading, current
                     current.replace(active);
                     source.metrics.reloads.succeeded();
                     tracing::info!(code = "configuration.reloaded", "the new configuration is in use");
+                    service_manager::reloaded("the new configuration is in use");
                 }
                 Err(error) => {
                     current.load().1.audit.happened(AuditEvent::ConfigurationRefused, Some("configuration.kept"));
@@ -347,6 +349,7 @@ pub fn keep_current(mut source: ActiveSource, port: u16, taken: Reading, current
                         tracing::error!(code = "configuration.fault", "{line}");
                     }
                     tracing::error!(code = "configuration.kept", "the new configuration is broken; the old one stays in use");
+                    service_manager::reloaded("the new configuration is broken; the old one stays in use");
                 }
             }
         }

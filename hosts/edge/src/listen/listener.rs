@@ -74,6 +74,16 @@ impl Listener {
         Ok(Self { socket, address, limits: ConnectionLimits::default(), counters: Connections::default() })
     }
 
+    /// On a socket that listens already, without blocking.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn on(socket: std::net::TcpListener) -> std::io::Result<Self> {
+        let socket = TcpListener::from_std(socket)?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address, limits: ConnectionLimits::default() })
+    }
+
     /// The same with other limits for its connections.
     #[must_use]
     pub fn with_limits(self, limits: ConnectionLimits) -> Self {

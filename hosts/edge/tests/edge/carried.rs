@@ -63,6 +63,18 @@ async fn a_check_compiles_nothing() {
 }
 
 #[tokio::test]
+async fn the_program_tells_its_component_from_another() {
+    let own = program::run(&["carry", text(&program::component())]).await;
+    assert!(own.status.success(), "{own:?}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let other = folder.path().join("guest.wasm");
+    fs::write(&other, guest::component()).expect("written");
+    let output = program::run(&["carry", text(&other)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).expect("text").contains("carries another component"));
+}
+
+#[tokio::test]
 async fn a_component_of_a_file_is_compiled_and_that_is_told() {
     let (folder, config) = configuration().await;
     let component = folder.path().join("guest.wasm");

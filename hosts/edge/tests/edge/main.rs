@@ -32,6 +32,7 @@ mod request_id;
 mod resources;
 mod rules;
 mod scripted;
+mod service_manager;
 mod streaming;
 mod streamlit;
 mod tls;

@@ -43,6 +43,13 @@ impl Program {
         Self::spawn(command)
     }
 
+    /// The same, started by `starter`: a program that is to replace itself by the one that its arguments name.
+    #[allow(dead_code, reason = "`tests/serve` does not use it")]
+    pub fn start_by(mut starter: Command, arguments: &[&str]) -> Self {
+        starter.arg(env!("CARGO_BIN_EXE_vestibule")).args(arguments).args(component_options()).stdin(Stdio::null());
+        Self::spawn(starter)
+    }
+
     fn spawn(mut command: Command) -> Self {
         let mut child = command
             .args(["--log", "json"])

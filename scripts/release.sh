@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Makes what is published of a release, in dist/release: the archive, the Debian package, the container image, the components, and
+# a file of their SHA-256 sums. Needs Linux, and what scripts/build.sh made.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/packages.sh
+. scripts/steps.sh
+
+if [ "$(uname)" != Linux ]; then
+  echo "error: a release is made on Linux" >&2
+  exit 1
+fi
+version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
+machine=$(uname -m)
+stage=$PWD/target/release-stage
+release=$PWD/dist/release
+# What is made of one commit has its time, whenever and wherever it is made.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat --format=%Y Cargo.lock)}
+export SOURCE_DATE_EPOCH
+
+steps 6
+step "linking the program statically"
+scripts/link-static.sh "$PWD/target/release-program/vestibule"
+
+step "writing manual pages, completions, licences and the list of parts"
+command -v python3 >/dev/null || install_packages "the release" python3
+packaging/stage.sh "$PWD/target/release-program/vestibule" "$stage"
+rm -rf "$release"
+mkdir -p "$release"
+
+step "packing the archive"
+packaging/tarball.sh "$stage" "$release/vestibule-$version-$machine-linux.tar.gz"
+
+step "packing the Debian package"
+if command -v dpkg-deb >/dev/null; then
+  packaging/deb.sh "$stage" "$version-1" "$release/vestibule_${version}-1_$(dpkg --print-architecture).deb"
+else
+  echo "      NOT made: there is no dpkg-deb here"
+fi
+
+step "packing the image"
+packaging/image.sh "$stage" "$version" "$release/vestibule-$version-$machine-linux-oci.tar"
+
+step "adding the components and the sums"
+for component in vestibule vestibule-wide vestibule-middleware vestibule-proxy; do cp "dist/$component.wasm" "$release"; done
+cp "$stage/sbom.cdx.json" "$release/vestibule-$version.cdx.json"
+# Signed or published beside the files; `sha256sum --check SHA256SUMS` verifies them.
+(cd "$release" && sha256sum -- * >SHA256SUMS)
+step_ended
+du --apparent-size --block-size=1K "$release"/* | awk '{ sub(/.*\//, "", $2); printf "      %-50s %8d KiB\n", $2, $1 }'
