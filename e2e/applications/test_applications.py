@@ -230,7 +230,7 @@ class Tools(Stage):
         with self.socket(client, "/comms") as socket:
             socket.send(json.dumps({"subscribe": "notification/#"}))
             receive_until(socket, lambda message: "notification" in message or "hb" in message)
-        self.shows("Deploy")
+        self.shows("Flow 1")
 
     @each_base
     def test_vite(self, base):
@@ -287,24 +287,36 @@ class Tools(Stage):
         self.assertEqual("success", client.get(self.url("/api/v1/query?query=1")).json()["status"])
         self.shows("Execute")
 
-    def test_websockify(self):
-        """At the root only: websockify has no base path. noVNC's page, and the greeting of a desktop by the WebSocket."""
+    def test_novnc(self):
+        """At the root only: websockify has no base path. The desktop says that it admits no one, by noVNC's WebSocket."""
+
         class Desktop(socketserver.BaseRequestHandler):
             def handle(self):
                 self.request.sendall(b"RFB 003.008\n")
+                # RFC 6143, section 7.1.2: no security types, and the reason.
+                if self.request.recv(12):
+                    reason = b"a desktop for tests"
+                    self.request.sendall(b"\0" + len(reason).to_bytes(4, "big") + reason)
 
         server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Desktop)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
         address = f"127.0.0.1:{server.server_address[1]}"
-        self.stand("", lambda port, _: [PYTHON / "websockify", "--web", NODE / "@novnc/novnc", f"127.0.0.1:{port}", address])
+
+        def at(port, folder):
+            for part in ("core", "vendor"):
+                (folder / "web" / part).parent.mkdir(exist_ok=True)
+                (folder / "web" / part).symlink_to(NODE / "@novnc/novnc" / part)
+            (folder / "web/index.html").symlink_to(APPS / "novnc.html")
+            return [PYTHON / "websockify", "--web", folder / "web", f"127.0.0.1:{port}", address]
+
+        self.stand("", at)
         self.refuses_strangers("/websockify")
         client, _ = self.visitor()
-        self.assertEqual(200, client.get(self.url("/core/rfb.js")).status_code)
         with self.socket(client, "/websockify", subprotocols=["binary"]) as socket:
             self.assertEqual(b"RFB 003.008\n", socket.recv(timeout=60))
-        self.shows("Connect", "/vnc.html")
+        self.shows("a desktop for tests")
 
 
 if __name__ == "__main__":
