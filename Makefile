@@ -1,10 +1,10 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build release test-install wasi-config demo test test-hosts test-wasi-hosts e2e fuzz bench bench-edge bench-hosts bench-signatures bench-peers load siege lint clean
+.PHONY: help build release test-install wasi-config demo test test-hosts test-wasi-hosts e2e test-applications docs fuzz bench bench-edge bench-hosts bench-signatures bench-peers load siege lint clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
 
 build: ## make the components and the program, in dist/
 	@scripts/build.sh
@@ -34,6 +34,12 @@ test-install: release ## install what is published where nothing else is, log in
 e2e: build ## run the tests against oidc-provider from npm and django-allauth from PyPI, and in Chromium
 	@scripts/e2e.sh
 
+test-applications: build ## run applications from PyPI and npm behind the edge, with the settings of docs/applications.md
+	@scripts/test-applications.sh
+
+docs: ## build the site of the documentation, in target/site
+	@scripts/docs.sh
+
 fuzz: ## fuzz the core; TARGET=one of fuzz/fuzz_targets, SECONDS=600 for each, KEEP=1 to renew fuzz/corpus
 	@TARGET=$(TARGET) SECONDS_EACH=$(SECONDS) KEEP=$(KEEP) scripts/fuzz.sh
 
@@ -62,4 +68,4 @@ lint: ## check formatting, lints, dependencies and documentation
 	@scripts/lint.sh
 
 clean: ## remove everything that was built
-	rm -rf target dist e2e/node_modules e2e/wasi/node_modules e2e/screenshots
+	rm -rf target dist e2e/node_modules e2e/wasi/node_modules e2e/applications/node_modules e2e/screenshots

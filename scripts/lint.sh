@@ -9,16 +9,16 @@ deny_version=0.20.2
 scripts/check-tools.sh
 scripts/check-wit.sh
 
-echo "[1/4] formatting"
+echo "[1/5] formatting"
 cargo fmt --all --check
 cargo fmt --manifest-path fuzz/Cargo.toml --check
 
-echo "[2/4] clippy"
+echo "[2/5] clippy"
 cargo clippy --release --workspace --all-targets --quiet -- -D warnings
 # The library without its client for providers; everything else here is built with it.
 cargo clippy --release --package vestibule-wasmtime --no-default-features --quiet -- -D warnings
 
-echo "[3/4] dependencies"
+echo "[3/5] dependencies"
 if ! command -v cargo-deny >/dev/null; then
   echo "      installing cargo-deny $deny_version into target/tools (about 3 minutes on 2 cores)"
   # Not optimised: compiling it takes far longer than running it.
@@ -43,7 +43,7 @@ else
   echo "      NOT checked: advisories; their database (github.com/rustsec/advisory-db) cannot be reached from here"
 fi
 
-echo "[4/4] documentation and packages"
+echo "[4/5] documentation and packages"
 scripts/check-named-tests.sh
 # What the library is generated from must be in its package. Read whole: a pipe that closes early fails.
 packaged=$(cargo package --quiet --offline --allow-dirty --list --package vestibule-wasmtime)
@@ -54,3 +54,6 @@ for file in wit/filter.wit wit/deps/random/random.wit LICENSE README.md; do
   fi
 done
 RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --document-private-items --quiet
+
+echo "[5/5] the site of the documentation"
+scripts/docs.sh

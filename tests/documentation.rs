@@ -1,9 +1,13 @@
-//! The pages that people read: README.md is short and leads to every page, and every link leads somewhere.
+//! The pages that people read: README.md is short and leads to every page, every link leads somewhere, and configurations to copy
+//! are in order.
 
 #![allow(clippy::expect_used, reason = "a page that cannot be read ends its test")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+use vestibule::config::{Config, Reference, Source, references};
+use vestibule::secret::Secret;
 
 /// Longest README.md, in lines: whoever has it open should see where to go on.
 const README_LINES: usize = 200;
@@ -84,6 +88,53 @@ fn links_lead_somewhere() {
             if !anchor.is_empty() {
                 assert!(anchors(&read(&path)).contains(anchor), "{}: {target} has no such heading", page.display());
             }
+        }
+    }
+}
+
+/// What a configuration that begins below `[auth]` follows.
+const AUTH: &str = r#"[auth]
+redirect_uri = "http://localhost:8501/oauth2callback"
+cookie_secret_env = "COOKIE_SECRET"
+client_id = "shop"
+client_secret_env = "CLIENT_SECRET"
+server_metadata_url = "https://login.example.com/realms/acme/.well-known/openid-configuration"
+"#;
+
+/// Indented blocks with a `[` at their beginning, in order.
+fn configurations(page: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    for line in page.lines() {
+        let block = blocks.last_mut().expect("at least one");
+        match line.strip_prefix("    ") {
+            Some(code) => block.extend([code, "\n"]),
+            None if line.is_empty() => block.push('\n'),
+            None => blocks.push(String::new()),
+        }
+    }
+    blocks.into_iter().filter(|block| block.trim_start().starts_with('[')).collect()
+}
+
+/// Of docs/providers.md, the tests of providers check them.
+#[test]
+fn configurations_to_copy_are_valid_and_produce_no_warning() {
+    for (page, count) in [("docs/applications.md", 2), ("docs/from-oauth2-proxy.md", 2), ("docs/from-streamlit.md", 2)] {
+        let blocks = configurations(&read(&root().join(page)));
+        assert_eq!(blocks.len(), count, "{page}: {blocks:#?}");
+        for block in blocks {
+            let text = if block.contains("[auth]") { block } else { format!("{AUTH}\n{block}") };
+            let mut source = Source::new(page, &text);
+            let secret = |reference: &Reference| match reference {
+                Reference::Environment(name) if name == "COOKIE_SECRET" => "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5",
+                _ => "Kc7vQm2Xz9Wb4Nl1Tj6Hg3Fd8Sa5Po0I",
+            };
+            let resolved = references(&text).into_iter().map(|reference| {
+                let value = Some(Secret::new(secret(&reference)));
+                (reference, value)
+            });
+            source.resolved = resolved.collect();
+            let config = Config::parse(&source).unwrap_or_else(|faults| panic!("{page}: {text}{faults:#?}"));
+            assert!(config.warnings.is_empty(), "{page}: {text}{:#?}", config.warnings);
         }
     }
 }
