@@ -1,0 +1,2 @@
+def check(*_):
+    pass
