@@ -115,10 +115,10 @@ class Program:
         require(done.returncode == 1, "compose", f"the health check of a stopped program exits with {done.returncode}: {done.stderr}")
 
     @contextlib.contextmanager
-    def serving(self, form, arguments, config):
+    def serving(self, form, arguments, config, listen=None):
         """`vestibule serve` with these arguments, at ports of its own; ended by SIGTERM."""
         given = options({"args": arguments})
-        listen, admin = free(), free()
+        listen, admin = listen or free(), free()
         given |= {"config": str(config), "listen": listen, "admin": admin}
         log = self.folder / f"{form}.log"
         with log.open("w") as output:
@@ -127,7 +127,7 @@ class Program:
                 wait_for(form, running, admin, log)
                 yield listen, admin
                 running.send_signal(signal.SIGTERM)
-                require(running.wait(int(given["grace"])) == 0, form, f"it ends with {running.returncode}: {log.read_text()}")
+                require(running.wait(int(given["grace"]) + 2) == 0, form, f"it ends with {running.returncode}: {log.read_text()}")
             finally:
                 running.kill()
                 running.wait()
