@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build wasi-config demo test test-hosts test-wasi-hosts e2e fuzz bench bench-edge bench-hosts bench-signatures bench-peers load siege lint clean
+.PHONY: help build wasi-config demo test test-hosts test-wasi-hosts e2e fuzz bench bench-edge bench-hosts bench-signatures bench-peers load siege check-deploy lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -50,6 +50,9 @@ load: build ## five minutes of mixed visitors while the configuration is replace
 
 siege: build ## three minutes of hostile clients against the default configuration: memory, processor, time, connections
 	@cargo bench --workspace --bench siege --quiet
+
+check-deploy: build ## validate the files of deploy/, and run their configurations
+	@scripts/check-deploy.sh
 
 lint: ## check formatting, lints, dependencies and documentation
 	@scripts/lint.sh

@@ -15,11 +15,15 @@ http {{
     proxy_headers_hash_max_size 512;
     proxy_headers_hash_bucket_size 64;
     large_client_header_buffers 8 64k;
+    # The controller chooses the Service by a variable, which the server sets before each location does.
+    map $proxy_upstream_name $chosen {{ default 127.0.0.1:9; NAMESPACE-application-8080 {upstream}; }}
     server {{
         listen {public};
+        set $proxy_upstream_name -;
 {server_snippet}
 {direct}
         location / {{
+            set $proxy_upstream_name NAMESPACE-application-8080;
             proxy_http_version 1.1;
             proxy_set_header Host $http_host;
             proxy_set_header Upgrade $http_upgrade;
@@ -34,7 +38,7 @@ http {{
             proxy_set_header X-Scheme $scheme;
             proxy_set_header Proxy "";
 {configuration_snippet}
-            proxy_pass http://{upstream};
+            proxy_pass http://$chosen;
         }}
     }}
 }}
