@@ -58,4 +58,4 @@ lint: ## check formatting, lints, dependencies and documentation
 	@scripts/lint.sh
 
 clean: ## remove everything that was built
-	rm -rf target dist e2e/node_modules e2e/wasi/node_modules e2e/screenshots
+	rm -rf target dist e2e/node_modules e2e/wasi/node_modules e2e/deploy/node_modules e2e/screenshots

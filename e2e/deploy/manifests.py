@@ -1,7 +1,9 @@
-"""Reads manifests, and validates them by the schemas that kubernetes-validate carries."""
+"""Reads manifests, and validates them by the schemas that kubernetes-validate and @kubernetes-models/gateway-api carry."""
 
 import json
 import re
+import subprocess
+from pathlib import Path
 
 import kubernetes_validate
 import yaml
@@ -9,8 +11,9 @@ import yaml
 # The oldest that has what is used (`sleep` before the stop), and the newest that there is a schema for.
 VERSIONS = ("1.30", "1.37")
 
-# No package of the registries has JSON schemas of these.
-WITHOUT_SCHEMA = ("gateway.envoyproxy.io/", "gateway.networking.k8s.io/")
+GATEWAY = "gateway.networking.k8s.io/v1"
+# There is no package with JSON schemas of these.
+WITHOUT_SCHEMA = "gateway.envoyproxy.io/"
 
 SECRET = re.compile(r"(client_secret|cookie_secret|cookie_secrets)(_env)?\s*=")
 
@@ -44,19 +47,36 @@ def load(folder):
 
 def validate(objects):
     """By every version; returns the kinds that have no schema."""
-    unknown = set()
+    unknown, gateway = set(), []
     names = [(item["kind"], item["metadata"]["name"]) for item in objects]
     require(len(set(names)) == len(names), names, "a name is there twice")
     for item in objects:
         if item["apiVersion"].startswith(WITHOUT_SCHEMA):
             unknown.add(item["kind"])
             continue
+        if item["apiVersion"] == GATEWAY:
+            gateway.append(item)
+            continue
         for version in VERSIONS:
             try:
                 kubernetes_validate.validate(item, version, strict=True)
             except (kubernetes_validate.ValidationError, kubernetes_validate.SchemaNotFoundError) as error:
                 raise Unfit(f"{item['kind']} {item['metadata']['name']}, by Kubernetes {version}: {error}") from error
+    if gateway:
+        wrong = by_the_gateway_api(gateway)
+        require(not wrong, "Gateway API", wrong)
+        # So that a validator which accepts everything is found.
+        changed = json.loads(json.dumps(gateway).replace('"Exact"', '"Exactly"'))
+        require(by_the_gateway_api(changed), "Gateway API", "its validator accepts a kind of match that there is not")
     return unknown
+
+
+def by_the_gateway_api(objects):
+    """What is wrong with them, or nothing."""
+    script = Path(__file__).with_name("gateway.mjs")
+    done = subprocess.run(["node", script], input=json.dumps(objects), capture_output=True, text=True, timeout=60)
+    require(not done.stderr, "Gateway API", done.stderr)
+    return done.stdout
 
 
 def of_kind(objects, kind):
