@@ -22,6 +22,7 @@ REFUSED = [
     {"upstream": 'http://application:8080"\nlisten = "0.0.0.0:80'},
     {"auth": {**VALUES["auth"], "clientSecret": "x"}},
     {"configuration": 'client_secret = "x"'},
+    {"configuration": '[vestibule.session]\n"previous_cookie_secrets" = ["x"]'},
     {"image": {"repository": "vestibule", "digest": "latest"}},
     {"replicas": 0},
     {"replicaCount": 3},

@@ -15,7 +15,7 @@ GATEWAY = "gateway.networking.k8s.io/v1"
 # There is no package with JSON schemas of these.
 WITHOUT_SCHEMA = "gateway.envoyproxy.io/"
 
-SECRET = re.compile(r"(client_secret|cookie_secret|cookie_secrets)(_env)?\s*=")
+SECRET = re.compile(r"""(client_secret|cookie_secret|cookie_secrets)(_env)?["']?\s*=""")
 
 
 class Unfit(Exception):
@@ -85,5 +85,5 @@ def of_kind(objects, kind):
 
 def check_no_secrets(form, objects):
     for item in of_kind(objects, "ConfigMap"):
-        require(not SECRET.search(json.dumps(item["data"])), form, "a secret, or its variable, is in a ConfigMap")
+        require(not any(SECRET.search(text) for text in item["data"].values()), form, "a secret, or its variable, is in a ConfigMap")
     require(not of_kind(objects, "Secret"), form, "a Secret is applied with the rest: it would replace the real one")
