@@ -26,4 +26,4 @@ if ! cmp -s e2e/deploy/package-lock.json e2e/deploy/node_modules/.installed-lock
   npm ci --prefix e2e/deploy --prefer-offline --no-audit --no-fund --loglevel error
   cp e2e/deploy/package-lock.json e2e/deploy/node_modules/.installed-lock.json
 fi
-PYTHONDONTWRITEBYTECODE=1 exec "$environment/bin/python" e2e/deploy/check.py "$program" target/servers/bin
+PYTHONDONTWRITEBYTECODE=1 exec "$environment/bin/python" e2e/deploy/check.py "$program" target/servers/bin target/release/examples/serve

@@ -53,14 +53,24 @@ def check(folder):
             "monitored": {"networkPolicy": {"from": [], "monitoring": [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]}},
         }
         for name, change in variants.items():
-            (policy,) = [item for item in render(loaded, {**VALUES, **change}) if item["kind"] == "NetworkPolicy" and item["metadata"]["name"] == "login-vestibule"]
+            (policy,) = [
+                item
+                for item in render(loaded, {**VALUES, **change})
+                if item["kind"] == "NetworkPolicy" and item["metadata"]["name"] == "login-vestibule"
+            ]
             rules = policy["spec"].get("ingress", [])
-            require("Ingress" in policy["spec"]["policyTypes"] and all(rule["from"] for rule in rules), name, "an empty `from` lets in everybody")
+            require(
+                "Ingress" in policy["spec"]["policyTypes"] and all(rule["from"] for rule in rules),
+                name,
+                "an empty `from` lets in everybody",
+            )
             require(len(rules) == (name == "monitored"), name, "rules")
         pinned = "sha256:" + "0" * 64
         (deployment,) = [item for item in render(loaded, {**VALUES, "image": {"digest": pinned}}) if item["kind"] == "Deployment"]
         require(deployment["spec"]["template"]["spec"]["containers"][0]["image"] == f"vestibule@{pinned}", "helm", "the digest")
-    print(f"      chart: linted and rendered by Helm {helm.helm_sdk_version()}; its schema refuses {len(REFUSED) + 1} wrong sets of values")
+    print(
+        f"      chart: linted and rendered by Helm {helm.helm_sdk_version()}; its schema refuses {len(REFUSED) + 1} wrong sets of values"
+    )
     return objects
 
 

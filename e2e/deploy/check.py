@@ -1,8 +1,9 @@
 """Checks deploy/: by the schemas of Kubernetes and Compose, by Helm's own engine, by rules of ours, and with the program itself.
 
-    check.py PROGRAM SERVERS
+    check.py PROGRAM SERVERS PROVIDER
 
-PROGRAM is `vestibule`; SERVERS is a folder with nginx and Envoy, which is looked into and need not exist. Every claim of
+PROGRAM is `vestibule`. SERVERS is a folder with nginx and Envoy, PROVIDER the development provider; what of them is not there is not
+run. Every claim of
 docs/deploy.md about what was checked is one of the lines that this prints.
 """
 
@@ -23,7 +24,7 @@ DEPLOY = ROOT / "deploy"
 
 
 def main():
-    program_file, servers = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+    program_file, servers, provider = (Path(argument).resolve() for argument in sys.argv[1:])
     forms = {name: manifests.load(DEPLOY / "kubernetes" / name) for name in ("front", "sidecar", "ingress-nginx", "envoy-gateway")}
     rendered = chart.check(DEPLOY / "helm" / "vestibule")
     if rendered is not None:
@@ -33,7 +34,9 @@ def main():
     not_checked = set()
     for objects in [*forms.values(), examples]:
         not_checked |= manifests.validate(objects)
-    print(f"      manifests: strictly, by the schemas of Kubernetes {' and '.join(manifests.VERSIONS)}, and by those of the Gateway API")
+    print(
+        f"      manifests: strictly, by the schemas of Kubernetes {' and '.join(manifests.VERSIONS)}, and by those of the Gateway API"
+    )
     print(f"      NOT checked by a schema: {', '.join(sorted(not_checked))}")
 
     for name, objects in forms.items():
@@ -48,7 +51,7 @@ def main():
             program.run_pod(name, objects)
         compose.check(DEPLOY / "compose", program)
         print("      `vestibule check` rejects the placeholders; it and `serve` accept each configuration, once they are replaced")
-        proxies.check(forms, ROOT, servers, program)
+        proxies.check(forms, ROOT, servers, provider, program)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@ def check(folder, program):
         require("privileged" not in service and "network_mode" not in service and "volumes" not in service, FORM, name)
         for kind in ("networks", "secrets", "configs"):
             for entry in service.get(kind, []):
-                require((entry if isinstance(entry, str) else entry["source"]) in settings[kind], FORM, f"{name}: {entry} is not there")
+                require(
+                    (entry if isinstance(entry, str) else entry["source"]) in settings[kind], FORM, f"{name}: {entry} is not there"
+                )
     application, vestibule = services["application"], services["vestibule"]
     require("ports" not in application and application["networks"] == ["application"], FORM, "the application is reachable")
     require(settings["networks"]["application"] == {"internal": True}, FORM, "the application's network")

@@ -21,15 +21,33 @@ def envoy_configuration(objects, server, folder, public, asked, upstream):
             {"name": "envoy.filters.http.ext_authz", "typed_config": ext_authz(policy["spec"]["extAuth"], asked)},
             {"name": "envoy.filters.http.router", "typed_config": {"@type": FILTERS + "router.v3.Router"}},
         ],
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
-            *translated(routes["vestibule"], "vestibule", asks=False), *translated(routes["application"], "application", asks=True),
-        ]}]},
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "all",
+                    "domains": ["*"],
+                    "routes": [
+                        *translated(routes["vestibule"], "vestibule", asks=False),
+                        *translated(routes["application"], "application", asks=True),
+                    ],
+                }
+            ]
+        },
     }
     settings = {
         "static_resources": {
-            "listeners": [{"address": address(public), "filter_chains": [{"filters": [
-                {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager},
-            ]}]}],
+            "listeners": [
+                {
+                    "address": address(public),
+                    "filter_chains": [
+                        {
+                            "filters": [
+                                {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager},
+                            ]
+                        }
+                    ],
+                }
+            ],
             "clusters": [cluster("vestibule", asked), cluster("application", upstream)],
         },
     }
@@ -79,4 +97,7 @@ def address(text):
 
 
 def cluster(name, where):
-    return {"name": name, "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(where)}}]}]}}
+    return {
+        "name": name,
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(where)}}]}]},
+    }

@@ -85,5 +85,7 @@ def of_kind(objects, kind):
 
 def check_no_secrets(form, objects):
     for item in of_kind(objects, "ConfigMap"):
-        require(not any(SECRET.search(text) for text in item["data"].values()), form, "a secret, or its variable, is in a ConfigMap")
+        require(
+            not any(SECRET.search(text) for text in item["data"].values()), form, "a secret, or its variable, is in a ConfigMap"
+        )
     require(not of_kind(objects, "Secret"), form, "a Secret is applied with the rest: it would replace the real one")

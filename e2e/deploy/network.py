@@ -51,7 +51,11 @@ def check(form, objects):
     if is_sidecar:
         for container in deployment["spec"]["template"]["spec"]["containers"]:
             if container["name"] != "vestibule":
-                require("ports" not in container and options({"args": ["", *container["args"]]})["listen"].startswith("127.0.0.1:"), form, "loopback")
+                require(
+                    "ports" not in container and options({"args": ["", *container["args"]]})["listen"].startswith("127.0.0.1:"),
+                    form,
+                    "loopback",
+                )
         require(not reaches(proxy, labels, APPLICATION_PORT), form, "the proxy reaches the application")
         return
     require(reaches(proxy, application, APPLICATION_PORT) == asks, form, "the proxy and the application")
@@ -97,7 +101,11 @@ def selects(selector, labels):
 
 
 def check_egress(form, policies, labels, application, reaches_application):
-    (spec,) = [policy["spec"] for policy in policies if selects(policy["spec"]["podSelector"], labels) and "Egress" in policy["spec"]["policyTypes"]]
+    (spec,) = [
+        policy["spec"]
+        for policy in policies
+        if selects(policy["spec"]["podSelector"], labels) and "Egress" in policy["spec"]["policyTypes"]
+    ]
     rules = spec["egress"]
 
     def reaches(other, port):
@@ -115,4 +123,6 @@ def check_egress(form, policies, labels, application, reaches_application):
 
 def contains(block, address):
     address = ipaddress.ip_address(address)
-    return address in ipaddress.ip_network(block["cidr"]) and not any(address in ipaddress.ip_network(entry) for entry in block["except"])
+    return address in ipaddress.ip_network(block["cidr"]) and not any(
+        address in ipaddress.ip_network(entry) for entry in block["except"]
+    )

@@ -67,7 +67,9 @@ class Program:
         untouched = self.mount(f"{form}-untouched", {**texts, **{name: "xxx" for name in names}})
         said = self.check(form, untouched / "vestibule.toml", is_accepted=False)
         require("is a sample" in said, form, said)
-        folder = self.mount(form, {**{name: self.real(text) for name, text in texts.items()}, **{name: self.secret() for name in names}})
+        folder = self.mount(
+            form, {**{name: self.real(text) for name, text in texts.items()}, **{name: self.secret() for name in names}}
+        )
         config = folder / "vestibule.toml"
         self.check(form, config, is_accepted=True)
         with self.serving(form, container["args"], config) as (listen, admin):
@@ -112,7 +114,9 @@ class Program:
             require(done.returncode == 0, "compose", f"the health check exits with {done.returncode}: {done.stderr}")
             check_refusal("compose", listen, 401)
         done = subprocess.run(self.command(*asked), capture_output=True, text=True, timeout=10)
-        require(done.returncode == 1, "compose", f"the health check of a stopped program exits with {done.returncode}: {done.stderr}")
+        require(
+            done.returncode == 1, "compose", f"the health check of a stopped program exits with {done.returncode}: {done.stderr}"
+        )
 
     @contextlib.contextmanager
     def serving(self, form, arguments, config, listen=None):
@@ -122,7 +126,9 @@ class Program:
         given |= {"config": str(config), "listen": listen, "admin": admin}
         log = self.folder / f"{form}.log"
         with log.open("w") as output:
-            running = subprocess.Popen(self.command("serve", *(f"--{name}={value}" for name, value in given.items())), stderr=output)
+            running = subprocess.Popen(
+                self.command("serve", *(f"--{name}={value}" for name, value in given.items())), stderr=output
+            )
             try:
                 wait_for(form, running, admin, log)
                 yield listen, admin
@@ -165,5 +171,3 @@ def request(address, path, headers=None):
 def check_refusal(form, listen, expected):
     got = status(listen, "/", {"Host": "app.example.com"})
     require(got == expected, form, f"a request without a session gets {got}, not {expected}")
-
-

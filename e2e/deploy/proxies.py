@@ -10,12 +10,14 @@ import json
 import re
 import subprocess
 import threading
+import urllib.request
 from contextlib import contextmanager
 
 from envoy import envoy_configuration
 from manifests import of_kind, require
 from nginx import nginx_configuration
 from program import free, request, wait_for
+from visit import CLIENT, VISIT, log_in, provider
 
 FORGED = "forged-by-the-client"
 # Beyond that many at once, Vestibule answers 431.
@@ -25,7 +27,7 @@ REACHING = {"envoy-gateway": ["X.Forwarded.User", "Remote-Other"]}
 FORMS = {"ingress-nginx": ("nginx", nginx_configuration), "envoy-gateway": ("envoy", envoy_configuration)}
 
 
-def check(forms, root, servers, program):
+def check(forms, root, servers, provider_file, program):
     lines = (root / "examples/nginx/removed-headers.conf").read_text().splitlines()
     removed = [line.split()[1] for line in lines if line.startswith("proxy_set_header")]
     check_lists(forms, removed, [line for line in lines if line.startswith("proxy_set_header")])
@@ -36,8 +38,12 @@ def check(forms, root, servers, program):
             continue
         folder = program.folder / f"{form}-proxy"
         folder.mkdir()
-        run(form, forms[form], removed, server, configuration, folder, program)
-        print(f"      {form}: {name} admits nobody without a session or an answer, and removes {len(removed)} headers that clients must not send")
+        run(form, forms[form], removed, server, configuration, folder, provider_file, program)
+        print(
+            f"      {form}: {name} admits nobody without a session or an answer, and removes {len(removed)} headers that clients must not send"
+        )
+        if not provider_file.exists():
+            print(f"      NOT run: a login through {name}; `make test` builds the development provider")
 
 
 def check_lists(forms, removed, lines):
@@ -51,7 +57,13 @@ def check_lists(forms, removed, lines):
     require(policy["spec"]["extAuth"]["failOpen"] is False, "envoy-gateway", "it fails open")
     (target,) = policy["spec"]["targetRefs"]
     routes = {route["metadata"]["name"]: route["spec"] for route in of_kind(forms["envoy-gateway"], "HTTPRoute")}
-    leading = [name for name, spec in routes.items() for rule in spec["rules"] for ref in rule["backendRefs"] if ref["name"] == "application"]
+    leading = [
+        name
+        for name, spec in routes.items()
+        for rule in spec["rules"]
+        for ref in rule["backendRefs"]
+        if ref["name"] == "application"
+    ]
     require(leading == [target["name"]], "envoy-gateway", f"{leading} lead to the application, and {target['name']} asks")
     snippet = annotations(forms["ingress-nginx"])["configuration-snippet"]
     code = "\n".join(line for line in snippet.splitlines() if not line.startswith("#"))
@@ -68,7 +80,7 @@ def annotations(objects):
     return {name.split("/")[1]: value for name, value in ingress["metadata"]["annotations"].items()}
 
 
-def run(form, objects, removed, server, configuration, folder, program):
+def run(form, objects, removed, server, configuration, folder, provider_file, program):
     public, asked = free(), free()
     with application() as (upstream, reached):
         command = configuration(objects, server, folder, public, asked, upstream)
@@ -82,6 +94,11 @@ def run(form, objects, removed, server, configuration, folder, program):
                 with program.serving(form, arguments(asked), config(form, objects, folder, program, public, "optional"), asked):
                     check_forged(form, public, removed, reached)
                     check_upgrades(form, public, reached)
+                if provider_file.exists():
+                    with provider(provider_file, folder) as metadata:
+                        file = config(form, objects, folder, program, public, "session", metadata)
+                        with program.serving(form, arguments(asked), file, asked):
+                            check_session(form, public)
                 # Vestibule is gone.
                 reached.clear()
                 got, _ = request(public, "/")
@@ -96,15 +113,20 @@ def arguments(asked):
     return ["serve", "--grace=1", f"--listen={asked}"]
 
 
-def config(form, objects, folder, program, public, login):
+def config(form, objects, folder, program, public, login, metadata=None):
     (data,) = [item["data"] for item in of_kind(objects, "ConfigMap")]
     toml = program.real(data["vestibule.toml"]).replace("https://app.example.com", f"http://{public}")
     toml = re.sub(r"trusted_proxies = .*", 'trusted_proxies = ["127.0.0.1"]', toml)
     if login == "optional":
         toml = toml.split("[[vestibule.rule]]")[0].replace("[vestibule]\n", '[vestibule]\nlogin = "optional"\n', 1)
+    client_secret = program.secret()
+    if metadata:
+        toml = re.sub(r"server_metadata_url = .*", f'server_metadata_url = "{metadata}"', toml)
+        toml = re.sub(r"client_id = .*", f'client_id = "{CLIENT["client_id"]}"', toml)
+        client_secret = CLIENT["client_secret"]
     path = folder / login
     path.mkdir()
-    for name, text in {"vestibule.toml": toml, "client-secret": program.secret(), "cookie-secret": program.secret()}.items():
+    for name, text in {"vestibule.toml": toml, "client-secret": client_secret, "cookie-secret": program.secret()}.items():
         program.write(path / name, text, 0, 0o440)
     return path / "vestibule.toml"
 
@@ -136,16 +158,44 @@ def application():
 
 def check_refused(form, public, reached):
     reached.clear()
-    visit = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
-    for path, headers, expected in (("/", {}, 401), ("/", visit, 302), ("/.vestibule/check", {}, 404), ("/.vestibule/check/x", {}, 404), ("/.vestibule/refusal", {}, 404)):
+    for path, headers, expected in (
+        ("/", {}, 401),
+        ("/", VISIT, 302),
+        ("/.vestibule/check", {}, 404),
+        ("/.vestibule/check/x", {}, 404),
+        ("/.vestibule/refusal", {}, 404),
+    ):
         got, body = request(public, path, headers)
         require(got == expected and not reached, form, f"GET {path} {headers} gets {got}, not {expected}: {body[:300]}, {reached}")
     got, body = request(public, "/.vestibule/user")
     require(got == 200 and json.loads(body) == {"is_logged_in": False}, form, f"/.vestibule/user: {got} {body}")
 
 
+def check_session(form, public):
+    """The application is told who it is by Vestibule alone, and gets no cookie of Vestibule."""
+    opener, sub, page = log_in(form, public, "/reports?year=2026")
+    forged = urllib.request.Request(f"http://{public}/", headers={"X-Forwarded-User": FORGED})
+    with opener.open(forged, timeout=10) as response:
+        again = response.read()
+    for body in (page, again):
+        told = [(name.lower(), value) for name, value in json.loads(body)]
+        require([value for name, value in told if name == "x-forwarded-user"] == [sub], form, f"{sub} is not told: {told}")
+        require(
+            not any("vestibule_" in value or FORGED in value for _, value in told),
+            form,
+            f"a cookie of Vestibule, or a forged value: {told}",
+        )
+
+
 def check_forged(form, public, removed, reached):
-    own = ["X-Forwarded-User", "X-Forwarded-Provider", "X-Forwarded-Email", "X-Forwarded-Preferred-Username", "X-Forwarded-Groups", "X-Forwarded-Access-Token"]
+    own = [
+        "X-Forwarded-User",
+        "X-Forwarded-Provider",
+        "X-Forwarded-Email",
+        "X-Forwarded-Preferred-Username",
+        "X-Forwarded-Groups",
+        "X-Forwarded-Access-Token",
+    ]
     names = [*own, *removed]
     for start in range(0, len(names), HEADERS_AT_ONCE):
         reached.clear()
