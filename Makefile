@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build release test-install wasi-config demo test test-hosts test-wasi-hosts e2e test-applications docs fuzz bench bench-edge bench-hosts bench-signatures bench-peers load siege lint clean
+.PHONY: help build release test-install wasi-config demo test test-hosts test-wasi-hosts e2e test-applications docs fuzz bench bench-edge bench-hosts bench-signatures bench-peers load siege check-deploy lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -64,8 +64,11 @@ load: build ## five minutes of mixed visitors while the configuration is replace
 siege: build ## three minutes of hostile clients against the default configuration: memory, processor, time, connections
 	@cargo bench --workspace --bench siege --quiet
 
+check-deploy: build ## validate the files of deploy/, and run their configurations
+	@scripts/check-deploy.sh
+
 lint: ## check formatting, lints, dependencies and documentation
 	@scripts/lint.sh
 
 clean: ## remove everything that was built
-	rm -rf target dist e2e/node_modules e2e/wasi/node_modules e2e/applications/node_modules e2e/screenshots
+	rm -rf target dist e2e/node_modules e2e/wasi/node_modules e2e/applications/node_modules e2e/deploy/node_modules e2e/screenshots
