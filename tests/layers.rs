@@ -7,12 +7,13 @@ use std::path::Path;
 mod imports;
 
 /// Lowest first. A module may import what stands before it, and its own parts.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     "secret",
     "time",
     "entropy",
     "limit",
     "code",
+    "deflate",
     "web",
     "language",
     "claims",
