@@ -50,6 +50,7 @@ pub mod claims;
 pub mod code;
 pub mod config;
 pub mod decision;
+mod deflate;
 pub mod entropy;
 pub mod error;
 pub mod filter;

@@ -8,8 +8,10 @@ mod rig;
 
 use std::fmt::Write as _;
 
-use rig::{Browser, CONFIG, Rig, SigningKey};
-use serde_json::{Value, json};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rig::{Browser, CONFIG, Provider, Rig, SigningKey};
+use serde_json::{Map, Value};
 use vestibule::web::http::Response;
 
 const KIB: usize = 1024;
@@ -30,29 +32,57 @@ fn groups(count: usize) -> Vec<Value> {
     (0..count).map(|_| guid().into()).collect()
 }
 
-/// Tokens of the shape and the size of Entra's.
+const TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+
+/// ID tokens as Entra's version 2.0 issues them: their claims, the lengths of these, and their order.
 fn rig(vestibule: &str, count: usize) -> Rig {
-    let mut rig = Rig::new(&vestibule_config(vestibule));
+    let issuer = format!("https://login.microsoftonline.com/{TENANT}/v2.0");
+    let config = CONFIG
+        .replace("https://op.example", &issuer)
+        .replace("client-1", "6cb04018-a3f5-46a7-b995-940c78f5aef3")
+        .replace("client_secret", &format!("{vestibule}client_secret"));
+    let mut rig = Rig::new(&config);
+    rig.provider = Provider::new(&issuer);
     rig.provider.key = SigningKey::rsa();
+    rig.provider.kid = Some("X5eXk4xyojNFum1kl2Ytv8dlNP4".to_owned());
     rig.provider.edit_claims = Some(Box::new(move |claims| {
+        claims.remove("at_hash");
         claims.insert("groups".to_owned(), groups(count).into());
+        claims.insert("nbf".to_owned(), claims["iat"].clone());
         for (name, value) in [
-            ("oid", json!("7d1a3c64-1c2b-4b51-9b7e-0d6f2a8c9e10")),
-            ("tid", json!("9188040d-6c67-4c5b-b112-36a304b66dad")),
-            ("rh", json!("1.AXoAi5oW4mWqWkGkGhO3cJtW3m1z5q8b9c0dPlaceholder")),
-            ("uti", json!("kQ3hT9b2c0mQ1lLxA7AAAA")),
-            ("ver", json!("2.0")),
-            ("sid", json!("00a1b2c3-d4e5-4f60-8a7b-9c0d1e2f3a4b")),
-            ("aio", json!("AVQAq/8TAAAA8m2l0kq5s3N7a1XcJb9YpWvR4uHtZ6eGfDnLoKiMjQhBgCxVyUwS")),
+            ("aio", "AVQAq/8TAAAA8m2l0kq5s3N7a1XcJb9YpWvR4uHtZ6eGfDnLoKiMjQhBgCxVyUwS"),
+            ("oid", "7d1a3c64-1c2b-4b51-9b7e-0d6f2a8c9e10"),
+            ("preferred_username", "alice@example.com"),
+            ("rh", "1.AXoAi5oW4mWqWkGkGhO3cJtW3m1z5q8b9c0dUR8x8fNq2wYAAAA."),
+            ("sid", "00a1b2c3-d4e5-4f60-8a7b-9c0d1e2f3a4b"),
+            ("sub", "pK3vZ8mWqR1yT6uJ0cXeH5bNfL2aDgS9oIiVwQxErtM"),
+            ("tid", TENANT),
+            ("uti", "kQ3hT9b2c0mQ1lLxA7AAAA"),
+            ("ver", "2.0"),
         ] {
-            claims.insert(name.to_owned(), value);
+            claims.insert(name.to_owned(), value.into());
         }
+    }));
+    rig.provider.edit_token = Some(Box::new(|token| {
+        let claims = claims_of(token);
+        const FIRST: [&str; 5] = ["aud", "iss", "iat", "nbf", "exp"];
+        let others = claims.keys().map(String::as_str).filter(|name| !FIRST.contains(name));
+        let members: Vec<_> = FIRST.into_iter().chain(others).map(|name| format!("\"{name}\":{}", claims[name])).collect();
+        let header = r#"{"typ":"JWT","alg":"RS256","kid":"X5eXk4xyojNFum1kl2Ytv8dlNP4"}"#;
+        *token = signed(header, &format!("{{{}}}", members.join(",")));
     }));
     rig
 }
 
-fn vestibule_config(vestibule: &str) -> String {
-    CONFIG.replace("client_secret", &format!("{vestibule}client_secret"))
+fn claims_of(token: &str) -> Map<String, Value> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
+}
+
+/// By Entra's key, as it is written here.
+fn signed(header: &str, payload: &str) -> String {
+    let signed = [header, payload].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+    let signature = SigningKey::rsa().sign(signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// The `Cookie` line.
@@ -104,12 +134,38 @@ fn sizes(vestibule: &str, count: usize) -> Option<Sizes> {
 #[test]
 fn fifty_groups_and_five_logins_fit_where_servers_have_their_defaults() {
     assert!(long_link(0).len() > 600);
-    for exposed in ["", "expose_tokens = [\"id\"]\n"] {
+    for exposed in ["", "expose_tokens = [\"id\"]\n", "expose_tokens = [\"id\", \"access\"]\n"] {
         let sizes = sizes(exposed, 50).unwrap();
         assert!(sizes.with_pending <= 7 * KIB, "{exposed}: {}", sizes.with_pending);
-        let answer_limit = if exposed.is_empty() { 3 * KIB + 512 } else { 6 * KIB };
-        assert!(sizes.largest_answer <= answer_limit, "{exposed}: {}", sizes.largest_answer);
+        assert!(sizes.largest_answer <= 3 * KIB + 512, "{exposed}: {}", sizes.largest_answer);
     }
+}
+
+/// An access token of Entra's for an API that the operator has registered, which repeats the groups.
+#[test]
+fn an_access_token_that_repeats_the_groups_adds_little() {
+    let sizes_with = |exposed: &str| {
+        let (mut rig, mut browser) = (rig(&format!("expose_tokens = {exposed}\n"), 50), Browser::default());
+        rig.provider.edit_answer = Some(Box::new(|answer| {
+            let id_token = answer["id_token"].as_str().unwrap();
+            let mut claims: Map<String, Value> = claims_of(id_token);
+            for (name, value) in [("scp", "access_as_user"), ("azp", "6cb04018-a3f5-46a7-b995-940c78f5aef3"), ("azpacr", "1")] {
+                claims.insert(name.to_owned(), value.into());
+            }
+            for (name, value) in [("aud", "0f1e2d3c-4b5a-4697-8879-6a5b4c3d2e1f"), ("uti", "Zx9cVb8nMm7kJh6gFf5dAA")] {
+                claims.insert(name.to_owned(), value.into());
+            }
+            claims.remove("nonce");
+            answer["access_token"] =
+                signed(r#"{"typ":"JWT","alg":"RS256","kid":"X5eXk4xyojNFum1kl2Ytv8dlNP4"}"#, &Value::from(claims).to_string()).into();
+        }));
+        let answer = browser.log_in(&mut rig, &long_link(0), "alice");
+        assert_eq!(answer.status, 302);
+        (request_bytes(&browser), answer_bytes(&answer))
+    };
+    let ((request, answer), (more_request, more_answer)) = (sizes_with("[\"id\"]"), sizes_with("[\"id\", \"access\"]"));
+    println!("{request} {answer} {more_request} {more_answer}");
+    assert!(more_request - request < 700 && more_answer - answer < 700, "{request} {answer}, {more_request} {more_answer}");
 }
 
 /// The longest page that is kept in a cookie, beside logins that have to go for it.

@@ -7,13 +7,14 @@ use std::path::Path;
 mod imports;
 
 /// Lowest first. A module may import what stands before it, and its own parts.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     "secret",
     "time",
     "entropy",
     "limit",
     "code",
     "audit",
+    "deflate",
     "web",
     "language",
     "claims",

@@ -1,4 +1,5 @@
-//! Sessions that an older Vestibule has sealed (version 1 of the envelope): they go on, and are sealed anew in the newer form.
+//! Sessions that an older Vestibule has sealed (versions 1 and 2 of the envelope), with their tokens: they go on, and are sealed
+//! anew in the newer form.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
 
@@ -66,7 +67,7 @@ fn forward(rig: &mut Rig, browser: &mut Browser) -> Option<Forward> {
     }
 }
 
-fn header(forward: &Forward, name: &str) -> String {
+fn header_of(forward: &Forward, name: &str) -> String {
     let (_, value) = forward.set_headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).unwrap();
     String::from_utf8(value.to_vec()).unwrap()
 }
@@ -76,13 +77,13 @@ fn an_older_session_goes_on_and_is_renewed_in_the_newer_form() {
     let toml = format!("{CONFIG}\n[vestibule.session]\nidle_timeout = \"3h\"\n");
     let (mut rig, mut browser) = (Rig::new(&toml), browser(&session()));
     let older = forward(&mut rig, &mut browser).unwrap();
-    assert_eq!((header(&older, "x-forwarded-user"), header(&older, "x-forwarded-groups")), ("alice".into(), "a,b".into()));
+    assert_eq!((header_of(&older, "x-forwarded-user"), header_of(&older, "x-forwarded-groups")), ("alice".into(), "a,b".into()));
     assert_eq!(older.response_headers.len(), 1, "it is renewed");
     let renewed = browser.cookies.values().next().unwrap();
-    assert!(renewed.starts_with("1~2."), "{renewed}");
+    assert!(renewed.starts_with("1~3."), "{renewed}");
     let newer = forward(&mut rig, &mut browser).unwrap();
     assert!(newer.response_headers.is_empty());
-    assert_eq!(header(&newer, "x-forwarded-groups"), "a,b");
+    assert_eq!(header_of(&newer, "x-forwarded-groups"), "a,b");
     assert_eq!((newer.session, newer.expires_at.is_some()), (older.session, true), "the same session");
     let user: Value = serde_json::from_slice(&browser.visit(&mut rig, "/.vestibule/user").response().body).unwrap();
     let mut expected = session()["u"].clone();
@@ -100,4 +101,79 @@ fn an_older_session_without_what_it_takes_to_judge_it_has_ended() {
         without.as_object_mut().unwrap().remove(field);
         assert!(forward(&mut rig, &mut browser(&without)).is_none(), "{field}");
     }
+}
+
+/// Cookies of two logins, as the release before version 3 set them: for `client-1`, and for a client whose id is a GUID.
+const OF_VERSION_TWO: &str = include_str!("payloads/sealed_as_version_two.txt");
+
+const CLIENTS: [&str; 2] = ["client-1", "6cb04018-a3f5-46a7-b995-940c78f5aef3"];
+
+/// What the ID token of these logins says.
+fn claims_of_version_two(client: &str) -> Value {
+    json!({
+        "iss": "https://op.example", "sub": "alice", "aud": client, "iat": NOW, "exp": NOW + 300, "sid": "session-1", "level": 3,
+        "nonce": "fUckfNZJhmXqo28FLVKXIARxwpiU6ytdAj4PsLZlQuk", "at_hash": "ZDF0ZIrz-CeaQ43lPXZWSsjpu7TSFdVlDejvKcy1OlQ",
+        "name": "Alice Example", "email": "alice@example.com", "preferred_username": "alice",
+        "groups": ["8f0a1d5c-7b3e-4f2a-8c6d-8e0f1a2b3c4d", "staff"], "roles": ["8f0a1d5c-7b3e-4f2a-8c6d-8e0f1a2b3c4e"],
+        "realm_access": { "roles": ["offline_access", "uma_authorization", "offline", "default-roles-offline"] },
+    })
+}
+
+fn rig_and_browser_of_version_two(index: usize) -> (Rig, Browser) {
+    let toml = CONFIG.replace("client-1", CLIENTS[index]).replace("client_secret", "expose_tokens = [\"id\", \"access\"]\nclient_secret");
+    let mut browser = Browser::default();
+    for cookie in OF_VERSION_TWO.lines().skip(2 * index).take(2) {
+        let (name, value) = cookie.split_once(' ').unwrap();
+        browser.cookies.insert(format!("__Host-{name}"), value.to_owned());
+    }
+    (Rig::new(&format!("{toml}\n[vestibule.session]\nidle_timeout = \"3h\"\n")), browser)
+}
+
+fn id_token_hint(rig: &mut Rig, browser: &Browser) -> Option<String> {
+    let answer = browser.clone().visit(rig, "/.vestibule/logout").response();
+    let location = url::Url::parse(answer.header("location").unwrap()).unwrap();
+    location.query_pairs().find(|(name, _)| name == "id_token_hint").map(|(_, value)| value.into_owned())
+}
+
+#[test]
+fn a_session_of_version_two_goes_on_with_its_tokens_and_is_renewed() {
+    for (index, client) in CLIENTS.into_iter().enumerate() {
+        let (mut rig, mut browser) = rig_and_browser_of_version_two(index);
+        let mut user = claims_of_version_two(client);
+        let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": "key-1" });
+        let id_token = rig.provider.sign(&header, &user);
+        let older = forward(&mut rig, &mut browser).unwrap();
+        assert!(older.response_headers.is_empty(), "not due yet");
+        rig.now += 3600;
+        let renewed = forward(&mut rig, &mut browser).unwrap();
+        assert_eq!(renewed.response_headers.len(), 1, "the session alone");
+        assert_eq!(renewed.session, older.session);
+        let versions: Vec<_> = browser.cookies.values().map(|value| &value[..4]).collect();
+        assert_eq!(versions, ["1~3.", "1~2."], "session and tokens");
+        for forwarded in [&older, &renewed, &forward(&mut rig, &mut browser).unwrap()] {
+            assert_eq!(header_of(forwarded, "x-forwarded-access-token"), "access-token-1");
+            assert_eq!(header_of(forwarded, "x-forwarded-groups"), "8f0a1d5c-7b3e-4f2a-8c6d-8e0f1a2b3c4d,staff");
+        }
+        assert_eq!(id_token_hint(&mut rig, &browser), Some(id_token));
+        let told: Value = serde_json::from_slice(&browser.visit(&mut rig, "/.vestibule/user").response().body).unwrap();
+        user["is_logged_in"] = true.into();
+        user["provider"] = "default".into();
+        assert_eq!(told, user);
+    }
+}
+
+#[test]
+fn tokens_of_an_older_session_are_those_of_no_other() {
+    let (mut rig, mut browser) = rig_and_browser_of_version_two(0);
+    let tokens =
+        browser.cookies.iter().find(|(name, _)| name.contains("tokens")).map(|(name, value)| (name.clone(), value.clone())).unwrap();
+    assert!(id_token_hint(&mut rig, &browser).is_some());
+    let mut newer = Browser::default();
+    newer.log_in(&mut rig, "/", "alice");
+    assert!(id_token_hint(&mut rig, &newer).is_some());
+    // Those of the older session beside the newer one, and the other way round.
+    let own = newer.cookies.insert(tokens.0.clone(), tokens.1).unwrap();
+    assert_eq!(id_token_hint(&mut rig, &newer), None);
+    browser.cookies.insert(tokens.0, own);
+    assert_eq!(id_token_hint(&mut rig, &browser), None);
 }

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use vestibule::entropy::Fixed;
 use vestibule::secret::Secret;
-use vestibule::session::{KeyRing, Opened, Purpose, Version};
+use vestibule::session::{KeyRing, Opened, Purpose};
 
 const PURPOSES: [Purpose; 4] = Purpose::ALL;
 
@@ -20,7 +20,7 @@ proptest! {
         let sealed = ring.seal(PURPOSES[purpose], &content, &mut Fixed::default());
         prop_assert!(sealed.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')), "fit for a cookie");
         for (index, other) in PURPOSES.into_iter().enumerate() {
-            prop_assert_eq!(ring.open(other, &sealed), (index == purpose).then(|| Opened { version: Version::Two, plaintext: content.clone() }));
+            prop_assert_eq!(ring.open(other, &sealed).map(|Opened { plaintext, .. }| plaintext), (index == purpose).then(|| content.clone()));
         }
     }
 
@@ -46,7 +46,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_opens(text in "\\PC{0,200}|[12]\\.[A-Za-z0-9_-]{8}\\.[A-Za-z0-9_-]{0,200}") {
+    fn no_text_opens(text in "\\PC{0,200}|[123]\\.[A-Za-z0-9_-]{8}\\.[A-Za-z0-9_-]{0,200}") {
         prop_assert_eq!(ring("one").open(Purpose::Session, &text), None);
     }
 

@@ -101,7 +101,7 @@ impl Shape {
             (Self::Spaces, Claim::Text(text)) => Ok(Some(Claim::Parts(text, ' '))),
             (Self::Commas, Claim::Text(text)) => Ok(Some(Claim::Parts(text, ','))),
             (_, Claim::Value(Value::Object(_)) | Claim::Keys(_)) => Err(OBJECT),
-            (_, Claim::Value(Value::Array(_)) | Claim::Texts(_)) => Err(LIST),
+            (_, Claim::Value(Value::Array(_)) | Claim::Texts(_) | Claim::Guids(_)) => Err(LIST),
             (_, Claim::Value(Value::String(_)) | Claim::Text(_) | Claim::Parts(..)) => Err(TEXT),
             (_, Claim::Value(Value::Number(_) | Value::Bool(_)) | Claim::Integer(_) | Claim::Truth(_)) => Err(NUMBER_OR_BOOLEAN),
         }

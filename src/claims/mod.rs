@@ -4,6 +4,7 @@
 //! not turned into JSON for it.
 
 mod groups;
+mod id;
 mod packed;
 mod pointer;
 
@@ -15,7 +16,8 @@ use serde_json::{Map, Value};
 use crate::time::UnixTime;
 pub use groups::{GroupsClaim, Shape};
 pub(crate) use groups::{Unusable, keys, parts};
-pub(crate) use packed::{Item, Packed, pack_far, pack_near};
+pub(crate) use id::{Id, with_guid};
+pub(crate) use packed::{Item, Packed, pack};
 pub(crate) use pointer::{is_email, is_name_or_pointer, is_same, root};
 
 /// The claims of one account.
@@ -23,7 +25,12 @@ pub struct Claims<'a>(Form<'a>);
 
 enum Form<'a> {
     Whole(Map<String, Value>),
-    Packed { packed: Packed<'a>, whole: OnceCell<Map<String, Value>> },
+    Packed {
+        packed: Packed<'a>,
+        /// Of [`pack`].
+        client_id: Id<'a>,
+        whole: OnceCell<Map<String, Value>>,
+    },
 }
 
 /// One claim, or what a JSON pointer finds in the claims.
@@ -32,6 +39,8 @@ pub enum Claim<'a> {
     Value(&'a Value),
     Text(&'a str),
     Texts(&'a [Item<'a>]),
+    /// Texts that are GUIDs.
+    Guids(&'a [[u8; 16]]),
     Truth(bool),
     Integer(u64),
     /// An object of which the members' names count ([`Shape::Keys`]).
@@ -46,16 +55,17 @@ impl From<Map<String, Value>> for Claims<'_> {
     }
 }
 
-impl<'a> From<Packed<'a>> for Claims<'a> {
-    fn from(packed: Packed<'a>) -> Self {
-        Self(Form::Packed { packed, whole: OnceCell::new() })
-    }
-}
-
 /// The values are people's, and nobody else's business.
 impl fmt::Debug for Claims<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Claims").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Claims<'a> {
+    /// Claims as they were packed, for the client of that id.
+    pub(crate) fn packed(packed: Packed<'a>, client_id: Id<'a>) -> Self {
+        Self(Form::Packed { packed, client_id, whole: OnceCell::new() })
     }
 }
 
@@ -108,7 +118,7 @@ impl Claims<'_> {
     pub fn whole(&self) -> &Map<String, Value> {
         match &self.0 {
             Form::Whole(claims) => claims,
-            Form::Packed { packed, whole } => whole.get_or_init(|| packed.unpack()),
+            Form::Packed { packed, client_id, whole } => whole.get_or_init(|| packed.unpack(client_id)),
         }
     }
 
@@ -116,7 +126,7 @@ impl Claims<'_> {
     pub fn into_whole(self) -> Map<String, Value> {
         match self.0 {
             Form::Whole(claims) => claims,
-            Form::Packed { packed, whole } => whole.into_inner().unwrap_or_else(|| packed.unpack()),
+            Form::Packed { packed, client_id, whole } => whole.into_inner().unwrap_or_else(|| packed.unpack(&client_id)),
         }
     }
 
@@ -132,7 +142,7 @@ impl<'a> Claim<'a> {
         match self {
             Self::Value(value) => value.as_str(),
             Self::Text(text) => Some(text),
-            Self::Texts(_) | Self::Truth(_) | Self::Integer(_) | Self::Keys(_) | Self::Parts(..) => None,
+            Self::Texts(_) | Self::Guids(_) | Self::Truth(_) | Self::Integer(_) | Self::Keys(_) | Self::Parts(..) => None,
         }
     }
 
@@ -143,7 +153,7 @@ impl<'a> Claim<'a> {
             Self::Text(text) => text == "true" || text == "1",
             Self::Truth(truth) => truth,
             Self::Integer(number) => number == 1,
-            Self::Texts(_) | Self::Keys(_) | Self::Parts(..) => false,
+            Self::Texts(_) | Self::Guids(_) | Self::Keys(_) | Self::Parts(..) => false,
         }
     }
 
@@ -152,7 +162,7 @@ impl<'a> Claim<'a> {
         match self {
             Self::Value(value) => UnixTime::from_numeric_date(value),
             Self::Integer(seconds) => UnixTime::from_numeric_date(&seconds.into()),
-            Self::Text(_) | Self::Texts(_) | Self::Truth(_) | Self::Keys(_) | Self::Parts(..) => None,
+            Self::Text(_) | Self::Texts(_) | Self::Guids(_) | Self::Truth(_) | Self::Keys(_) | Self::Parts(..) => None,
         }
     }
 
@@ -166,6 +176,7 @@ impl<'a> Claim<'a> {
             Self::Truth(truth) => values.iter().any(|value| *value == truth),
             Self::Integer(number) => values.iter().any(|value| *value == number),
             Self::Texts(items) => items.iter().any(|item| item.with_text(holds)),
+            Self::Guids(guids) => guids.iter().any(|guid| with_guid(guid, holds)),
             Self::Keys(members) => keys(members).any(holds),
             Self::Parts(text, separator) => parts(text, separator).any(holds),
         }
@@ -206,12 +217,15 @@ mod tests {
             Just(json!("8F0A1D5C-7B3E-4F2A-8C6D-8E0F1A2B3C4D")),
             Just(json!("8f0a1d5c7b3e4f2a8c6d8e0f1a2b3c4d")),
             select(vec![json!("true"), json!("1"), json!("")]),
+            select(vec![json!("https://op.example/tenant-1/v2.0"), json!("tenant-1"), json!("tenant-1/v2.0"), json!("tenänt-1")]),
             any::<String>().prop_map(Value::from),
         ];
         let single = prop_oneof![
             text.clone(),
             text.clone(),
             any::<bool>().prop_map(Value::from),
+            // As they are written: numbers are kept so.
+            select(vec!["1e5", "1.50", "-0", "0.0", "123456789012345678901234567890"]).prop_map(|text| serde_json::from_str(text).unwrap()),
             any::<u64>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
             select(vec![json!(null), json!(1), json!(1.0), json!(1.5), json!(-1), json!(0), json!({}), json!({ "roles": ["a"] })]),
@@ -242,11 +256,10 @@ mod tests {
             let groups: Vec<_> = SHAPES.into_iter().flat_map(|shape| LOOKED_FOR.map(|name| GroupsClaim::new(name, shape))).collect();
             let of_groups = groups.iter().filter(|_| also.len() > 2).map(GroupsClaim::near_name);
             let also: Vec<String> = also.iter().copied().chain(of_groups).map(str::to_owned).collect();
-            let far = pack_far(&whole, &also);
-            let bytes = postcard::to_allocvec(&pack_near(&whole, &also, &far)).unwrap();
+            let bytes = postcard::to_allocvec(&pack(&whole, &also, &Id::new("client-1".into()))).unwrap();
             let packed = postcard::from_bytes::<Packed<'_>>(&bytes).unwrap();
             prop_assert!(packed.is_known());
-            let packed = Claims::from(packed);
+            let packed = Claims::packed(packed, Id::new("client-1".into()));
             let given = Claims::from(whole.clone());
             let own_values: Vec<Value> = whole.values().cloned().chain(values).collect();
             for name in LOOKED_FOR {
@@ -259,6 +272,8 @@ mod tests {
                 prop_assert!(told(near, &own_values) == told(whole, &own_values), "{claim:?}");
             }
             prop_assert_eq!(packed.whole(), &whole);
+            // Tokens are compressed with it.
+            prop_assert_eq!(serde_json::to_string(packed.whole()).unwrap(), serde_json::to_string(&whole).unwrap());
             prop_assert_eq!(packed.largest(), given.largest());
             prop_assert_eq!(packed.into_whole(), whole);
         }

@@ -12,7 +12,7 @@ use crate::identity::streamlit::{self, CookieForm, StreamlitApp};
 use crate::language::Language;
 use crate::pages;
 use crate::policy::{Access, Verdict};
-use crate::session::Session;
+use crate::session::{ExposeTokens, Session};
 use crate::web::cors::Preflight;
 use crate::web::http::{Request, Response, Upgrade};
 use crate::web::return_to::ReturnTo;
@@ -52,7 +52,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
         edits.remove.push("upgrade".into());
     }
     if config.sessions.expose_tokens.access
-        && let Some(token) = session.as_ref().and_then(|session| context.tokens(visit, session)?.access_token)
+        && let Some(token) = session.as_ref().and_then(|session| context.tokens(visit, session, ExposeTokens::ACCESS)?.access_token)
     {
         edits.set.extend(headers::access_token(&token));
     }
@@ -138,7 +138,7 @@ fn log_in_to_streamlit(
         CookieForm::Itsdangerous
     });
     let exposed = config.sessions.expose_tokens;
-    let tokens = if exposed.id || exposed.access { context.tokens(visit, session) } else { None };
+    let tokens = if exposed.id || exposed.access { context.tokens(visit, session, exposed) } else { None };
     let user = User { session, tokens: tokens.as_ref(), exposed, form, cookie_secret: &config.cookie_secret };
     let left_out = upgrade::log_in(request, &visit.jar, &user, app, &config.public, context.now, edits)?;
     for header in left_out.headers {

@@ -547,9 +547,8 @@ fn establish(
     });
     let access_token = exposed.access.then_some(tokens.access_token);
     if id_token.is_some() || access_token.is_some() {
-        let stored =
-            Tokens::new(&session, id_token, access_token).write(&session, &mut cookies, &config.sessions, context.now, context.entropy);
-        match stored {
+        let tokens = Tokens { id_token, access_token };
+        match tokens.write(&session, &mut cookies, &config.sessions, context.now, context.entropy) {
             Err(error) if exposed.id || exposed.access => return Err(error),
             // Only the hint for the logout is lost; the provider will ask instead.
             Err(error) => hint_lost = Some(error.to_string()),

@@ -19,6 +19,7 @@ use crate::oidc::logout_url::{LogoutUrl, Values};
 use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::Provider;
 use crate::secret::Secret;
+use crate::session::ExposeTokens;
 use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
 use crate::web::route::Route;
@@ -41,7 +42,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
 
     let sealed = context.sealed(visit);
     let session = context.session(sealed.as_ref());
-    let id_token = session.as_ref().and_then(|session| context.tokens(visit, session)).and_then(|tokens| tokens.id_token);
+    let id_token = session.as_ref().and_then(|session| context.tokens(visit, session, ExposeTokens::ID)).and_then(|tokens| tokens.id_token);
     let mut cookies = visit.jar.writer();
     cookies.delete_session_and_tokens();
     visit.set_cookies = cookies.into_headers();

@@ -17,7 +17,7 @@ use crate::language::Language;
 use crate::limit::Counted;
 use crate::oidc::cache::ProviderCache;
 use crate::oidc::provider::Provider;
-use crate::session::{CookieJar, Ended, Sealed, Session, Tokens};
+use crate::session::{CookieJar, Ended, ExposeTokens, Sealed, Session, Tokens};
 use crate::time::UnixTime;
 use crate::web::field_lines::FieldLines;
 use crate::web::http::OutboundRequest;
@@ -196,9 +196,9 @@ impl<'a> Context<'a> {
         };
     }
 
-    /// The tokens of a session of this visit.
-    pub(crate) fn tokens(&self, visit: &Visit, session: &Session<'_>) -> Option<Tokens> {
-        Tokens::open(&visit.jar, session, &self.config.sessions)
+    /// The tokens of a session of this visit, those that are wanted.
+    pub(crate) fn tokens(&self, visit: &Visit, session: &Session<'_>, wanted: ExposeTokens) -> Option<Tokens> {
+        Tokens::open(&visit.jar, session, wanted, &self.config.sessions)
     }
 }
 

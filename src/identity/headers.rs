@@ -255,6 +255,14 @@ fn write_value(value: &mut Vec<u8>, claim: Claim<'_>) -> Option<()> {
                 item.with_text(|text| write_text(value, text));
             }
         }
+        Claim::Guids(guids) => {
+            value.reserve(guids.len() * ITEM_BYTES);
+            for (index, guid) in guids.iter().enumerate() {
+                separate(value, index);
+                // Hexadecimal digits and hyphens: written as they are.
+                claims::with_guid(guid, |text| value.extend_from_slice(text.as_bytes()));
+            }
+        }
         Claim::Keys(members) => write_texts(value, claims::keys(members)),
         Claim::Parts(text, separator) => write_texts(value, claims::parts(text, separator)),
         Claim::Text(text) => write_text(value, text),

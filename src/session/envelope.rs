@@ -1,6 +1,6 @@
 //! Sealing: bytes that travel through the browser and come back unread and unchanged.
 //!
-//! An envelope is `2.<key id>.<base64url(nonce, ciphertext, tag)>`: version, which secret, XChaCha20-Poly1305
+//! An envelope is `3.<key id>.<base64url(nonce, ciphertext, tag)>`: version, which secret, XChaCha20-Poly1305
 //! (draft-irtf-cfrg-xchacha-03) under a key that HKDF-SHA256 (RFC 5869) derives for one purpose and one `redirect_uri`.
 //! The cipher was chosen by measurement inside WebAssembly, where AES has no hardware (ARCHITECTURE.md, "Speed"); its
 //! nonce is long enough to be drawn at random.
@@ -8,9 +8,12 @@
 //! **Keys.** HKDF without salt, once for each secret; the info is `vestibule/1/<label>/<redirect_uri>`. The labels are those
 //! of [`Purpose`], for 32 bytes each, and `key-id`, for 6 bytes that name the secret. The first secret seals, any opens.
 //!
-//! **Version.** It says how the plaintext is written. It is authenticated, so that no envelope is read as one of the other
-//! version: the associated data is `2/<label>`, and in version 1 the label alone. Envelopes of version 1 are opened, and
-//! sealed no more: sessions of thirty days may be in them.
+//! **Version.** It says how the plaintext is written. It is authenticated, so that no envelope is read as one of another
+//! version: the associated data is `<version>/<label>`, and in version 1 the label alone. What belongs to something that
+//! whoever opens it knows, as tokens belong to a session, has that behind another slash. Sessions and tokens are sealed as
+//! version 3, all else as version 2. Older ones are opened, and sealed no more: sessions of thirty days may be in them.
+
+use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -49,6 +52,14 @@ impl Purpose {
             Purpose::WayBack => "way-back",
         }
     }
+
+    /// What it is sealed as.
+    fn version(self) -> Version {
+        match self {
+            Self::Session | Self::Tokens => Version::Three,
+            Self::LoginAttempt | Self::WayBack => Version::Two,
+        }
+    }
 }
 
 /// How the plaintext of an envelope is written.
@@ -58,6 +69,8 @@ pub enum Version {
     One,
     /// As the part that seals it writes it.
     Two,
+    /// As that part writes it by now.
+    Three,
 }
 
 impl Version {
@@ -65,24 +78,30 @@ impl Version {
         match self {
             Self::One => "1",
             Self::Two => "2",
+            Self::Three => "3",
         }
     }
 
     /// The version of an envelope, and what stands behind it.
     fn of(envelope: &str) -> Option<(Self, &str)> {
         let (label, rest) = envelope.split_once('.')?;
-        [Self::One, Self::Two].into_iter().find(|version| version.label() == label).map(|version| (version, rest))
+        [Self::One, Self::Two, Self::Three].into_iter().find(|version| version.label() == label).map(|version| (version, rest))
     }
 
-    /// The associated data: none but of version 1 was without the version.
-    fn associated(self, purpose: Purpose) -> &'static [u8] {
-        match (self, purpose) {
-            (Self::One, _) => purpose.label().as_bytes(),
-            (Self::Two, Purpose::Session) => b"2/session",
-            (Self::Two, Purpose::Tokens) => b"2/tokens",
-            (Self::Two, Purpose::LoginAttempt) => b"2/login-attempt",
-            (Self::Two, Purpose::WayBack) => b"2/way-back",
-        }
+    /// The associated data: none but of version 1 was without the version. `owner`: what the envelope belongs to.
+    fn associated(self, purpose: Purpose, owner: Option<&str>) -> Cow<'static, [u8]> {
+        let fixed: &[u8] = match (self, purpose, owner) {
+            (Self::One, ..) => purpose.label().as_bytes(),
+            (Self::Two, Purpose::Session, _) => b"2/session",
+            (Self::Two, Purpose::Tokens, _) => b"2/tokens",
+            (Self::Two, Purpose::LoginAttempt, _) => b"2/login-attempt",
+            (Self::Two, Purpose::WayBack, _) => b"2/way-back",
+            (Self::Three, Purpose::Session, None) => b"3/session",
+            (Self::Three, _, None) => return format!("3/{}", purpose.label()).into_bytes().into(),
+            // No label has a slash.
+            (Self::Three, _, Some(owner)) => return format!("3/{}/{owner}", purpose.label()).into_bytes().into(),
+        };
+        fixed.into()
     }
 }
 
@@ -108,12 +127,17 @@ impl KeyRing {
         Self(secrets.iter().map(|secret| PurposeKeys::derive(secret, redirect_uri)).collect())
     }
 
-    /// Seals with the first secret, as version 2. Two calls with the same bytes give different envelopes.
+    /// Seals with the first secret. Two calls with the same bytes give different envelopes.
     pub fn seal(&self, purpose: Purpose, plaintext: &[u8], entropy: &mut dyn Entropy) -> String {
-        self.seal_as(Version::Two, purpose, plaintext, entropy)
+        self.seal_as(purpose.version(), purpose, None, plaintext, entropy)
     }
 
-    fn seal_as(&self, version: Version, purpose: Purpose, plaintext: &[u8], entropy: &mut dyn Entropy) -> String {
+    /// Seals with the first secret, as version 3: it opens for this owner only.
+    pub fn seal_for(&self, owner: &str, purpose: Purpose, plaintext: &[u8], entropy: &mut dyn Entropy) -> String {
+        self.seal_as(Version::Three, purpose, Some(owner), plaintext, entropy)
+    }
+
+    fn seal_as(&self, version: Version, purpose: Purpose, owner: Option<&str>, plaintext: &[u8], entropy: &mut dyn Entropy) -> String {
         let Some(keys) = self.0.first() else { return String::new() };
         let mut nonce = [0; NONCE_BYTES];
         entropy.fill(&mut nonce);
@@ -121,9 +145,9 @@ impl KeyRing {
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(plaintext);
         let cipher = &keys.ciphers[purpose as usize];
-        let associated = version.associated(purpose);
+        let associated = version.associated(purpose, owner);
         // Fails only for plaintexts of 256 GiB; an empty envelope opens nowhere.
-        let Ok(tag) = cipher.encrypt_inout_detached(&XNonce::from(nonce), associated, (&mut sealed[NONCE_BYTES..]).into()) else {
+        let Ok(tag) = cipher.encrypt_inout_detached(&XNonce::from(nonce), &associated, (&mut sealed[NONCE_BYTES..]).into()) else {
             return String::new();
         };
         sealed.extend_from_slice(&tag);
@@ -132,6 +156,15 @@ impl KeyRing {
 
     /// Opens an envelope, or does not: there is no finer answer for anybody to learn from.
     pub fn open(&self, purpose: Purpose, envelope: &str) -> Option<Opened> {
+        self.open_as(purpose, None, envelope)
+    }
+
+    /// Opens an envelope of this owner. One of version 1 or 2 does not tell whose it is: its content has to.
+    pub fn open_for(&self, owner: &str, purpose: Purpose, envelope: &str) -> Option<Opened> {
+        self.open_as(purpose, Some(owner), envelope)
+    }
+
+    fn open_as(&self, purpose: Purpose, owner: Option<&str>, envelope: &str) -> Option<Opened> {
         if envelope.len() > MAX_ENVELOPE_BYTES {
             return None;
         }
@@ -145,7 +178,7 @@ impl KeyRing {
         let tag = Tag::from(*tag.first_chunk::<TAG_BYTES>()?);
         let ciphertext = rest.get_mut(NONCE_BYTES..)?;
         keys.ciphers[purpose as usize]
-            .decrypt_inout_detached(&XNonce::from(nonce), version.associated(purpose), ciphertext.into(), &tag)
+            .decrypt_inout_detached(&XNonce::from(nonce), &version.associated(purpose, owner), ciphertext.into(), &tag)
             .ok()?;
         sealed.truncate(tag_at);
         sealed.drain(..NONCE_BYTES);
@@ -195,20 +228,48 @@ mod tests {
         assert_ne!(first, second);
         for envelope in [first, second] {
             let opened = ring.open(Purpose::Session, &envelope);
-            assert_eq!(opened, Some(Opened { version: Version::Two, plaintext: b"hello".to_vec() }));
+            assert_eq!(opened, Some(Opened { version: Version::Three, plaintext: b"hello".to_vec() }));
         }
     }
 
     #[test]
-    fn an_envelope_of_version_one_is_opened_and_is_none_of_version_two() {
+    fn an_envelope_of_an_older_version_is_opened_and_is_none_of_another() {
+        let (ring, versions) = (ring(&["one"]), [Version::One, Version::Two, Version::Three]);
+        for purpose in Purpose::ALL {
+            for version in versions {
+                let sealed = ring.seal_as(version, purpose, None, b"{}", &mut Fixed::default());
+                assert_eq!(ring.open(purpose, &sealed), Some(Opened { version, plaintext: b"{}".to_vec() }));
+                for other in versions.into_iter().filter(|other| *other != version) {
+                    assert_eq!(ring.open(purpose, &format!("{}{}", other.label(), &sealed[1..])), None);
+                }
+            }
+        }
+        for (purpose, version) in
+            [(Purpose::Session, "3."), (Purpose::Tokens, "3."), (Purpose::LoginAttempt, "2."), (Purpose::WayBack, "2.")]
+        {
+            assert!(ring.seal(purpose, b"{}", &mut Fixed::default()).starts_with(version));
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_something_opens_for_that_only() {
         let ring = ring(&["one"]);
         for purpose in Purpose::ALL {
-            let old = ring.seal_as(Version::One, purpose, b"{}", &mut Fixed::default());
-            assert_eq!(ring.open(purpose, &old), Some(Opened { version: Version::One, plaintext: b"{}".to_vec() }));
-            assert_eq!(ring.open(purpose, &format!("2{}", &old[1..])), None);
-            let new = ring.seal(purpose, b"{}", &mut Fixed::default());
-            assert!(new.starts_with("2."));
-            assert_eq!(ring.open(purpose, &format!("1{}", &new[1..])), None);
+            let sealed = ring.seal_for("alice", purpose, b"x", &mut Fixed::default());
+            assert!(sealed.starts_with("3."));
+            assert_eq!(ring.open_for("alice", purpose, &sealed), Some(Opened { version: Version::Three, plaintext: b"x".to_vec() }));
+            for owner in ["", "alic", "alice2", "Alice"] {
+                assert_eq!(ring.open_for(owner, purpose, &sealed), None, "{owner}");
+            }
+            assert_eq!(ring.open(purpose, &sealed), None);
+            for other in Purpose::ALL.into_iter().filter(|other| *other != purpose) {
+                assert_eq!(ring.open_for("alice", other, &sealed), None);
+            }
+            let nobodys = ring.seal_as(Version::Three, purpose, None, b"x", &mut Fixed::default());
+            assert_eq!(ring.open_for("", purpose, &nobodys), None);
+            // An older one says in its content whose it is.
+            let older = ring.seal_as(Version::Two, purpose, None, b"x", &mut Fixed::default());
+            assert_eq!(ring.open_for("alice", purpose, &older), ring.open(purpose, &older));
         }
     }
 
@@ -262,13 +323,14 @@ mod tests {
             "2",
             "2.a.b",
             "3.a.b",
-            &format!("2.{id}."),
-            &format!("2.{id}.AAAA"),
-            &format!("2.{id}.%%%"),
-            &format!("2.{id}.{}", "A".repeat(32)),
-            &format!("2.{id}.{}", "A".repeat(52)),
-            &format!("2.{id}.{}", "A".repeat(56)),
-            &format!("02.{id}.AAAA"),
+            "4.a.b",
+            &format!("3.{id}."),
+            &format!("3.{id}.AAAA"),
+            &format!("3.{id}.%%%"),
+            &format!("3.{id}.{}", "A".repeat(32)),
+            &format!("3.{id}.{}", "A".repeat(52)),
+            &format!("3.{id}.{}", "A".repeat(56)),
+            &format!("03.{id}.AAAA"),
             &format!("{sealed}="),
             &sealed[1..],
         ] {

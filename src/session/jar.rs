@@ -383,8 +383,7 @@ impl CookieWriter<'_> {
     }
 
     fn delete(&mut self, name: &str) {
-        let epoch = cookie::time::OffsetDateTime::UNIX_EPOCH;
-        self.push(Cookie::build((name, "")).max_age(cookie::time::Duration::ZERO).expires(epoch));
+        self.push(Cookie::build((name, "")).max_age(cookie::time::Duration::ZERO));
     }
 
     /// `Lax`: the provider's redirect back to us is a cross-site navigation, and must bring the login attempt along.

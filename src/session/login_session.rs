@@ -1,10 +1,11 @@
 //! The session: who logged in, with which provider, until when.
 //!
-//! **Content.** [`Login`], then the claims ([`crate::claims`]), both in postcard (version 2 of the envelope); JSON in version 1.
+//! **Content.** [`Login`], then the claims ([`crate::claims`]), both in postcard (version 3 of the envelope). In version 2, the
+//! login had another form; in version 1, all is JSON (`older_session.rs`).
 //! Over its budget, a session fails the login with a message that names the largest claim.
 //!
 //! **Life.** A session ends `max_age` after the login, and with `idle_timeout` also that long after it was last seen. It is
-//! renewed, in version 2, when a quarter of the idle timeout has passed. It opens where its ID token would be accepted:
+//! renewed, in version 3, when a quarter of the idle timeout has passed. It opens where its ID token would be accepted:
 //! [`Provider::admits`] judges both, and looks only at claims that are never those of userinfo. An issuer that only the
 //! metadata names (Entra, asked by a domain) is that of the metadata URL of the login.
 
@@ -13,15 +14,14 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::envelope::{Opened, Purpose, Version};
 use super::jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES};
-use super::{CLOCK_DIFFERENCE, Ended, Lifetime, SessionSettings};
+use super::{CLOCK_DIFFERENCE, Ended, Lifetime, SessionSettings, older_session};
 use crate::account::Account;
-use crate::claims::{Claims, Packed, pack_far, pack_near};
-use crate::entropy::{self, Entropy};
+use crate::claims::{Claims, Id, Packed, pack};
+use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::oidc::id_token::Identity;
 use crate::oidc::provider::{ProvenLogin, Provider};
@@ -44,27 +44,62 @@ pub struct Sealed(Opened);
 
 /// What a session is beside its claims. The order of the fields is that of the format (postcard).
 #[derive(Debug, Serialize, Deserialize)]
-struct Login<'a> {
+pub(super) struct Login<'a> {
+    /// By which older tokens know a session that was sealed in an older version; empty otherwise.
     #[serde(borrow)]
-    id: Cow<'a, str>,
+    pub older_id: Cow<'a, str>,
     #[serde(borrow)]
-    provider: Cow<'a, str>,
+    pub provider: Cow<'a, str>,
     #[serde(borrow)]
-    client_id: Cow<'a, str>,
+    pub client_id: Id<'a>,
     /// [`Provider::metadata_tag`] of the section that the login was made under.
     #[serde(borrow)]
-    metadata_tag: Cow<'a, str>,
-    names: Names,
-    started_at: UnixTime,
-    /// With `auth_time` this is what `max_age` is about.
-    requested_at: UnixTime,
-    expires_at: UnixTime,
-    seen_at: UnixTime,
+    pub metadata_tag: Cow<'a, str>,
+    pub names: Names,
+    pub times: Times,
 }
 
-/// By what a session may be ended. Digests: they open nothing.
+/// When what happened or happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "TimesApart", into = "TimesApart")]
+pub(super) struct Times {
+    pub started_at: UnixTime,
+    /// With `auth_time` this is what `max_age` is about.
+    pub requested_at: UnixTime,
+    pub expires_at: UnixTime,
+    pub seen_at: UnixTime,
+}
+
+/// Times as they are sealed: the first, and how many seconds later the others are, which takes less room.
+#[derive(Serialize, Deserialize)]
+struct TimesApart {
+    started_at: u64,
+    requested: i64,
+    expires: i64,
+    seen: i64,
+}
+
+impl From<Times> for TimesApart {
+    fn from(times: Times) -> Self {
+        let started_at = times.started_at.as_secs();
+        let later = |time: UnixTime| time.as_secs().wrapping_sub(started_at).cast_signed();
+        let (requested, expires, seen) = (later(times.requested_at), later(times.expires_at), later(times.seen_at));
+        Self { started_at, requested, expires, seen }
+    }
+}
+
+impl From<TimesApart> for Times {
+    fn from(TimesApart { started_at, requested, expires, seen }: TimesApart) -> Self {
+        let later = |seconds: i64| UnixTime::from_secs(started_at.wrapping_add(seconds.cast_unsigned()));
+        let (requested_at, expires_at, seen_at) = (later(requested), later(expires), later(seen));
+        Self { started_at: UnixTime::from_secs(started_at), requested_at, expires_at, seen_at }
+    }
+}
+
+/// By what a session may be ended. They open nothing.
 #[derive(Debug, Serialize, Deserialize)]
-struct Names {
+pub(super) struct Names {
+    /// Drawn at random; of a session that was sealed in an older version, a digest of its id.
     session: [u8; NAME_BYTES],
     /// Of issuer and `sub`.
     account: [u8; NAME_BYTES],
@@ -73,13 +108,17 @@ struct Names {
 }
 
 impl Names {
-    fn of(id: &str, claims: &Claims<'_>) -> Self {
+    fn new(session: [u8; NAME_BYTES], claims: &Claims<'_>) -> Self {
         let issuer = claims.text("iss").unwrap_or_default();
         Self {
-            session: digest("session-handle", &[id]),
+            session,
             account: digest("account", &[issuer, claims.text("sub").unwrap_or_default()]),
             provider_session: claims.text("sid").map(|sid| digest("provider-session", &[issuer, sid])),
         }
+    }
+
+    pub(super) fn of_older(id: &str, claims: &Claims<'_>) -> Self {
+        Self::new(digest("session-handle", &[id]), claims)
     }
 
     /// For [`Ended::ended`].
@@ -108,30 +147,6 @@ fn digest(what: &str, parts: &[&str]) -> [u8; NAME_BYTES] {
     name
 }
 
-/// A session as envelopes of version 1 hold it. One without `requested_at` was sealed before its claims were known to be
-/// the ID token's where they must be: it does not open.
-#[derive(Deserialize)]
-struct LoginOfVersionOne {
-    #[serde(rename = "i")]
-    id: String,
-    #[serde(rename = "p")]
-    provider: String,
-    #[serde(rename = "c")]
-    client_id: String,
-    #[serde(rename = "t")]
-    started_at: UnixTime,
-    #[serde(rename = "r")]
-    requested_at: UnixTime,
-    #[serde(rename = "m")]
-    metadata_tag: String,
-    #[serde(rename = "e")]
-    expires_at: UnixTime,
-    #[serde(rename = "s")]
-    seen_at: UnixTime,
-    #[serde(rename = "u")]
-    claims: Map<String, Value>,
-}
-
 impl Sealed {
     /// What the cookies of a request hold, when we have sealed it.
     pub fn open(jar: &CookieJar, settings: &SessionSettings) -> Option<Self> {
@@ -143,45 +158,29 @@ impl Sealed {
         let session = self.read()?;
         let Session { login, claims } = &session;
         // The application may have been moved to another client or provider since, or asks more of a login than it did.
-        let provider = Provider::find(providers, &login.provider).filter(|provider| provider.client_id == login.client_id)?;
-        provider.admits(&ProvenLogin { claims, requested_at: login.requested_at, metadata_tag: &login.metadata_tag }).ok()?;
+        let provider = Provider::find(providers, &login.provider)
+            .filter(|provider| login.client_id.with_text(|client_id| provider.client_id == client_id))?;
+        provider.admits(&ProvenLogin { claims, requested_at: login.times.requested_at, metadata_tag: &login.metadata_tag }).ok()?;
         // A session that began in the future was made by a clock that is not to be trusted, ours or another node's.
-        let in_force = now < session.ends_at(settings) && login.started_at <= now.after(CLOCK_DIFFERENCE);
+        let in_force = now < session.ends_at(settings) && login.times.started_at <= now.after(CLOCK_DIFFERENCE);
         // What has ended an account while its login was under way has ended that login.
-        let began_at = UnixTime::from_secs(login.requested_at.as_secs().saturating_sub(CLOCK_DIFFERENCE.as_secs()));
+        let began_at = UnixTime::from_secs(login.times.requested_at.as_secs().saturating_sub(CLOCK_DIFFERENCE.as_secs()));
         (in_force && !login.names.ended(ended, began_at)).then_some(session)
     }
 
     fn read(&self) -> Option<Session<'_>> {
         let Self(Opened { version, plaintext }) = self;
-        match version {
-            Version::Two => {
-                let (login, packed) = postcard::from_bytes::<(Login<'_>, Packed<'_>)>(plaintext).ok()?;
-                // Sealed by a later program, which knows of claims that would be taken for absent here.
-                if !packed.is_known() {
-                    return None;
-                }
-                Some(Session { login, claims: packed.into() })
-            }
-            Version::One => {
-                let read: LoginOfVersionOne = serde_json::from_slice(plaintext).ok()?;
-                let LoginOfVersionOne { id, provider, client_id, started_at, requested_at, metadata_tag, expires_at, seen_at, claims } =
-                    read;
-                let claims = Claims::from(claims);
-                let login = Login {
-                    names: Names::of(&id, &claims),
-                    id: id.into(),
-                    provider: provider.into(),
-                    client_id: client_id.into(),
-                    metadata_tag: metadata_tag.into(),
-                    started_at,
-                    requested_at,
-                    expires_at,
-                    seen_at,
-                };
-                Some(Session { login, claims })
-            }
+        let (login, packed) = match version {
+            Version::Three => postcard::from_bytes::<(Login<'_>, Packed<'_>)>(plaintext).ok()?,
+            Version::Two => older_session::read_version_two(plaintext)?,
+            Version::One => return older_session::read_version_one(plaintext).map(|(login, claims)| Session { login, claims }),
+        };
+        // Sealed by a later program, which knows of claims that would be taken for absent here.
+        if !packed.is_known() {
+            return None;
         }
+        let claims = Claims::packed(packed, login.client_id.clone());
+        Some(Session { login, claims })
     }
 }
 
@@ -194,17 +193,16 @@ impl Session<'static> {
         now: UnixTime,
         entropy: &mut dyn Entropy,
     ) -> Self {
-        let (id, requested_at, claims) = (entropy::token::<16>(entropy), identity.requested_at(), identity.into_claims());
+        let (requested_at, claims) = (identity.requested_at(), identity.into_claims());
+        let mut name = [0; NAME_BYTES];
+        entropy.fill(&mut name);
         let login = Login {
-            names: Names::of(&id, &claims),
-            id: id.into(),
+            older_id: "".into(),
             provider: provider.name.clone().into(),
-            client_id: provider.client_id.clone().into(),
+            client_id: Id::new(provider.client_id.clone().into()),
             metadata_tag: provider.metadata_tag().into(),
-            started_at: now,
-            requested_at,
-            expires_at: now.after(settings.lifetime.max_age),
-            seen_at: now,
+            names: Names::new(name, &claims),
+            times: Times { started_at: now, requested_at, expires_at: now.after(settings.lifetime.max_age), seen_at: now },
         };
         Self { login, claims }
     }
@@ -231,30 +229,30 @@ impl Session<'_> {
         if sealed.len() > MAX_SESSION_BYTES {
             return Err(self.too_large(sealed.len()));
         }
-        cookies.set_session(&sealed, self.login.expires_at.since(now).as_secs());
+        cookies.set_session(&sealed, self.login.times.expires_at.since(now).as_secs());
         Ok(())
     }
 
     fn seal(&self, settings: &SessionSettings, near: &[String], entropy: &mut dyn Entropy) -> String {
-        let whole = self.claims.whole();
-        let far = pack_far(whole, near);
+        let packed = pack(self.claims.whole(), near, &self.login.client_id);
         // Texts and numbers: nothing in it can fail to become bytes.
-        let plaintext = postcard::to_allocvec(&(&self.login, pack_near(whole, near, &far))).unwrap_or_default();
+        let plaintext = postcard::to_allocvec(&(&self.login, packed)).unwrap_or_default();
         settings.keys.seal(Purpose::Session, &plaintext, entropy)
     }
 
     /// The same session, seen now: when it is due, so that not every response carries a cookie.
     pub fn touched(&mut self, lifetime: &Lifetime, now: UnixTime) -> bool {
         let Some(idle_timeout) = lifetime.idle_timeout else { return false };
-        let due = now.since(self.login.seen_at) >= idle_timeout / 4;
+        let due = now.since(self.login.times.seen_at) >= idle_timeout / 4;
         if due {
-            self.login.seen_at = now;
+            self.login.times.seen_at = now;
         }
         due
     }
 
-    pub fn id(&self) -> &str {
-        &self.login.id
+    /// By which older tokens know it; `None` of a session that never had any.
+    pub(super) fn older_id(&self) -> Option<&str> {
+        Some(&*self.login.older_id).filter(|id| !id.is_empty())
     }
 
     /// A name for the session that opens nothing: the host may log it, and tells connections apart by it.
@@ -267,11 +265,11 @@ impl Session<'_> {
     }
 
     pub(super) fn expires_at(&self) -> UnixTime {
-        self.login.expires_at
+        self.login.times.expires_at
     }
 
     pub fn started_at(&self) -> UnixTime {
-        self.login.started_at
+        self.login.times.started_at
     }
 
     /// Whoever is logged in, for the policy.
@@ -283,8 +281,8 @@ impl Session<'_> {
     pub fn ends_at(&self, settings: &SessionSettings) -> UnixTime {
         let Lifetime { max_age, idle_timeout } = settings.lifetime;
         // It may have been shortened since.
-        let end = self.login.expires_at.min(self.login.started_at.after(max_age));
-        idle_timeout.map_or(end, |timeout| end.min(self.login.seen_at.after(timeout)))
+        let end = self.login.times.expires_at.min(self.login.times.started_at.after(max_age));
+        idle_timeout.map_or(end, |timeout| end.min(self.login.times.seen_at.after(timeout)))
     }
 
     pub fn claims(&self) -> &Claims<'_> {
@@ -293,5 +291,23 @@ impl Session<'_> {
 
     fn too_large(&self, bytes: usize) -> Error {
         Error::SessionTooLarge { what: self.claims.largest().to_owned(), bytes, limit: MAX_SESSION_BYTES }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn times_are_kept_whatever_they_are(times in any::<[u64; 4]>(), near in any::<[u8; 4]>(), apart in any::<bool>()) {
+            let [started_at, requested_at, expires_at, seen_at] =
+                if apart { times } else { near.map(|seconds| times[0].wrapping_add(u64::from(seconds))) }.map(UnixTime::from_secs);
+            let times = Times { started_at, requested_at, expires_at, seen_at };
+            let bytes = postcard::to_allocvec(&times).unwrap();
+            prop_assert_eq!(postcard::from_bytes::<Times>(&bytes).unwrap(), times);
+        }
     }
 }

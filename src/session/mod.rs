@@ -10,8 +10,10 @@
 mod attempt;
 mod envelope;
 mod jar;
+mod kept_token;
 mod login_session;
 mod new_attempt;
+mod older_session;
 mod pending;
 mod tokens;
 mod way_back;
@@ -35,6 +37,11 @@ pub struct Lifetime {
 pub struct ExposeTokens {
     pub id: bool,
     pub access: bool,
+}
+
+impl ExposeTokens {
+    pub(crate) const ID: Self = Self { id: true, access: false };
+    pub(crate) const ACCESS: Self = Self { id: false, access: true };
 }
 
 /// What sessions and login attempts go by.
