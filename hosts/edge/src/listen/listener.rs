@@ -81,7 +81,7 @@ impl Listener {
     pub fn on(socket: std::net::TcpListener) -> std::io::Result<Self> {
         let socket = TcpListener::from_std(socket)?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address, limits: ConnectionLimits::default() })
+        Ok(Self { socket, address, limits: ConnectionLimits::default(), counters: Connections::default() })
     }
 
     /// The same with other limits for its connections.
