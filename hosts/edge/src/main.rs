@@ -15,6 +15,7 @@ fn main() -> ExitCode {
 
 /// Of the program that is linked with glibc statically.
 #[cfg(all(target_os = "linux", target_env = "gnu", target_feature = "crt-static"))]
+#[expect(unsafe_code, reason = "a function of glibc; see SAFETY")]
 mod static_glibc {
     use std::ffi::{c_char, c_int};
 
@@ -25,7 +26,6 @@ mod static_glibc {
 
     /// Names are looked up in `/etc/hosts`, then by DNS. `/etc/nsswitch.conf` can name further services, each a shared object of the
     /// system: glibc would load it, and the system's own glibc with it, into a program that has another one.
-    #[expect(unsafe_code, reason = "a function of glibc; see SAFETY")]
     pub(super) fn resolve_without_modules() {
         // SAFETY: two C strings that live for ever; no other thread runs yet. The result says whether glibc knows the database
         // `hosts`, which every glibc does.
