@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde_json::Value;
 use url::Url;
 
+use super::cookie_secret::is_sample;
 use super::section::{Placed, Section};
-use super::{Outside, is_sample, plain_http, post_logout};
+use super::setting::{Form, Key, Setting, keys, words};
+use super::{plain_http, post_logout};
 use crate::oidc::issuer::{ExpectedIssuer, is_guid};
 use crate::oidc::logout_url::LogoutUrl;
 use crate::oidc::provider::{ClientAuthentication, Provider, Requirements};
@@ -28,7 +30,7 @@ const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(2 * 60);
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(15 * 60);
 
 /// Authorization request parameters that protect the login, and are therefore not the user's to set.
-const OURS: [&str; 12] = [
+pub(super) const OURS: [&str; 12] = [
     "state",
     "nonce",
     "redirect_uri",
@@ -43,6 +45,116 @@ const OURS: [&str; 12] = [
     "request_uri",
 ];
 
+const AUTHENTICATION: [(&str, ClientAuthentication); 3] = [
+    ("client_secret_basic", ClientAuthentication::Basic),
+    ("client_secret_post", ClientAuthentication::Post),
+    ("none", ClientAuthentication::None),
+];
+
+/// What stands in `[auth]` or `[auth.<name>]`.
+pub(super) const SETTINGS: [Setting; 5] = [
+    Setting::new("client_id", Form::Text, "The client ID that the provider issued.", "\"shop\"").required(),
+    Setting::secret("client_secret", Form::Text, "The client secret that the provider issued.", "\"CLIENT_SECRET\"").required(),
+    Setting::new(
+        "server_metadata_url",
+        Form::Url,
+        "The provider's metadata. It ends in `/.well-known/openid-configuration`.",
+        "\"https://login.example.com/.well-known/openid-configuration\"",
+    )
+    .required()
+    .pattern("^[Hh][Tt][Tt][Pp][Ss]?://[^#]+$"),
+    Setting::new(
+        "client_kwargs",
+        Form::Entries(&CLIENT_KEYS),
+        "Parameters of the authorization request.",
+        "{ prompt = \"login\", max_age = 3600 }",
+    ),
+    Setting::new(
+        "authorize_params",
+        Form::Entries(&CLIENT_KEYS),
+        "The same as `client_kwargs`, under Streamlit's other name for it.",
+        "{ login_hint = \"alice@example.com\" }",
+    ),
+];
+
+pub(super) static KEYS: [Key; 5] = keys(&SETTINGS);
+
+/// What has a meaning here in `client_kwargs` and `authorize_params`; other parameters are the provider's.
+pub(super) const CLIENT_SETTINGS: [Setting; 7] = [
+    Setting::new("scope", Form::Text, "The scopes. They must include `openid`.", "\"openid email groups\"")
+        .or("\"openid email profile\"")
+        .pattern("(^| )openid( |$)"),
+    Setting::new("prompt", Form::Text, "With `\"\"`, Vestibule sends no `prompt`.", "\"login\"")
+        .or_said("none; `\"select_account\"` with `app = \"streamlit\"`"),
+    Setting::new(
+        "max_age",
+        Form::Number(u32::MAX),
+        "Longest time since the user authenticated at the provider, in seconds. Verified.",
+        "3600",
+    ),
+    Setting::new("acr_values", Form::Text, "Accepted authentication contexts, separated by spaces. Verified.", "\"urn:example:mfa\""),
+    Setting::new("hd", Form::Text, "A Google Workspace domain, or `\"*\"` for any of them. Verified.", "\"example.com\""),
+    Setting::new("response_mode", Form::Choice(&["query", "form_post"]), "How the provider returns its response.", "\"form_post\"")
+        .or("\"query\""),
+    Setting::new(
+        "token_endpoint_auth_method",
+        Form::Choice(&words(&AUTHENTICATION)),
+        "How Vestibule authenticates at the token endpoint. With `\"none\"`, `client_secret` can be absent.",
+        "\"client_secret_post\"",
+    )
+    .or_said("from the metadata"),
+];
+
+static CLIENT_KEYS: [Key; 7] = keys(&CLIENT_SETTINGS);
+
+/// What stands in `[vestibule.provider.<name>]`.
+pub(super) const EXTRAS: [Setting; 9] = [
+    Setting::new("title", Form::Text, "The provider's name on the button: \"Log in with …\".", "\"Example Ltd\"")
+        .or_said("the name, capitalised"),
+    Setting::new(
+        "issuer",
+        Form::Url,
+        "The issuer that the metadata must name. Vestibule also accepts it with `/` at its end.",
+        "\"https://login.example.com/realms/acme\"",
+    )
+    .or_said("from `server_metadata_url`")
+    .pattern("^[Hh][Tt][Tt][Pp][Ss]?://[^?#]+$"),
+    Setting::new(
+        "tenants",
+        Form::List,
+        "Microsoft Entra tenants that can log in: GUIDs, compared with the claim `tid`.",
+        "[\"8eaef023-2b34-4da1-9baa-8bc8c9d6a490\"]",
+    )
+    .or_said("all")
+    .pattern("^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"),
+    Setting::new("audiences", Form::List, "Values that `aud` of an ID token can have beside `client_id`.", "[\"312909075211944344\"]"),
+    Setting::new(
+        "logout_url",
+        Form::Text,
+        "The provider's logout, if it has a form of its own.",
+        "\"https://login.example.com/logout?client_id={client_id}&returnTo={return_to}\"",
+    )
+    .or_said("from the metadata"),
+    post_logout::SETTING,
+    Setting::new(
+        "clock_skew",
+        Form::Duration,
+        "Largest accepted difference between the provider's clock and this one, at most 15 minutes.",
+        "\"30s\"",
+    )
+    .or("\"2m\""),
+    Setting::new("userinfo", Form::Boolean, "`true` adds claims from the provider's userinfo endpoint.", "true").or("false"),
+    Setting::new(
+        "trust_email",
+        Form::Boolean,
+        "For rules: `true` accepts an e-mail address if the provider does not state whether it is verified.",
+        "true",
+    )
+    .or("false"),
+];
+
+pub(super) static EXTRA_KEYS: [Key; 9] = keys(&EXTRAS);
+
 /// `http_hosts` may be asked by plain http.
 pub(super) fn read_all(
     auth: &Section<'_>,
@@ -50,10 +162,9 @@ pub(super) fn read_all(
     public: Option<&PublicOrigin>,
     http_hosts: &[Placed<String>],
     is_streamlit: bool,
-    outside: &Outside<'_>,
 ) -> Vec<Provider> {
     let mut providers = vec![];
-    let unnamed = read(UNNAMED, auth, extras, public, http_hosts, is_streamlit, outside);
+    let unnamed = read(UNNAMED, auth, extras, public, http_hosts, is_streamlit);
     let named = sections(auth);
     let has_unnamed = unnamed.is_given;
     if has_unnamed || named.is_empty() {
@@ -64,7 +175,7 @@ pub(super) fn read_all(
             auth.findings.fatal(section.at(), &auth.key(name), "is the name of the provider in [auth] itself", "choose another name");
             continue;
         }
-        providers.extend(read(name, section, extras, public, http_hosts, is_streamlit, outside).finish(section));
+        providers.extend(read(name, section, extras, public, http_hosts, is_streamlit).finish(section));
         section.finish_lenient(|key| place_of_extra(key, name));
     }
     let known: Vec<_> = named.iter().map(|(name, _)| name.as_str()).chain(has_unnamed.then_some(UNNAMED)).collect();
@@ -84,14 +195,12 @@ pub(super) fn read_all(
 
 /// Where a key of that name stands, when it is one of those beside Streamlit's.
 pub(super) fn place_of_extra(key: &str, provider: &str) -> Option<String> {
-    const EXTRAS: [&str; 9] =
-        ["title", "logout_url", "post_logout_redirect_uri", "issuer", "tenants", "audiences", "clock_skew", "userinfo", "trust_email"];
-    EXTRAS.contains(&key).then(|| format!("vestibule.provider.{provider}"))
+    Key::find(&EXTRA_KEYS, key).map(|_| format!("vestibule.provider.{provider}"))
 }
 
 /// The sections of the named providers, in the order of the file.
 pub(super) fn sections<'a>(auth: &Section<'a>) -> Vec<(String, Section<'a>)> {
-    auth.sections(&["client_kwargs", "authorize_params"])
+    auth.sections(&[])
 }
 
 /// What stands in one section, before it is known whether it is complete.
@@ -120,21 +229,22 @@ fn read(
     public: Option<&PublicOrigin>,
     http_hosts: &[Placed<String>],
     is_streamlit: bool,
-    outside: &Outside<'_>,
 ) -> Draft {
-    let client_id = outside.string(section, "client_id", "client_id_env", "client_id_file");
-    let client_secret = outside.string(section, "client_secret", "client_secret_env", "client_secret_file");
+    let client_id = section.string("client_id");
+    let client_secret = section.string("client_secret");
     let metadata = section.string("server_metadata_url");
     let options = ClientOptions::read(section);
     let extra = extras.sections(&[]).into_iter().find(|(given, _)| given == name).map(|(_, extra)| extra);
 
-    let is_given = client_id.is_some() || client_secret.is_some() || metadata.is_some();
+    // What is there and faulty is not missing.
+    let is_absent = |key: &'static str| !section.has(key);
+    let is_given = ["client_id", "client_secret", "server_metadata_url"].into_iter().any(|key| section.has(key));
     let is_public = options.client_authentication == Some(ClientAuthentication::None);
     let mut missing = vec![];
-    missing.extend(client_id.is_none().then_some("client_id"));
-    missing.extend((client_secret.is_none() && !is_public).then_some("client_secret"));
-    missing.extend(metadata.is_none().then_some("server_metadata_url"));
-    for text in [&client_id, &client_secret].into_iter().flatten().filter(|text| text.at.is_some() && is_sample(&text.value)) {
+    missing.extend(is_absent("client_id").then_some("client_id"));
+    missing.extend((is_absent("client_secret") && !is_public).then_some("client_secret"));
+    missing.extend(is_absent("server_metadata_url").then_some("server_metadata_url"));
+    for text in [&client_id, &client_secret].into_iter().flatten().filter(|text| is_sample(&text.value)) {
         let remedy = "write the value that the provider gave you when you registered the application";
         let problem = if text.value.trim().is_empty() { "is empty" } else { "is a sample, not a value" };
         section.findings.fatal(text.at, &text.key, problem, remedy);
@@ -271,11 +381,9 @@ impl ClientOptions {
                 "scope" if text.split(' ').any(|scope| scope == "openid") => options.scope = text,
                 "scope" => refuse("does not hold `openid`: the provider would not say who the user is", "add openid"),
                 "prompt" => options.prompt = Some(text),
-                "token_endpoint_auth_method" => match text.as_str() {
-                    "client_secret_basic" => options.client_authentication = Some(ClientAuthentication::Basic),
-                    "client_secret_post" => options.client_authentication = Some(ClientAuthentication::Post),
-                    "none" => options.client_authentication = Some(ClientAuthentication::None),
-                    _ => refuse("is not supported", "write client_secret_basic, client_secret_post or none"),
+                "token_endpoint_auth_method" => match AUTHENTICATION.iter().find(|(word, _)| *word == text) {
+                    Some((_, authentication)) => options.client_authentication = Some(*authentication),
+                    None => refuse("is not supported", "write client_secret_basic, client_secret_post or none"),
                 },
                 "code_challenge_method" if text == "S256" => {}
                 "code_challenge_method" => refuse("weakens PKCE", "remove it: S256 is always used"),

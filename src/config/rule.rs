@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use toml::de::DeTable;
-
-use super::Outside;
 use super::section::{Placed, Section};
+use super::setting::{Form, Key, Setting, Shape, keys, words};
 use crate::claims::{self, GroupsClaim};
 use crate::oidc::provider::Provider;
 use crate::policy::{Access, Condition, NotAPattern, PathPattern, Policy, Rule, RuleId};
@@ -33,6 +31,78 @@ enum Word {
 const WORDS: [(&str, Word); 4] =
     [("public", Word::Public), ("optional", Word::Optional), ("required", Word::Required), ("deny", Word::Deny)];
 
+pub(super) const SETTINGS: [Setting; 5] = [
+    Setting::new(
+        "path",
+        Form::List,
+        "Patterns of paths. A pattern for Vestibule's own routes only has no effect, and `check` warns of it.",
+        "[\"/admin/**\", \"/reports/*/summary\"]",
+    )
+    .or_said("every path")
+    .pattern("^/"),
+    Setting::new(
+        "methods",
+        Form::List,
+        "Methods in capitals. `GET` includes `HEAD`. Later rules decide on requests with other methods.",
+        "[\"GET\", \"POST\"]",
+    )
+    .or_said("every method")
+    .pattern("^(?!HEAD$)[A-Z-]+$"),
+    Setting::new("host", Form::List, "The host of `redirect_uri`, without its port.", "\"app.example.com\"")
+        .or_said("every host")
+        .pattern(super::internal_hosts::HOST),
+    Setting::new("access", Form::Choice(&words(&WORDS)), "The access that the rule gives.", "\"public\"").or("\"required\""),
+    Setting::new(
+        "require",
+        Form::Table(Shape::of(&REQUIRE_KEYS)),
+        "The conditions for the user. Only with `access = \"required\"`.",
+        "{ groups = \"admins\" }",
+    )
+    .or_said("any login"),
+];
+
+pub(super) static KEYS: [Key; 5] = keys(&SETTINGS);
+
+/// What stands in `require`, and in each table of `all` and `any`.
+pub(super) const REQUIRE: [Setting; 8] = [
+    Setting::new(
+        "groups",
+        Form::List,
+        "One of these is among the user's groups: see [`groups_claim` and `groups_shape`](settings.md#vestibuleidentity).",
+        "[\"admins\", \"staff\"]",
+    ),
+    Setting::new("roles", Form::List, "One of these is in the claim `roles`.", "\"auditor\""),
+    Setting::new("email", Form::List, "The verified e-mail address is one of these.", "\"alice@example.com\"")
+        .pattern("^[^@\\s]+@[^@\\s]+$"),
+    Setting::new("email_domain", Form::List, "The verified e-mail address is of exactly one of these domains.", "\"example.com\"")
+        .pattern("^[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+$"),
+    Setting::new(
+        "claim",
+        Form::ValueLists,
+        "Each of these claims (by name or JSON pointer) is or contains the value, or one of a list of values.",
+        "{ department = [\"sales\", \"board\"] }",
+    ),
+    Setting::new("provider", Form::List, "The login was with one of these providers.", "\"default\""),
+    Setting::new(
+        "all",
+        Form::Tables(require_keys),
+        "All of these tables of conditions are met. At most four levels of `all` and `any`.",
+        "[{ groups = \"staff\" }, { email_domain = \"example.com\" }]",
+    ),
+    Setting::new(
+        "any",
+        Form::Tables(require_keys),
+        "One of these tables of conditions is met.",
+        "[{ groups = \"admins\" }, { email = \"alice@example.com\" }]",
+    ),
+];
+
+static REQUIRE_KEYS: [Key; 8] = keys(&REQUIRE);
+
+fn require_keys() -> &'static [Key] {
+    &REQUIRE_KEYS
+}
+
 /// The rules as they are written, to be read once the providers are known.
 pub(super) struct Written<'a> {
     sections: Vec<Section<'a>>,
@@ -44,39 +114,17 @@ pub(super) fn find<'a>(vestibule: &Section<'a>, was_checked: bool) -> Written<'a
     Written { sections: vestibule.tables("rule"), was_checked }
 }
 
-/// The files that the rules of a `[vestibule]` name.
-pub(super) fn files<'a>(vestibule: &'a DeTable<'a>) -> Vec<&'a str> {
-    let tables = |table: &'a DeTable<'a>, key: &str| {
-        let items = table.get(key).and_then(|value| value.get_ref().as_array());
-        items.into_iter().flat_map(|items| items.iter()).filter_map(|item| item.get_ref().as_table()).collect::<Vec<_>>()
-    };
-    let require = |rule: &&'a DeTable<'a>| rule.get("require").and_then(|require| require.get_ref().as_table());
-    let mut found = vec![];
-    let mut level: Vec<_> = tables(vestibule, "rule").iter().filter_map(require).collect();
-    for _ in 0..=MAX_DEPTH {
-        found.extend(level.iter().filter_map(|table| table.get(EMAIL_FILE)?.get_ref().as_str()));
-        level = level.iter().flat_map(|table| [tables(table, "all"), tables(table, "any")].concat()).collect();
-    }
-    found
-}
-
 impl<'a> Written<'a> {
     /// In the order of the file.
     pub(super) fn sections(&self) -> &[Section<'a>] {
         &self.sections
     }
 
-    pub(super) fn read(
-        &self,
-        groups: &GroupsClaim,
-        public: Option<&PublicOrigin>,
-        providers: &[Provider],
-        outside: &Outside<'_>,
-    ) -> Option<Policy> {
+    pub(super) fn read(&self, groups: &GroupsClaim, public: Option<&PublicOrigin>, providers: &[Provider]) -> Option<Policy> {
         if let Some(section) = self.sections.get(MAX_RULES) {
             section.findings.fatal(section.at(), &section.key(""), format!("there are more than {MAX_RULES} rules"), "join some of them");
         }
-        let names = Names { groups, public, providers, outside };
+        let names = Names { groups, public, providers };
         let mut rules: Vec<Rule> = vec![];
         for (index, section) in self.sections.iter().enumerate().take(MAX_RULES) {
             let rule = read_rule(section, index + 1, &names);
@@ -114,7 +162,6 @@ struct Names<'a> {
     /// Its host is the only one that requests with a session can have.
     public: Option<&'a PublicOrigin>,
     providers: &'a [Provider],
-    outside: &'a Outside<'a>,
 }
 
 /// A rule of which something is wrong is read all the same: its faults keep it from being used.
@@ -223,14 +270,14 @@ fn read_all_of(section: &Section<'_>, names: &Names<'_>, depth: usize) -> Condit
         }
     }
     let texts = |key: &'static str| Some(list(section, key, "\"…\", or a list")).filter(|items| !items.is_empty());
+    let emails = || texts("email").map(|items| Condition::Email(read_emails(section, items)));
     let values = |items: Vec<Placed<String>>| {
         items.iter().for_each(|item| refuse_wildcard(section, item.at, &item.key, &item.value));
         items.into_iter().map(|item| item.value.into()).collect()
     };
     conditions.extend(texts("groups").map(|items| Condition::Groups { claim: names.groups.clone(), values: values(items) }));
     conditions.extend(texts("roles").map(|items| Condition::Claim { name: "roles".to_owned(), values: values(items) }));
-    conditions.extend(texts("email").map(|items| Condition::Email(read_emails(section, items))));
-    conditions.extend(read_email_file(section, names.outside));
+    conditions.extend(if section.has_file("email") { read_email_file(section) } else { emails() });
     conditions.extend(texts("email_domain").map(|items| Condition::EmailDomain(read_domains(section, items))));
     conditions.extend(texts("provider").map(|items| Condition::Provider(read_providers(section, items, names.providers))));
     conditions.extend(read_claims(section));
@@ -273,13 +320,13 @@ fn is_address(text: &str) -> bool {
 }
 
 /// `email_file = "people.txt"`: addresses, one a line, and lines and ends of lines that a `#` makes a comment.
-fn read_email_file(section: &Section<'_>, outside: &Outside<'_>) -> Option<Condition> {
-    let (path, text) = outside.file(section, EMAIL_FILE)?;
-    if section.has("email") {
+fn read_email_file(section: &Section<'_>) -> Option<Condition> {
+    let (path, text) = section.file("email")?;
+    if section.is_written("email") {
         let remedy = "put all addresses into the file, or write any = [{ email = \"…\" }, { email_file = \"…\" }]";
         section.findings.fatal(path.at, &path.key, "stands beside `email`: an address would have to be in both", remedy);
     }
-    let lines = text.expose().trim_start_matches('\u{feff}').lines().zip(1..);
+    let lines = text.trim_start_matches('\u{feff}').lines().zip(1..);
     let lines = lines.map(|(line, number)| (without_comment(line), number)).filter(|(address, _)| !address.is_empty());
     let (addresses, wrong): (Vec<_>, Vec<_>) = lines.partition(|(address, _)| is_address(address));
     for (_, number) in wrong.iter().take(MAX_LINES_TOLD) {
@@ -292,8 +339,6 @@ fn read_email_file(section: &Section<'_>, outside: &Outside<'_>) -> Option<Condi
     }
     Some(Condition::Email(addresses.into_iter().map(|(address, _)| address.to_owned()).collect()))
 }
-
-const EMAIL_FILE: &str = "email_file";
 
 /// Of a file that is something else, all lines are wrong.
 const MAX_LINES_TOLD: usize = 10;

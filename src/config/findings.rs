@@ -1,0 +1,79 @@
+//! Every fault of a configuration, with its place.
+
+use std::cell::{OnceCell, RefCell};
+
+use super::fault::Fault;
+
+/// Every fault found so far, and what is needed to say where it is.
+pub(super) struct Findings<'a> {
+    file: &'a str,
+    text: &'a str,
+    /// Where the lines end, found when it is first asked for: a long file has many keys to give a line to.
+    line_ends: OnceCell<Vec<usize>>,
+    faults: RefCell<Vec<Fault>>,
+    /// Values that are not in the file, with the keys that name them: no message shows them.
+    hidden: RefCell<Vec<(String, String)>>,
+}
+
+impl<'a> Findings<'a> {
+    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
+        Self { file, text, line_ends: OnceCell::new(), faults: RefCell::default(), hidden: RefCell::default() }
+    }
+
+    pub(super) fn fatal(&self, at: Option<usize>, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
+        self.add(at, key, problem.into(), remedy.into(), true);
+    }
+
+    pub(super) fn warning(&self, at: Option<usize>, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
+        self.add(at, key, problem.into(), remedy.into(), false);
+    }
+
+    /// A fault in a file that this one refers to.
+    pub(super) fn fatal_in(&self, file: &str, line: u32, key: &str, problem: &str, remedy: &str) {
+        let (problem, remedy) = (problem.to_owned(), remedy.to_owned());
+        self.faults.borrow_mut().push(Fault { file: file.to_owned(), line, key: key.to_owned(), problem, remedy, fatal: true });
+    }
+
+    pub(super) fn has_fatal(&self) -> bool {
+        self.faults.borrow().iter().any(|fault| fault.fatal)
+    }
+
+    /// Whether there is a fault at this path, or below it.
+    pub(super) fn has_within(&self, path: &str) -> bool {
+        let is_within = |key: &str| key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        self.faults.borrow().iter().any(|fault| is_within(&fault.key))
+    }
+
+    pub(super) fn into_faults(self) -> Vec<Fault> {
+        let mut faults = self.faults.into_inner();
+        for (key, value) in self.hidden.into_inner() {
+            let quoted = format!("`{value}`");
+            faults.iter_mut().filter(|fault| fault.key == key).for_each(|fault| {
+                fault.problem = fault.problem.replace(&quoted, "the value");
+            });
+        }
+        faults.sort_by_key(|fault| fault.line);
+        faults
+    }
+
+    /// Has the messages about this key not show the value.
+    pub(super) fn hide(&self, key: &str, value: &str) {
+        if !value.is_empty() {
+            self.hidden.borrow_mut().push((key.to_owned(), value.to_owned()));
+        }
+    }
+
+    pub(super) fn line(&self, at: Option<usize>) -> u32 {
+        at.map_or(0, |offset| {
+            let ends = self.line_ends.get_or_init(|| memchr::memchr_iter(b'\n', self.text.as_bytes()).collect());
+            let newlines = ends.partition_point(|end| *end < offset);
+            u32::try_from(newlines + 1).unwrap_or(u32::MAX)
+        })
+    }
+
+    fn add(&self, at: Option<usize>, key: &str, problem: String, remedy: String, fatal: bool) {
+        let line = self.line(at);
+        let fault = Fault { file: self.file.to_owned(), line, key: key.to_owned(), problem, remedy, fatal };
+        self.faults.borrow_mut().push(fault);
+    }
+}
