@@ -17,7 +17,7 @@ pub(super) const SETTINGS: [Setting; 4] = [
         "pass",
         Form::List,
         "Headers that Vestibule forwards although clients must not send them: see [Headers that clients must not send](identity.md#headers-that-clients-must-not-send).",
-        "\"X-Real-IP\"",
+        "\"Remote-User\"",
     )
     .pattern("^[A-Za-z0-9._-]+$"),
 ];

@@ -47,7 +47,7 @@ pub(super) const SETTINGS: [Setting; 5] = [
         "[\"GET\", \"POST\"]",
     )
     .or_said("every method")
-    .pattern("^(?!HEAD$)[A-Z-]+$"),
+    .pattern("^[A-Z-]+$"),
     Setting::new("host", Form::List, "The host of `redirect_uri`, without its port.", "\"app.example.com\"")
         .or_said("every host")
         .pattern(super::internal_hosts::HOST),
@@ -72,7 +72,7 @@ pub(super) const REQUIRE: [Setting; 8] = [
         "[\"admins\", \"staff\"]",
     ),
     Setting::new("roles", Form::List, "One of these is in the claim `roles`.", "\"auditor\""),
-    Setting::new("email", Form::List, "The verified e-mail address is one of these.", "\"alice@example.com\"")
+    Setting::new("email", Form::List, "The verified e-mail address is one of these. A file, `email_file`, has one address a line.", "\"alice@example.com\"")
         .pattern("^[^@\\s]+@[^@\\s]+$"),
     Setting::new("email_domain", Form::List, "The verified e-mail address is of exactly one of these domains.", "\"example.com\"")
         .pattern("^[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+$"),

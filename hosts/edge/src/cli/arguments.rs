@@ -23,6 +23,8 @@ pub enum Command {
     Check(Check),
     /// Say which rule decides on a request, and why
     Explain(Explain),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
     /// Print a fresh secret for `cookie_secret`
     CookieSecret,
     /// Compile a component for a program to be linked with; the build does it

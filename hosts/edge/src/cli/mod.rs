@@ -7,4 +7,5 @@ pub mod component;
 pub mod explain;
 pub mod online;
 pub mod program;
+pub mod schema;
 pub mod serve;
