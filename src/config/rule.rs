@@ -72,8 +72,13 @@ pub(super) const REQUIRE: [Setting; 8] = [
         "[\"admins\", \"staff\"]",
     ),
     Setting::new("roles", Form::List, "One of these is in the claim `roles`.", "\"auditor\""),
-    Setting::new("email", Form::List, "The verified e-mail address is one of these. A file, `email_file`, has one address a line.", "\"alice@example.com\"")
-        .pattern("^[^@\\s]+@[^@\\s]+$"),
+    Setting::new(
+        "email",
+        Form::List,
+        "The verified e-mail address is one of these. A file, `email_file`, has one address a line.",
+        "\"alice@example.com\"",
+    )
+    .pattern("^[^@\\s]+@[^@\\s]+$"),
     Setting::new("email_domain", Form::List, "The verified e-mail address is of exactly one of these domains.", "\"example.com\"")
         .pattern("^[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+$"),
     Setting::new(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::cli::init::arguments::Init;
 use crate::observe::log;
 
 /// Login at the edge: puts the login that `[auth]` in secrets.toml describes in front of any application.
@@ -19,6 +20,8 @@ pub struct Arguments {
 pub enum Command {
     /// Serve an application behind the login
     Serve(Serve),
+    /// Write a configuration file from a few answers, and check it
+    Init(Box<Init>),
     /// Check a configuration file: print everything that is wrong with it
     Check(Check),
     /// Say which rule decides on a request, and why

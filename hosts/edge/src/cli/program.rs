@@ -6,7 +6,7 @@ use clap::Parser as _;
 use vestibule_wasmtime::Carried;
 
 use crate::cli::arguments::{Arguments, Command};
-use crate::cli::{carry, check, explain, schema, serve};
+use crate::cli::{carry, check, explain, init, schema, serve};
 use crate::observe::log;
 use crate::random;
 
@@ -30,6 +30,10 @@ async fn dispatch(command: Command, carried: &Carried) -> anyhow::Result<ExitCod
         Command::Serve(arguments) => {
             log::start(arguments.common.log)?;
             serve::run(&arguments, carried).await?;
+        }
+        Command::Init(arguments) => {
+            log::start(arguments.common.log)?;
+            return init::run(&arguments, carried).await;
         }
         Command::Check(arguments) => {
             log::start(arguments.common.log)?;
