@@ -115,7 +115,7 @@ fn value(setting: &Setting) -> Value {
         Form::Duration => json!({ "type": "string", "pattern": DURATION }),
         Form::Choice(words) => json!({ "enum": words }),
         Form::Choices(words) => one_or_more(json!({ "enum": words })),
-        Form::Entries(known) if known.is_empty() => json!({ "type": "object", "additionalProperties": text }),
+        Form::Entries([]) => json!({ "type": "object", "additionalProperties": text }),
         Form::Entries(known) => json!({
             "type": "object",
             "properties": entries(known),
