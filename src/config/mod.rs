@@ -6,6 +6,8 @@
 mod address;
 mod admission;
 mod authz;
+mod client_options;
+mod condition;
 mod cookie_secret;
 mod cors;
 mod embedding;

@@ -6,7 +6,7 @@
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
-use super::provider::OURS;
+use super::client_options::OURS;
 use super::setting::{Absent, ENV, FILE, Form, Key, Setting};
 use super::tables;
 

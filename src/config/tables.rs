@@ -2,8 +2,8 @@
 
 use super::setting::{Form, Key, Setting, Shape, Table, keys, words};
 use super::{
-    LOGIN, address, authz, cookie_secret, cors, embedding, identity, internal_hosts, limits, log, origin, pages, plain_http, provider,
-    routes, rule, session, streamlit, tokens, trusted_proxies,
+    LOGIN, address, authz, client_options, condition, cookie_secret, cors, embedding, identity, internal_hosts, limits, log, origin, pages,
+    plain_http, provider, routes, rule, session, streamlit, tokens, trusted_proxies,
 };
 
 /// The file. Other tables in it are other programs'.
@@ -81,7 +81,7 @@ static VESTIBULE_KEYS: [Key; 22] = joined(&keys(&VESTIBULE), &SECTIONS);
 pub const ALL: &[Table] = &[
     Table { path: "auth", settings: &AUTH },
     Table { path: "auth.<name>", settings: &provider::SETTINGS },
-    Table { path: "auth.client_kwargs", settings: &provider::CLIENT_SETTINGS },
+    Table { path: "auth.client_kwargs", settings: &client_options::CLIENT_SETTINGS },
     Table { path: "vestibule", settings: &VESTIBULE },
     Table { path: "vestibule.authz", settings: &authz::SETTINGS },
     Table { path: "vestibule.limits", settings: &limits::SETTINGS },
@@ -94,7 +94,7 @@ pub const ALL: &[Table] = &[
     Table { path: "vestibule.streamlit", settings: &streamlit::SETTINGS },
     Table { path: "vestibule.provider.<name>", settings: &provider::EXTRAS },
     Table { path: "vestibule.rule", settings: &rule::SETTINGS },
-    Table { path: "vestibule.rule.require", settings: &rule::REQUIRE },
+    Table { path: "vestibule.rule.require", settings: &condition::REQUIRE },
 ];
 
 const fn joined<const M: usize, const N: usize, const SUM: usize>(first: &[Key; M], second: &[Key; N]) -> [Key; SUM] {
