@@ -8,7 +8,7 @@ use crate::policy::Condition;
 use crate::web::origin::PublicOrigin;
 
 /// `all` and `any` within each other: deeper than anybody follows when reading.
-const MAX_DEPTH: usize = 4;
+pub(super) const MAX_DEPTH: usize = 4;
 
 /// What stands in `require`, and in each table of `all` and `any`.
 pub(super) const REQUIRE: [Setting; 8] = [

@@ -270,6 +270,7 @@ fn claim_names<'a>(condition: &'a Condition, names: &mut BTreeSet<&'a str>) {
 
 #[cfg(test)]
 mod tests {
+    use crate::config::condition::MAX_DEPTH;
     use serde_json::Value;
 
     use super::super::{Config, Fault, Source};
