@@ -23,7 +23,7 @@ pub enum Form {
     Boolean,
     /// A whole number from 0 to this.
     Number(u32),
-    /// A string such as `"15m"`: see [`super::section::Section::duration`].
+    /// A string such as `"15m"`: at least one second, at most 400 days.
     Duration,
     /// A string that is one of these words.
     Choice(&'static [&'static str]),

@@ -97,9 +97,6 @@ impl Kind {
 }
 
 /// The metadata of an issuer. The URL of the metadata itself is understood as well.
-///
-/// # Errors
-/// What is wrong with it.
 pub fn metadata_url(issuer: &Url) -> String {
     let issuer = issuer.as_str().trim_end_matches('/');
     format!("{}{WELL_KNOWN}", issuer.strip_suffix(WELL_KNOWN).unwrap_or(issuer))
