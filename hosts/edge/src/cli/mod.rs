@@ -5,6 +5,8 @@ pub mod carry;
 pub mod check;
 pub mod component;
 pub mod explain;
+pub mod init;
 pub mod online;
 pub mod program;
+pub mod schema;
 pub mod serve;
