@@ -1,11 +1,11 @@
-//! The configurations of `examples/` and docs/identity.md against the core's lists of headers that clients must not send: what a
+//! The configurations of `examples/` against the core's lists of headers that clients must not send: what a
 //! proxy does not remove reaches the application.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
 
 use std::path::Path;
 
-use vestibule::web::proxy_headers::{ARRIVAL, FAMILIES, IDENTITY, STEERING};
+use vestibule::web::proxy_headers::{ARRIVAL, IDENTITY, STEERING};
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -94,21 +94,4 @@ fn envoy_replaces_what_the_client_says_of_its_connection() {
         let is_written = name == "x-forwarded-proto" || (name == "x-forwarded-for" && added.contains("key: x-forwarded-for"));
         assert!(is_written || removed.contains(&format!("- {name}\n")), "{name} of the client reaches the application");
     }
-}
-
-#[test]
-fn the_documentation_names_every_header_of_the_lists() {
-    const BEGIN: &str = "<!-- removed headers: begin; compared by a test -->\n";
-    const END: &str = "<!-- removed headers: end -->\n";
-    let listed = |names: &[&str], end: &str| names.iter().map(|name| format!("`{name}{end}`")).collect::<Vec<_>>().join(", ");
-    let expected = format!(
-        "\n- **Path, method, host, client, protocol:** {}.\n- **Identity:** {}.\n- **And what begins with:** {}.\n\n",
-        listed(&STEERING, ""),
-        listed(&IDENTITY, ""),
-        listed(&FAMILIES, "…")
-    );
-    let page = read("docs/identity.md");
-    let (_, rest) = page.split_once(BEGIN).expect("the mark of the beginning");
-    let (found, _) = rest.split_once(END).expect("the mark of the end");
-    assert!(found == expected, "write into docs/identity.md:\n{BEGIN}{expected}{END}");
 }

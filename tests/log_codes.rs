@@ -1,9 +1,8 @@
-//! `docs/log.md` against the codes that there are.
+//! `docs/log.md` against the codes of the program; the table of the core's codes is made by `tests/settings`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use vestibule::audit::AuditEvent;
@@ -15,15 +14,6 @@ fn root() -> &'static Path {
 
 fn document() -> String {
     std::fs::read_to_string(root().join("docs/log.md")).unwrap()
-}
-
-#[test]
-fn the_documentation_lists_every_code_of_decisions() {
-    let mut table = String::new();
-    for code in Code::ALL {
-        writeln!(table, "| `{code}` | {} |", code.meaning()).unwrap();
-    }
-    assert!(document().contains(&table), "replace the first table of docs/log.md by\n{table}");
 }
 
 #[test]

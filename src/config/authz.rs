@@ -1,6 +1,7 @@
 //! `mode` and `[vestibule.authz]`: the service that other proxies ask.
 
 use super::section::Section;
+use super::setting::{Form, Key, Setting, keys, words};
 use super::trusted_proxies;
 use crate::authz::{Authz, Proxy};
 use crate::web::trusted_proxies::TrustedProxies;
@@ -15,9 +16,25 @@ enum Mode {
 const PROXIES: [(&str, Proxy); 4] =
     [("envoy", Proxy::Envoy), ("traefik", Proxy::Traefik), ("caddy", Proxy::Caddy), ("nginx", Proxy::Nginx)];
 
+pub(super) const MODES: [&str; 2] = words(&CHOICES);
+const CHOICES: [(&str, Mode); 2] = [("proxy", Mode::Proxy), ("authz", Mode::Authz)];
+
+pub(super) const SETTINGS: [Setting; 2] = [
+    Setting::new("proxy", Form::Choice(&words(&PROXIES)), "The proxy that asks.", "\"caddy\"").required(),
+    Setting::new(
+        trusted_proxies::KEY,
+        Form::List,
+        "IP addresses and networks that can ask. Vestibule rejects any other peer with 403.",
+        "\"10.0.0.0/8\"",
+    )
+    .or_said("the machine itself"),
+];
+
+pub(super) static KEYS: [Key; 2] = keys(&SETTINGS);
+
 /// The settings, and who may ask.
 pub(super) fn read(vestibule: &Section<'_>, has_upstream: bool) -> Option<(Authz, TrustedProxies)> {
-    let mode = vestibule.choice("mode", &[("proxy", Mode::Proxy), ("authz", Mode::Authz)]);
+    let mode = vestibule.choice("mode", &CHOICES);
     let section = vestibule.section("authz");
     let proxy = section.choice("proxy", &PROXIES);
     let who_may_ask = read_who_may_ask(&section);

@@ -3,13 +3,38 @@
 use url::{Origin, Url};
 
 use super::section::{Placed, Section};
+use super::setting::{Form, Key, Setting, keys, words};
 use crate::web::cors::Cors;
 
 const ORIGINS: &str = "origins";
 
+const PREFLIGHT: [(&str, bool); 2] = [("refuse", false), ("forward", true)];
+
+pub(super) const SETTINGS: [Setting; 2] = [
+    Setting::new(
+        "preflight",
+        Form::Choice(&words(&PREFLIGHT)),
+        "`\"forward\"` forwards preflights to the application, also if a login is required.",
+        "\"forward\"",
+    )
+    .or("\"refuse\""),
+    Setting::new(
+        ORIGINS,
+        Form::List,
+        "Origins whose preflights Vestibule answers, and whose scripts can read its 401.",
+        "[\"https://portal.example.com\"]",
+    )
+    .pattern(ORIGIN),
+];
+
+/// An origin as a browser writes it.
+pub(super) const ORIGIN: &str = "^https?://[^/*]+$";
+
+pub(super) static KEYS: [Key; 2] = keys(&SETTINGS);
+
 /// Faults are told. `answers_proxies`: `mode = "authz"`.
 pub(super) fn read(section: &Section<'_>, answers_proxies: bool) -> Cors {
-    let forwards_preflights = section.choice("preflight", &[("forward", true), ("refuse", false)]).unwrap_or(false);
+    let forwards_preflights = section.choice("preflight", &PREFLIGHT).unwrap_or(false);
     let listed = section.strings(ORIGINS).unwrap_or_default();
     section.finish_strict();
     if let Some(first) = listed.first().filter(|_| answers_proxies) {

@@ -1,12 +1,23 @@
 //! `[vestibule.embedding]`: pages of other sites that may show the application in a frame.
 
-use super::cors::read_origin;
+use super::cors::{ORIGIN, read_origin};
 use super::section::Section;
+use super::setting::{Form, Key, Setting, keys};
 use crate::web::embedding::Embedding;
 use crate::web::origin::PublicOrigin;
 
 /// More than anybody names: each is in every answer of ours.
 const MAX_ORIGINS: usize = 32;
+
+pub(super) const SETTINGS: [Setting; 1] = [Setting::new(
+    "origins",
+    Form::List,
+    "Origins whose pages can show the application in a frame, at most 32.",
+    "[\"https://portal.example.com\"]",
+)
+.pattern(ORIGIN)];
+
+pub(super) static KEYS: [Key; 1] = keys(&SETTINGS);
 
 /// Faults are told.
 pub(super) fn read(section: &Section<'_>) -> Embedding {

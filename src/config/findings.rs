@@ -3,6 +3,7 @@
 use std::cell::{OnceCell, RefCell};
 
 use super::fault::Fault;
+use super::setting::{ENV, FILE};
 
 /// Every fault found so far, and what is needed to say where it is.
 pub(super) struct Findings<'a> {
@@ -11,11 +12,13 @@ pub(super) struct Findings<'a> {
     /// Where the lines end, found when it is first asked for: a long file has many keys to give a line to.
     line_ends: OnceCell<Vec<usize>>,
     faults: RefCell<Vec<Fault>>,
+    /// Values that are not in the file, with the keys that name them: no message shows them.
+    hidden: RefCell<Vec<(String, String)>>,
 }
 
 impl<'a> Findings<'a> {
     pub(super) fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, text, line_ends: OnceCell::new(), faults: RefCell::default() }
+        Self { file, text, line_ends: OnceCell::new(), faults: RefCell::default(), hidden: RefCell::default() }
     }
 
     pub(super) fn fatal(&self, at: Option<usize>, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
@@ -46,17 +49,32 @@ impl<'a> Findings<'a> {
         self.faults.borrow().iter().skip(count).any(|fault| fault.fatal)
     }
 
-    /// Whether something fatal was found at a key, by its dotted path, or in the table or list there. What is read of it is a default
-    /// then, and nothing can be said about that.
+    /// Whether something fatal was found at a key, by its dotted path, or in the table or list there. A default stands for the value
+    /// then, and nothing can be said about that. A fault of `<key>_env` or `<key>_file` is one of the key.
     pub(super) fn has_fatal_at(&self, path: &str) -> bool {
-        let within = |key: &str| key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
-        self.faults.borrow().iter().any(|fault| fault.fatal && within(&fault.key))
+        let is_within = |key: &str| {
+            key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']) || [ENV, FILE].contains(&rest))
+        };
+        self.faults.borrow().iter().any(|fault| fault.fatal && is_within(&fault.key))
     }
 
     pub(super) fn into_faults(self) -> Vec<Fault> {
         let mut faults = self.faults.into_inner();
+        for (key, value) in self.hidden.into_inner() {
+            let quoted = format!("`{value}`");
+            faults.iter_mut().filter(|fault| fault.key == key).for_each(|fault| {
+                fault.problem = fault.problem.replace(&quoted, "the value");
+            });
+        }
         faults.sort_by_key(|fault| fault.line);
         faults
+    }
+
+    /// Has the messages about this key not show the value.
+    pub(super) fn hide(&self, key: &str, value: &str) {
+        if !value.is_empty() {
+            self.hidden.borrow_mut().push((key.to_owned(), value.to_owned()));
+        }
     }
 
     pub(super) fn line(&self, at: Option<usize>) -> u32 {

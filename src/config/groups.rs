@@ -1,11 +1,23 @@
 //! `groups_claim` and `groups_shape` under `[vestibule.identity]`: which claim says the groups, and in which shape.
 
-use super::NO_CLAIM;
+use super::identity::NO_CLAIM;
 use super::section::Section;
+use super::setting::{Form, Setting, words};
 use crate::claims::{self, GroupsClaim, Shape};
 use crate::identity::headers;
 
 const SHAPES: [(&str, Shape); 4] = [("list", Shape::List), ("keys", Shape::Keys), ("spaces", Shape::Spaces), ("commas", Shape::Commas)];
+
+pub(super) const CLAIM: Setting = Setting::new(
+    "groups_claim",
+    Form::Text,
+    "The claim with the user's groups, for `X-Forwarded-Groups` and for `groups` in rules.",
+    "\"/realm_access/roles\"",
+)
+.or("\"groups\"");
+
+pub(super) const SHAPE: Setting =
+    Setting::new("groups_shape", Form::Choice(&words(&SHAPES)), "The shape of that claim.", "\"keys\"").or("\"list\"");
 
 /// Claims that are texts wherever there is one (OIDC Core sections 2 and 5.1).
 const TEXTS: [&str; 22] = [

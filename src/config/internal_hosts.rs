@@ -3,8 +3,16 @@
 use url::Host;
 
 use super::section::{Placed, Section};
+use super::setting::{Form, Setting};
 
 const KEY: &str = "internal_hosts";
+
+pub(super) const SETTING: Setting =
+    Setting::new(KEY, Form::List, "Hosts on your own network where a provider can have endpoints.", "[\"login.corp.example\"]")
+        .pattern(HOST);
+
+/// A whole name or an address, without scheme, port and wildcard.
+pub(super) const HOST: &str = "^[^/*@?\\s]+$";
 
 /// Each in the spelling of URLs. Faults are told.
 pub(super) fn read(section: &Section<'_>) -> Vec<String> {

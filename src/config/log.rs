@@ -1,12 +1,34 @@
 //! `[vestibule.log]`: whether people are named, and the audit.
 
 use super::section::Section;
+use super::setting::{Form, Key, Setting, keys};
 use crate::audit::{AuditDestination, AuditSettings};
 
 /// Longest path that systems take, in bytes (`PATH_MAX` of Linux).
 const MAX_PATH: usize = 4096;
 
 const REMEDY: &str = "write \"log\", \"off\", or a file by its absolute path: \"file:/var/log/vestibule/audit.jsonl\"";
+
+pub(super) const SETTINGS: [Setting; 3] = [
+    Setting::new(
+        "subject",
+        Form::Boolean,
+        "`true` names users: `sub` in the log, at logins, logouts and denials, and `sub` and the verified e-mail address in the audit.",
+        "true",
+    )
+    .or("false"),
+    Setting::new(
+        "audit",
+        Form::Text,
+        "The place of the audit: `\"log\"`, `\"off\"`, or `\"file:\"` with an absolute path. See [Keep an audit](audit.md).",
+        "\"file:/var/log/vestibule/audit.jsonl\"",
+    )
+    .or("\"off\"")
+    .pattern("^(log|off|file:/.*[^/])$"),
+    Setting::new("requests", Form::Boolean, "`true` adds each forwarded request of a logged-in user to the audit.", "true").or("false"),
+];
+
+pub(super) static KEYS: [Key; 3] = keys(&SETTINGS);
 
 /// What is written of decisions.
 pub(super) struct Log {

@@ -3,21 +3,28 @@
 use url::Url;
 
 use super::section::Section;
+use super::setting::{Form, Setting};
 use crate::web::origin::{PublicOrigin, is_confidential};
 use crate::web::route_prefix::RoutePrefix;
 
 /// The last segment that Streamlit's `redirect_uri` must have.
 pub(super) const CALLBACK: &str = "/oauth2callback";
 
+pub(super) const SETTING: Setting = Setting::new(
+    "redirect_uri",
+    Form::Url,
+    "The public address of the application, with `/oauth2callback` at its end.",
+    "\"https://app.example.com/oauth2callback\"",
+)
+.required()
+.pattern("^[Hh][Tt][Tt][Pp][Ss]?://.+/oauth2callback$");
+
 pub(super) fn read(auth: &Section<'_>, port: Option<u16>, prefix: RoutePrefix) -> Option<PublicOrigin> {
-    let Some(text) = auth.string("redirect_uri") else {
-        if auth.has("redirect_uri") {
-            return None;
-        }
+    if !auth.has("redirect_uri") {
         let remedy = format!("write the application's public address with {CALLBACK}: \"http://localhost:8501{CALLBACK}\"");
         auth.findings.fatal(auth.at(), &auth.key("redirect_uri"), "is missing", remedy);
-        return None;
-    };
+    }
+    let text = auth.string("redirect_uri")?;
     let fatal = |problem: &str, remedy: String| auth.findings.fatal(text.at, &text.key, problem, remedy);
     let mut written = text.value.clone();
     if written.contains("{port}") {

@@ -1,7 +1,7 @@
 //! `[vestibule.pages]`: what pages show of the application.
 
-use super::Outside;
 use super::section::{Placed, Section};
+use super::setting::{Form, Key, Setting, keys};
 use crate::branding::accent::{Accent, CARDS, MIN_CONTRAST};
 use crate::branding::logo::{Logo, NotALogo};
 use crate::branding::support::Support;
@@ -10,22 +10,41 @@ use crate::branding::{Branding, is_line};
 /// The section.
 pub(super) const PAGES: &str = "pages";
 
-/// Names a file.
-pub(super) const LOGO_FILE: &str = "logo_file";
-
 const LOGO: &str = "logo";
 
 /// Longest name, in characters: one line of a page.
 const MAX_NAME: usize = 60;
 
+pub(super) const SETTINGS: [Setting; 4] = [
+    Setting::new(
+        "name",
+        Form::Text,
+        "The name of the application, on every page and in its title: one line of at most 60 characters.",
+        "\"Sales reports\"",
+    ),
+    Setting::new(
+        LOGO,
+        Form::Text,
+        "An image as a `data:` URI: PNG, SVG, WebP or JPEG, at most 16 KiB. A file, `logo_file`, holds such a URI or an SVG.",
+        "\"data:image/png;base64,iVBORw0KGgo=\"",
+    ),
+    Setting::new("accent", Form::Text, "The colour of the main button: `\"#rgb\"` or `\"#rrggbb\"`.", "\"#1a73e8\"")
+        .or_said("blue")
+        .pattern("^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})$"),
+    Setting::new(
+        "support",
+        Form::Text,
+        "One line of at most 200 characters, at the end of every page. E-mail addresses and https URLs in it become links.",
+        "\"Help: it@example.com\"",
+    ),
+];
+
+pub(super) static KEYS: [Key; 4] = keys(&SETTINGS);
+
 /// Faults are told.
-pub(super) fn read(section: &Section<'_>, outside: &Outside<'_>) -> Branding {
-    let branding = Branding {
-        name: read_name(section),
-        logo: read_logo(section, outside),
-        accent: read_accent(section),
-        support: read_support(section),
-    };
+pub(super) fn read(section: &Section<'_>) -> Branding {
+    let branding =
+        Branding { name: read_name(section), logo: read_logo(section), accent: read_accent(section), support: read_support(section) };
     section.finish_strict();
     branding
 }
@@ -40,18 +59,11 @@ fn read_name(section: &Section<'_>) -> Option<String> {
     Some(text.value.trim().to_owned())
 }
 
-fn read_logo(section: &Section<'_>, outside: &Outside<'_>) -> Option<Logo> {
-    let written = section.string(LOGO);
-    let is_written = written.is_some();
-    let written = written.and_then(|text| parsed(section, &text, Logo::parse(&text.value)));
-    let (path, text) = match outside.file(section, LOGO_FILE) {
-        Some(file) => file,
-        None => return written,
-    };
-    if is_written {
-        section.findings.fatal(path.at, &path.key, "stands beside `logo`", "keep one of them");
-    }
-    parsed(section, &path, Logo::from_file(text.expose()))
+fn read_logo(section: &Section<'_>) -> Option<Logo> {
+    let text = section.string(LOGO)?;
+    // A file may hold an SVG as it is.
+    let logo = if section.has_file(LOGO) { Logo::from_file(&text.value) } else { Logo::parse(&text.value) };
+    parsed(section, &text, logo)
 }
 
 fn parsed(section: &Section<'_>, text: &Placed<String>, logo: Result<Logo, NotALogo>) -> Option<Logo> {

@@ -8,10 +8,15 @@ use url::Url;
 
 use super::internal_hosts;
 use super::section::{Placed, Section};
+use super::setting::{Form, Setting};
 use crate::oidc::provider::Provider;
 use crate::web::origin::{is_confidential, is_loopback};
 
 pub(super) const KEY: &str = "insecure_http_hosts";
+
+pub(super) const SETTING: Setting =
+    Setting::new(KEY, Form::List, "Hosts where Vestibule sends requests to a provider by plain http.", "[\"keycloak.auth.svc\"]")
+        .pattern(internal_hosts::HOST);
 
 /// Each in the spelling of URLs. Faults are told.
 pub(super) fn read(section: &Section<'_>) -> Vec<Placed<String>> {

@@ -3,10 +3,19 @@
 use url::Url;
 
 use super::section::Section;
+use super::setting::{Form, Setting};
 use crate::oidc::logout_url::LogoutUrl;
 use crate::web::origin::PublicOrigin;
 use crate::web::return_to::ReturnTo;
 use crate::web::route::{self, Route};
+
+pub(super) const SETTING: Setting = Setting::new(
+    "post_logout_redirect_uri",
+    Form::Url,
+    "The page to which the provider sends the browser after a logout.",
+    "\"https://app.example.com/.vestibule/logged-out\"",
+)
+.or_said("`redirect_uri`");
 
 /// A page of the public origin. `extra` is the provider's section; without a public origin there is nothing to compare with.
 pub(super) fn read(extra: &Section<'_>, public: Option<&PublicOrigin>, logout_url: Option<&LogoutUrl>) -> Option<Url> {

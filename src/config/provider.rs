@@ -1,16 +1,17 @@
 //! One OpenID Provider, as `[auth]` or `[auth.<name>]` describes it.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::Value;
 use url::Url;
 
+use super::client_options::{CLIENT_KEYS, ClientOptions};
+use super::cookie_secret::is_sample;
 use super::section::{Placed, Section};
-use super::{Outside, is_sample, plain_http, post_logout};
+use super::setting::{Form, Key, Setting, keys};
+use super::{plain_http, post_logout};
 use crate::oidc::issuer::{ExpectedIssuer, is_guid};
 use crate::oidc::logout_url::LogoutUrl;
-use crate::oidc::provider::{ClientAuthentication, Provider, Requirements};
+use crate::oidc::provider::{ClientAuthentication, Provider};
 use crate::secret::Secret;
 use crate::web::origin::PublicOrigin;
 
@@ -20,28 +21,87 @@ pub(super) const UNNAMED: &str = "default";
 /// The end of every metadata URL (OpenID Connect Discovery 1.0, section 4).
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 
-/// Streamlit's defaults.
-const DEFAULT_SCOPE: &str = "openid email profile";
+/// Streamlit's default.
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(2 * 60);
 
 /// With more, an ID token would hardly expire.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(15 * 60);
 
-/// Authorization request parameters that protect the login, and are therefore not the user's to set.
-const OURS: [&str; 12] = [
-    "state",
-    "nonce",
-    "redirect_uri",
-    "client_id",
-    "client_secret",
-    "code",
-    "code_challenge",
-    "code_verifier",
-    "grant_type",
-    "iss",
-    "request",
-    "request_uri",
+/// What stands in `[auth]` or `[auth.<name>]`.
+pub(super) const SETTINGS: [Setting; 5] = [
+    Setting::new("client_id", Form::Text, "The client ID that the provider issued.", "\"shop\"").required(),
+    Setting::secret("client_secret", Form::Text, "The client secret that the provider issued.", "\"CLIENT_SECRET\"").required(),
+    Setting::new(
+        "server_metadata_url",
+        Form::Url,
+        "The provider's metadata. It ends in `/.well-known/openid-configuration`.",
+        "\"https://login.example.com/.well-known/openid-configuration\"",
+    )
+    .required()
+    .pattern("^[Hh][Tt][Tt][Pp][Ss]?://[^#]+$"),
+    Setting::new(
+        "client_kwargs",
+        Form::Entries(&CLIENT_KEYS),
+        "Parameters of the authorization request.",
+        "{ prompt = \"login\", max_age = 3600 }",
+    ),
+    Setting::new(
+        "authorize_params",
+        Form::Entries(&CLIENT_KEYS),
+        "The same as `client_kwargs`, under Streamlit's other name for it.",
+        "{ login_hint = \"alice@example.com\" }",
+    ),
 ];
+
+pub(super) static KEYS: [Key; 5] = keys(&SETTINGS);
+
+/// What stands in `[vestibule.provider.<name>]`.
+pub(super) const EXTRAS: [Setting; 9] = [
+    Setting::new("title", Form::Text, "The provider's name on the button: \"Log in with …\".", "\"Example Ltd\"")
+        .or_said("the name, capitalised"),
+    Setting::new(
+        "issuer",
+        Form::Url,
+        "The issuer that the metadata must name. Vestibule also accepts it with `/` at its end.",
+        "\"https://login.example.com/realms/acme\"",
+    )
+    .or_said("from `server_metadata_url`")
+    .pattern("^[Hh][Tt][Tt][Pp][Ss]?://[^?#]+$"),
+    Setting::new(
+        "tenants",
+        Form::List,
+        "Microsoft Entra tenants that can log in: GUIDs, compared with the claim `tid`.",
+        "[\"8eaef023-2b34-4da1-9baa-8bc8c9d6a490\"]",
+    )
+    .or_said("all")
+    .pattern("^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"),
+    Setting::new("audiences", Form::List, "Values that `aud` of an ID token can have beside `client_id`.", "[\"312909075211944344\"]"),
+    Setting::new(
+        "logout_url",
+        Form::Text,
+        "The provider's logout, if it has a form of its own.",
+        "\"https://login.example.com/logout?client_id={client_id}&returnTo={return_to}\"",
+    )
+    .or_said("from the metadata"),
+    post_logout::SETTING,
+    Setting::new(
+        "clock_skew",
+        Form::Duration,
+        "Largest accepted difference between the provider's clock and this one, at most 15 minutes.",
+        "\"30s\"",
+    )
+    .or("\"2m\""),
+    Setting::new("userinfo", Form::Boolean, "`true` adds claims from the provider's userinfo endpoint.", "true").or("false"),
+    Setting::new(
+        "trust_email",
+        Form::Boolean,
+        "For rules: `true` accepts an e-mail address if the provider does not state whether it is verified.",
+        "true",
+    )
+    .or("false"),
+];
+
+pub(super) static EXTRA_KEYS: [Key; 9] = keys(&EXTRAS);
 
 /// `http_hosts` may be asked by plain http.
 pub(super) fn read_all(
@@ -50,10 +110,9 @@ pub(super) fn read_all(
     public: Option<&PublicOrigin>,
     http_hosts: &[Placed<String>],
     is_streamlit: bool,
-    outside: &Outside<'_>,
 ) -> Vec<Provider> {
     let mut providers = vec![];
-    let unnamed = read(UNNAMED, auth, extras, public, http_hosts, is_streamlit, outside);
+    let unnamed = read(UNNAMED, auth, extras, public, http_hosts, is_streamlit);
     let named = sections(auth);
     let has_unnamed = unnamed.is_given;
     if has_unnamed || named.is_empty() {
@@ -64,7 +123,7 @@ pub(super) fn read_all(
             auth.findings.fatal(section.at(), &auth.key(name), "is the name of the provider in [auth] itself", "choose another name");
             continue;
         }
-        providers.extend(read(name, section, extras, public, http_hosts, is_streamlit, outside).finish(section));
+        providers.extend(read(name, section, extras, public, http_hosts, is_streamlit).finish(section));
         section.finish_lenient(|key| place_of_extra(key, name));
     }
     let known = names(auth);
@@ -95,23 +154,17 @@ pub(super) fn names(auth: &Section<'_>) -> Vec<String> {
 
 /// Whether a provider is in a section, whatever is wrong with it.
 fn is_given(section: &Section<'_>) -> bool {
-    CLIENT_ID.iter().chain(&CLIENT_SECRET).chain(&["server_metadata_url"]).any(|key| section.has(key))
+    ["client_id", "client_secret", "server_metadata_url"].into_iter().any(|key| section.has(key))
 }
-
-/// The spellings of these keys.
-const CLIENT_ID: [&str; 3] = ["client_id", "client_id_env", "client_id_file"];
-const CLIENT_SECRET: [&str; 3] = ["client_secret", "client_secret_env", "client_secret_file"];
 
 /// Where a key of that name stands, when it is one of those beside Streamlit's.
 pub(super) fn place_of_extra(key: &str, provider: &str) -> Option<String> {
-    const EXTRAS: [&str; 9] =
-        ["title", "logout_url", "post_logout_redirect_uri", "issuer", "tenants", "audiences", "clock_skew", "userinfo", "trust_email"];
-    EXTRAS.contains(&key).then(|| format!("vestibule.provider.{provider}"))
+    Key::find(&EXTRA_KEYS, key).map(|_| format!("vestibule.provider.{provider}"))
 }
 
 /// The sections of the named providers, in the order of the file.
 pub(super) fn sections<'a>(auth: &Section<'a>) -> Vec<(String, Section<'a>)> {
-    auth.sections(&["client_kwargs", "authorize_params"])
+    auth.sections(&[])
 }
 
 /// What stands in one section, before it is known whether it is complete.
@@ -140,24 +193,24 @@ fn read(
     public: Option<&PublicOrigin>,
     http_hosts: &[Placed<String>],
     is_streamlit: bool,
-    outside: &Outside<'_>,
 ) -> Draft {
-    let client_id = outside.string(section, "client_id", "client_id_env", "client_id_file");
-    let client_secret = outside.string(section, "client_secret", "client_secret_env", "client_secret_file");
+    let client_id = section.string("client_id");
+    let client_secret = section.string("client_secret");
     let metadata = section.string("server_metadata_url");
     let options = ClientOptions::read(section);
     let extra = extras.sections(&[]).into_iter().find(|(given, _)| given == name).map(|(_, extra)| extra);
 
     let is_given = is_given(section);
     let is_public = options.client_authentication == Some(ClientAuthentication::None);
+    // What is there and faulty is not missing.
+    let is_absent = |key: &str| !section.has(key);
     let mut missing = vec![];
-    let is_written = |keys: &[&str]| keys.iter().any(|key| section.has(key));
-    missing.extend((!is_written(&CLIENT_ID)).then_some("client_id"));
+    missing.extend(is_absent("client_id").then_some("client_id"));
     // A public client has none; with another authentication that cannot be read, it is not known whether it has.
     let needs_secret = !is_public && !section.is_key_faulty("client_kwargs.token_endpoint_auth_method");
-    missing.extend((needs_secret && !is_written(&CLIENT_SECRET)).then_some("client_secret"));
-    missing.extend((!is_written(&["server_metadata_url"])).then_some("server_metadata_url"));
-    for text in [&client_id, &client_secret].into_iter().flatten().filter(|text| text.at.is_some() && is_sample(&text.value)) {
+    missing.extend((needs_secret && is_absent("client_secret")).then_some("client_secret"));
+    missing.extend(is_absent("server_metadata_url").then_some("server_metadata_url"));
+    for text in [&client_id, &client_secret].into_iter().flatten().filter(|text| is_sample(&text.value)) {
         let remedy = "write the value that the provider gave you when you registered the application";
         let problem = if text.value.trim().is_empty() { "is empty" } else { "is a sample, not a value" };
         section.findings.fatal(text.at, &text.key, problem, remedy);
@@ -238,95 +291,6 @@ fn read_clock_skew(extra: &Section<'_>) -> Option<Duration> {
         extra.findings.fatal(extra.at(), &extra.key("clock_skew"), problem, "set the clocks right, and write \"2m\" for example");
     }
     Some(clock_skew)
-}
-
-/// `client_kwargs`, and `authorize_params` beside it.
-struct ClientOptions {
-    requirements: Requirements,
-    scope: String,
-    /// `None` when nobody has written it. An empty one is none at all.
-    prompt: Option<String>,
-    authorize_params: Vec<(String, String)>,
-    client_authentication: Option<ClientAuthentication>,
-}
-
-impl ClientOptions {
-    fn read(section: &Section<'_>) -> Self {
-        let mut options = Self {
-            requirements: Requirements::default(),
-            scope: DEFAULT_SCOPE.into(),
-            prompt: None,
-            authorize_params: vec![],
-            client_authentication: None,
-        };
-        let mut seen = BTreeSet::new();
-        let kwargs = section.entries("client_kwargs").unwrap_or_default();
-        let params = section.entries("authorize_params").unwrap_or_default();
-        for entry in kwargs.iter().chain(&params) {
-            let (name, value) = &entry.value;
-            let text = match value {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            let refuse = |problem: &str, remedy: &str| section.findings.fatal(entry.at, &entry.key, problem, remedy);
-            if !seen.insert(name.clone()) {
-                refuse("is given twice", "keep it in client_kwargs or in authorize_params");
-                continue;
-            }
-            match name.as_str() {
-                "max_age" => match text.parse().map(Duration::from_secs) {
-                    Ok(max_age) => {
-                        options.requirements.max_age = Some(max_age);
-                        options.authorize_params.push((name.clone(), text));
-                    }
-                    Err(_) => refuse("is not a number of seconds", "write max_age = 3600 for example"),
-                },
-                "acr_values" if text.trim().is_empty() => refuse("is empty", "name the authentication that must be shown, or remove it"),
-                "acr_values" => {
-                    options.requirements.acr_values = text.split(' ').filter(|value| !value.is_empty()).map(str::to_owned).collect();
-                    options.authorize_params.push((name.clone(), text));
-                }
-                "hd" if text != "*" && !is_domain(&text) => {
-                    refuse("is not the domain of an organisation", "write hd = \"example.com\", or \"*\" for any organisation");
-                }
-                "hd" => {
-                    options.requirements.hosted_domain = Some(text.clone());
-                    options.authorize_params.push((name.clone(), text));
-                }
-                "scope" if text.split(' ').any(|scope| scope == "openid") => options.scope = text,
-                "scope" => refuse("does not hold `openid`: the provider would not say who the user is", "add openid"),
-                "prompt" => options.prompt = Some(text),
-                "token_endpoint_auth_method" => match text.as_str() {
-                    "client_secret_basic" => options.client_authentication = Some(ClientAuthentication::Basic),
-                    "client_secret_post" => options.client_authentication = Some(ClientAuthentication::Post),
-                    "none" => options.client_authentication = Some(ClientAuthentication::None),
-                    _ => refuse("is not supported", "write client_secret_basic, client_secret_post or none"),
-                },
-                "code_challenge_method" if text == "S256" => {}
-                "code_challenge_method" => refuse("weakens PKCE", "remove it: S256 is always used"),
-                "response_type" if text == "code" => {}
-                "response_type" => refuse("is not supported", "remove it: `code` is always used"),
-                "response_mode" if text == "query" => {}
-                "response_mode" if text == "form_post" => options.authorize_params.push((name.clone(), text)),
-                "response_mode" => refuse("is not supported", "write query or form_post"),
-                "verify" | "trust_env" | "timeout" | "proxies" | "proxy" => {
-                    refuse("is an option of a Python HTTP client, not of a login", "remove it");
-                }
-                ours if OURS.contains(&ours) => refuse("protects the login and is set anew each time", "remove it"),
-                _ => options.authorize_params.push((name.clone(), text)),
-            }
-        }
-        let prompt = options.prompt.clone().filter(|prompt| !prompt.is_empty());
-        options.authorize_params.extend(prompt.map(|prompt| ("prompt".to_owned(), prompt)));
-        options
-    }
-}
-
-/// Of those that an organisation can have an account for: personal accounts at Google have no `hd`.
-fn is_domain(text: &str) -> bool {
-    const PERSONAL: [&str; 2] = ["gmail.com", "googlemail.com"];
-    let label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    text.contains('.') && text.split('.').all(label) && !PERSONAL.iter().any(|domain| domain.eq_ignore_ascii_case(text))
 }
 
 fn read_metadata_url(section: &Section<'_>, text: &Placed<String>, http_hosts: &[Placed<String>]) -> Option<Url> {

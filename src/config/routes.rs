@@ -2,7 +2,13 @@
 
 use super::origin::CALLBACK;
 use super::section::Section;
+use super::setting::{Form, Setting};
 use crate::web::route_prefix::RoutePrefix;
+
+pub(super) const SETTING: Setting =
+    Setting::new("routes", Form::Text, "The path of Vestibule's own routes, below the base path.", "\"/login-gate\"")
+        .or_said("`\"/.vestibule\"`; with `app` `\"/auth\"`")
+        .pattern("^/[A-Za-z0-9._~/-]{0,62}[A-Za-z0-9._~-]$");
 
 /// The prefix that is written, or the one that is right for the application. A fault is told, and another prefix taken.
 pub(super) fn read(vestibule: &Section<'_>, is_streamlit: bool) -> RoutePrefix {

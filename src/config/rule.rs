@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use toml::de::DeTable;
-
-use super::Outside;
+use super::condition::{Names, REQUIRE_KEYS, list, read_all_of};
 use super::section::{Placed, Section};
+use super::setting::{Form, Key, Setting, Shape, keys, words};
 use crate::claims::{self, GroupsClaim};
 use crate::policy::{Access, Condition, NotAPattern, PathPattern, Policy, Rule, RuleId};
 use crate::web::origin::PublicOrigin;
@@ -16,9 +15,6 @@ const MAX_RULES: usize = 10_000;
 
 /// So many of the first rules are searched for those that never decide.
 const MAX_COMPARED: usize = 500;
-
-/// `all` and `any` within each other: deeper than anybody follows when reading.
-const MAX_DEPTH: usize = 4;
 
 /// What `access` may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,6 +28,38 @@ enum Word {
 const WORDS: [(&str, Word); 4] =
     [("public", Word::Public), ("optional", Word::Optional), ("required", Word::Required), ("deny", Word::Deny)];
 
+pub(super) const SETTINGS: [Setting; 5] = [
+    Setting::new(
+        "path",
+        Form::List,
+        "Patterns of paths. A pattern for Vestibule's own routes only has no effect, and `check` warns of it.",
+        "[\"/admin/**\", \"/reports/*/summary\"]",
+    )
+    .or_said("every path")
+    .pattern("^/"),
+    Setting::new(
+        "methods",
+        Form::List,
+        "Methods in capitals. `GET` includes `HEAD`. Later rules decide on requests with other methods.",
+        "[\"GET\", \"POST\"]",
+    )
+    .or_said("every method")
+    .pattern("^[A-Z-]+$"),
+    Setting::new("host", Form::List, "The host of `redirect_uri`, without its port.", "\"app.example.com\"")
+        .or_said("every host")
+        .pattern(super::internal_hosts::HOST),
+    Setting::new("access", Form::Choice(&words(&WORDS)), "The access that the rule gives.", "\"public\"").or("\"required\""),
+    Setting::new(
+        "require",
+        Form::Table(Shape::of(&REQUIRE_KEYS)),
+        "The conditions for the user. Only with `access = \"required\"`.",
+        "{ groups = \"admins\" }",
+    )
+    .or_said("any login"),
+];
+
+pub(super) static KEYS: [Key; 5] = keys(&SETTINGS);
+
 /// The rules as they are written, to be read once the providers are known.
 pub(super) struct Written<'a> {
     sections: Vec<Section<'a>>,
@@ -43,39 +71,17 @@ pub(super) fn find<'a>(vestibule: &Section<'a>, was_checked: bool) -> Written<'a
     Written { sections: vestibule.tables("rule"), was_checked }
 }
 
-/// The files that the rules of a `[vestibule]` name.
-pub(super) fn files<'a>(vestibule: &'a DeTable<'a>) -> Vec<&'a str> {
-    let tables = |table: &'a DeTable<'a>, key: &str| {
-        let items = table.get(key).and_then(|value| value.get_ref().as_array());
-        items.into_iter().flat_map(|items| items.iter()).filter_map(|item| item.get_ref().as_table()).collect::<Vec<_>>()
-    };
-    let require = |rule: &&'a DeTable<'a>| rule.get("require").and_then(|require| require.get_ref().as_table());
-    let mut found = vec![];
-    let mut level: Vec<_> = tables(vestibule, "rule").iter().filter_map(require).collect();
-    for _ in 0..=MAX_DEPTH {
-        found.extend(level.iter().filter_map(|table| table.get(EMAIL_FILE)?.get_ref().as_str()));
-        level = level.iter().flat_map(|table| [tables(table, "all"), tables(table, "any")].concat()).collect();
-    }
-    found
-}
-
 impl<'a> Written<'a> {
     /// In the order of the file.
     pub(super) fn sections(&self) -> &[Section<'a>] {
         &self.sections
     }
 
-    pub(super) fn read(
-        &self,
-        groups: &GroupsClaim,
-        public: Option<&PublicOrigin>,
-        providers: &[String],
-        outside: &Outside<'_>,
-    ) -> Option<Policy> {
+    pub(super) fn read(&self, groups: &GroupsClaim, public: Option<&PublicOrigin>, providers: &[String]) -> Option<Policy> {
         if let Some(section) = self.sections.get(MAX_RULES) {
             section.findings.fatal(section.at(), &section.key(""), format!("there are more than {MAX_RULES} rules"), "join some of them");
         }
-        let names = Names { groups, public, providers, outside };
+        let names = Names { groups, public, providers };
         let mut rules: Vec<Rule> = vec![];
         // Those without a fault, among the first: a default stands for what is faulty in another, and can be far wider.
         let mut sound: Vec<Rule> = vec![];
@@ -118,16 +124,6 @@ impl<'a> Written<'a> {
         }
         Policy::new(rules)
     }
-}
-
-/// What rules refer to.
-struct Names<'a> {
-    groups: &'a GroupsClaim,
-    /// Its host is the only one that requests with a session can have.
-    public: Option<&'a PublicOrigin>,
-    /// Also of those of which something is wrong.
-    providers: &'a [String],
-    outside: &'a Outside<'a>,
 }
 
 /// A rule of which something is wrong is read all the same: its faults keep it from being used.
@@ -217,160 +213,6 @@ fn read_host(section: &Section<'_>, text: &Placed<String>, served: Option<&str>)
             None
         }
     }
-}
-
-/// Every condition of a table, all of which must be met.
-fn read_all_of(section: &Section<'_>, names: &Names<'_>, depth: usize) -> Condition {
-    let mut conditions = vec![];
-    for (key, kind) in [("all", Condition::All as fn(Vec<Condition>) -> Condition), ("any", Condition::Any)] {
-        if !section.has(key) {
-            continue;
-        }
-        let nested = section.tables(key);
-        if nested.is_empty() && !section.is_faulty() {
-            section.findings.fatal(section.at(), &section.key(key), "holds no condition", "write [{ groups = \"admins\" }, …]");
-        } else if depth == MAX_DEPTH {
-            let problem = format!("is nested more than {MAX_DEPTH} deep");
-            section.findings.fatal(section.at(), &section.key(key), problem, "write a rule of its own for some of it");
-        } else {
-            conditions.push(kind(nested.iter().map(|table| read_all_of(table, names, depth + 1)).collect()));
-        }
-    }
-    let texts = |key: &'static str| Some(list(section, key, "\"…\", or a list")).filter(|items| !items.is_empty());
-    let values = |items: Vec<Placed<String>>| {
-        items.iter().for_each(|item| refuse_wildcard(section, item.at, &item.key, &item.value));
-        items.into_iter().map(|item| item.value.into()).collect()
-    };
-    conditions.extend(texts("groups").map(|items| Condition::Groups { claim: names.groups.clone(), values: values(items) }));
-    conditions.extend(texts("roles").map(|items| Condition::Claim { name: "roles".to_owned(), values: values(items) }));
-    conditions.extend(texts("email").map(|items| Condition::Email(read_emails(section, items))));
-    conditions.extend(read_email_file(section, names.outside));
-    conditions.extend(texts("email_domain").map(|items| Condition::EmailDomain(read_domains(section, items))));
-    conditions.extend(texts("provider").map(|items| Condition::Provider(read_providers(section, items, names.providers))));
-    conditions.extend(read_claims(section));
-    section.finish_strict();
-    if conditions.is_empty() && !section.is_faulty() {
-        let remedy = "write groups = \"admins\" for example, or remove it where any login will do";
-        section.findings.fatal(section.at(), &section.path(), "asks for nothing", remedy);
-    }
-    match conditions.len() {
-        1 => conditions.remove(0),
-        _ => Condition::All(conditions),
-    }
-}
-
-/// Values are compared whole. A `*` stands for itself, and hardly for a group of that name.
-fn refuse_wildcard(section: &Section<'_>, at: Option<usize>, key: &str, value: &str) {
-    if value == "*" {
-        let remedy = "write the values that admit a user; where any login will do, remove `require`";
-        section.findings.fatal(at, key, "`*` is not a wildcard here", remedy);
-    } else if value.contains('*') {
-        let problem = format!("`{value}` is compared whole: `*` is not a wildcard here");
-        section.findings.warning(at, key, problem, "write the values in full");
-    }
-}
-
-fn read_emails(section: &Section<'_>, items: Vec<Placed<String>>) -> Vec<String> {
-    for item in items.iter().filter(|item| !is_address(&item.value)) {
-        let problem = format!("`{}` is not an e-mail address", item.value);
-        section.findings.fatal(item.at, &item.key, problem, ADDRESS_EXAMPLE);
-    }
-    items.into_iter().map(|item| item.value).collect()
-}
-
-const ADDRESS_EXAMPLE: &str = "write \"alice@example.com\"; for a whole domain, email_domain = \"example.com\"";
-
-/// One `@` with something on either side of it, and nothing that separates addresses, is not seen or looks like a wildcard.
-fn is_address(text: &str) -> bool {
-    let is_one = !text.contains(|c: char| c.is_whitespace() || c.is_control() || ",;<>*".contains(c));
-    is_one && text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty() && !domain.contains('@'))
-}
-
-/// `email_file = "people.txt"`: addresses, one a line, and lines and ends of lines that a `#` makes a comment.
-fn read_email_file(section: &Section<'_>, outside: &Outside<'_>) -> Option<Condition> {
-    let (path, text) = outside.file(section, EMAIL_FILE)?;
-    if section.has("email") {
-        let remedy = "put all addresses into the file, or write any = [{ email = \"…\" }, { email_file = \"…\" }]";
-        section.findings.fatal(path.at, &path.key, "stands beside `email`: an address would have to be in both", remedy);
-    }
-    let lines = text.expose().trim_start_matches('\u{feff}').lines().zip(1..);
-    let lines = lines.map(|(line, number)| (without_comment(line), number)).filter(|(address, _)| !address.is_empty());
-    let (addresses, wrong): (Vec<_>, Vec<_>) = lines.partition(|(address, _)| is_address(address));
-    for (_, number) in wrong.iter().take(MAX_LINES_TOLD) {
-        // What it is instead is not shown: it may be a file of secrets.
-        section.findings.fatal_in(&path.value, *number, &path.key, "is not an e-mail address", "write one a line, alice@example.com");
-    }
-    if addresses.is_empty() && wrong.is_empty() {
-        let problem = format!("the file `{}` holds no address: nobody would be admitted", path.value);
-        section.findings.fatal(path.at, &path.key, problem, "write addresses into it, one a line, or access = \"deny\"");
-    }
-    Some(Condition::Email(addresses.into_iter().map(|(address, _)| address.to_owned()).collect()))
-}
-
-const EMAIL_FILE: &str = "email_file";
-
-/// Of a file that is something else, all lines are wrong.
-const MAX_LINES_TOLD: usize = 10;
-
-/// A `#` begins a comment at the beginning and after a space: it may be part of an address.
-fn without_comment(line: &str) -> &str {
-    let begins = |(at, _): &(usize, &str)| *at == 0 || line[..*at].ends_with(char::is_whitespace);
-    let end = line.match_indices('#').find(begins).map_or(line.len(), |(at, _)| at);
-    line[..end].trim()
-}
-
-fn read_domains(section: &Section<'_>, items: Vec<Placed<String>>) -> Vec<String> {
-    let is_domain = |text: &str| {
-        text.contains('.')
-            && text.split('.').all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
-    };
-    for item in items.iter().filter(|item| !is_domain(&item.value)) {
-        let problem = format!("`{}` is not a domain", item.value);
-        let remedy = match url::Host::parse(&item.value) {
-            Ok(url::Host::Domain(ascii)) if is_domain(&ascii) && !item.value.is_ascii() => format!("write its ASCII form: \"{ascii}\""),
-            _ => "write \"example.com\", without @ and *; each sub-domain by itself".to_owned(),
-        };
-        section.findings.fatal(item.at, &item.key, problem, remedy);
-    }
-    items.into_iter().map(|item| item.value).collect()
-}
-
-fn read_providers(section: &Section<'_>, items: Vec<Placed<String>>, providers: &[String]) -> Vec<String> {
-    for item in items.iter().filter(|item| !providers.contains(&item.value)) {
-        let problem = format!("there is no provider `{}` in [auth]", item.value);
-        section.findings.fatal(item.at, &item.key, problem, format!("name one of: {}", providers.join(", ")));
-    }
-    items.into_iter().map(|item| item.value).collect()
-}
-
-/// `claim = { department = "sales", "/address/country" = ["DE", "AT"] }`.
-fn read_claims(section: &Section<'_>) -> Vec<Condition> {
-    let mut conditions = vec![];
-    for entry in section.value_lists("claim").unwrap_or_default() {
-        let (name, values) = entry.value;
-        let refuse = |problem: &str, remedy: &str| section.findings.fatal(entry.at, &entry.key, problem, remedy);
-        if claims::is_email(&name) {
-            refuse("is a claim that anybody may write where nobody looks whether it is verified", "write email or email_domain");
-        } else if !claims::is_name_or_pointer(&name) {
-            refuse("is neither a claim's name nor a JSON pointer", "write department or \"/address/country\" for example");
-        } else if values.is_empty() {
-            refuse("holds no value, so that nobody would have it", "write a value, or a list of them");
-        } else {
-            values.iter().filter_map(|value| value.as_str()).for_each(|text| refuse_wildcard(section, entry.at, &entry.key, text));
-            conditions.push(Condition::Claim { name, values });
-        }
-    }
-    conditions
-}
-
-/// A string or a list of them. One that is empty would mean everything or nothing, which is not what it looks like.
-fn list(section: &Section<'_>, name: &'static str, example: &str) -> Vec<Placed<String>> {
-    let items = section.strings(name);
-    if items.as_ref().is_some_and(|items| items.is_empty() || items.iter().any(|item| item.value.is_empty())) {
-        section.findings.fatal(section.at(), &section.key(name), "is empty", format!("write {example}, or remove it"));
-        return vec![];
-    }
-    items.unwrap_or_default()
 }
 
 /// What is legal, and lets fewer people pass than is likely to be meant.

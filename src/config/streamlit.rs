@@ -1,6 +1,7 @@
 //! `app = "streamlit"` and `[vestibule.streamlit]`: what is in front of us, and what it needs.
 
 use super::section::Section;
+use super::setting::{Form, Key, Setting, keys, words};
 use crate::identity::streamlit::{CookieForm, StreamlitApp};
 
 /// The applications that there is a preset for.
@@ -18,11 +19,47 @@ pub(super) struct Preset {
 /// Where Streamlit took the user's address from before it had a login, and for a while after.
 const OWN_USER_HEADER: &str = "X-Streamlit-User";
 
+const APPS: [(&str, App); 1] = [("streamlit", App::Streamlit)];
+
+const FORMS: [(&str, Option<CookieForm>); 3] =
+    [("auto", None), ("itsdangerous", Some(CookieForm::Itsdangerous)), ("tornado", Some(CookieForm::Tornado))];
+
+pub(super) const APP: Setting = Setting::new(
+    "app",
+    Form::Choice(&words(&APPS)),
+    "`\"streamlit\"` takes over the login of a Streamlit app: see [Put Vestibule in front of a Streamlit app](streamlit.md).",
+    "\"streamlit\"",
+);
+
+pub(super) const SETTINGS: [Setting; 3] = [
+    Setting::new(
+        "cookies",
+        Form::Choice(&words(&FORMS)),
+        "`\"itsdangerous\"` for an app on Starlette, `\"tornado\"` for one on Tornado.",
+        "\"tornado\"",
+    )
+    .or("\"auto\""),
+    Setting::new(
+        "drop_claims",
+        Form::List,
+        "Claims that Vestibule leaves out, in this order, if the app's cookie is too large.",
+        "[\"groups\"]",
+    ),
+    Setting::new(
+        "trusted_user_headers",
+        Form::List,
+        "The headers in the app's `server.trustedUserHeaders`. Vestibule removes them from requests.",
+        "[\"X-User\"]",
+    )
+    .pattern("^[A-Za-z0-9_-]+$"),
+];
+
+pub(super) static KEYS: [Key; 3] = keys(&SETTINGS);
+
 pub(super) fn read(vestibule: &Section<'_>) -> Preset {
-    let app = vestibule.choice("app", &[("streamlit", App::Streamlit)]);
+    let app = vestibule.choice("app", &APPS);
     let section = vestibule.section("streamlit");
-    let forms = [("auto", None), ("itsdangerous", Some(CookieForm::Itsdangerous)), ("tornado", Some(CookieForm::Tornado))];
-    let cookie_form = section.choice("cookies", &forms).flatten();
+    let cookie_form = section.choice("cookies", &FORMS).flatten();
     let drop_claims = section.strings("drop_claims").unwrap_or_default().into_iter().map(|claim| claim.value).collect();
     let trusted_user_headers = read_header_names(&section);
     section.finish_strict();

@@ -413,7 +413,12 @@ fn secrets_may_stand_elsewhere() {
     assert_eq!(config.providers[0].client_secret.as_ref().map(Secret::expose), Some("from the file"));
     source.resolved[0].1 = Some(Secret::new("xxx"));
     assert_eq!(Config::parse(&source).unwrap_err()[0].key, "auth.cookie_secret_env");
-    assert_eq!(faults(&with("client_secret_env = \"A\"\n"))[0].1, "auth.client_secret");
+    for both in ["client_secret_env = \"A\"\n", "client_secret_file = \"a\"\n"] {
+        let found = parse(&with(both)).unwrap_err();
+        assert!(found.iter().any(|fault| fault.problem == "stands beside `client_secret`" && fault.line == 7), "{found:?}");
+    }
+    let both = with("").replace("client_secret = \"value\"", "client_secret_env = \"A\"\nclient_secret_file = \"a\"");
+    assert!(parse(&both).unwrap_err().iter().any(|fault| fault.problem == "stands beside `client_secret_file`"));
 }
 
 #[test]

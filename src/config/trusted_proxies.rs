@@ -3,10 +3,18 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::section::Section;
+use super::setting::{Form, Setting};
 use crate::web::origin::PublicOrigin;
 use crate::web::trusted_proxies::TrustedProxies;
 
 pub(super) const KEY: &str = "trusted_proxies";
+
+pub(super) const SETTING: Setting = Setting::new(
+    KEY,
+    Form::List,
+    "IP addresses and networks of proxies in front: see [Run Vestibule behind another proxy](behind-a-proxy.md).",
+    "[\"192.0.2.7\", \"10.0.0.0/8\"]",
+);
 
 /// `None` where the key is absent, and for a fault, which is told.
 pub(super) fn read(section: &Section<'_>) -> Option<TrustedProxies> {

@@ -105,6 +105,6 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 }
 
 /// Whether a secret may travel to this URL: https, or http that stays on the machine.
-pub(crate) fn is_confidential(url: &Url) -> bool {
+pub fn is_confidential(url: &Url) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
 }

@@ -20,6 +20,9 @@ const MAX_REFERENCE_BYTES: u64 = 64 << 10;
 /// Whoever writes into a pipe has the text at hand.
 const PIPE_PATIENCE: Duration = Duration::from_secs(10);
 
+/// What a path begins with that names an environment variable, `env:VESTIBULE_CONFIG`: the variable has the text.
+const VARIABLE: &str = "env:";
+
 /// Reads configuration files.
 pub struct ConfigurationFile;
 
@@ -65,6 +68,9 @@ pub enum ConfigurationError {
     /// Neither TOML nor a secret may hold other bytes.
     #[error("{} is not UTF-8 text; save it as UTF-8", .0.display())]
     NotText(PathBuf),
+    /// The variable that should have the text of the configuration.
+    #[error("the environment variable {0} is not set; set it to the text of the configuration, or name a file")]
+    NoVariable(String),
     /// The same for a variable of the environment.
     #[error("the environment variable {0} is not UTF-8 text; set it to one that is")]
     VariableNotText(String),
@@ -85,12 +91,21 @@ impl ConfigurationFile {
         Self::complete(component, path, Self::text(path, Accept::Anything).await?, port, Accept::Anything).await
     }
 
-    /// Only the text. A pipe is read to its end, and can be read once.
+    /// The variable with the text, of a path like `env:VESTIBULE_CONFIG`. What is relative in that text is relative to the
+    /// working directory. A file of that name is `./env:VESTIBULE_CONFIG`.
+    pub fn variable(path: &Path) -> Option<&str> {
+        path.to_str()?.strip_prefix(VARIABLE)
+    }
+
+    /// Only the text. A pipe is read to its end, and can be read once. See [`Self::variable`] as well.
     ///
     /// # Errors
     /// As [`Self::read`].
     pub async fn text(path: &Path, accept: Accept) -> Result<String, ConfigurationError> {
-        read_text(path, MAX_CONFIGURATION_BYTES, accept).await
+        match Self::variable(path) {
+            Some(name) => environment(name)?.ok_or_else(|| ConfigurationError::NoVariable(name.to_owned())),
+            None => read_text(path, MAX_CONFIGURATION_BYTES, accept).await,
+        }
     }
 
     /// What [`Self::read`] makes of the text, which is not read again. `accept` is for the files that it names.
@@ -108,11 +123,14 @@ impl ConfigurationFile {
         with_references(path, toml, references, port, accept).await
     }
 
-    /// Whether there is such a file, and it may be read; what is in it is not looked at. A pipe is not opened.
+    /// Whether there is such a file, or variable, and it may be read; what is in it is not looked at. A pipe is not opened.
     ///
     /// # Errors
-    /// [`ConfigurationError::Unreadable`].
+    /// [`ConfigurationError::Unreadable`], or one of the variable.
     pub fn find(path: &Path) -> Result<(), ConfigurationError> {
+        if let Some(name) = Self::variable(path) {
+            return environment(name)?.map(drop).ok_or_else(|| ConfigurationError::NoVariable(name.to_owned()));
+        }
         let found =
             std::fs::metadata(path).and_then(|metadata| if metadata.is_file() { std::fs::File::open(path).map(drop) } else { Ok(()) });
         found.map_err(|reason| ConfigurationError::Unreadable { path: path.into(), reason })
@@ -122,7 +140,7 @@ impl ConfigurationFile {
     /// comes from a pipe.
     pub fn folder(path: &Path) -> &Path {
         let is_pipe = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
-        path.parent().filter(|_| !is_pipe).unwrap_or(Path::new(""))
+        path.parent().filter(|_| !is_pipe && Self::variable(path).is_none()).unwrap_or(Path::new(""))
     }
 
     /// The file that a configuration means by `name`: relative to [`Self::folder`], unless a service manager has a credential of
@@ -140,7 +158,7 @@ impl ConfigurationFile {
         port: Option<u16>,
         references: impl FnOnce(&str) -> Vec<Reference>,
     ) -> Result<Configuration, ConfigurationError> {
-        let toml = read_text(path, MAX_CONFIGURATION_BYTES, Accept::Anything).await?;
+        let toml = Self::text(path, Accept::Anything).await?;
         let references = references(&toml);
         with_references(path, toml, references, port, Accept::Files).await
     }
@@ -151,7 +169,8 @@ impl ConfigurationFile {
             Reference::File(name) => Some(Self::named(path, name)),
             Reference::Environment(_) => None,
         });
-        let files = std::iter::once(path.to_owned()).chain(named);
+        let own = Self::variable(path).is_none().then(|| path.to_owned());
+        let files = own.into_iter().chain(named);
         files.filter(|file| std::fs::metadata(file).is_ok_and(|metadata| is_readable_by_everybody(&metadata))).collect()
     }
 }
@@ -271,6 +290,7 @@ mod tests {
     fn what_comes_from_no_file_is_relative_to_the_working_directory() {
         assert_eq!(ConfigurationFile::folder(Path::new("/dev/null")), Path::new(""));
         assert_eq!(ConfigurationFile::folder(Path::new("secrets.toml")), Path::new(""));
+        assert_eq!(ConfigurationFile::folder(Path::new("env:A/B")), Path::new(""));
         assert_eq!(ConfigurationFile::folder(Path::new("not/there.toml")), Path::new("not"));
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secrets.toml");
@@ -297,6 +317,22 @@ mod tests {
         let value = resolve(&reference, Path::new(""), Accept::Files).await.unwrap();
         assert!(value.is_some());
         assert_eq!(value, std::env::var("PATH").ok());
+    }
+
+    #[tokio::test]
+    async fn a_variable_can_have_the_text() {
+        let path = Path::new("env:PATH");
+        assert_eq!(ConfigurationFile::variable(path), Some("PATH"));
+        assert_eq!(ConfigurationFile::variable(Path::new("./env:PATH")), None);
+        assert!(ConfigurationFile::find(path).is_ok());
+        for accept in [Accept::Anything, Accept::Files] {
+            assert_eq!(ConfigurationFile::text(path, accept).await.unwrap(), std::env::var("PATH").unwrap());
+        }
+        for unset in ["env:VESTIBULE_TEST_SURELY_UNSET", "env:", "env:A=B"] {
+            let refused = ConfigurationFile::text(Path::new(unset), Accept::Files).await;
+            assert!(matches!(refused, Err(ConfigurationError::NoVariable(name)) if unset.ends_with(&name)), "{unset}");
+            assert!(matches!(ConfigurationFile::find(Path::new(unset)), Err(ConfigurationError::NoVariable(_))), "{unset}");
+        }
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 use serde_json::Value;
 
+use super::super::condition::MAX_DEPTH;
 use super::super::{Config, Fault, Source};
 use super::*;
 

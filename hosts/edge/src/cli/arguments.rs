@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cli::health::DEFAULT_ADMIN;
+use crate::cli::init::arguments::Init;
 use crate::observe::log;
 
 /// Login at the edge: puts the login that `[auth]` in secrets.toml describes in front of any application.
@@ -21,10 +22,14 @@ pub struct Arguments {
 pub enum Command {
     /// Serve an application behind the login
     Serve(Serve),
+    /// Write a configuration file from a few answers, and check it
+    Init(Box<Init>),
     /// Check a configuration file: print everything that is wrong with it
     Check(Check),
     /// Say which rule decides on a request, and why
     Explain(Explain),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
     /// Ask a running `vestibule serve` whether it is ready: exit code 0 if it is, 1 if not, within 2 seconds
     ///
     /// Asks /readyz at the address that `vestibule serve --admin` has, once, and prints one line. It follows no redirect and uses no
@@ -43,8 +48,9 @@ pub enum Command {
 
 #[derive(Debug, Clone, Args)]
 pub struct Serve {
-    /// The configuration: Streamlit's secrets.toml, with [vestibule] for what Streamlit has no word for
-    #[arg(long, value_name = "FILE", default_value = ".streamlit/secrets.toml")]
+    /// The configuration: Streamlit's secrets.toml, with [vestibule] for what Streamlit has no word for; env:NAME is the text in
+    /// a variable [default: env:VESTIBULE_CONFIG if it is set, else .streamlit/secrets.toml]
+    #[arg(long, value_name = "FILE", default_value_os_t = configuration(), hide_default_value = true)]
     pub config: PathBuf,
     /// Address and port to listen on [default: vestibule.listen, else 127.0.0.1:8501]
     #[arg(long, value_name = "HOST:PORT")]
@@ -73,8 +79,9 @@ pub struct Serve {
 
 #[derive(Debug, Clone, Args)]
 pub struct Check {
-    /// The configuration file
-    #[arg(long, value_name = "FILE", default_value = ".streamlit/secrets.toml")]
+    /// The configuration; env:NAME is the text in a variable
+    /// [default: env:VESTIBULE_CONFIG if it is set, else .streamlit/secrets.toml]
+    #[arg(long, value_name = "FILE", default_value_os_t = configuration(), hide_default_value = true)]
     pub config: PathBuf,
     /// Fail on warnings as well
     #[arg(long)]
@@ -100,8 +107,9 @@ pub struct Explain {
     /// The request's path as it is sent, with its query if it has one
     #[arg(value_name = "PATH")]
     pub path: String,
-    /// The configuration file
-    #[arg(long, value_name = "FILE", default_value = ".streamlit/secrets.toml")]
+    /// The configuration; env:NAME is the text in a variable
+    /// [default: env:VESTIBULE_CONFIG if it is set, else .streamlit/secrets.toml]
+    #[arg(long, value_name = "FILE", default_value_os_t = configuration(), hide_default_value = true)]
     pub config: PathBuf,
     /// Claims of who is logged in, a JSON object: what /.vestibule/user answers [default: nobody is]
     #[arg(long = "as", value_name = "FILE")]
@@ -156,6 +164,12 @@ pub struct Common {
     /// How the log is written to stderr; VESTIBULE_LOG=debug writes more
     #[arg(long, value_enum, default_value = "human")]
     pub log: log::Format,
+}
+
+/// What is read if `--config` is absent: the text in `VESTIBULE_CONFIG`, else Streamlit's file.
+fn configuration() -> PathBuf {
+    let is_set = std::env::var_os("VESTIBULE_CONFIG").is_some();
+    if is_set { "env:VESTIBULE_CONFIG" } else { ".streamlit/secrets.toml" }.into()
 }
 
 /// More than anybody waits, and not beyond what timers take.

@@ -7,11 +7,10 @@ use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
 use vestibule::account::Account;
 use vestibule::claims::Claims;
-use vestibule::config::{self, Config};
+use vestibule::config::Config;
 use vestibule::oidc::provider::Provider;
 use vestibule::policy::{Answer, explain};
 use vestibule::web::http::RequestHead;
-use vestibule_wasmtime::{ConfigurationFile, Reference};
 
 use crate::cli::arguments::Explain;
 use crate::cli::serve::DEFAULT_PORT;
@@ -51,8 +50,7 @@ pub async fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
 }
 
 async fn load(path: &Path) -> anyhow::Result<Config> {
-    let references = |toml: &str| config::references(toml).into_iter().map(to_host).collect();
-    native::parse(ConfigurationFile::read_with(path, Some(DEFAULT_PORT), references).await?)
+    native::parse(native::read(path, DEFAULT_PORT).await?)
 }
 
 /// A user, as a file describes one.
@@ -100,13 +98,6 @@ fn provider<'a>(config: &'a Config, named: Option<&str>) -> anyhow::Result<&'a P
         (Some(name), _) => config.provider(name).with_context(|| format!("there is no provider `{name}` in [auth]")),
         (None, [only]) => Ok(only),
         (None, _) => bail!("there are several providers; name the account's with --provider"),
-    }
-}
-
-fn to_host(reference: config::Reference) -> Reference {
-    match reference {
-        config::Reference::Environment(name) => Reference::Environment(name),
-        config::Reference::File(path) => Reference::File(path),
     }
 }
 

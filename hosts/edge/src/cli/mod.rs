@@ -8,6 +8,8 @@ pub mod component;
 pub mod explain;
 pub mod health;
 pub mod manual;
+pub mod init;
 pub mod online;
 pub mod program;
+pub mod schema;
 pub mod serve;

@@ -6,7 +6,7 @@ use clap::Parser as _;
 use vestibule_wasmtime::Carried;
 
 use crate::cli::arguments::{Arguments, Command};
-use crate::cli::{carry, check, completions, explain, health, manual, serve};
+use crate::cli::{carry, check, completions, explain, health, init, manual, schema, serve};
 use crate::observe::log;
 use crate::random;
 
@@ -31,12 +31,17 @@ async fn dispatch(command: Command, carried: &Carried) -> anyhow::Result<ExitCod
             log::start(arguments.common.log)?;
             serve::run(&arguments, carried).await?;
         }
+        Command::Init(arguments) => {
+            log::start(arguments.common.log)?;
+            return init::run(&arguments, carried).await;
+        }
         Command::Check(arguments) => {
             log::start(arguments.common.log)?;
             return check::run(&arguments, carried).await;
         }
         Command::Explain(arguments) => return explain::run(&arguments).await,
         Command::Health(arguments) => return Ok(health::run(&arguments).await),
+        Command::Schema => schema::run()?,
         Command::CookieSecret => println!("{}", random::cookie_secret()),
         Command::Completions(arguments) => completions::run(&arguments)?,
         Command::Man(arguments) => manual::run(&arguments)?,

@@ -1,9 +1,20 @@
 //! The configuration, read by the core as it is in this program: for what is no decision.
 
+use std::path::Path;
+
 use vestibule::config::{self, Config};
 use vestibule::pages::Look;
 use vestibule::secret::Secret;
-use vestibule_wasmtime::{Configuration, Reference};
+use vestibule_wasmtime::{Configuration, ConfigurationError, ConfigurationFile, Reference};
+
+/// Reads a configuration file and what it names, without a component.
+///
+/// # Errors
+/// Something cannot be read: see [`ConfigurationFile::read`].
+pub async fn read(path: &Path, port: u16) -> Result<Configuration, ConfigurationError> {
+    let references = |toml: &str| config::references(toml).into_iter().map(to_host).collect();
+    ConfigurationFile::read_with(path, Some(port), references).await
+}
 
 use crate::metrics::Countable;
 
@@ -44,5 +55,12 @@ fn to_core(reference: Reference) -> config::Reference {
     match reference {
         Reference::Environment(name) => config::Reference::Environment(name),
         Reference::File(path) => config::Reference::File(path),
+    }
+}
+
+fn to_host(reference: config::Reference) -> Reference {
+    match reference {
+        config::Reference::Environment(name) => Reference::Environment(name),
+        config::Reference::File(path) => Reference::File(path),
     }
 }

@@ -8,7 +8,7 @@
 //!    for it to be closed, and does not start if that takes too long.
 //! 4. A new configuration replaces the old one in one step, without dropping a connection; what is open is judged by it
 //!    ([`crate::exchange::judge`]). A broken one leaves the old one running, and the log says everything that is wrong with it.
-//! 5. A configuration that comes from a pipe is read once and kept. Where a file is to be read again, a pipe or a device is
+//! 5. A configuration that comes from a pipe or from the environment is read once and kept. Where a file is to be read again, a pipe or a device is
 //!    refused, and not waited for.
 //! 6. Files that were refused for permissions, of their own or of a folder on the way, are looked at every second: nothing
 //!    tells that those of a folder have changed.
@@ -94,12 +94,13 @@ impl ActiveSource {
         metrics: Arc<Metrics>,
     ) -> Result<Self, ConfigurationError> {
         let is_pipe = tokio::fs::metadata(&path).await.is_ok_and(|metadata| !metadata.is_file());
-        let text = if is_pipe { Some(ConfigurationFile::text(&path, Accept::Anything).await?) } else { None };
+        let is_read_once = is_pipe || ConfigurationFile::variable(&path).is_some();
+        let text = if is_read_once { Some(ConfigurationFile::text(&path, Accept::Anything).await?) } else { None };
         let watch = Watch::new().inspect_err(|error| {
             let remedy = "send SIGHUP after each change";
             tracing::warn!(code = "configuration.not_watched", "changes of the configuration are not noticed ({error}); {remedy}");
         });
-        let files = if is_pipe { Vec::new() } else { vec![path.clone()] };
+        let files = if is_read_once { Vec::new() } else { vec![path.clone()] };
         let (ended, audit) = (Arc::default(), Mutex::default());
         Ok(Self { component, path, text, upstream, upstream_timeout, files, watch: watch.ok(), ended, audit, metrics })
     }

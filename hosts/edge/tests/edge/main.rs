@@ -17,6 +17,7 @@ mod framing;
 mod guest;
 mod http1;
 mod http2;
+mod init;
 mod lifecycle;
 mod lifetimes;
 mod limits;

@@ -157,7 +157,8 @@ pub async fn run_with_component(arguments: &[&str]) -> Output {
 
 /// None where the program carries the component. One that was built without `make build`, and one that is to run another
 /// component, compile a file.
-fn component_options() -> Vec<OsString> {
+#[allow(dead_code, reason = "`tests/serve` does not use it by itself")]
+pub fn component_options() -> Vec<OsString> {
     let carried = fs::metadata(concat!(env!("VESTIBULE_CARRIED"), "/component")).expect("a file of the build");
     if carried.len() > 0 && std::env::var_os("VESTIBULE_COMPONENT").is_none() {
         return Vec::new();

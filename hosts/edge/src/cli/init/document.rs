@@ -1,0 +1,137 @@
+//! The file that `vestibule init` writes.
+
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, value};
+
+use crate::cli::init::answers::{Answers, ClientSecret, Who};
+use crate::cli::init::arguments::App;
+use crate::cli::init::provider::metadata_url;
+
+/// The text. A library writes every value, whatever characters it has.
+///
+/// # Errors
+/// The provider's tokens have no groups, and no claim is named.
+pub(super) fn document(answers: &Answers, cookie_secret: &str) -> Result<String, String> {
+    let mut document = DocumentMut::new();
+    document
+        .decor_mut()
+        .set_prefix("# The login in front of the application. It holds secrets: only the user that runs Vestibule reads it.\n\n");
+    let groups = groups(answers)?;
+    document.insert("auth", Item::Table(auth(answers, cookie_secret, groups.as_ref())));
+
+    let mut vestibule = Table::new();
+    if answers.app == App::Streamlit {
+        vestibule.insert("app", value("streamlit"));
+    }
+    vestibule.insert("upstream", value(&answers.upstream));
+    comment(&mut vestibule, "upstream", "The application. It must be reachable through Vestibule only.");
+    let mut tables = Table::new();
+    tables.set_implicit(true);
+    if let Some(groups) = &groups {
+        let mut identity = Table::new();
+        identity.insert("groups_claim", value(&groups.claim));
+        if let Some(shape) = groups.shape {
+            identity.insert("groups_shape", value(shape));
+        }
+        if groups.claim != "groups" {
+            vestibule.insert("identity", Item::Table(identity));
+        }
+    }
+    if let Some(provider) = provider(answers) {
+        tables.insert("default", Item::Table(provider));
+        vestibule.insert("provider", Item::Table(tables));
+    }
+    vestibule.insert("rule", Item::ArrayOfTables(rules(answers)));
+    vestibule.decor_mut().set_prefix("\n");
+    document.insert("vestibule", Item::Table(vestibule));
+    Ok(document.to_string())
+}
+
+/// The claim with the groups that are asked for.
+struct GroupsClaim {
+    claim: String,
+    shape: Option<&'static str>,
+    scope: Option<&'static str>,
+}
+
+fn groups(answers: &Answers) -> Result<Option<GroupsClaim>, String> {
+    let Who::Group { claim, .. } = &answers.who else { return Ok(None) };
+    let client = &answers.client;
+    match (claim, client.kind.groups(&client.issuer)) {
+        (Some(claim), _) => Ok(Some(GroupsClaim { claim: claim.clone(), shape: None, scope: None })),
+        (None, Some(groups)) => Ok(Some(GroupsClaim { claim: groups.claim.to_owned(), shape: groups.shape, scope: groups.scope })),
+        (None, None) => {
+            let title = client.kind.title();
+            Err(format!(
+                "tokens of {title} have no groups; name the claim that you have made for them with --groups-claim, or admit a domain or addresses"
+            ))
+        }
+    }
+}
+
+fn auth(answers: &Answers, cookie_secret: &str, groups: Option<&GroupsClaim>) -> Table {
+    let client = &answers.client;
+    let mut auth = Table::new();
+    auth.insert("redirect_uri", value(&answers.redirect_uri));
+    comment(&mut auth, "redirect_uri", "The provider must know this address.");
+    auth.insert("cookie_secret", value(cookie_secret));
+    comment(&mut auth, "cookie_secret", "It seals the cookies: anyone who knows it can log in as any user.");
+    auth.insert("client_id", value(&client.id));
+    match &client.secret {
+        ClientSecret::Written(secret) => auth.insert("client_secret", value(secret)),
+        ClientSecret::Environment(name) => auth.insert("client_secret_env", value(name)),
+        ClientSecret::File(path) => auth.insert("client_secret_file", value(path)),
+    };
+    auth.insert("server_metadata_url", value(metadata_url(&client.issuer)));
+    if let Some(scope) = groups.and_then(|groups| groups.scope) {
+        let scopes = InlineTable::from_iter([("scope", format!("openid email profile {scope}"))]);
+        auth.insert("client_kwargs", value(scopes));
+    }
+    auth
+}
+
+/// What the provider needs beside `[auth]`.
+fn provider(answers: &Answers) -> Option<Table> {
+    let client = &answers.client;
+    let mut provider = Table::new();
+    if let Some(project) = &client.project {
+        provider.insert("audiences", value(Array::from_iter([project])));
+    }
+    if client.kind.needs_userinfo() {
+        provider.insert("userinfo", value(true));
+        comment(&mut provider, "userinfo", "The ID token does not have every claim.");
+    }
+    if client.kind.has_unstated_addresses() && matches!(answers.who, Who::Email(_) | Who::EmailDomain(_)) {
+        provider.insert("trust_email", value(true));
+        comment(&mut provider, "trust_email", "Tokens do not state whether an address is verified: the tenant's administrators set it.");
+    }
+    (!provider.is_empty()).then_some(provider)
+}
+
+fn rules(answers: &Answers) -> ArrayOfTables {
+    let mut rule = Table::new();
+    let one_or_list = |values: &[String]| match values {
+        [one] => toml_edit::Value::from(one),
+        values => Array::from_iter(values).into(),
+    };
+    let require = match &answers.who {
+        Who::EmailDomain(domains) => Some(("email_domain", domains)),
+        Who::Email(addresses) => Some(("email", addresses)),
+        Who::Group { names, .. } => Some(("groups", names)),
+        Who::Everybody => None,
+    };
+    match require {
+        Some((key, values)) => rule.insert("require", value(InlineTable::from_iter([(key, one_or_list(values))]))),
+        None => rule.insert("access", value("required")),
+    };
+    rule.decor_mut().set_prefix("\n# Who may enter. The first rule that fits a request decides; a request that no rule fits is denied.\n");
+    ArrayOfTables::from_iter([rule])
+}
+
+fn comment(table: &mut Table, key: &str, text: &str) {
+    if let Some(mut key) = table.key_mut(key) {
+        key.leaf_decor_mut().set_prefix(format!("# {text}\n"));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! `vestibule init`, `vestibule schema`, and a configuration in the environment: the program from its options to its files.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Output;
+
+use tokio::process::Command;
+
+use crate::program::component_options;
+
+const SECRET: (&str, &str) = ("TEST_CLIENT_SECRET", "q7Rz8fKw2mQLbXeR4tY9uVn3");
+
+const ANSWERS: [&str; 12] = [
+    "--provider",
+    "keycloak",
+    "--issuer",
+    "https://login.example.com/realms/acme",
+    "--address",
+    "https://app.example.com",
+    "--client-id",
+    "shop",
+    "--client-secret-env",
+    SECRET.0,
+    "--upstream",
+    "http://127.0.0.1:8080",
+];
+
+/// Without a terminal. The files of this machine's users do not matter, so that the folder is one of the test's own.
+async fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    command.args(arguments).current_dir(folder).env_remove("VESTIBULE_CONFIG").envs(environment.iter().copied());
+    command.stdin(std::process::Stdio::null()).output().await.expect("the program starts")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}
+
+#[tokio::test]
+async fn a_first_configuration_is_written_for_its_user_only_and_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let component: Vec<_> = component_options().into_iter().map(|option| option.into_string().unwrap()).collect();
+    let component: Vec<_> = component.iter().map(String::as_str).collect();
+    let arguments = [&["init", "--offline", "--app", "other", "--email-domain", "example.com"], &ANSWERS[..], &component].concat();
+    let output = run(folder.path(), &arguments, &[SECRET]).await;
+    assert!(output.status.success(), "{}", said(&output));
+    for words in
+        ["https://app.example.com/oauth2callback", "Valid redirect URIs", "in order, for https://app.example.com", "next: vestibule serve"]
+    {
+        assert!(said(&output).contains(words), "{words}: {}", said(&output));
+    }
+    let path = folder.path().join(".streamlit/secrets.toml");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("client_secret_env = \"TEST_CLIENT_SECRET\"") && !text.contains(SECRET.1), "{text}");
+    assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing unfinished is left");
+
+    // It is not replaced unless that is asked for.
+    let again = run(folder.path(), &arguments, &[SECRET]).await;
+    assert_eq!(again.status.code(), Some(1));
+    assert!(said(&again).contains("--force") && fs::read_to_string(&path).unwrap() == text, "{}", said(&again));
+    let forced = run(folder.path(), &[&arguments[..], &["--force"]].concat(), &[SECRET]).await;
+    assert!(forced.status.success() && fs::read_to_string(&path).unwrap() != text, "a fresh cookie secret: {}", said(&forced));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn nothing_is_written_of_answers_that_are_missing_or_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |more: &[&'static str]| [&["init", "--offline", "--app", "other"], &ANSWERS[..], more].concat();
+    let google = ["init", "--offline", "--provider", "google", "--address", "https://app.example.com", "--client-id", "shop"];
+    let google = |more: &[&'static str]| {
+        [&google[..], &["--client-secret-env", SECRET.0, "--app", "other", "--upstream", "http://127.0.0.1:8080"], more].concat()
+    };
+    for (arguments, environment, words) in [
+        (vec!["init"], vec![SECRET], "--provider is missing, and there is no terminal"),
+        (vec!["init", "--provider", "google"], vec![SECRET], "--address is missing"),
+        (vec!["init", "--provider", "google", "--address", "app.example.com"], vec![SECRET], "--address: `app.example.com` is not a URL"),
+        (vec!["init", "--provider", "google", "--address", "http://app.example.com"], vec![SECRET], "is plain http"),
+        (with(&[]), vec![SECRET], "--email-domain, --email, --group or --everybody is missing"),
+        (with(&["--everybody"]), vec![], "the environment variable `TEST_CLIENT_SECRET` is not set"),
+        (with(&["--email", "alice"]), vec![SECRET], "is not an e-mail address"),
+        (with(&["--email-domain", "example.com", "--everybody"]), vec![SECRET], "cannot be used with"),
+        (with(&["--tenant", "acme.example", "--everybody"]), vec![SECRET], "--tenant is for Microsoft Entra only"),
+        (google(&["--everybody"]), vec![SECRET], "lets in whoever has an account at accounts.google.com"),
+        (google(&["--email-domain", "gmail.com"]), vec![SECRET], "lets in whoever has an account at accounts.google.com"),
+        (google(&["--group", "admins"]), vec![SECRET], "tokens of Google have no groups"),
+        (google(&["--everybody", "--issuer", "https://a.example"]), vec![SECRET], "--issuer has no effect with Google"),
+    ] {
+        let output = run(folder.path(), &arguments, &environment).await;
+        assert!(!output.status.success() && said(&output).contains(words), "{words}: {}", said(&output));
+        assert!(!folder.path().join(".streamlit/secrets.toml").exists(), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn the_schema_that_is_printed_is_that_of_the_documentation() {
+    let output = run(Path::new("."), &["schema"], &[]).await;
+    let documented = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/vestibule.schema.json")).unwrap();
+    assert!(output.status.success() && output.stdout == documented, "docs/vestibule.schema.json is stale");
+}
+
+#[tokio::test]
+async fn the_configuration_can_be_in_the_environment() {
+    const TOML: &str = "[auth]\nredirect_uri_env = \"REDIRECT_URI\"\ncookie_secret = \"8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5\"\n\
+                        client_id = \"shop\"\nclient_secret_file = \"client-secret\"\n\
+                        server_metadata_url = \"https://login.example.com/.well-known/openid-configuration\"\n\
+                        [[vestibule.rule]]\naccess = \"public\"\npath = \"/public/**\"\n[[vestibule.rule]]\n";
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("client-secret"), "q7Rz8fKw2mQLbXeR4tY9uVn3\n").unwrap();
+    let uri = ("REDIRECT_URI", "https://app.example.com/oauth2callback");
+    let explain = ["explain", "GET", "/public/a"];
+    let output = run(folder.path(), &explain, &[("VESTIBULE_CONFIG", TOML), uri]).await;
+    assert!(output.status.success(), "{}", said(&output));
+    let named = run(folder.path(), &[&explain[..], &["--config", "env:OTHER"]].concat(), &[("OTHER", TOML), uri]).await;
+    assert!(named.status.success(), "{}", said(&named));
+    // The command line comes before the environment.
+    let file = run(folder.path(), &[&explain[..], &["--config", "absent.toml"]].concat(), &[("VESTIBULE_CONFIG", TOML), uri]).await;
+    assert!(said(&file).contains("cannot read absent.toml"), "{}", said(&file));
+    for command in [vec!["explain", "GET", "/"], vec!["check"], vec!["serve"]] {
+        let absent = run(folder.path(), &[&command[..], &["--config", "env:ABSENT_CONFIG"]].concat(), &[]).await;
+        assert_eq!(absent.status.code(), Some(1));
+        assert!(said(&absent).contains("the environment variable ABSENT_CONFIG is not set"), "{}", said(&absent));
+    }
+    let lacking = run(folder.path(), &explain, &[("VESTIBULE_CONFIG", TOML)]).await;
+    let fault = "env:VESTIBULE_CONFIG:2: error: auth.redirect_uri_env: the environment variable `REDIRECT_URI` is not set";
+    assert!(lacking.status.code() == Some(1) && said(&lacking).contains(fault), "{}", said(&lacking));
+}
