@@ -273,7 +273,7 @@ fn what_looks_like_a_variable_is_told() {
 
 #[test]
 fn a_key_that_comes_twice_is_named() {
-    assert_eq!(faults(&with("client_id = \"b\"\n")), [(7, "client_id".to_owned())]);
+    assert_eq!(faults(&with("client_id = \"b\"\n")), [(7, "auth.client_id".to_owned())]);
     assert_eq!(faults("[auth]\n[auth]\n")[0].0, 2);
 }
 
