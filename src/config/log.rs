@@ -44,7 +44,7 @@ pub(super) fn read(section: &Section<'_>) -> Log {
     let requests = section.boolean("requests");
     section.finish_strict();
     let is_off = destination.as_ref().is_none_or(|text| text.value == "off");
-    if requests == Some(true) && is_off {
+    if requests == Some(true) && is_off && !section.is_key_faulty("audit") {
         section.findings.warning(section.at(), &section.key("requests"), "has no effect without `audit`", REMEDY);
     }
     let destination = destination.filter(|_| !is_off).and_then(|text| {

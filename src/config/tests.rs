@@ -743,6 +743,28 @@ fn a_fault_has_no_consequence_that_is_told_as_well() {
         (auth.clone() + "[vestibule.embedding]\norigin = \"https://portal.example\"\n", "vestibule.embedding.origin"),
         (auth.clone() + "[vestibule]\nroutes = \"gate\"\nafter_logout = \"/.vestibule/logout\"\n", "vestibule.routes"),
         (auth.clone() + "[vestibule]\nroutes = \"gate\"\n" + &rule("path = \"/.vestibule/**\"") + &rest, "vestibule.routes"),
+        (auth.clone() + "[vestibule.log]\naudit = 7\nrequests = true\n", "vestibule.log.audit"),
+        // The same of values that are not there.
+        (auth.clone() + &rule("path_env = \"NONE\"") + &rule("path = \"/b\"") + &rest, "vestibule.rule[1].path_env"),
+        (auth.replace("client_id = \"value\"", "client_id_env = \"NONE\""), "auth.client_id_env"),
+        (
+            auth.replace("/.well-known/openid-configuration", "/elsewhere") + "[vestibule.provider.default]\nissuer_env = \"NONE\"\n",
+            "vestibule.provider.default.issuer_env",
+        ),
+        (
+            auth.replace("https://op.example", "http://op.example") + "[vestibule]\ninsecure_http_hosts_file = \"none\"\n",
+            "vestibule.insecure_http_hosts_file",
+        ),
+        (auth.clone() + "[vestibule.session]\nmax_age_env = \"NONE\"\nidle_timeout = \"60d\"\n", "vestibule.session.max_age_env"),
+        (auth.clone() + "[vestibule]\nmode_env = \"NONE\"\n[vestibule.authz]\nproxy = \"nginx\"\n", "vestibule.mode_env"),
+        (
+            auth.clone() + "[vestibule]\nmode = \"authz\"\nlisten = \"127.0.0.1:8501\"\n[vestibule.authz]\nproxy_env = \"NONE\"\n",
+            "vestibule.authz.proxy_env",
+        ),
+        (auth.clone() + "[vestibule]\napp_env = \"NONE\"\n[vestibule.streamlit]\ncookies = \"auto\"\n", "vestibule.app_env"),
+        (auth.clone() + "[vestibule.embedding]\norigins_env = \"NONE\"\n", "vestibule.embedding.origins_env"),
+        (auth.clone() + "[vestibule]\nroutes_env = \"NONE\"\nafter_logout = \"/.vestibule/logout\"\n", "vestibule.routes_env"),
+        (auth.clone() + "[vestibule.log]\naudit_env = \"NONE\"\nrequests = true\n", "vestibule.log.audit_env"),
         (
             auth + "[vestibule]\nroutes = \"gate\"\n[vestibule.provider.default]\npost_logout_redirect_uri = \"https://app.example/.vestibule/x\"\n",
             "vestibule.routes",

@@ -8,8 +8,8 @@
 //!    for it to be closed, and does not start if that takes too long.
 //! 4. A new configuration replaces the old one in one step, without dropping a connection; what is open is judged by it
 //!    ([`crate::exchange::judge`]). A broken one leaves the old one running, and the log says everything that is wrong with it.
-//! 5. A configuration that comes from a pipe or from the environment is read once and kept. Where a file is to be read again, a pipe or a device is
-//!    refused, and not waited for.
+//! 5. A configuration that comes from a pipe or from the environment is read once and kept. Where a file is to be read again, a
+//!    pipe or a device is refused, and not waited for.
 //! 6. Files that were refused for permissions, of their own or of a folder on the way, are looked at every second: nothing
 //!    tells that those of a folder have changed.
 
