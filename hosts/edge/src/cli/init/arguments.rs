@@ -21,7 +21,7 @@ pub struct Init {
     /// The OpenID provider
     #[arg(long, value_enum)]
     pub provider: Option<Kind>,
-    /// The provider's issuer, https://login.example.com/realms/acme for example
+    /// The provider's issuer, `https://login.example.com/realms/acme` for example
     #[arg(long, value_name = "URL")]
     pub issuer: Option<String>,
     /// Of Microsoft Entra: the directory (tenant) ID, or a domain of the tenant
@@ -30,7 +30,7 @@ pub struct Init {
     /// Of ZITADEL: the ID of the project
     #[arg(long, value_name = "ID")]
     pub project: Option<String>,
-    /// The public address of the application, https://app.example.com for example
+    /// The public address of the application, `https://app.example.com` for example
     #[arg(long, value_name = "URL")]
     pub address: Option<String>,
     /// The client ID that the provider issued
@@ -45,7 +45,7 @@ pub struct Init {
     /// The application
     #[arg(long, value_enum)]
     pub app: Option<App>,
-    /// The application's own address, http://127.0.0.1:8080 for example
+    /// The application's own address, `http://127.0.0.1:8080` for example
     #[arg(long, value_name = "URL")]
     pub upstream: Option<String>,
     #[command(flatten)]
