@@ -332,7 +332,9 @@ async fn health_is_told_on_the_admin_address_only() {
     let admin: Value = serde_json::from_str(admin).expect("JSON");
     let browser = Browser::new();
     let url = |path: &str| format!("http://{}{path}", admin["address"].as_str().expect("an address"));
-    assert_eq!(browser.fetch(&url("/healthz")).await.status, StatusCode::OK);
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(browser.fetch(&url(path)).await.status, StatusCode::OK, "{path}");
+    }
     assert_eq!(browser.fetch(&url("/")).await.status, StatusCode::NOT_FOUND);
     assert_eq!(browser.fetch(&site.url("/healthz")).await.status, StatusCode::UNAUTHORIZED);
     site.program.wait_for("request").await;
@@ -346,7 +348,8 @@ async fn health_is_told_on_the_admin_address_only() {
     peer.read_until("first").await.expect("the first bytes");
     site.program.signal(Signal::TERM);
     site.program.wait_for("listener.stopping").await;
-    assert_eq!(browser.fetch(&url("/healthz")).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(browser.fetch(&url("/healthz")).await.status, StatusCode::OK, "it lives");
+    assert_eq!(browser.fetch(&url("/readyz")).await.status, StatusCode::SERVICE_UNAVAILABLE, "and takes no more");
     site.app.controls.release.notify_one();
 }
 
