@@ -124,7 +124,7 @@ pub struct Explain {
 
 #[derive(Debug, Clone, Args)]
 pub struct Health {
-    /// The address that `vestibule serve --admin` has; 0.0.0.0 and [::] are asked on loopback
+    /// The address that `vestibule serve --admin` has; `0.0.0.0` and `[::]` are asked on loopback
     #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_ADMIN)]
     pub admin: String,
 }

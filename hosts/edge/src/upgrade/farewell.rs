@@ -1,7 +1,7 @@
 //! What is said to the browser when its WebSocket ends with its session: a Close frame with words in it (RFC 6455 section 5.5.1).
 //!
 //! 1. It stands between two frames of the application's. One that has begun when the session ends may end, if no more than
-//!    [`MAX_REST_BYTES`] of it are to come: otherwise the connection ends at once, without a word. No other frame begins. Within a
+//!    64 KiB of it are to come: otherwise the connection ends at once, without a word. No other frame begins. Within a
 //!    message of several frames is a place for the words (section 5.4).
 //! 2. Where the application has closed already, or does not speak WebSocket, there is nothing to say.
 //! 3. Nothing of the browser's goes on meanwhile ([`Link::end`]). It is read for the browser's own Close frame.
