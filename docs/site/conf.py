@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 # What the reader wants to do, and the pages for it, in the order in which they are read. A page that is missing here is a
 # warning, and warnings are errors.
 NAVIGATION = {
-    "Start": ["README", "docs/build"],
+    "Start": ["README", "docs/install", "docs/build"],
     "Guides": [
         "docs/auth",
         "docs/rules",
@@ -23,8 +23,8 @@ NAVIGATION = {
     ],
     "Providers": ["docs/providers"],
     "Applications": ["docs/applications", "docs/streamlit", "docs/browsers", "docs/identity"],
-    "Hosts": ["docs/serve", "docs/behind-a-proxy", "docs/authz", "docs/wasi-http", "docs/embed", "docs/hosts"],
-    "Operate": ["docs/log", "docs/cookies"],
+    "Hosts": ["docs/serve", "docs/behind-a-proxy", "docs/authz", "docs/wasi-http", "docs/deploy", "docs/embed", "docs/hosts"],
+    "Operate": ["docs/log", "docs/audit", "docs/metrics", "docs/cookies"],
     "Reference": ["docs/settings", "docs/routes"],
     "Explain": ["ARCHITECTURE", "SECURITY"],
     "Develop": ["CONTRIBUTING", "RELEASING", "CHANGELOG", "fuzz/README"],
