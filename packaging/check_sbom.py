@@ -23,7 +23,7 @@ def main(path):
     # Whatever else changes: the program has these, and no test of it.
     names = {part["name"] for part in parts}
     faults += [f"{name} is missing" for name in ("wasmtime", "rustls", "pingora", "vestibule") if name not in names]
-    faults += [f"{name} is not in the program" for name in ("proptest", "tempfile", "vestibule-dev-provider") if name in names]
+    faults += [f"{name} is not in the program" for name in ("proptest", "rcgen", "vestibule-dev-provider") if name in names]
     if faults:
         sys.exit("\n".join(["error: the list of parts has faults", *faults[:20]]))
 

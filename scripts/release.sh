@@ -14,13 +14,13 @@ version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"$/\1/p' Carg
 machine=$(uname -m)
 stage=$PWD/target/release-stage
 release=$PWD/dist/release
-# What is made of one commit has its time, whenever and wherever it is made.
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat --format=%Y Cargo.lock)}
-export SOURCE_DATE_EPOCH
-
 steps 6
 step "linking the program statically"
 scripts/link-static.sh "$PWD/target/release-program/vestibule"
+
+# What is made of one commit has its time, whenever and wherever it is made. Not before: cargo would compile C libraries once more.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat --format=%Y Cargo.lock)}
+export SOURCE_DATE_EPOCH
 
 step "writing manual pages, completions, licences and the list of parts"
 command -v python3 >/dev/null || install_packages "the release" python3

@@ -11,7 +11,7 @@ use super::provider::sections;
 use super::section::Section;
 use crate::claims;
 use crate::oidc::issuer::ExpectedIssuer;
-use crate::oidc::provider::Provider;
+use crate::oidc::provider::{ENTRA_CONSUMERS, Provider};
 use crate::policy::{Access, Condition, Policy, Rule};
 
 /// Claims of an ID token of Entra's that a tenant's administrator cannot choose: who has issued it, and for which object.
@@ -19,9 +19,6 @@ const SET_BY_ENTRA: [&str; 4] = ["tid", "iss", "oid", "sub"];
 
 /// Claims that say the same of everybody's account.
 const THE_SAME_FOR_ALL: [&str; 6] = ["iss", "aud", "azp", "email_verified", "xms_edov", "ver"];
-
-/// The tenant of Microsoft's personal accounts.
-const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 
 /// Hosts of metadata with which everybody can have an account.
 const OPEN_HOSTS: [&str; 22] = [
@@ -205,7 +202,7 @@ fn is_any_tenant(provider: &Provider) -> bool {
 }
 
 fn is_of_consumers(text: &str) -> bool {
-    text.to_ascii_lowercase().contains(CONSUMERS)
+    text.to_ascii_lowercase().contains(ENTRA_CONSUMERS)
 }
 
 /// Whom the provider lets in without being asked for less; `None` where that is somebody's choice.

@@ -13,6 +13,9 @@ use crate::claims::{Claim, Claims};
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
+/// Microsoft Entra's tenant of personal accounts, which everybody can have.
+pub(crate) const ENTRA_CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+
 /// No chance: the operator chooses the URLs.
 const METADATA_TAG_BYTES: usize = 9;
 
@@ -152,12 +155,14 @@ impl Provider {
 
     /// The e-mail address of the claims, when nothing says that it may be somebody else's.
     ///
-    /// An address that the provider calls unverified proves nothing, and neither does any address of a tenant that
-    /// nobody here chose: its administrator may have written what he liked (`xms_edov` says that Entra checked it).
+    /// An address that the provider calls unverified proves nothing, and neither does any address of a personal account at
+    /// Microsoft, or of a tenant that nobody here chose: its administrator may have written what he liked (`xms_edov` says that Entra checked it).
     pub fn proven_email<'a>(&self, claims: &'a Claims<'_>) -> Option<&'a str> {
         let verified = claims.get("email_verified").is_none_or(Claim::is_true);
         let any_tenant = self.expected_issuer == ExpectedIssuer::EntraAnyTenant && self.tenants.is_empty();
-        let trusted = !any_tenant || claims.get("xms_edov").is_some_and(Claim::is_true);
+        // Of a personal account there is no administrator who knows its user.
+        let is_personal = claims.text("tid").is_some_and(|tid| tid.eq_ignore_ascii_case(ENTRA_CONSUMERS));
+        let trusted = !(any_tenant || is_personal) || claims.get("xms_edov").is_some_and(Claim::is_true);
         // A verdict is about one address: of several, or of what is no text, it says nothing.
         claims.text("email").filter(|_| verified && trusted)
     }

@@ -15,7 +15,7 @@ mod writer;
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
@@ -54,17 +54,15 @@ pub struct Record {
 }
 
 impl Audit {
-    /// The audit that a configuration asks for. The file of `before`, the audit of the configuration before it, stays open if it is
-    /// the same.
+    /// The audit that a configuration asks for. A file that something here writes to already is not opened a second time.
     ///
     /// # Errors
     /// The file cannot be opened, or the system gives no thread. The message has a remedy.
-    pub fn open(wanted: Option<&library::Audit>, before: &Audit) -> anyhow::Result<Self> {
+    pub fn open(wanted: Option<&library::Audit>) -> anyhow::Result<Self> {
         let Some(library::Audit { destination, requests, .. }) = wanted else { return Ok(Self::default()) };
-        let destination = match (destination, &before.destination) {
-            (AuditDestination::Log, _) => Destination::Log,
-            (AuditDestination::File(path), Destination::File(writer)) if writer.path() == path => Destination::File(writer.clone()),
-            (AuditDestination::File(path), _) => Destination::File(Arc::new(open(path)?)),
+        let destination = match destination {
+            AuditDestination::Log => Destination::Log,
+            AuditDestination::File(path) => Destination::File(writer(path)?),
         };
         Ok(Self { destination, requests: *requests })
     }
@@ -97,20 +95,6 @@ impl Audit {
     /// Writes what has happened to the program or its configuration.
     pub fn happened(&self, event: AuditEvent, code: Option<&str>) {
         self.write(&Line { code, ..Line::of(event, SystemTime::now()) });
-    }
-
-    /// Opens the file anew, by its path: whoever rotates it has renamed the old one.
-    pub fn reopen(&self) {
-        if let Destination::File(writer) = &self.destination {
-            writer.reopen();
-        }
-    }
-
-    /// Waits until everything is written, for at most `patience`. Blocks the thread: for the end of the program.
-    pub fn flush(&self, patience: Duration) {
-        if let Destination::File(writer) = &self.destination {
-            writer.flush(patience);
-        }
     }
 
     fn write(&self, line: &Line<'_>) {
@@ -167,13 +151,43 @@ fn event_of(event: library::AuditEvent) -> AuditEvent {
     }
 }
 
-fn open(path: &Path) -> anyhow::Result<Writer> {
-    Writer::open(path).with_context(|| {
+/// Who writes to files in this process. An exchange that outlives its configuration goes on with the file of that one, which is
+/// rotated as well.
+static WRITERS: Mutex<Vec<Weak<Writer>>> = Mutex::new(Vec::new());
+
+fn writers() -> MutexGuard<'static, Vec<Weak<Writer>>> {
+    // Whatever panics elsewhere, each entry is whole.
+    let mut writers = WRITERS.lock().unwrap_or_else(PoisonError::into_inner);
+    writers.retain(|writer| writer.strong_count() > 0);
+    writers
+}
+
+/// Opens the files that are written to anew, by their paths: whoever rotates them has renamed the old ones.
+pub fn reopen_files() {
+    writers().iter().filter_map(Weak::upgrade).for_each(|writer| writer.reopen());
+}
+
+/// Waits until everything is written, for at most `patience` for each file. Blocks the thread: for the end of the program.
+pub fn flush_files(patience: Duration) {
+    let open: Vec<_> = writers().iter().filter_map(Weak::upgrade).collect();
+    open.iter().for_each(|writer| writer.flush(patience));
+}
+
+/// The one who writes to a file. Two would not know of each other's lines.
+fn writer(path: &Path) -> anyhow::Result<Arc<Writer>> {
+    let mut writers = writers();
+    if let Some(writer) = writers.iter().filter_map(Weak::upgrade).find(|writer| writer.path() == path) {
+        return Ok(writer);
+    }
+    let writer = Writer::open(path).with_context(|| {
         format!(
             "the audit cannot be written to {}; make its folder writable for this program's user, or change vestibule.log.audit",
             path.display()
         )
-    })
+    })?;
+    let writer = Arc::new(writer);
+    writers.push(Arc::downgrade(&writer));
+    Ok(writer)
 }
 
 /// The first characters, with none that controls a terminal.

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use vestibule::audit::AuditEvent;
 use vestibule_wasmtime::{Carried, ConfigurationFile};
 
+use crate::audit;
 use crate::cli::arguments::Serve;
 use crate::cli::component;
 use crate::configuration::active::Current;
@@ -75,6 +76,8 @@ pub async fn until(
         _ => (None, None),
     };
     let metrics = Metrics::new(not_after);
+    // Until they are followed, these signals would end the program: whoever rotates a file does not know whether it has started.
+    let (_hangup, _rotated) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
     let limits = ConnectionLimits::with_descriptors(limits::raise_descriptors());
     // Before a component is compiled, which takes seconds.
     ConfigurationFile::find(&arguments.config)?;
@@ -106,7 +109,7 @@ pub async fn until(
     };
     let ended = source.ended();
     let reloading = tokio::spawn(reload::keep_current(source, port, reading, current.clone())?);
-    let rotating = tokio::spawn(rotation::follow(current.clone())?);
+    let rotating = tokio::spawn(rotation::follow()?);
 
     let (scheme, address) = (if acceptor.is_some() { "https" } else { "http" }, listener.address());
     tracing::info!(code = "listener.listening", address = %address, "listening on {scheme}://{address}");
@@ -124,9 +127,8 @@ pub async fn until(
     if let Some(admin) = admin {
         admin.abort();
     }
-    let audit = current.load().1.audit.clone();
-    audit.happened(AuditEvent::Stopped, None);
-    audit.flush(AUDIT_PATIENCE);
+    current.load().1.audit.happened(AuditEvent::Stopped, None);
+    audit::flush_files(AUDIT_PATIENCE);
     tracing::info!(code = "listener.stopped", "stopped");
     Ok(())
 }

@@ -4,4 +4,5 @@ pub mod address;
 pub mod budgets;
 mod forwarded;
 pub mod request_id;
+pub mod seldom;
 pub mod shares;

@@ -16,7 +16,7 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -31,7 +31,7 @@ use vestibule_wasmtime::{
     TrustedFileError,
 };
 
-use crate::audit::Audit;
+use crate::audit::{self, Audit};
 use crate::configuration::active::{Active, Current, Service};
 use crate::configuration::ended_sessions::EndedSessions;
 use crate::configuration::native;
@@ -61,8 +61,6 @@ pub struct ActiveSource {
     files: Vec<PathBuf>,
     watch: Option<Watch>,
     ended: Arc<EndedSessions>,
-    /// Of what was loaded last: its file stays open.
-    audit: Mutex<Audit>,
     metrics: Arc<Metrics>,
 }
 
@@ -101,8 +99,8 @@ impl ActiveSource {
             tracing::warn!(code = "configuration.not_watched", "changes of the configuration are not noticed ({error}); {remedy}");
         });
         let files = if is_read_once { Vec::new() } else { vec![path.clone()] };
-        let (ended, audit) = (Arc::default(), Mutex::default());
-        Ok(Self { component, path, text, upstream, upstream_timeout, files, watch: watch.ok(), ended, audit, metrics })
+        let ended = Arc::default();
+        Ok(Self { component, path, text, upstream, upstream_timeout, files, watch: watch.ok(), ended, metrics })
     }
 
     /// Which sessions its filters take for ended, whatever is reloaded.
@@ -169,7 +167,7 @@ impl ActiveSource {
         }
         let service = self.service(summary)?;
         // Last, so that a configuration with a fault leaves no file behind.
-        let audit = self.audit(summary)?;
+        let audit = Audit::open(summary.audit.as_ref())?;
         Ok(Active {
             look,
             counts,
@@ -246,13 +244,6 @@ impl ActiveSource {
         Ok(Service::Proxy(Arc::new(Upstream::parse(upstream, self.upstream_timeout)?)))
     }
 
-    fn audit(&self, summary: &Summary) -> anyhow::Result<Audit> {
-        let mut latest = self.audit.lock().unwrap_or_else(PoisonError::into_inner);
-        let audit = Audit::open(summary.audit.as_ref(), &latest)?;
-        latest.clone_from(&audit);
-        Ok(audit)
-    }
-
     async fn filter(&self, reading: &Reading, port: u16, counts: Option<Arc<Counts>>) -> anyhow::Result<Filter> {
         let mut configuration = reading.configuration.clone();
         configuration.port = Some(port);
@@ -309,7 +300,7 @@ pub fn keep_current(mut source: ActiveSource, port: u16, taken: Reading, current
             }
             if is_asked {
                 // Whoever rotates the file of the audit says so in this way.
-                current.load().1.audit.reopen();
+                audit::reopen_files();
             }
             if is_asked && source.text.is_some() {
                 let path = source.path.display();

@@ -2,17 +2,17 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::configuration::active::Current;
+use crate::audit;
 
-/// Has the audit in force open its file anew on each SIGUSR1; never returns. Without it the signal ends the program.
+/// Has the files of the audit opened anew on each SIGUSR1; never returns. Without it the signal ends the program.
 ///
 /// # Errors
 /// The system gives no signals.
-pub fn follow(current: Current) -> std::io::Result<impl Future<Output = ()>> {
+pub fn follow() -> std::io::Result<impl Future<Output = ()>> {
     let mut rotated = signal(SignalKind::user_defined1())?;
     Ok(async move {
         while rotated.recv().await.is_some() {
-            current.load().1.audit.reopen();
+            audit::reopen_files();
         }
     })
 }

@@ -25,6 +25,7 @@ use crate::audit::{self, Record};
 use crate::client::address::Client;
 use crate::client::budgets::{Attempt, Budgets, Spent};
 use crate::client::request_id::RequestId;
+use crate::client::seldom::Seldom;
 use crate::client::shares::{Busy, Full, Place, Shares, Turn, Turns};
 use crate::configuration::active::{Active, Current, Generation, Service};
 use crate::configuration::decider::Undecided;
@@ -78,6 +79,8 @@ pub struct Edge {
     /// Decisions on the routes that have limits: those may wait for a provider.
     turns: Turns,
     metrics: Arc<Metrics>,
+    /// Clients that have reached a limit.
+    limited: Seldom,
 }
 
 /// How long a peer may take.
@@ -162,7 +165,7 @@ impl Edge {
         let ConnectionLimits { all, each, .. } = ConnectionLimits::default();
         let turns = Turns::new(TURNS, WAITING_TURNS, TURN_PATIENCE);
         let (budgets, requests, metrics) = (Budgets::new(), Shares::new(all, each), Metrics::new(None));
-        Self { current, tls, patience, open, ended, openers, budgets, requests, turns, metrics }
+        Self { current, tls, patience, open, ended, openers, budgets, requests, turns, metrics, limited: Seldom::default() }
     }
 
     /// The same with other places for requests in flight.
@@ -214,13 +217,13 @@ impl Edge {
         let attempt = Attempt { limits: &active.limits, client: exchange.client.address(), path: &path };
         let _turn = match self.admit(attempt).await {
             Ok(turn) => turn,
-            Err(spent) => return Ok(Decided::Respond(too_many(spent, attempt, session, &exchange.request_id, &active))),
+            Err(spent) => return Ok(Decided::Respond(self.too_many(spent, attempt, session, &exchange.request_id, &active))),
         };
         let decided = self.decide_admitted(session, (generation, &active), authority, exchange).await?;
         if let Decided::Respond(Response { counts_as: Some(counted), .. }) = &decided
             && let Err(spent) = self.budgets.count(attempt, *counted)
         {
-            return Ok(Decided::Respond(too_many(spent, attempt, session, &exchange.request_id, &active)));
+            return Ok(Decided::Respond(self.too_many(spent, attempt, session, &exchange.request_id, &active)));
         }
         Ok(decided)
     }
@@ -242,6 +245,28 @@ impl Edge {
         // Those before it may have used up what there was.
         self.budgets.admit(attempt)?;
         Ok(Some(turn))
+    }
+
+    /// What a client gets that has nothing left. It costs the client nothing: log and audit have one line for it in a minute.
+    fn too_many(&self, spent: Spent, attempt: Attempt<'_>, session: &Session, request_id: &RequestId, active: &Active) -> Response {
+        let retry_after = spent.retry_after();
+        let code = match spent.counted {
+            Counted::LoginStart => "login.limited",
+            Counted::BadCallback => "callback.limited",
+        };
+        let reference = random::reference();
+        if let Some(left_out) = self.limited.is_due(code, attempt.client) {
+            active.audit.undecided(AuditEvent::LoginFailed, code, undecided_request(session, request_id, attempt.client));
+            let client = attempt.client.map(tracing::field::display);
+            let request_id = request_id.as_str();
+            let message = "this client has reached its limit of [vestibule.limits]; the log has this once in a minute";
+            tracing::info!(code, request_id, client, retry_after, reference, left_out, "{message}");
+        }
+        let page =
+            pages::host_failure(HostFailure::TooManyLogins { retry_after }, reader(session), &active.look, &reference, &random::nonce());
+        let mut response = Response::new(page.status, page.body);
+        response.headers = page.headers;
+        response
     }
 
     /// Asks for the decision, with the body where the filter needs it.
@@ -396,24 +421,6 @@ fn peer(session: &Session) -> Option<IpAddr> {
 fn undecided_request<'a>(session: &'a Session, request_id: &'a RequestId, client: Option<IpAddr>) -> audit::Undecided<'a> {
     let request = session.req_header();
     audit::Undecided { request_id, client, method: request.method.as_str(), path: request.uri.path() }
-}
-
-/// What a client gets that has nothing left.
-fn too_many(spent: Spent, attempt: Attempt<'_>, session: &Session, request_id: &RequestId, active: &Active) -> Response {
-    let retry_after = spent.retry_after();
-    let code = match spent.counted {
-        Counted::LoginStart => "login.limited",
-        Counted::BadCallback => "callback.limited",
-    };
-    active.audit.undecided(AuditEvent::LoginFailed, code, undecided_request(session, request_id, attempt.client));
-    let reference = random::reference();
-    let client = attempt.client.map(tracing::field::display);
-    let request_id = request_id.as_str();
-    tracing::info!(code, request_id, client, retry_after, reference, "this client has reached its limit of [vestibule.limits]");
-    let page = pages::host_failure(HostFailure::TooManyLogins { retry_after }, reader(session), &active.look, &reference, &random::nonce());
-    let mut response = Response::new(page.status, page.body);
-    response.headers = page.headers;
-    response
 }
 
 /// Questions of strangers are not even read. A peer that cannot be told is one.

@@ -4,7 +4,7 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, val
 
 use crate::cli::init::answers::{Answers, ClientSecret, Who};
 use crate::cli::init::arguments::App;
-use crate::cli::init::provider::metadata_url;
+use crate::cli::init::provider::{Kind, metadata_url};
 
 /// The text. A library writes every value, whatever characters it has.
 ///
@@ -82,9 +82,15 @@ fn auth(answers: &Answers, cookie_secret: &str, groups: Option<&GroupsClaim>) ->
         ClientSecret::File(path) => auth.insert("client_secret_file", value(path)),
     };
     auth.insert("server_metadata_url", value(metadata_url(&client.issuer)));
-    if let Some(scope) = groups.and_then(|groups| groups.scope) {
-        let scopes = InlineTable::from_iter([("scope", format!("openid email profile {scope}"))]);
-        auth.insert("client_kwargs", value(scopes));
+    let scope = groups.and_then(|groups| groups.scope).map(|scope| ("scope", format!("openid email profile {scope}")));
+    // A Google account that anybody made for themselves can have an address of the domain as well.
+    let organisation = match &answers.who {
+        Who::EmailDomain(domains) if client.kind == Kind::Google => domains.first().filter(|_| domains.len() == 1),
+        _ => None,
+    };
+    let parameters = InlineTable::from_iter(scope.into_iter().chain(organisation.map(|domain| ("hd", domain.clone()))));
+    if !parameters.is_empty() {
+        auth.insert("client_kwargs", value(parameters));
     }
     auth
 }
