@@ -219,7 +219,10 @@ fn entra_secrets_hold_a_tilde_which_is_form_encoded_in_basic() {
 fn entra_addresses_prove_nothing_unless_somebody_chose_the_tenant() {
     let (one, any) = (config(TENANT, ""), config("common", ""));
     let listed = config("common", &format!("[vestibule.provider.microsoft]\ntenants = \"{TENANT}\""));
+    let personal = config(CONSUMERS, "[vestibule.provider.microsoft]\ntrust_email = true");
+    let listed_personal = config("common", &format!("[vestibule.provider.microsoft]\ntrust_email = true\ntenants = \"{CONSUMERS}\""));
     let common = || published("common", TEMPLATE, TENANT);
+    let of_personal = || published(CONSUMERS, &issuer_of(CONSUMERS), CONSUMERS);
     for (name, config, published, passed) in [
         ("one tenant", &one, of_tenant(), true),
         ("any tenant", &any, common(), false),
@@ -227,6 +230,9 @@ fn entra_addresses_prove_nothing_unless_somebody_chose_the_tenant() {
         ("any tenant, the domain owner verified", &any, with_claims(common(), json!({ "xms_edov": true })), true),
         ("the same as a number", &any, with_claims(common(), json!({ "xms_edov": 1 })), true),
         ("the same, not verified", &any, with_claims(common(), json!({ "xms_edov": false })), false),
+        ("personal accounts, by name", &listed_personal, published("common", TEMPLATE, CONSUMERS), false),
+        ("personal accounts, by path", &personal, of_personal(), false),
+        ("personal accounts, verified", &personal, with_claims(of_personal(), json!({ "xms_edov": true })), true),
     ] {
         let (mut rig, mut browser) = (rig(config, published), browser());
         log_in(&mut rig, &mut browser, NAME);

@@ -2,7 +2,7 @@ use super::super::{Config, Fault, Source};
 
 const ENTRA: &str = "https://login.microsoftonline.com/common/v2.0";
 const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
-const CONSUMERS: &str = super::CONSUMERS;
+const CONSUMERS: &str = super::ENTRA_CONSUMERS;
 
 fn config(issuer: &str, more: &str) -> String {
     format!(
