@@ -83,9 +83,13 @@ fn auth(answers: &Answers, cookie_secret: &str, groups: Option<&GroupsClaim>) ->
     };
     auth.insert("server_metadata_url", value(metadata_url(&client.issuer)));
     let scope = groups.and_then(|groups| groups.scope).map(|scope| ("scope", format!("openid email profile {scope}")));
-    // A Google account that anybody made for themselves can have an address of the domain as well.
+    // A Google account that anybody made for themselves can have an address of the domain as well. Google's own domains are of no
+    // organisation: the core refuses them in the rule.
     let organisation = match &answers.who {
-        Who::EmailDomain(domains) if client.kind == Kind::Google => domains.first().filter(|_| domains.len() == 1),
+        Who::EmailDomain(domains) if client.kind == Kind::Google => match domains.as_slice() {
+            [one] if !["gmail.com", "googlemail.com"].contains(&one.as_str()) => Some(one),
+            _ => None,
+        },
         _ => None,
     };
     let parameters = InlineTable::from_iter(scope.into_iter().chain(organisation.map(|domain| ("hd", domain.clone()))));
