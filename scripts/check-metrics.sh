@@ -49,9 +49,7 @@ find_prometheus() {
     exit 1
   fi
   echo "      unpacking Debian's Prometheus into target/servers"
-  mkdir -p "$servers/download"
-  (cd "$servers/download" && rm -f prometheus_*.deb && { apt-get download -qq prometheus 2>/dev/null || { apt-get update -qq && apt-get download -qq prometheus; }; })
-  dpkg-deb -x "$servers"/download/prometheus_*.deb "$servers/prometheus"
+  unpack_package prometheus "$servers"
 }
 
 # until_true COMMAND...: tries again until it succeeds, or until patience is at its end.

@@ -45,9 +45,7 @@ install_nginx() {
     exit 1
   fi
   echo "      unpacking Debian's nginx into target/servers"
-  mkdir -p "$folder/download"
-  (cd "$folder/download" && rm -f nginx_*.deb && { apt-get download -qq nginx 2>/dev/null || { apt-get update -qq && apt-get download -qq nginx; }; })
-  dpkg-deb -x "$folder"/download/nginx_*.deb "$folder/nginx"
+  unpack_package nginx "$folder"
   ln -sf ../nginx/usr/sbin/nginx "$folder/bin/nginx"
   if ! "$folder/bin/nginx" -v >/dev/null 2>&1; then
     rm "$folder/bin/nginx"

@@ -26,3 +26,10 @@ install_packages() {
     return 1
   fi
 }
+
+# unpack_package NAME FOLDER: Debian's package below FOLDER/NAME, without installing it.
+unpack_package() {
+  mkdir -p "$2/download"
+  (cd "$2/download" && rm -f "$1"_*.deb && { apt-get download -qq "$1" 2>/dev/null || { apt-get update -qq && apt-get download -qq "$1"; }; })
+  dpkg-deb -x "$2/download/$1"_*.deb "$2/$1"
+}
