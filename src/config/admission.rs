@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use super::provider::sections;
+use super::provider::{ENTRA_SHARED, sections};
 use super::section::Section;
 use crate::claims;
 use crate::oidc::issuer::ExpectedIssuer;
@@ -205,6 +205,12 @@ fn is_of_consumers(text: &str) -> bool {
     text.to_ascii_lowercase().contains(ENTRA_CONSUMERS)
 }
 
+/// Whether the name of a tenant of Microsoft Entra stands for accounts that everybody can have: for an endpoint of several tenants,
+/// for personal accounts, or for a domain of public mail.
+pub fn is_open_tenant(tenant: &str) -> bool {
+    is_one_of(tenant, &ENTRA_SHARED) || is_of_consumers(tenant) || is_public_mail(tenant)
+}
+
 /// Whom the provider lets in without being asked for less; `None` where that is somebody's choice.
 fn everybody_of(provider: &Provider) -> Option<String> {
     let host = provider.metadata_url.host_str()?.trim_end_matches('.');
@@ -250,7 +256,8 @@ fn remedy(provider: &Provider) -> String {
     )
 }
 
-fn is_public_mail(domain: &str) -> bool {
+/// Whether everybody can have an e-mail address of this domain.
+pub fn is_public_mail(domain: &str) -> bool {
     let name = domain.split('.').next().unwrap_or_default();
     is_one_of(domain, &PUBLIC_MAIL) || is_one_of(name, &PUBLIC_MAIL_OF_EVERY_COUNTRY)
 }

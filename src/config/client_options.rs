@@ -108,7 +108,7 @@ impl ClientOptions {
                     options.requirements.acr_values = text.split(' ').filter(|value| !value.is_empty()).map(str::to_owned).collect();
                     options.authorize_params.push((name.clone(), text));
                 }
-                "hd" if text != "*" && !is_domain(&text) => {
+                "hd" if text != "*" && !is_hosted_domain(&text) => {
                     refuse("is not the domain of an organisation", "write hd = \"example.com\", or \"*\" for any organisation");
                 }
                 "hd" => {
@@ -142,8 +142,8 @@ impl ClientOptions {
     }
 }
 
-/// Of those that an organisation can have an account for: personal accounts at Google have no `hd`.
-fn is_domain(text: &str) -> bool {
+/// Whether an organisation can have accounts of this domain at Google: personal accounts have no `hd`.
+pub fn is_hosted_domain(text: &str) -> bool {
     const PERSONAL: [&str; 2] = ["gmail.com", "googlemail.com"];
     let label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     text.contains('.') && text.split('.').all(label) && !PERSONAL.iter().any(|domain| domain.eq_ignore_ascii_case(text))

@@ -44,6 +44,8 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
+pub use admission::{is_open_tenant, is_public_mail};
+pub use client_options::is_hosted_domain;
 pub use fault::Fault;
 pub use outside::references;
 pub use summary::{Authorization, Summary};

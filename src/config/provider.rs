@@ -21,6 +21,9 @@ pub(super) const UNNAMED: &str = "default";
 /// The end of every metadata URL (OpenID Connect Discovery 1.0, section 4).
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 
+/// Endpoints of Microsoft Entra where accounts of more than one tenant log in.
+pub(super) const ENTRA_SHARED: [&str; 3] = ["common", "organizations", "consumers"];
+
 /// Streamlit's default.
 const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(2 * 60);
 
@@ -342,7 +345,7 @@ fn expected_issuer(
     let is_entra = metadata_url.host_str() == Some("login.microsoftonline.com");
     if is_entra {
         let tenant = metadata_url.path_segments().and_then(|mut segments| segments.next()).unwrap_or_default();
-        if ["common", "organizations", "consumers"].contains(&tenant) {
+        if ENTRA_SHARED.contains(&tenant) {
             return Some(ExpectedIssuer::EntraAnyTenant);
         }
         if tenant.contains('.') {

@@ -158,7 +158,19 @@ impl ConfigurationFile {
         port: Option<u16>,
         references: impl FnOnce(&str) -> Vec<Reference>,
     ) -> Result<Configuration, ConfigurationError> {
-        let toml = Self::text(path, Accept::Anything).await?;
+        Self::complete_with(path, Self::text(path, Accept::Anything).await?, port, references).await
+    }
+
+    /// What [`Self::read_with`] makes of the text, which is not read: there need be no file at `path` yet.
+    ///
+    /// # Errors
+    /// As [`Self::read`], of what the text names.
+    pub async fn complete_with(
+        path: &Path,
+        toml: String,
+        port: Option<u16>,
+        references: impl FnOnce(&str) -> Vec<Reference>,
+    ) -> Result<Configuration, ConfigurationError> {
         let references = references(&toml);
         with_references(path, toml, references, port, Accept::Files).await
     }

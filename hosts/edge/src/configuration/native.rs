@@ -2,31 +2,50 @@
 
 use std::path::Path;
 
-use vestibule::config::{self, Config};
+use vestibule::config::{self, Config, Fault};
 use vestibule::pages::Look;
 use vestibule::secret::Secret;
 use vestibule_wasmtime::{Configuration, ConfigurationError, ConfigurationFile, Reference};
+
+use crate::metrics::Countable;
 
 /// Reads a configuration file and what it names, without a component.
 ///
 /// # Errors
 /// Something cannot be read: see [`ConfigurationFile::read`].
 pub async fn read(path: &Path, port: u16) -> Result<Configuration, ConfigurationError> {
-    let references = |toml: &str| config::references(toml).into_iter().map(to_host).collect();
     ConfigurationFile::read_with(path, Some(port), references).await
 }
 
-use crate::metrics::Countable;
+/// The same of a text that is not written to `path` yet.
+///
+/// # Errors
+/// What it names cannot be read: see [`ConfigurationFile::complete_with`].
+pub async fn complete(path: &Path, toml: String, port: u16) -> Result<Configuration, ConfigurationError> {
+    ConfigurationFile::complete_with(path, toml, Some(port), references).await
+}
+
+fn references(toml: &str) -> Vec<Reference> {
+    config::references(toml).into_iter().map(to_host).collect()
+}
 
 /// The configuration, read by the core itself.
 ///
 /// # Errors
 /// Every fault, one per line.
 pub fn parse(file: Configuration) -> anyhow::Result<Config> {
-    Config::parse(&source(file, false)).map_err(|faults| {
+    judge(file).map_err(|faults| {
         let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("the configuration has faults\n{}", lines.join("\n"))
     })
+}
+
+/// The same, with the faults as they are.
+///
+/// # Errors
+/// Every fault, and the warnings among them.
+pub fn judge(file: Configuration) -> Result<Config, Vec<Fault>> {
+    Config::parse(&source(file, false))
 }
 
 /// The same, of a configuration that the component has loaded; `None` if the component is of another release, and what it accepts

@@ -70,7 +70,8 @@ pub fn warning(config: &Config, listening: Listening) -> Option<String> {
     }
 }
 
-fn names_this_machine(url: &Url) -> bool {
+/// Whether only browsers on this machine reach the host of the URL.
+pub fn names_this_machine(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => is_loopback(address.into()),

@@ -8,6 +8,7 @@ use std::process::Output;
 use tokio::process::Command;
 
 use crate::program::component_options;
+use crate::terminal::Terminal;
 
 const SECRET: (&str, &str) = ("TEST_CLIENT_SECRET", "q7Rz8fKw2mQLbXeR4tY9uVn3");
 
@@ -86,12 +87,61 @@ async fn nothing_is_written_of_answers_that_are_missing_or_wrong() {
         (google(&["--everybody"]), vec![SECRET], "lets in whoever has an account at accounts.google.com"),
         (google(&["--email-domain", "gmail.com"]), vec![SECRET], "lets in whoever has an account at accounts.google.com"),
         (google(&["--group", "admins"]), vec![SECRET], "tokens of Google have no groups"),
+        (with(&["--everybody", "--config", "env:VESTIBULE_CONFIG"]), vec![SECRET], "which cannot be written to"),
         (google(&["--everybody", "--issuer", "https://a.example"]), vec![SECRET], "--issuer has no effect with Google"),
     ] {
         let output = run(folder.path(), &arguments, &environment).await;
         assert!(!output.status.success() && said(&output).contains(words), "{words}: {}", said(&output));
-        assert!(!folder.path().join(".streamlit/secrets.toml").exists(), "{words}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{words}: no file and no folder");
     }
+}
+
+/// The provider cannot be reached: the file is written, and what comes next is told.
+#[tokio::test]
+async fn what_comes_next_is_told_also_if_the_provider_does_not_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let component: Vec<_> = component_options().into_iter().map(|option| option.into_string().unwrap()).collect();
+    let component: Vec<_> = component.iter().map(String::as_str).collect();
+    let issuer = ["--issuer", "http://127.0.0.1:9/realms/acme"];
+    let answers: Vec<_> = ANSWERS.iter().filter(|answer| !answer.contains("issuer") && !answer.contains("realms")).copied().collect();
+    let own = ["init", "--app", "other", "--email-domain", "example.com", "--config", "my app.toml"];
+    let output = run(folder.path(), &[&own[..], &issuer, &answers, &component].concat(), &[SECRET]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    for words in ["vestibule check --online --config 'my app.toml'", "then: vestibule serve --config 'my app.toml'"] {
+        assert!(said(&output).contains(words), "{words}: {}", said(&output));
+    }
+    assert!(folder.path().join("my app.toml").exists());
+}
+
+/// On a terminal, an answer that is refused is asked for again, and the others stay.
+#[tokio::test]
+async fn an_answer_that_is_refused_is_asked_for_again_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let component: Vec<_> = component_options().into_iter().map(|option| option.into_string().unwrap()).collect();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
+    command.args(["init", "--offline", "--provider", "google", "--app", "other", "--everybody"]).args(component);
+    let mut terminal = Terminal::of(command.current_dir(folder.path()).env_remove("VESTIBULE_CONFIG"));
+    for (question, answer) in [
+        ("public address", "http://app.example.com\r"),
+        ("is plain http", "\u{15}https://app.example.com\r"),
+        ("The client ID", "your-client-id\r"),
+        ("is a sample", "\u{15}shop\r"),
+        ("The client secret", "q7Rz8fKw2mQLbXeR4tY9uVn3\r"),
+        ("that the application listens on", "http://127.0.0.1:8080\r"),
+        // Everybody was refused, and is not among the choices.
+        ("Who may enter?", "\r"),
+        ("The domain", "gmail.com\r"),
+        ("lets in whoever has an account", "\u{15}example.com\r"),
+        ("next: vestibule serve", ""),
+    ] {
+        terminal.wait_for(question).await;
+        terminal.write(answer);
+    }
+    let said = terminal.said();
+    assert!(said.contains("choose with the arrow keys") && !said.contains("every user who can log in"), "{said}");
+    assert!(!said.contains("q7Rz8fKw2mQLbXeR4tY9uVn3"), "{said}");
+    let text = fs::read_to_string(folder.path().join(".streamlit/secrets.toml")).unwrap();
+    assert!(text.contains("client_id = \"shop\"") && text.contains("email_domain = \"example.com\""), "{text}");
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ mod scripted;
 mod service_manager;
 mod streaming;
 mod streamlit;
+mod terminal;
 mod tls;
 mod trust;
 mod trusted_proxies;

@@ -7,7 +7,7 @@ use crate::cli::init::arguments::App;
 use crate::cli::init::provider::Kind;
 
 /// Everything that the file is made of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Answers {
     pub(super) client: Client,
     /// Ends in `/oauth2callback`.
@@ -18,7 +18,7 @@ pub(super) struct Answers {
 }
 
 /// The application as the provider knows it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Client {
     pub(super) kind: Kind,
     pub(super) issuer: Url,
@@ -29,6 +29,7 @@ pub(super) struct Client {
 }
 
 /// Where the client secret is.
+#[derive(Clone)]
 pub(super) enum ClientSecret {
     /// In the file.
     Written(String),
@@ -48,7 +49,7 @@ impl std::fmt::Debug for ClientSecret {
 }
 
 /// Who may enter.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Who {
     EmailDomain(Vec<String>),
     Email(Vec<String>),

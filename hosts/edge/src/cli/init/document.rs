@@ -1,10 +1,16 @@
 //! The file that `vestibule init` writes.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, value};
+use url::{Host, Url};
+use vestibule::config::is_hosted_domain;
 
 use crate::cli::init::answers::{Answers, ClientSecret, Who};
 use crate::cli::init::arguments::App;
 use crate::cli::init::provider::{Kind, metadata_url};
+use crate::cli::serve::DEFAULT_PORT;
+use crate::configuration::public_address::names_this_machine;
 
 /// The text. A library writes every value, whatever characters it has.
 ///
@@ -24,6 +30,10 @@ pub(super) fn document(answers: &Answers, cookie_secret: &str) -> Result<String,
     }
     vestibule.insert("upstream", value(&answers.upstream));
     comment(&mut vestibule, "upstream", "The application. It must be reachable through Vestibule only.");
+    if let Some(listen) = listen(&answers.redirect_uri) {
+        vestibule.insert("listen", value(listen));
+        comment(&mut vestibule, "listen", "Where Vestibule listens: the address of redirect_uri.");
+    }
     let mut tables = Table::new();
     tables.set_implicit(true);
     if let Some(groups) = &groups {
@@ -44,6 +54,19 @@ pub(super) fn document(answers: &Answers, cookie_secret: &str) -> Result<String,
     vestibule.decor_mut().set_prefix("\n");
     document.insert("vestibule", Item::Table(vestibule));
     Ok(document.to_string())
+}
+
+/// The address to listen on, if the redirect URI is one of this machine and `vestibule serve` would listen elsewhere. With https, what
+/// ends TLS can have another port.
+fn listen(redirect_uri: &str) -> Option<String> {
+    let url = Url::parse(redirect_uri).ok().filter(|url| url.scheme() == "http" && names_this_machine(url))?;
+    let address = match url.host()? {
+        Host::Domain(_) => Ipv4Addr::LOCALHOST.into(),
+        Host::Ipv4(address) => IpAddr::from(address),
+        Host::Ipv6(address) => address.into(),
+    };
+    let listen = SocketAddr::new(address, url.port_or_known_default()?);
+    (listen != SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT))).then(|| listen.to_string())
 }
 
 /// The claim with the groups that are asked for.
@@ -87,7 +110,7 @@ fn auth(answers: &Answers, cookie_secret: &str, groups: Option<&GroupsClaim>) ->
     // organisation: the core refuses them in the rule.
     let organisation = match &answers.who {
         Who::EmailDomain(domains) if client.kind == Kind::Google => match domains.as_slice() {
-            [one] if !["gmail.com", "googlemail.com"].contains(&one.as_str()) => Some(one),
+            [one] if is_hosted_domain(one) => Some(one),
             _ => None,
         },
         _ => None,

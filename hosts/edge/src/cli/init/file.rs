@@ -1,57 +1,175 @@
-//! The file is written whole, and only if it is in order.
+//! The file is written whole, and replaced in one step.
 
-use std::path::Path;
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use vestibule_wasmtime::ConfigurationFile;
 
-use crate::cli::serve::DEFAULT_PORT;
-use crate::configuration::native;
-use crate::configuration::reload::everybody_reads;
+/// The permissions that can be kept: without set-user-ID and its relatives.
+const PERMISSIONS: u32 = 0o777;
+const OF_GROUP: u32 = 0o070;
 
-/// Fails where there is such a file, unless it is to be replaced.
+/// Fails where no file can be written, and where there is one, unless it is to be replaced.
 ///
 /// # Errors
-/// There is one.
+/// There is one; the path names a variable of the environment, a link, or something that is no file.
 pub(super) fn is_free(path: &Path, force: bool) -> anyhow::Result<()> {
+    if let Some(name) = ConfigurationFile::variable(path) {
+        bail!("--config: env:{name} is a variable of the environment, which cannot be written to; name a file");
+    }
     // A link that leads nowhere is something, too.
-    ensure!(
-        force || std::fs::symlink_metadata(path).is_err(),
-        "{} is there already; name another file with --config, or replace it with --force",
-        path.display()
-    );
+    let Ok(there) = fs::symlink_metadata(path) else { return Ok(()) };
+    ensure!(force, "{} is there already; name another file with --config, or replace it with --force", path.display());
+    ensure!(!there.is_symlink(), "{} is a symbolic link; name the file that it leads to with --config", path.display());
+    ensure!(there.is_file(), "{} is not a file; name a file with --config", path.display());
     Ok(())
 }
 
-/// Writes `text` for the user only (mode 600), after the core has read it without a fault and without a warning. Folders
-/// on the way are made.
+/// What became of the file's owner and permissions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is new, and for this user only (mode 600).
+    ForThisUser,
+    /// Those of the file that it replaces.
+    AsBefore,
+    /// It belongs to this user now: only root gives files away.
+    WithoutItsOwner,
+}
+
+/// Writes `text`, for this user only (mode 600), or with the owner and the permissions of the file that it replaces. Folders on the way
+/// are made, and removed again on failure.
 ///
 /// # Errors
-/// The file cannot be written, or is there already; the text has a fault or a warning: then nothing is written.
-pub(super) async fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
+/// The file cannot be written, or is there already.
+pub(super) fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<Written> {
+    // Somebody else may have made it while questions were answered.
+    is_free(path, force)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+    let folders = NewFolders::make(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
     // Its mode is 600 from the beginning, and it is removed unless it is kept.
     let mut unfinished = tempfile::Builder::new()
         .prefix(".vestibule-init-")
         .tempfile_in(folder)
         .with_context(|| format!("{}: no file can be written there", folder.display()))?;
-    std::io::Write::write_all(&mut unfinished, text.as_bytes()).with_context(|| format!("{}: cannot be written", path.display()))?;
-    unfinished.as_file().sync_all().with_context(|| format!("{}: cannot be written", path.display()))?;
-    is_in_order(path, unfinished.path()).await?;
-    let kept = if force { unfinished.persist(path) } else { unfinished.persist_noclobber(path) };
-    kept.map(drop).with_context(|| format!("{}: cannot be written", path.display()))
+    let cannot = || format!("{}: cannot be written", path.display());
+    unfinished.write_all(text.as_bytes()).with_context(cannot)?;
+    let replaced = fs::symlink_metadata(path).ok().filter(Metadata::is_file);
+    let written = match &replaced {
+        Some(replaced) => become_like(unfinished.as_file(), replaced).with_context(cannot)?,
+        None => Written::ForThisUser,
+    };
+    unfinished.as_file().sync_all().with_context(cannot)?;
+    let kept = if replaced.is_some() { unfinished.persist(path) } else { unfinished.persist_noclobber(path) };
+    // Its error has the unfinished file, which is to be removed before the folders are.
+    kept.map(drop).map_err(|error| error.error).with_context(cannot)?;
+    folders.keep();
+    Ok(written)
 }
 
-async fn is_in_order(path: &Path, unfinished: &Path) -> anyhow::Result<()> {
-    let mut configuration = native::read(unfinished, DEFAULT_PORT).await?;
-    configuration.file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let readable = ConfigurationFile::readable_by_everybody(unfinished, &configuration);
-    let config = native::parse(configuration)?;
-    let warnings = config.warnings.iter().map(|warning| format!("{}: {}; {}", warning.key, warning.problem, warning.remedy));
-    let warnings: Vec<_> = warnings.chain(readable.iter().map(|file| everybody_reads(file))).collect();
-    if !warnings.is_empty() {
-        bail!("nothing is written, because of these answers\n{}", warnings.join("\n"));
+/// Gives a file the owner, the group and the permissions of another, as far as this user may. A group that stays another one gets no
+/// permissions.
+fn become_like(file: &File, other: &Metadata) -> io::Result<Written> {
+    let mine = file.metadata()?;
+    let has_owner = mine.uid() == other.uid() || fchown(file, Some(other.uid()), None).is_ok();
+    let has_group = mine.gid() == other.gid() || fchown(file, None, Some(other.gid())).is_ok();
+    let permissions = other.mode() & PERMISSIONS & if has_group { PERMISSIONS } else { !OF_GROUP };
+    file.set_permissions(Permissions::from_mode(permissions))?;
+    Ok(if has_owner && has_group { Written::AsBefore } else { Written::WithoutItsOwner })
+}
+
+/// Folders that were made, the outermost first. They are removed again unless they are kept.
+struct NewFolders(Vec<PathBuf>);
+
+impl NewFolders {
+    fn make(folder: &Path) -> io::Result<Self> {
+        let missing: Vec<_> =
+            folder.ancestors().filter(|folder| !folder.as_os_str().is_empty()).take_while(|folder| !folder.exists()).collect();
+        let mut made = Self(vec![]);
+        for folder in missing.into_iter().rev() {
+            match DirBuilder::new().create(folder) {
+                Ok(()) => made.0.push(folder.to_owned()),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(made)
     }
-    Ok(())
+
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for NewFolders {
+    fn drop(&mut self) {
+        // One that is not empty has got another file meanwhile, and stays.
+        self.0.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a step that fails ends its test, and says where")]
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_new_file_is_for_its_user_only_and_one_that_is_replaced_keeps_its_permissions() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/secrets.toml");
+        assert_eq!(write(&path, "a", false).unwrap(), Written::ForThisUser);
+        assert_eq!(mode(&path), 0o600);
+        for permissions in [0o600, 0o640, 0o440, 0o400, 0o644, 0o4750] {
+            fs::set_permissions(&path, Permissions::from_mode(permissions)).unwrap();
+            assert_eq!(write(&path, "b", true).unwrap(), Written::AsBefore);
+            assert_eq!(mode(&path), permissions & 0o777, "{permissions:o}");
+            assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing unfinished is left");
+        }
+    }
+
+    /// Root may give a file away; another user keeps the file, and lets no other group read it.
+    #[test]
+    fn the_owner_is_kept_as_far_as_this_user_may() {
+        const OTHER: u32 = 54_321;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets.toml");
+        fs::write(&path, "a").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        if std::os::unix::fs::chown(&path, Some(OTHER), Some(OTHER)).is_err() {
+            return;
+        }
+        assert_eq!(write(&path, "b", true).unwrap(), Written::AsBefore);
+        let written = fs::metadata(&path).unwrap();
+        assert_eq!((written.uid(), written.gid(), written.mode() & 0o777), (OTHER, OTHER, 0o640));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "b");
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_no_folder_is_left_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, target) = (folder.path().join("link"), folder.path().join("target"));
+        fs::write(&target, "a").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        for (path, force, told) in [
+            (Path::new("env:VESTIBULE_CONFIG"), true, "is a variable of the environment"),
+            (target.as_path(), false, "is there already"),
+            (link.as_path(), false, "is there already"),
+            (link.as_path(), true, "is a symbolic link"),
+            (folder.path(), true, "is not a file"),
+        ] {
+            let error = is_free(path, force).unwrap_err().to_string();
+            assert!(error.contains(told) && write(path, "b", force).is_err(), "{error}");
+        }
+        assert_eq!(fs::read_to_string(&target).unwrap(), "a");
+        // A name that is too long for a file is found out after the folders were made.
+        let long = folder.path().join("made/for/it").join("x".repeat(300));
+        assert!(write(&long, "b", false).is_err() && !folder.path().join("made").exists());
+    }
 }

@@ -4,18 +4,23 @@ mod answers;
 pub mod arguments;
 mod document;
 mod file;
+mod judge;
 pub mod provider;
 mod questions;
 mod steps;
+mod terminal;
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use vestibule_wasmtime::Carried;
 
 use crate::cli::arguments::Check;
 use crate::cli::check;
 use crate::cli::init::arguments::Init;
-use crate::random;
+use crate::cli::init::file::Written;
+use crate::cli::init::judge::Judge;
 
 /// Asks, writes, checks; the exit code is that of `vestibule check --strict`.
 ///
@@ -26,13 +31,19 @@ use crate::random;
 pub async fn run(arguments: &Init, carried: &Carried) -> anyhow::Result<ExitCode> {
     let path = &arguments.config;
     file::is_free(path, arguments.force)?;
-    let answers = questions::answers(arguments)?;
-    let text = document::document(&answers, &random::cookie_secret()).map_err(anyhow::Error::msg)?;
-    file::write(path, &text, arguments.force).await?;
+    let mut judge = Judge::new(path);
+    let answers = questions::answers(arguments, &mut judge).await?;
+    let text = judge.whole(&answers).await.context("nothing is written, because of these answers")?;
+    let written = file::write(path, &text, arguments.force)?;
     if let Some(hint) = steps::hint(answers.client.kind, &answers.who) {
         println!("At {}: {hint}\n", answers.client.kind.title());
     }
-    println!("{}: written, readable by you only", path.display());
+    let permissions = match written {
+        Written::ForThisUser => "written, readable by you only",
+        Written::AsBefore => "written, with the owner and the permissions that it had",
+        Written::WithoutItsOwner => "written; it belongs to you now, because only root can keep its owner and its group",
+    };
+    println!("{}: {permissions}", path.display());
     let check = Check {
         config: path.clone(),
         strict: true,
@@ -41,9 +52,32 @@ pub async fn run(arguments: &Init, carried: &Carried) -> anyhow::Result<ExitCode
         tls_key: None,
         common: arguments.common.clone(),
     };
-    let code = check::run(&check, carried).await?;
-    if code == ExitCode::SUCCESS {
-        println!("next: vestibule serve --config {}", path.display());
+    let checked = check::run(&check, carried).await;
+    println!("next: {}", next(path, checked.as_ref().is_ok_and(|code| *code == ExitCode::SUCCESS)));
+    checked
+}
+
+/// The commands that come after, as a shell reads them.
+fn next(path: &Path, is_in_order: bool) -> String {
+    let path = path.to_string_lossy();
+    let path = shell_words::quote(&path);
+    let serve = format!("vestibule serve --config {path}");
+    if is_in_order {
+        return serve;
     }
-    Ok(code)
+    format!("correct the problems above, and repeat the check: vestibule check --online --config {path}\nthen: {serve}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_that_come_next_can_be_pasted_into_a_shell() {
+        assert_eq!(next(Path::new(".streamlit/secrets.toml"), true), "vestibule serve --config .streamlit/secrets.toml");
+        for (path, quoted) in [("my app/a.toml", "'my app/a.toml'"), ("$(id).toml", "'$(id).toml'"), ("it's", "'it'\\''s'")] {
+            assert_eq!(next(Path::new(path), true), format!("vestibule serve --config {quoted}"));
+            assert!(next(Path::new(path), false).contains(&format!("vestibule check --online --config {quoted}\n")));
+        }
+    }
 }

@@ -2,10 +2,7 @@
 
 use clap::ValueEnum;
 use url::Url;
-
-/// Names of tenants that everybody can have an account in: with the ID, and domains, of that of personal accounts.
-const EVERYBODYS: [&str; 8] =
-    ["common", "organizations", "consumers", "9188040d-6c67-4c5b-b112-36a304b66dad", "live.com", "outlook.com", "hotmail.com", "msn.com"];
+use vestibule::config::is_open_tenant;
 
 /// The end of every metadata URL (OpenID Connect Discovery 1.0, section 4).
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
@@ -127,8 +124,10 @@ pub fn issuer(text: &str) -> Result<Url, String> {
 /// It is none, or one that every account at Microsoft belongs to.
 pub fn tenant(text: &str) -> Result<Url, String> {
     let text = text.trim();
-    if EVERYBODYS.iter().any(|tenant| tenant.eq_ignore_ascii_case(text)) {
-        return Err(format!("`{text}` is of every account at Microsoft; write the directory (tenant) ID of your organisation"));
+    if is_open_tenant(text) {
+        return Err(format!(
+            "`{text}` stands for accounts that are not of your organisation; write the directory (tenant) ID of your organisation"
+        ));
     }
     let is_guid = text.len() == 36 && text.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
     let is_label = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
@@ -164,8 +163,9 @@ mod tests {
             let url = tenant(good).expect(good);
             assert_eq!(metadata_url(&url), format!("https://login.microsoftonline.com/{good}/v2.0{WELL_KNOWN}"));
         }
-        for wrong in EVERYBODYS.into_iter().chain(["Common", "9188040D-6C67-4C5B-B112-36A304B66DAD", "Live.com"]) {
-            assert!(tenant(wrong).is_err(), "{wrong}");
+        let shared = ["common", "organizations", "consumers", "9188040d-6c67-4c5b-b112-36a304b66dad", "live.com", "outlook.com", "msn.com"];
+        for wrong in shared.into_iter().chain(["Common", "9188040D-6C67-4C5B-B112-36A304B66DAD", "Live.com", "hotmail.de", "gmail.com"]) {
+            assert!(tenant(wrong).is_err_and(|told| told.contains("are not of your organisation")), "{wrong}");
         }
         for wrong in ["", "acme", "a/b.c", "a.b?c", "8eaef023-2b34-4da1-9baa-8bc8c9d6a49g"] {
             assert!(tenant(wrong).is_err(), "{wrong}");

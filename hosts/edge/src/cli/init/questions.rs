@@ -1,50 +1,89 @@
 //! What no option answers is asked, if there is a terminal.
 
-use std::fmt::Display;
-use std::io::IsTerminal as _;
-
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::ensure;
 use clap::ValueEnum;
-use dialoguer::{Input, Password, Select};
 
-use crate::cli::init::answers::{self, Answers, Client, ClientSecret, Who};
-use crate::cli::init::arguments::{App, Init};
+use crate::cli::init::answers::{self, Answers, ClientSecret, Who};
+use crate::cli::init::arguments::{self, App, Init};
+use crate::cli::init::judge::{Judge, samples};
 use crate::cli::init::provider::{self, Asks, Kind};
 use crate::cli::init::steps::steps;
+use crate::cli::init::terminal::Terminal;
 
 /// Where the application of `docs/streamlit.md` listens.
 const STREAMLIT: &str = "http://127.0.0.1:8601";
 
-/// Every answer, from the options or from the terminal. Tells on the way how the application is registered.
+/// The options that say who may enter.
+const WHO: &str = "--email-domain, --email, --group or --everybody";
+
+/// Every answer, from the options or from the terminal, each judged with those before it. Tells on the way how the application is
+/// registered.
 ///
 /// # Errors
-/// An answer is wrong or, without a terminal, missing.
-pub(super) fn answers(arguments: &Init) -> anyhow::Result<Answers> {
-    let terminal = Terminal { is_there: std::io::stdin().is_terminal() && std::io::stderr().is_terminal() };
+/// An answer is missing or, without a terminal, refused; the client secret that an option names cannot be used.
+pub(super) async fn answers(arguments: &Init, judge: &mut Judge<'_>) -> anyhow::Result<Answers> {
+    let terminal = Terminal::find();
+    let mut answers = samples().map_err(anyhow::Error::msg)?;
+    // Before anything is asked: no answer can put it right.
+    if let Some(secret) = named_secret(arguments) {
+        answers.client.secret = secret;
+        judge.whole(&answers).await?;
+    }
+    let judge = &*judge;
     let kind = match arguments.provider {
         Some(kind) => kind,
         None => terminal.choose("--provider", "Which OpenID provider logs your users in?", Kind::value_variants(), Kind::title)?,
     };
-    let address = arguments.address.as_deref();
-    let redirect_uri =
-        terminal.text("--address", address, "The public address of the application (https://app.example.com)", answers::redirect_uri)?;
-    register(kind, &redirect_uri);
-    let client = client(&terminal, arguments, kind)?;
-    let app = match arguments.app {
+    has_effect(arguments, kind)?;
+    answers.client.kind = kind;
+    let question = "The public address of the application, for example https://app.example.com";
+    let answers = terminal.text("--address", arguments.address.as_deref(), question, |text| {
+        with(judge, &answers, answers::redirect_uri(text)?, |answers, uri| answers.redirect_uri = uri)
+    })?;
+    register(kind, &answers.redirect_uri);
+    let mut answers = client(&terminal, arguments, judge, answers)?;
+    answers.app = match arguments.app {
         Some(app) => app,
         None => terminal.choose("--app", "What is the application?", App::value_variants(), |app| match app {
             App::Streamlit => "a Streamlit app",
             App::Other => "another application",
         })?,
     };
-    let usual = (app == App::Streamlit && !terminal.is_there).then_some(STREAMLIT);
-    let question = match app {
-        App::Streamlit => format!("The address of the app, which Vestibule sends requests to ({STREAMLIT})"),
-        App::Other => "The address of the application, which Vestibule sends requests to (http://127.0.0.1:8080)".to_owned(),
+    let usual = (answers.app == App::Streamlit && !terminal.is_there()).then_some(STREAMLIT);
+    let question = match answers.app {
+        App::Streamlit => format!("The address that the Streamlit app listens on, for example {STREAMLIT}"),
+        App::Other => "The address that the application listens on, for example http://127.0.0.1:8080".to_owned(),
     };
-    let upstream = terminal.text("--upstream", arguments.upstream.as_deref().or(usual), &question, answers::upstream)?;
-    let who = who(&terminal, arguments, kind)?;
-    Ok(Answers { client, redirect_uri, app, upstream, who })
+    let answers = terminal.text("--upstream", arguments.upstream.as_deref().or(usual), &question, |text| {
+        with(judge, &answers, answers::upstream(text)?, |answers, upstream| answers.upstream = upstream)
+    })?;
+    who(&terminal, arguments, judge, answers)
+}
+
+/// The answers with one more, if the core has nothing against it.
+fn with<T>(judge: &Judge<'_>, answers: &Answers, value: T, put: impl FnOnce(&mut Answers, T)) -> Result<Answers, String> {
+    let mut next = answers.clone();
+    put(&mut next, value);
+    judge.answers(&next)?;
+    Ok(next)
+}
+
+fn named_secret(arguments: &Init) -> Option<ClientSecret> {
+    let environment = arguments.client_secret_env.clone().map(ClientSecret::Environment);
+    environment.or_else(|| arguments.client_secret_file.clone().map(ClientSecret::File))
+}
+
+/// # Errors
+/// An option is for another provider.
+fn has_effect(arguments: &Init, kind: Kind) -> anyhow::Result<()> {
+    for (option, other, is_given) in
+        [("--tenant", Kind::Entra, arguments.tenant.is_some()), ("--project", Kind::Zitadel, arguments.project.is_some())]
+    {
+        ensure!(!is_given || kind == other, "{option} is for {} only", other.title());
+    }
+    let has_issuer = matches!(kind.asks(), Asks::Issuer(_));
+    ensure!(has_issuer || arguments.issuer.is_none(), "--issuer has no effect with {}", kind.title());
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the redirect URI and the steps are what was asked for")]
@@ -56,118 +95,98 @@ fn register(kind: Kind, redirect_uri: &str) {
     println!();
 }
 
-fn client(terminal: &Terminal, arguments: &Init, kind: Kind) -> anyhow::Result<Client> {
-    let only_for = |option: &str, other: Kind, is_given: bool| {
-        ensure!(!is_given || kind == other, "{option} is for {} only", other.title());
-        Ok(())
-    };
-    only_for("--tenant", Kind::Entra, arguments.tenant.is_some())?;
-    only_for("--project", Kind::Zitadel, arguments.project.is_some())?;
-    let issuer = match kind.asks() {
+fn client(terminal: &Terminal, arguments: &Init, judge: &Judge<'_>, mut answers: Answers) -> anyhow::Result<Answers> {
+    let kind = answers.client.kind;
+    let put_issuer = |answers: &mut Answers, issuer| answers.client.issuer = issuer;
+    match kind.asks() {
         Asks::Issuer(example) => {
-            terminal.text("--issuer", arguments.issuer.as_deref(), &format!("The provider's issuer ({example})"), provider::issuer)?
+            let question = format!("The provider's issuer, for example {example}");
+            answers = terminal.text("--issuer", arguments.issuer.as_deref(), &question, |text| {
+                with(judge, &answers, provider::issuer(text)?, put_issuer)
+            })?;
         }
-        asks => {
-            ensure!(arguments.issuer.is_none(), "--issuer has no effect with {}", kind.title());
-            match asks {
-                Asks::Nothing(issuer) => provider::issuer(issuer).map_err(anyhow::Error::msg)?,
-                _ => terminal.text("--tenant", arguments.tenant.as_deref(), "The directory (tenant) ID", provider::tenant)?,
-            }
+        Asks::Nothing(issuer) => answers.client.issuer = provider::issuer(issuer).map_err(anyhow::Error::msg)?,
+        Asks::Tenant => {
+            answers = terminal.text("--tenant", arguments.tenant.as_deref(), "The directory (tenant) ID", |text| {
+                with(judge, &answers, provider::tenant(text)?, put_issuer)
+            })?;
         }
-    };
-    let project = match kind {
-        Kind::Zitadel => Some(terminal.text("--project", arguments.project.as_deref(), "The ID of the project", answers::line)?),
-        _ => None,
-    };
-    let id = terminal.text("--client-id", arguments.client_id.as_deref(), "The client ID", answers::line)?;
-    let secret = match (&arguments.client_secret_env, &arguments.client_secret_file) {
-        (Some(name), _) => ClientSecret::Environment(name.clone()),
-        (None, Some(path)) => ClientSecret::File(path.clone()),
-        (None, None) => ClientSecret::Written(terminal.secret("--client-secret-env or --client-secret-file", "The client secret")?),
-    };
-    Ok(Client { kind, issuer, project, id, secret })
-}
-
-fn who(terminal: &Terminal, arguments: &Init, kind: Kind) -> anyhow::Result<Who> {
-    let options = &arguments.who;
-    let claim = || arguments.groups_claim.clone();
-    let parsed = |values: &[String]| -> anyhow::Result<Vec<String>> {
-        values.iter().map(|value| answers::line(value).map_err(anyhow::Error::msg)).collect()
-    };
-    match (options.email_domain.as_slice(), options.email.as_slice(), options.group.as_slice(), options.everybody) {
-        ([], [], [], false) => {}
-        ([], [], [], true) => return Ok(Who::Everybody),
-        ([], [], groups, _) if !groups.is_empty() => return Ok(Who::Group { claim: claim(), names: parsed(groups)? }),
-        ([], emails, ..) if !emails.is_empty() => return Ok(Who::Email(parsed(emails)?)),
-        (domains, ..) => return Ok(Who::EmailDomain(parsed(domains)?)),
     }
-    #[derive(Clone, Copy)]
-    enum Choice {
-        Domain,
-        Addresses,
-        Groups,
-        Everybody,
+    if kind == Kind::Zitadel {
+        answers = terminal.text("--project", arguments.project.as_deref(), "The ID of the project", |text| {
+            with(judge, &answers, answers::line(text)?, |answers, project| answers.client.project = Some(project))
+        })?;
     }
-    let choices = [Choice::Domain, Choice::Addresses, Choice::Groups, Choice::Everybody];
-    let options = "--email-domain, --email, --group or --everybody";
-    let choice = terminal.choose(options, "Who may enter?", &choices, |choice| match choice {
-        Choice::Domain => "the e-mail addresses of a domain",
-        Choice::Addresses => "some e-mail addresses",
-        Choice::Groups => "some groups",
-        Choice::Everybody => "everybody who can log in at the provider",
+    answers = terminal.text("--client-id", arguments.client_id.as_deref(), "The client ID", |text| {
+        with(judge, &answers, answers::line(text)?, |answers, id| answers.client.id = id)
     })?;
-    Ok(match choice {
-        Choice::Domain => Who::EmailDomain(terminal.text("--email-domain", None, "The domain (example.com)", answers::list)?),
-        Choice::Addresses => Who::Email(terminal.text("--email", None, "The addresses, with commas between", answers::list)?),
+    if named_secret(arguments).is_none() {
+        let put = |answers: &mut Answers, secret: &str| answers.client.secret = ClientSecret::Written(secret.to_owned());
+        let secret = terminal.secret("--client-secret-env or --client-secret-file", "The client secret", |secret| {
+            with(judge, &answers, secret, put).map(drop)
+        })?;
+        put(&mut answers, &secret);
+    }
+    Ok(answers)
+}
+
+fn who(terminal: &Terminal, arguments: &Init, judge: &Judge<'_>, answers: Answers) -> anyhow::Result<Answers> {
+    let put_who = |answers: &mut Answers, who| answers.who = who;
+    if let Some(who) = given_who(&arguments.who, arguments.groups_claim.as_ref()) {
+        match who.and_then(|who| with(judge, &answers, who, put_who)) {
+            Ok(answers) => return Ok(answers),
+            Err(problem) => terminal.refuse("who may enter", &problem)?,
+        }
+    }
+    // Where everybody can have an account, the core refuses to admit all of them.
+    let mut choices = vec![Choice::Domain, Choice::Addresses, Choice::Groups];
+    choices.extend(with(judge, &answers, Who::Everybody, put_who).is_ok().then_some(Choice::Everybody));
+    let list = |option: &str, question: &str, who: &dyn Fn(Vec<String>) -> Who| {
+        let question = format!("{question}; separate several with commas");
+        terminal.text(option, None, &question, |text| with(judge, &answers, who(answers::list(text)?), put_who))
+    };
+    match terminal.choose(WHO, "Who may enter?", &choices, Choice::says)? {
+        Choice::Domain => list("--email-domain", "The domain, for example example.com", &Who::EmailDomain),
+        Choice::Addresses => list("--email", "The e-mail addresses, for example alice@example.com", &Who::Email),
         Choice::Groups => {
-            let names = terminal.text("--group", None, "The groups, with commas between", answers::list)?;
-            let has_claim = matches!(kind, Kind::Google | Kind::Auth0);
-            let claim = match has_claim {
-                true => Some(terminal.text("--groups-claim", None, "The claim that you have made for groups", answers::line)?),
-                false => None,
+            let client = &answers.client;
+            let claim = match (&arguments.groups_claim, client.kind.groups(&client.issuer)) {
+                (None, None) => Some(terminal.text("--groups-claim", None, "The claim that you have made for groups", answers::line)?),
+                (claim, _) => claim.clone(),
             };
-            Who::Group { claim, names }
+            list("--group", "The groups, for example admins", &|names| Who::Group { claim: claim.clone(), names })
         }
-        Choice::Everybody => Who::Everybody,
-    })
-}
-
-/// Where questions are asked.
-struct Terminal {
-    is_there: bool,
-}
-
-impl Terminal {
-    fn text<T>(&self, option: &str, given: Option<&str>, question: &str, parse: fn(&str) -> Result<T, String>) -> anyhow::Result<T> {
-        if let Some(given) = given {
-            return parse(given).map_err(|problem| anyhow!("{option}: {problem}"));
-        }
-        self.is_needed(option)?;
-        let input = Input::<String>::new().with_prompt(question).validate_with(|text: &String| parse(text).map(drop));
-        let text = input.interact_text().context(NO_ANSWER)?;
-        parse(&text).map_err(anyhow::Error::msg)
-    }
-
-    /// Without an echo.
-    fn secret(&self, option: &str, question: &str) -> anyhow::Result<String> {
-        self.is_needed(option)?;
-        let asked = Password::new().with_prompt(format!("{question} (is not shown)")).interact().context(NO_ANSWER)?;
-        answers::line(&asked).map_err(anyhow::Error::msg)
-    }
-
-    fn choose<T: Copy, S: Display>(&self, option: &str, question: &str, choices: &[T], says: impl Fn(T) -> S) -> anyhow::Result<T> {
-        self.is_needed(option)?;
-        let lines: Vec<_> = choices.iter().map(|choice| says(*choice).to_string()).collect();
-        let chosen = Select::new().with_prompt(question).items(&lines).default(0).interact().context(NO_ANSWER)?;
-        choices.get(chosen).copied().context(NO_ANSWER)
-    }
-
-    fn is_needed(&self, option: &str) -> anyhow::Result<()> {
-        if !self.is_there {
-            bail!("{option} is missing, and there is no terminal to ask on; `vestibule init --help` lists the options");
-        }
-        Ok(())
+        Choice::Everybody => Ok(Answers { who: Who::Everybody, ..answers.clone() }),
     }
 }
 
-const NO_ANSWER: &str = "there was no answer; nothing is written";
+/// What the options say, if they say something.
+fn given_who(options: &arguments::Who, groups_claim: Option<&String>) -> Option<Result<Who, String>> {
+    let parsed = |values: &[String]| values.iter().map(|value| answers::line(value)).collect::<Result<Vec<_>, _>>();
+    match (options.email_domain.as_slice(), options.email.as_slice(), options.group.as_slice(), options.everybody) {
+        ([], [], [], false) => None,
+        ([], [], [], true) => Some(Ok(Who::Everybody)),
+        ([], [], groups, _) => Some(parsed(groups).map(|names| Who::Group { claim: groups_claim.cloned(), names })),
+        ([], emails, ..) => Some(parsed(emails).map(Who::Email)),
+        (domains, ..) => Some(parsed(domains).map(Who::EmailDomain)),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Choice {
+    Domain,
+    Addresses,
+    Groups,
+    Everybody,
+}
+
+impl Choice {
+    fn says(self) -> &'static str {
+        match self {
+            Self::Domain => "users with an e-mail address of a domain",
+            Self::Addresses => "users with certain e-mail addresses",
+            Self::Groups => "members of certain groups",
+            Self::Everybody => "every user who can log in at the provider",
+        }
+    }
+}

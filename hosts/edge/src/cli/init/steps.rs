@@ -77,7 +77,8 @@ pub(super) fn hint(kind: Kind, who: &Who) -> Option<&'static str> {
             Some("Under \"Sign On\", \"OpenID Connect ID Token\", set a groups claim `groups` with a filter that your groups match.")
         }
         (Kind::Keycloak, Who::Group { .. }) => Some(
-            "In the client scope of the client, add a mapper \"Group Membership\" with the claim name `groups`, without the full path, to the ID token.",
+            "Under \"Client scopes\" of the client, open the scope that ends in -dedicated, and add a mapper \"Group Membership\" with the token claim \
+             name `groups`, \"Add to ID token\" on and \"Full group path\" off: with the full path, the group admins is `/admins`.",
         ),
         (Kind::Zitadel, Who::Group { .. }) => {
             Some("Groups are roles of the project: switch on \"Assert Roles on Authentication\" in the project.")

@@ -8,6 +8,7 @@ use vestibule::secret::Secret;
 use super::*;
 use crate::cli::init::answers::Client;
 use crate::cli::init::provider::{self, Asks, Kind};
+use crate::configuration::public_address::{self, Listening};
 use crate::random::cookie_secret;
 
 const CLIENT_SECRET: &str = "q7Rz8fKw2mQLbXeR4tY9uVn3";
@@ -121,6 +122,34 @@ trust_email = true
 require = { email_domain = "example.com" }
 "#
     );
+}
+
+#[test]
+fn a_redirect_uri_of_this_machine_is_listened_on() {
+    for (redirect_uri, listen) in [
+        ("http://localhost:8501/oauth2callback", None),
+        ("http://127.0.0.1:8501/oauth2callback", None),
+        ("http://localhost:9000/oauth2callback", Some("127.0.0.1:9000")),
+        ("http://app.localhost:9000/oauth2callback", Some("127.0.0.1:9000")),
+        ("http://localhost/oauth2callback", Some("127.0.0.1:80")),
+        ("http://127.0.0.2:8501/oauth2callback", Some("127.0.0.2:8501")),
+        ("http://[::1]:8501/oauth2callback", Some("[::1]:8501")),
+        // What ends TLS there can be a proxy.
+        ("https://localhost:9000/oauth2callback", None),
+        ("https://app.example.com/oauth2callback", None),
+    ] {
+        let answers = Answers {
+            client: client(Kind::Keycloak, ClientSecret::Written(CLIENT_SECRET.into())),
+            redirect_uri: redirect_uri.into(),
+            app: App::Other,
+            upstream: "http://127.0.0.1:8080".into(),
+            who: Who::Everybody,
+        };
+        let config = parse(&document(&answers, &cookie_secret()).unwrap());
+        assert_eq!(config.listen.as_deref(), listen, "{redirect_uri}");
+        let listening = Listening::written(listen.unwrap_or("127.0.0.1:8501"), None).unwrap();
+        assert_eq!((public_address::warning(&config, listening), config.warnings.len()), (None, 0), "{redirect_uri}");
+    }
 }
 
 proptest! {
