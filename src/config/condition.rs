@@ -169,7 +169,10 @@ fn read_domains(section: &Section<'_>, items: Vec<Placed<String>>) -> Vec<String
     for item in items.iter().filter(|item| !is_domain(&item.value)) {
         let problem = format!("`{}` is not a domain", item.value);
         let remedy = match url::Host::parse(&item.value) {
-            Ok(url::Host::Domain(ascii)) if is_domain(&ascii) && !item.value.is_ascii() => format!("write its ASCII form: \"{ascii}\""),
+            Ok(url::Host::Domain(ascii)) if is_domain(&ascii) && !item.value.is_ascii() => match section.findings.is_hidden(&item.key) {
+                true => "write its ASCII form, which begins with xn--".to_owned(),
+                false => format!("write its ASCII form: \"{ascii}\""),
+            },
             _ => "write \"example.com\", without @ and *; each sub-domain by itself".to_owned(),
         };
         section.findings.fatal(item.at, &item.key, problem, remedy);

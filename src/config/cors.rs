@@ -55,6 +55,9 @@ pub(super) fn read_origin(section: &Section<'_>, item: &Placed<String>) -> Optio
     let written = origin.filter(is_web).map(|origin| origin.ascii_serialization());
     if written.as_ref().is_none_or(|written| *written != item.value || written.contains('*')) {
         let remedy = match written.filter(|written| !written.contains('*')) {
+            Some(_) if section.findings.is_hidden(&item.key) => {
+                "write it as browsers do: in small letters, without a path and without the port that the scheme has anyway".to_owned()
+            }
             Some(written) => format!("write \"{written}\""),
             None => "write scheme and host, without a path and wildcards: \"https://portal.example.com\"".to_owned(),
         };

@@ -3,6 +3,7 @@
 use std::cell::{OnceCell, RefCell};
 
 use super::fault::Fault;
+use super::hidden::Hidden;
 use super::setting::{ENV, FILE};
 
 /// Every fault found so far, and what is needed to say where it is.
@@ -12,8 +13,8 @@ pub(super) struct Findings<'a> {
     /// Where the lines end, found when it is first asked for: a long file has many keys to give a line to.
     line_ends: OnceCell<Vec<usize>>,
     faults: RefCell<Vec<Fault>>,
-    /// Values that are not in the file, with the keys that name them: no message shows them.
-    hidden: RefCell<Vec<(String, String)>>,
+    /// Values that are not in the file.
+    hidden: RefCell<Hidden>,
 }
 
 impl<'a> Findings<'a> {
@@ -60,21 +61,24 @@ impl<'a> Findings<'a> {
 
     pub(super) fn into_faults(self) -> Vec<Fault> {
         let mut faults = self.faults.into_inner();
-        for (key, value) in self.hidden.into_inner() {
-            let quoted = format!("`{value}`");
-            faults.iter_mut().filter(|fault| fault.key == key).for_each(|fault| {
-                fault.problem = fault.problem.replace(&quoted, "the value");
-            });
-        }
+        self.hidden.into_inner().remove_from(&mut faults);
         faults.sort_by_key(|fault| fault.line);
         faults
     }
 
-    /// Has the messages about this key not show the value.
+    /// Has no message show this value, which the key names.
     pub(super) fn hide(&self, key: &str, value: &str) {
-        if !value.is_empty() {
-            self.hidden.borrow_mut().push((key.to_owned(), value.to_owned()));
-        }
+        self.hidden.borrow_mut().add(key, value);
+    }
+
+    /// See [`Hidden::reveal`].
+    pub(super) fn reveal(&self, key: &str) {
+        self.hidden.borrow_mut().reveal(key);
+    }
+
+    /// Whether the key names its value, so that no message may be made of that.
+    pub(super) fn is_hidden(&self, key: &str) -> bool {
+        self.hidden.borrow().has(key)
     }
 
     pub(super) fn line(&self, at: Option<usize>) -> u32 {

@@ -14,6 +14,7 @@ mod embedding;
 mod fault;
 mod findings;
 mod groups;
+mod hidden;
 mod identity;
 mod internal_hosts;
 mod limits;

@@ -59,8 +59,18 @@ pub(super) fn read(auth: &Section<'_>, port: Option<u16>, prefix: RoutePrefix) -
         return None;
     }
     if !text.value.contains("{port}") && url.as_str() != written {
-        let remedy = format!("write {url} here, and see that the provider has the same");
-        auth.findings.warning(text.at, &text.key, format!("is sent to the provider as {url}"), remedy);
+        warn_of_spelling(auth, &text.key, text.at, &url);
     }
     Some(PublicOrigin::new(url, base_path, prefix))
+}
+
+/// A URL that is sent to the provider in another spelling than it is written in.
+pub(super) fn warn_of_spelling(section: &Section<'_>, key: &str, at: Option<usize>, url: &Url) {
+    let (problem, remedy) = if section.findings.is_hidden(key) {
+        let remedy = "write scheme and host in small letters, and no port that the scheme has anyway; see that the provider has the same";
+        ("is sent to the provider in another spelling".to_owned(), remedy.to_owned())
+    } else {
+        (format!("is sent to the provider as {url}"), format!("write {url} here, and see that the provider has the same"))
+    };
+    section.findings.warning(at, key, problem, remedy);
 }

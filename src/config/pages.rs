@@ -94,7 +94,10 @@ fn read_accent(section: &Section<'_>) -> Option<Accent> {
                 let problem = format!(
                     "has a contrast of {contrast:.1} with the {scheme} page, and {MIN_CONTRAST:.0} is needed: buttons get a grey edge there"
                 );
-                let remedy = format!("write \"{}\", which can be seen on both pages", accent.standing_out());
+                let remedy = match section.findings.is_hidden(&text.key) {
+                    true => "write a colour between light and dark".to_owned(),
+                    false => format!("write \"{}\", which can be seen on both pages", accent.standing_out()),
+                };
                 section.findings.warning(text.at, &text.key, problem, remedy);
             }
         }

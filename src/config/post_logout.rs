@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use super::origin;
 use super::section::Section;
 use super::setting::{Form, Setting};
 use crate::oidc::logout_url::LogoutUrl;
@@ -50,8 +51,7 @@ pub(super) fn read(extra: &Section<'_>, public: Option<&PublicOrigin>, logout_ur
         }
     }
     if url.as_str() != written {
-        let remedy = format!("write {url} here, and see that the provider has the same");
-        extra.findings.warning(text.at, &text.key, format!("is sent to the provider as {url}"), remedy);
+        origin::warn_of_spelling(extra, &text.key, text.at, &url);
     }
     if logout_url.is_some_and(|logout_url| !logout_url.takes_return_to()) {
         let remedy = "add {return_to} to logout_url where the provider expects the address, or remove it";

@@ -181,10 +181,17 @@ impl<'a> Section<'a> {
         let Some(Form::Boolean) = self.form(name) else { return self.not_described(name) };
         match self.given(name)? {
             Given::Written(span, value) => value.as_bool().or_else(|| self.wrong_type(name, &span, value, "true or false")),
-            Given::Outside(text) => text.value.parse().ok().or_else(|| {
-                self.findings.fatal(text.at, &text.key, format!("`{}` is neither true nor false", text.value), "write true or false");
-                None
-            }),
+            Given::Outside(text) => match text.value.parse() {
+                Ok(value) => {
+                    self.findings.reveal(&text.key);
+                    Some(value)
+                }
+                Err(_) => {
+                    let problem = format!("`{}` is neither true nor false", text.value);
+                    self.findings.fatal(text.at, &text.key, problem, "write true or false");
+                    None
+                }
+            },
         }
     }
 
@@ -203,6 +210,8 @@ impl<'a> Section<'a> {
         if parsed.is_none() {
             let problem = format!("`{text}` is not a whole number from 0 to {max}");
             self.findings.fatal(at, &key, problem, "write 60 for example");
+        } else {
+            self.findings.reveal(&key);
         }
         parsed
     }
@@ -231,6 +240,8 @@ impl<'a> Section<'a> {
             let words: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
             let problem = format!("`{}` is none of the possible values", text.value);
             self.findings.fatal(text.at, &text.key, problem, format!("write {}", words.join(" or ")));
+        } else {
+            self.findings.reveal(&text.key);
         }
         chosen
     }

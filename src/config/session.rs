@@ -28,8 +28,9 @@ pub(super) fn read(section: &Section<'_>) -> (Lifetime, Vec<Placed<String>>) {
         Lifetime { max_age: section.duration("max_age").unwrap_or(DEFAULT_MAX_AGE), idle_timeout: section.duration("idle_timeout") };
     let previous = section.strings("previous_cookie_secrets").unwrap_or_default();
     let is_max_age_known = !section.is_key_faulty("max_age");
-    if let Some(idle_timeout) = lifetime.idle_timeout.filter(|idle| is_max_age_known && *idle > lifetime.max_age) {
-        let problem = format!("`{}` is longer than the session lasts", humantime::format_duration(idle_timeout));
+    if lifetime.idle_timeout.is_some_and(|idle| is_max_age_known && idle > lifetime.max_age) {
+        // Not the value itself, which may be outside the file.
+        let problem = "is longer than the session lasts";
         section.findings.fatal(section.at(), &section.key("idle_timeout"), problem, "make it shorter than max_age, or remove it");
     }
     section.finish_strict();

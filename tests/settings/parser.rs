@@ -190,15 +190,57 @@ fn two_forms_of_one_value_are_a_fault() {
 /// The wrong key may name a file of secrets.
 #[test]
 fn no_message_shows_a_value_from_outside() {
-    let secret = "s3cr3t-of-another-program";
+    // A mark, and the forms of values that parsers understand: these are told of in other spellings.
+    const MARKS: [&str; 2] = ["s3cr3tmark", "73915268"];
+    const FORMS: [&str; 22] = [
+        "{}",
+        "S3CR3TMark",
+        "{}\n{}2",
+        " {} ",
+        "{}.example",
+        "S3CR3TMARK.Example",
+        "{}.example:443",
+        "https://{}.example",
+        "https://{}.EXAMPLE/",
+        "HTTPS://{}.Example:443/{}?{}#{}",
+        "http://{}.example",
+        "http://{}.EXAMPLE/oauth2callback",
+        "https://{}.EXAMPLE/oauth2callback",
+        "https://{}.example/.well-known/openid-configuration",
+        "https://{}.auth0.com/.well-known/openid-configuration",
+        "https://login.microsoftonline.com/{}.example/v2.0/.well-known/openid-configuration",
+        "https://user:{}@a.example/",
+        "/{}",
+        "/{}/**",
+        "*{}*",
+        "{}@bücher-{}.example",
+        "file:/{}/{}.jsonl",
+    ];
+    const NUMBERS: [&str; 4] = ["{}", "-{}", "{}s", "{}.5"];
+    let check = |place: Place, end: &str, outside: &str, mark: &str| {
+        let toml = place.with(&format!("{}{end}", place.name()), "NAME".into());
+        // With a rule, whose messages tell of other settings.
+        let ruled = if toml.contains("rule") { toml.clone() } else { format!("{toml}\n[[vestibule.rule]]\nhost = \"other.example\"\n") };
+        for toml in [toml, ruled] {
+            let found = parse(&toml, outside);
+            let faults = found.map_or_else(|faults| faults, |config| config.warnings);
+            for fault in faults {
+                let told = fault.to_string();
+                assert!(!told.to_lowercase().contains(mark), "{} = {outside:?}: {told}", place.key(end));
+                assert!(!told.contains("xn--b"), "{} = {outside:?}: {told}", place.key(end));
+            }
+        }
+    };
+    let mut count = 0;
     for place in Place::all().filter(|place| place.path != "auth.client_kwargs" && place.setting.key.form.is_outside()) {
         for end in ["_env", "_file"] {
-            let toml = place.with(&format!("{}{end}", place.name()), "NAME".into());
-            for outside in [secret.to_owned(), format!("{secret}\n{secret}2")] {
-                let found = parse(&toml, &outside);
-                let faults = found.map_or_else(|faults| faults, |config| config.warnings);
-                assert!(faults.iter().all(|fault| !fault.to_string().contains("s3cr3t")), "{}: {faults:?}", place.key(end));
+            for (mark, forms) in [(MARKS[0], FORMS.as_slice()), (MARKS[1], NUMBERS.as_slice())] {
+                for form in forms {
+                    check(place, end, &form.replace("{}", mark), mark);
+                    count += 1;
+                }
             }
         }
     }
+    assert!(count > 2000, "{count}");
 }
