@@ -137,6 +137,15 @@ impl TrustedFile {
         Self::open_as(path, Wanted::PlainFile)
     }
 
+    /// Judges the file or the folder at a path, and does not open it for reading. What is not there, and what cannot be reached, is not
+    /// judged.
+    ///
+    /// # Errors
+    /// Others can change it, or put something else in its place.
+    pub fn judge(path: &Path) -> Result<(), ChangeableByOthers> {
+        judge(path)
+    }
+
     fn open_as(path: &Path, wanted: Wanted) -> Result<TrustedFile, TrustedFileError> {
         let unreadable = |source| TrustedFileError::Unreadable { path: path.into(), source };
         #[cfg(unix)]
@@ -172,7 +181,6 @@ impl TrustedFile {
 
 /// The same for a file that is read elsewhere, or a folder of such files. What cannot be opened is not judged: nobody reads
 /// it either.
-#[cfg(feature = "outbound")]
 pub(crate) fn judge(path: &Path) -> Result<(), ChangeableByOthers> {
     #[cfg(unix)]
     let reasons = way::judge(path, rustix::process::geteuid().as_raw()).unwrap_or_default();

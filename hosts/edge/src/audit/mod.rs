@@ -11,6 +11,7 @@
 
 mod file;
 mod line;
+pub mod place;
 mod writer;
 
 use std::net::IpAddr;
@@ -20,11 +21,15 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use vestibule::audit::AuditEvent;
+use vestibule::code::Code;
 use vestibule_wasmtime::{self as library, AuditDestination, Audited};
 
 use crate::audit::line::Line;
 use crate::audit::writer::Writer;
 use crate::client::request_id::RequestId;
+
+/// Longest name of a session, in characters. A filter's own have 22.
+const MAX_SESSION: usize = 500;
 
 /// The target of lines that are for the log: each is the message of an event.
 pub const LOG_TARGET: &str = "vestibule::audit";
@@ -35,6 +40,8 @@ pub struct Audit {
     destination: Destination,
     /// Whether forwarded requests are written.
     requests: bool,
+    /// The path where logins end.
+    callback: Option<Arc<str>>,
 }
 
 #[derive(Clone, Default)]
@@ -60,11 +67,24 @@ impl Audit {
     /// The file cannot be opened, or the system gives no thread. The message has a remedy.
     pub fn open(wanted: Option<&library::Audit>) -> anyhow::Result<Self> {
         let Some(library::Audit { destination, requests, .. }) = wanted else { return Ok(Self::default()) };
-        let destination = match destination {
-            AuditDestination::Log => Destination::Log,
-            AuditDestination::File(path) => Destination::File(writer(path)?),
-        };
-        Ok(Self { destination, requests: *requests })
+        match destination {
+            AuditDestination::Log => Ok(Self { destination: Destination::Log, requests: *requests, callback: None }),
+            AuditDestination::File(path) => Self::to_file(path, *requests),
+        }
+    }
+
+    /// An audit in a file, with or without forwarded requests.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn to_file(path: &Path, requests: bool) -> anyhow::Result<Self> {
+        Ok(Self { destination: Destination::File(writer(path)?), requests, callback: None })
+    }
+
+    /// The same, with the path where logins end: for requests there that fail without a decision.
+    #[must_use]
+    pub fn with_callback(self, callback: Option<Arc<str>>) -> Self {
+        Self { callback, ..self }
     }
 
     /// Writes what a decision is to the audit, and returns it for what may come of the exchange later. `None` where there is no audit.
@@ -92,6 +112,13 @@ impl Audit {
         });
     }
 
+    /// Writes that this host failed before there was a decision, if the request was to end a login. Other requests end nothing.
+    pub fn failed(&self, code: &str, request: Undecided<'_>) {
+        if self.callback.as_deref() == Some(request.path) {
+            self.undecided(AuditEvent::LoginFailed, code, request);
+        }
+    }
+
     /// Writes what has happened to the program or its configuration.
     pub fn happened(&self, event: AuditEvent, code: Option<&str>) {
         self.write(&Line { code, ..Line::of(event, SystemTime::now()) });
@@ -117,6 +144,25 @@ pub struct Undecided<'a> {
 }
 
 impl Record {
+    /// Whether a user has logged in with it.
+    pub fn is_login(&self) -> bool {
+        event_of(self.audited.event) == AuditEvent::Login
+    }
+
+    /// Writes that the login has ended another session of the same browser. Whose that was is not told: the session's other lines are.
+    pub fn replaced(&self, session: &str) {
+        let Self { audit, request_id, client, audited } = self;
+        audit.write(&Line {
+            request_id: Some(request_id.as_str()),
+            client: *client,
+            session: Some(&bounded(session, MAX_SESSION)),
+            method: Some(&audited.method),
+            path: Some(&audited.path),
+            code: Some(Code::LoginSucceeded.as_str()),
+            ..Line::of(AuditEvent::SessionEnded, SystemTime::now())
+        });
+    }
+
     /// Writes what has become of the exchange.
     pub fn ended(&self, event: AuditEvent, code: &str) {
         self.write(event, Some(code), None);

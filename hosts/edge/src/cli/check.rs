@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+use vestibule::config::Config;
 use vestibule_wasmtime::{Accept, Carried, Configuration, ConfigurationFile, Filter, FilterComponent, FilterOptions};
 
+use crate::audit::place::{self, Asking};
 use crate::cli::arguments::Check;
 use crate::cli::serve::DEFAULT_PORT;
 use crate::cli::{component, online};
@@ -11,6 +13,15 @@ use crate::configuration::native;
 use crate::configuration::public_address::{self, Listening};
 use crate::configuration::reload::everybody_reads;
 use crate::listen::tls;
+
+/// What `check` says of a configuration that can be used.
+pub struct Checked {
+    pub filter: Filter,
+    /// As the core reads it in this program.
+    pub config: Config,
+    /// Each with the name of the file, and a remedy.
+    pub warnings: Vec<String>,
+}
 
 /// Prints every fault to stderr and fails with exit code 1, or prints the warnings and what the file configures: exit code
 /// 0, with `--strict` 1 when there are warnings.
@@ -22,20 +33,13 @@ pub async fn run(arguments: &Check, carried: &Carried) -> anyhow::Result<ExitCod
     // Before a component is compiled, which takes seconds.
     ConfigurationFile::find(&arguments.config)?;
     let component = component::load(&arguments.common, carried)?;
-    let mut warnings = Vec::new();
-    let filter = load(&component, arguments, &mut warnings).await;
-    let tls = check_tls(arguments, &mut warnings);
-    let (filter, ()) = match (filter, tls) {
-        (Ok(filter), Ok(tls)) => (filter, tls),
-        (filter, tls) => {
-            let faults = [filter.err(), tls.err()];
-            faults.into_iter().flatten().for_each(|fault| eprintln!("{fault:#}"));
+    let Checked { filter, config, mut warnings } = match examine(&component, arguments).await {
+        Ok(checked) => checked,
+        Err(faults) => {
+            faults.iter().for_each(|fault| eprintln!("{fault:#}"));
             return Ok(ExitCode::FAILURE);
         }
     };
-    let (filter, configuration) = filter;
-    warnings.extend(address_warning(&configuration, arguments));
-    let config = native::parse(configuration)?;
     let online = match arguments.online {
         true => online::look(&filter, &config).await,
         false => Vec::new(),
@@ -47,23 +51,36 @@ pub async fn run(arguments: &Check, carried: &Carried) -> anyhow::Result<ExitCod
         let told = found.warnings.iter().map(|warning| format!("provider `{}`: warning: {}", found.name, online::printable(warning)));
         warnings.extend(told);
     }
-    if !is_reachable {
-        warnings.iter().for_each(|warning| eprintln!("{warning}"));
-        return Ok(ExitCode::FAILURE);
-    }
     warnings.iter().for_each(|warning| eprintln!("{warning}"));
-    if arguments.strict && !warnings.is_empty() {
+    if !is_reachable || (arguments.strict && !warnings.is_empty()) {
         return Ok(ExitCode::FAILURE);
     }
     let summary = filter.summary();
     println!("{}: in order, for {}", arguments.config.display(), summary.public_origin);
     if let Some(authorization) = &summary.authorization {
-        println!("paths that the proxy sends to Vestibule, and does not ask about: {}", config.public.routes().join(", "));
-        println!("request headers that the proxy takes from an answer: Cookie, {}", authorization.identity_headers.join(", "));
+        println!("paths that the proxy sends to Vestibule without asking first: {}", config.public.routes().join(", "));
+        println!("request headers that the proxy copies from an answer: Cookie, {}", authorization.identity_headers.join(", "));
         println!("request headers that the proxy removes: {}", authorization.removed_headers.join(", "));
-        println!("cookies that an answer may set: {}", authorization.session_cookies.join(", "));
+        println!("cookies that an answer can set: {}", authorization.session_cookies.join(", "));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the configuration as `vestibule serve` does, and everything that the command line names beside it.
+///
+/// # Errors
+/// Everything that keeps `vestibule serve` from starting, as far as it can be known before.
+pub async fn examine(component: &FilterComponent, arguments: &Check) -> Result<Checked, Vec<anyhow::Error>> {
+    let mut warnings = Vec::new();
+    let loaded = load(component, arguments, &mut warnings).await;
+    let tls = check_tls(arguments, &mut warnings);
+    let (filter, configuration) = match (loaded, tls) {
+        (Ok(loaded), Ok(())) => loaded,
+        (loaded, tls) => return Err([loaded.err(), tls.err()].into_iter().flatten().collect()),
+    };
+    warnings.extend(address_warning(&configuration, arguments));
+    let config = native::parse(configuration).map_err(|error| vec![error])?;
+    Ok(Checked { filter, config, warnings })
 }
 
 async fn load(component: &FilterComponent, arguments: &Check, warnings: &mut Vec<String>) -> anyhow::Result<(Filter, Configuration)> {
@@ -74,7 +91,10 @@ async fn load(component: &FilterComponent, arguments: &Check, warnings: &mut Vec
     let readable = ConfigurationFile::readable_by_everybody(path, &configuration);
     let filter = Filter::load(component, configuration.clone(), FilterOptions::default()).await?;
     warnings.extend(filter.summary().warnings.iter().map(ToString::to_string));
-    warnings.extend(readable.iter().map(|file| format!("{}: warning: {}", path.display(), everybody_reads(file))));
+    let of_audit = filter.summary().audit.iter().map(|audit| &audit.destination);
+    let of_audit = of_audit.flat_map(|audit| place::obstacle(audit).into_iter().chain(place::weaknesses(audit, Asking::ToCheck)));
+    let found = readable.iter().map(|file| everybody_reads(file)).chain(of_audit);
+    warnings.extend(found.map(|warning| format!("{}: warning: {warning}", path.display())));
     Ok((filter, configuration))
 }
 

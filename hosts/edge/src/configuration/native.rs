@@ -1,6 +1,7 @@
 //! The configuration, read by the core as it is in this program: for what is no decision.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use vestibule::config::{self, Config, Fault};
 use vestibule::pages::Look;
@@ -54,10 +55,26 @@ pub fn loaded(file: Configuration) -> Option<Config> {
     Config::parse(&source(file, true)).ok()
 }
 
-/// What our own pages show of a configuration that the component has loaded, and what of it is counted apart. The pages are plain and
-/// nothing is counted apart if the component is of another release, and what it accepts is a fault here.
-pub fn look(file: Configuration) -> (Look, Countable) {
-    loaded(file).map(|config| (Look::of(&config), countable(&config))).unwrap_or_default()
+/// What this host needs of a configuration that the component has loaded, and that no decision tells it. All of it is empty if the
+/// component is of another release, and what it accepts is a fault here.
+#[derive(Default)]
+pub struct Known {
+    /// What our own pages show.
+    pub look: Look,
+    /// What is counted apart.
+    pub countable: Countable,
+    /// The path of `redirect_uri`, where logins end.
+    pub callback: Option<Arc<str>>,
+}
+
+/// See [`Known`].
+pub fn known(file: Configuration) -> Known {
+    let known = |config: Config| Known {
+        look: Look::of(&config),
+        countable: countable(&config),
+        callback: Some(config.public.redirect_uri().path().into()),
+    };
+    loaded(file).map(known).unwrap_or_default()
 }
 
 fn countable(config: &Config) -> Countable {

@@ -31,10 +31,11 @@ use vestibule_wasmtime::{
     TrustedFileError,
 };
 
+use crate::audit::place::{self, Asking};
 use crate::audit::{self, Audit};
 use crate::configuration::active::{Active, Current, Service};
 use crate::configuration::ended_sessions::EndedSessions;
-use crate::configuration::native;
+use crate::configuration::native::{self, Known};
 use crate::configuration::watch::{Watch, is_open_for_writing};
 use crate::metrics::{Counts, Metrics};
 use crate::service_manager;
@@ -155,7 +156,7 @@ impl ActiveSource {
     pub async fn load(&self, reading: &Reading, port: u16) -> anyhow::Result<Active> {
         let mut configuration = reading.configuration.clone();
         configuration.port = Some(port);
-        let (look, countable) = native::look(configuration);
+        let Known { look, countable, callback } = native::known(configuration);
         let counts = self.metrics.counts(&countable);
         let filter = self.filter(reading, port, Some(counts.clone())).await?;
         let summary = filter.summary();
@@ -167,7 +168,10 @@ impl ActiveSource {
         }
         let service = self.service(summary)?;
         // Last, so that a configuration with a fault leaves no file behind.
-        let audit = Audit::open(summary.audit.as_ref())?;
+        let audit = Audit::open(summary.audit.as_ref())?.with_callback(callback);
+        for warning in summary.audit.iter().flat_map(|audit| place::weaknesses(&audit.destination, Asking::ToServe)) {
+            tracing::warn!(code = "audit.exposed", "{warning}");
+        }
         Ok(Active {
             look,
             counts,
@@ -272,9 +276,11 @@ fn is_open(file: &Path) -> bool {
 
 /// What there is to say of a file that is everybody's on this machine.
 pub fn everybody_reads(path: &Path) -> String {
-    let file = path.display();
+    let quoted = path.to_string_lossy();
+    let quoted = shell_words::quote(&quoted);
     format!(
-        "every user of this machine can read {file}: the secrets in it, or the addresses of those who have access; run `chmod o-r {file}` (mode 640, for example)"
+        "every user of this machine can read {}, which can hold secrets or personal data; run `chmod o-r {quoted}` (mode 640, for example)",
+        path.display()
     )
 }
 

@@ -326,6 +326,9 @@ impl Edge {
             vestibule_wasmtime::log(event);
         }
         exchange.record = active.audit.decided(audited, &exchange.request_id, exchange.client.address());
+        if let Some(record) = exchange.record.as_ref().filter(|record| record.is_login()) {
+            ended_sessions.iter().for_each(|session| record.replaced(session));
+        }
         if !ended_sessions.is_empty() {
             self.ended.remember(&ended_sessions);
             exchange.ending = Some(Ending { all: self.open.clone(), sessions: ended_sessions });
@@ -604,7 +607,13 @@ impl ProxyHttp for Edge {
         session.set_close_on_response_before_downstream_finish(false);
         session.set_write_timeout(Some(self.patience.write));
         session.set_read_timeout(Some(self.patience.piece));
-        match self.decide(session, exchange).await? {
+        let decided = self.decide(session, exchange).await.inspect_err(|error| {
+            // What the peer broke, or was refused, is no failure of a login.
+            if let Shown::Page(failure) = failure::shown(error) {
+                active.audit.failed(failure.code(), undecided_request(session, &exchange.request_id, exchange.client.address()));
+            }
+        });
+        match decided? {
             Decided::Forward(onward) => {
                 // Before its end can come.
                 if let (Some(closer), Some(record)) = (ending::closer(), exchange.record.take()) {

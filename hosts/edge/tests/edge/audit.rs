@@ -94,6 +94,22 @@ fn is_as_documented(found: &Value, shown: &Map<String, Value>) {
 }
 
 #[tokio::test]
+async fn a_session_that_a_login_replaces_has_a_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("audit.jsonl");
+    let site = site(&folder, "").await;
+    let browser = log_in(&site, "/reports").await;
+    let first = written(&path, "login").await;
+    let page = browser.log_in(&site.url("/auth/login"), "bob").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    let ended = written(&path, "session_ended").await;
+    assert_eq!((&ended["session"], &ended["code"]), (&first["session"], &Value::from("login.succeeded")), "{ended}");
+    let logins: Vec<_> = lines(&path).into_iter().filter(|line| line["event"] == "login").collect();
+    assert_eq!((logins.len(), &logins[1]["request_id"]), (2, &ended["request_id"]), "{logins:?}");
+    assert!(ended.get("subject").is_none() && ended["path"] == "/oauth2callback", "{ended}");
+}
+
+#[tokio::test]
 async fn each_event_has_a_line_as_documented() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("audit.jsonl");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use vestibule_edge::audit::{self, Audit};
 use vestibule_wasmtime::{Configuration, Filter, FilterComponent, FilterOptions, Runtime, RuntimeOptions};
 
 use crate::application::Application;
@@ -22,7 +23,11 @@ async fn a_filter_that_fails_is_500_and_never_a_pass() {
         ..FilterOptions::default()
     };
     let filter = Filter::load(&component, configuration, options).await.expect("a filter");
-    let edge = ScriptedEdge::start_deciding(Box::new(filter), &app.url()).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("audit.jsonl");
+    // A login ends where it traps.
+    let audit = Audit::to_file(&path, false).expect("an audit").with_callback(Some("/t".into()));
+    let edge = ScriptedEdge::start_audited(Box::new(filter), &app.url(), audit).await;
     // It traps, loops, takes all memory, and never answers.
     for path in ["/t", "/l", "/m", "/n"] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -31,4 +36,9 @@ async fn a_filter_that_fails_is_500_and_never_a_pass() {
     }
     let (head, _) = Wire::connect(edge.address).await.exchange("GET /f HTTP/1.1\r\nHost: h\r\n\r\n").await.expect("a response");
     assert_eq!((head.status(), app.requests()), (200, 1), "it goes on when it can");
+    audit::flush_files(Duration::from_secs(10));
+    let lines = std::fs::read_to_string(&path).expect("an audit");
+    let of_callback = r#""event":"login_failed""#;
+    let told = [of_callback, r#""path":"/t","code":"host.filter_failed""#, r#""client":"127.0.0.1""#];
+    assert!(lines.lines().count() == 1 && told.iter().all(|told| lines.contains(told)), "of the callback only: {lines}");
 }

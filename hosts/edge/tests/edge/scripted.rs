@@ -119,6 +119,11 @@ impl ScriptedEdge {
         Self::serve(active(decider, upstream, UPSTREAM_TIMEOUT), Patience::default(), None).await
     }
 
+    /// The same, with an audit.
+    pub async fn start_audited(decider: Box<dyn Decider>, upstream: &str, audit: Audit) -> Self {
+        Self::serve(Active { audit, ..active(decider, upstream, UPSTREAM_TIMEOUT) }, Patience::default(), None).await
+    }
+
     async fn start_with(script: Script, upstream: &str, timeout: Duration, tls: Option<Acceptor>) -> Self {
         Self::serve(active(Box::new(script), upstream, timeout), Patience::default(), tls).await
     }
