@@ -24,6 +24,10 @@ const LOW_DESCRIPTORS: u64 = 4096;
 /// The admin address is for a few monitors.
 const ADMIN_CONNECTIONS: usize = 64;
 
+/// Of the admin address, instead of those of the public one.
+const ADMIN_HEAD: Duration = Duration::from_secs(5);
+const ADMIN_IDLE: Duration = Duration::from_secs(10);
+
 /// What connections may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
@@ -31,6 +35,8 @@ pub struct ConnectionLimits {
     pub all: usize,
     /// Those of one client.
     pub each: usize,
+    /// Connections from this machine, which count neither among those in all nor as one client's. 0: they count like others.
+    pub local: usize,
     /// For a TLS handshake, from the connection's acceptance.
     pub handshake: Duration,
     /// For a request head, from its first byte; with HTTP/2 for a header block.
@@ -46,14 +52,15 @@ impl ConnectionLimits {
         Self::of(pairs.clamp(SHARES, MAX_CONNECTIONS))
     }
 
-    /// For the admin address.
+    /// For the admin address. Monitors send a request at once, and wait for the answer: who holds a connection without one keeps others
+    /// out, and does not for long.
     pub fn admin() -> Self {
-        Self::of(ADMIN_CONNECTIONS)
+        Self { head: ADMIN_HEAD, idle: ADMIN_IDLE, local: ADMIN_CONNECTIONS, ..Self::of(ADMIN_CONNECTIONS) }
     }
 
     fn of(all: usize) -> Self {
         let (handshake, head, idle) = (Duration::from_secs(10), Duration::from_secs(15), Duration::from_secs(60));
-        Self { all, each: all / SHARES, handshake, head, idle }
+        Self { all, each: all / SHARES, local: 0, handshake, head, idle }
     }
 }
 
@@ -92,6 +99,12 @@ mod tests {
             let limits = ConnectionLimits::with_descriptors(descriptors);
             assert_eq!((limits.all, limits.each), (all, each), "{descriptors}");
         }
+    }
+
+    #[test]
+    fn a_connection_to_the_admin_address_without_a_request_ends_soon() {
+        let limits = ConnectionLimits::admin();
+        assert_eq!((limits.head.as_secs(), limits.idle.as_secs(), limits.all, limits.each, limits.local), (5, 10, 64, 8, 64));
     }
 
     #[test]

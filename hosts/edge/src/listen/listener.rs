@@ -1,6 +1,7 @@
 //! The listening side: accepts connections, hands them to Pingora, and stops without dropping requests.
 //!
 //! A connection beyond what there is room for, in all or of one client, is closed at once ([`crate::listen::limits`]); accepting goes on.
+//! Connections from this machine can have places of their own.
 //! Trusted proxies have no share of their own: their connections are many clients', whose requests are counted in their place.
 //!
 //! Pingora's own server always waits its whole grace period; this one ends when the last request has ended.
@@ -123,6 +124,7 @@ impl Listener {
         let blocks = Shares::new(CONTINUED_BLOCKS, CONTINUED_BLOCKS / SHARES);
         let serving = Arc::new(Serving { app, tls, limits: self.limits, places: Places { heads, blocks }, shutdown });
         let places = Shares::new(self.limits.all, self.limits.each);
+        let local = (self.limits.local > 0).then(|| Shares::new(self.limits.local, self.limits.local));
         let mut refusals = Refusals::default();
         let mut connections = JoinSet::new();
         let accepting = Accepting::from(self.socket);
@@ -136,7 +138,8 @@ impl Listener {
                     Ok(connection) => {
                         let peer = peer(&connection);
                         let client = peer.filter(|peer| !trusts(*peer));
-                        match places.take(client) {
+                        let local = local.as_ref().filter(|_| peer.is_some_and(|peer| peer.is_loopback()));
+                        match local.unwrap_or(&places).take(client) {
                             Ok(place) => {
                                 let held = (place, self.counters.accept());
                                 drop(connections.spawn(Arc::clone(&serving).serve(connection, client, held)));
