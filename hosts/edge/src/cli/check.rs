@@ -13,6 +13,7 @@ use crate::configuration::native;
 use crate::configuration::public_address::{self, Listening};
 use crate::configuration::reload::everybody_reads;
 use crate::listen::tls;
+use crate::upstream::authorities;
 
 /// What `check` says of a configuration that can be used.
 pub struct Checked {
@@ -66,7 +67,7 @@ pub async fn run(arguments: &Check, carried: &Carried) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads the configuration as `vestibule serve` does, and everything that the command line names beside it.
+/// Reads the configuration as `vestibule serve` does, and everything that the command line and the environment name beside it.
 ///
 /// # Errors
 /// Everything that keeps `vestibule serve` from starting, as far as it can be known before.
@@ -74,9 +75,10 @@ pub async fn examine(component: &FilterComponent, arguments: &Check) -> Result<C
     let mut warnings = Vec::new();
     let loaded = load(component, arguments, &mut warnings).await;
     let tls = check_tls(arguments, &mut warnings);
-    let (filter, configuration) = match (loaded, tls) {
-        (Ok(loaded), Ok(())) => loaded,
-        (loaded, tls) => return Err([loaded.err(), tls.err()].into_iter().flatten().collect()),
+    let authorities = authorities::check().map_err(anyhow::Error::from);
+    let (filter, configuration) = match (loaded, tls, authorities) {
+        (Ok(loaded), Ok(()), Ok(())) => loaded,
+        (loaded, tls, authorities) => return Err([loaded.err(), tls.err(), authorities.err()].into_iter().flatten().collect()),
     };
     warnings.extend(address_warning(&configuration, arguments));
     let config = native::parse(configuration).map_err(|error| vec![error])?;

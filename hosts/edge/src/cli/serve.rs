@@ -24,6 +24,7 @@ use crate::listen::tls;
 use crate::metrics::Metrics;
 use crate::observe::admin::Admin;
 use crate::service_manager;
+use crate::upstream::authorities;
 
 /// The port of Streamlit, and of the six-line example.
 pub const DEFAULT_PORT: u16 = 8501;
@@ -78,6 +79,7 @@ pub async fn until(
     let metrics = Metrics::new(not_after);
     // Until they are followed, these signals would end the program: whoever rotates a file does not know whether it has started.
     let (_hangup, _rotated) = (signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?);
+    authorities::check()?;
     let limits = ConnectionLimits::with_descriptors(limits::raise_descriptors());
     // Before a component is compiled, which takes seconds.
     ConfigurationFile::find(&arguments.config)?;

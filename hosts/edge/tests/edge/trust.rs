@@ -114,7 +114,7 @@ async fn a_list_of_addresses_is_a_regular_file_and_not_for_everybody() {
     let (code, said) = files.run(&["check"]).await;
     let line = said.lines().find(|line| line.contains(text(&people))).unwrap_or_else(|| panic!("no line of it: {said}"));
     assert_eq!(code, Some(0), "{said}");
-    assert!(line.contains("addresses of those who have access") && line.contains(&format!("chmod o-r {}`", people.display())), "{line}");
+    assert!(line.contains("can hold secrets or personal data") && line.contains(&format!("chmod o-r {}`", people.display())), "{line}");
     set_mode(&people, 0o640);
     let (_, said) = files.run(&["check"]).await;
     assert!(!said.contains(text(&people)), "{said}");
@@ -191,4 +191,30 @@ async fn an_endpoint_on_another_network_is_refused_and_the_log_names_host_addres
     assert!(message.contains("internal_hosts = [\"169.254.169.254\"]"), "{message}");
     site.program.wait_for("provider.unreachable").await;
     assert_eq!(site.app.requests(), 0);
+}
+
+/// Pingora would end the program without a word to the operator.
+#[tokio::test]
+async fn authorities_that_cannot_be_read_are_told_by_name_with_a_remedy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (empty, absent) = (folder.path().join("empty.pem"), folder.path().join("absent"));
+    fs::write(&empty, "").expect("written");
+    let provider = Provider::start(Options::default()).await.expect("a provider");
+    let config = folder.path().join("secrets.toml");
+    fs::write(&config, login::secrets_toml(&provider, "http://127.0.0.1:1")).expect("written");
+    for (variable, path, problem) in [
+        ("SSL_CERT_FILE", &absent, "which cannot be read"),
+        ("SSL_CERT_FILE", &empty, "which holds no certificate"),
+        ("SSL_CERT_DIR", &absent, "which cannot be read"),
+    ] {
+        for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["check"]] {
+            let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_vestibule"));
+            program.args(command).args(["--config", text(&config)]).args(program::component_options()).env(variable, path);
+            let output = program.output().await.expect("the program starts");
+            let said = String::from_utf8(output.stderr).expect("text");
+            assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+            let told = format!("{variable} names {}, {problem}", path.display());
+            assert!(said.contains(&told) && said.contains(&format!("or unset {variable}")) && !said.contains("panicked"), "{said}");
+        }
+    }
 }
