@@ -53,61 +53,37 @@ pub(super) fn check(findings: &Findings<'_>, text: &Placed<String>, known: &[&st
     findings.fatal(text.at, &text.key, problem, remedy);
 }
 
+/// Whether a part of a URL, a label of its host or a segment of its path, is made of nothing but the words of a placeholder:
+/// `your-tenant`, `YOUR_DOMAIN`. A name that has a word of its own beside these is none.
+pub(super) fn is_placeholder(part: &str) -> bool {
+    /// What such a part stands for, beside the words of [`is_sample`].
+    const PARTS: [&str; 16] = [
+        "account",
+        "company",
+        "directory",
+        "domain",
+        "guid",
+        "host",
+        "hostname",
+        "issuer",
+        "name",
+        "org",
+        "organisation",
+        "organization",
+        "realm",
+        "server",
+        "subdomain",
+        "tenant",
+    ];
+    let text = part.to_ascii_lowercase();
+    let words: Vec<_> = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let asks = words.iter().any(|word| ["your", "replace", "insert", "changeme", "placeholder"].contains(word));
+    asks && words.len() > 1 && words.iter().all(|word| PARTS.contains(word) || is_word_of_sample(word))
+}
+
 /// Values that documentation shows and people forget to replace: one character over and over, text in brackets, and
 /// texts of nothing but the words of a placeholder (`your-client-id.apps.googleusercontent.com`, `<client secret>`).
 pub(super) fn is_sample(value: &str) -> bool {
-    /// What such a text asks for.
-    const REQUESTS: [&str; 13] =
-        ["your", "replace", "insert", "enter", "paste", "put", "here", "change", "changeme", "changeit", "tbd", "fixme", "placeholder"];
-    /// What stands around that.
-    const REST: [&str; 46] = [
-        "a",
-        "an",
-        "and",
-        "api",
-        "app",
-        "application",
-        "apps",
-        "auth0",
-        "by",
-        "client",
-        "com",
-        "cookie",
-        "entra",
-        "example",
-        "from",
-        "generated",
-        "github",
-        "gitlab",
-        "gocspx",
-        "google",
-        "googleusercontent",
-        "id",
-        "in",
-        "it",
-        "key",
-        "keycloak",
-        "me",
-        "microsoft",
-        "my",
-        "oauth",
-        "oauth2",
-        "of",
-        "oidc",
-        "okta",
-        "own",
-        "please",
-        "provider",
-        "random",
-        "real",
-        "sample",
-        "secret",
-        "string",
-        "the",
-        "this",
-        "value",
-        "with",
-    ];
     let text = value.trim().to_ascii_lowercase();
     let mut characters = text.chars();
     let first = characters.next();
@@ -118,15 +94,79 @@ pub(super) fn is_sample(value: &str) -> bool {
         let is_words = |inside: &str| inside.bytes().all(|b| b.is_ascii_lowercase() || b" _-<>{}[]".contains(&b));
         inside.is_some_and(|inside| inside.len() < MIN_COOKIE_SECRET - 2 || is_words(inside))
     });
-    let is_x = |word: &str| word.len() >= 2 && word.bytes().all(|b| b == b'x');
     let mut words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).peekable();
     let asks = words.clone().any(|word| REQUESTS.contains(&word) || is_x(word));
-    let says_nothing = words.peek().is_some() && words.all(|word| REQUESTS.contains(&word) || REST.contains(&word) || is_x(word));
+    let says_nothing = words.peek().is_some() && words.all(is_word_of_sample);
     text.is_empty()
         || repeated
         || bracketed
-        || ["todo", "secret", "client-secret", "client_secret", "client-id", "client_id", "..."].contains(&text.as_str())
+        || SAMPLES.contains(&text.as_str())
         || text.starts_with("your-")
         || text.starts_with("your_")
         || (asks && says_nothing)
 }
+
+fn is_word_of_sample(word: &str) -> bool {
+    REQUESTS.contains(&word) || REST.contains(&word) || is_x(word)
+}
+
+fn is_x(word: &str) -> bool {
+    word.len() >= 2 && word.bytes().all(|b| b == b'x')
+}
+
+/// Whole values that are samples.
+const SAMPLES: [&str; 9] =
+    ["todo", "secret", "client-secret", "client_secret", "client-id", "client_id", "...", "example.com", "example.org"];
+
+/// What such a text asks for.
+const REQUESTS: [&str; 13] =
+    ["your", "replace", "insert", "enter", "paste", "put", "here", "change", "changeme", "changeit", "tbd", "fixme", "placeholder"];
+/// What stands around that.
+const REST: [&str; 46] = [
+    "a",
+    "an",
+    "and",
+    "api",
+    "app",
+    "application",
+    "apps",
+    "auth0",
+    "by",
+    "client",
+    "com",
+    "cookie",
+    "entra",
+    "example",
+    "from",
+    "generated",
+    "github",
+    "gitlab",
+    "gocspx",
+    "google",
+    "googleusercontent",
+    "id",
+    "in",
+    "it",
+    "key",
+    "keycloak",
+    "me",
+    "microsoft",
+    "my",
+    "oauth",
+    "oauth2",
+    "of",
+    "oidc",
+    "okta",
+    "own",
+    "please",
+    "provider",
+    "random",
+    "real",
+    "sample",
+    "secret",
+    "string",
+    "the",
+    "this",
+    "value",
+    "with",
+];

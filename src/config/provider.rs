@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::client_options::{CLIENT_KEYS, ClientOptions};
-use super::cookie_secret::is_sample;
+use super::cookie_secret::{is_placeholder, is_sample};
 use super::section::{Placed, Section};
 use super::setting::{Form, Key, Setting, keys};
 use super::{plain_http, post_logout};
@@ -301,6 +301,11 @@ fn read_metadata_url(section: &Section<'_>, text: &Placed<String>, http_hosts: &
     let fatal = |problem: String, remedy: &str| section.findings.fatal(text.at, &text.key, problem, remedy);
     if let Some(placeholder) = text.value.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(name, _)| name) {
         fatal(format!("still holds the placeholder {{{placeholder}}}"), "put your own value in its place");
+        return None;
+    }
+    // As it is written: a URL has its host in small letters.
+    if let Some(placeholder) = text.value.split(['/', '.', ':']).find(|part| is_placeholder(part)) {
+        fatal(format!("still holds the placeholder `{placeholder}`"), "put your own value in its place");
         return None;
     }
     let example = "write what the provider documents: \"https://accounts.google.com/.well-known/openid-configuration\"";

@@ -157,6 +157,9 @@ fn placeholders_are_no_clients() {
         "TODO",
         "put the client id here",
         "client-secret",
+        "CLIENT_ID",
+        "YOUR-TENANT",
+        "EXAMPLE.COM",
     ] {
         for key in ["client_id", "client_secret"] {
             let toml = filled(EXAMPLES[0]).replace(&format!("{key} = \"value\""), &format!("{key} = \"{sample}\""));
@@ -167,6 +170,29 @@ fn placeholders_are_no_clients() {
     for real in ["a", "my-app", "example-app", "streamlit", "here-comes-the-app", "0oa1b2c3", "vestibule-demo", "GOCSPX-a1B2c3D4-e5F6_g7H8"]
     {
         assert!(parse(&filled(EXAMPLES[0]).replace("\"value\"", &format!("\"{real}\""))).is_ok(), "{real}");
+    }
+}
+
+#[test]
+fn placeholders_are_no_part_of_an_address() {
+    let url = |host: &str, path: &str| format!("https://{host}{path}/.well-known/openid-configuration");
+    let told = |url: &str| {
+        let line = with("").lines().find(|line| line.starts_with("server_metadata_url")).unwrap().to_owned();
+        let toml = with("").replace(&line, &format!("server_metadata_url = \"{url}\""));
+        parse(&toml).map_or_else(|faults| faults[0].to_string(), |_| String::new())
+    };
+    for (host, path, placeholder) in [
+        ("YOUR-TENANT.auth0.com", "", "YOUR-TENANT"),
+        ("your-tenant.auth0.com", "", "your-tenant"),
+        ("YOUR_DOMAIN", "", "YOUR_DOMAIN"),
+        ("login.microsoftonline.com", "/YOUR-TENANT-ID/v2.0", "YOUR-TENANT-ID"),
+        ("login.example.com", "/realms/your_realm", "your_realm"),
+    ] {
+        let told = told(&url(host, path));
+        assert!(told.contains(&format!("auth.server_metadata_url: still holds the placeholder `{placeholder}`")), "{told}");
+    }
+    for (host, path) in [("login.your-surprise.com", ""), ("login.example.com", "/realms/here"), ("yours.okta.com", "/oauth2/default")] {
+        assert_eq!(told(&url(host, path)), "", "{host}{path}");
     }
 }
 
