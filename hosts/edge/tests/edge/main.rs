@@ -13,6 +13,7 @@ mod failing_filter;
 mod farewell;
 mod forwarding;
 mod framing;
+mod generated;
 #[path = "../../../wasmtime/tests/guest/mod.rs"]
 mod guest;
 mod http1;
