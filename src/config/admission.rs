@@ -129,8 +129,9 @@ pub(super) fn refuse_claims_of_any_tenant(rules: &[Section<'_>], policy: Option<
             // What is faulty was left out, which makes a condition wider.
             if accounts.reach(condition) == Reach::Claimed && !section.is_key_faulty("require") {
                 let name = &provider.name;
-                let problem =
-                    format!("can be met by what the administrator of any organisation at Microsoft writes: `{name}` admits all of them");
+                let problem = format!(
+                    "can be met by claims that the administrator of any organisation at Microsoft writes: provider `{name}` admits every organisation"
+                );
                 let remedy = format!(
                     "name the organisations: [vestibule.provider.{name}] tenants = [\"…\"]; or ask for email_domain or the claim `tid` as well"
                 );

@@ -52,12 +52,12 @@ pub(super) fn read(vestibule: &Section<'_>, has_upstream: bool) -> Option<(Authz
         findings.fatal(vestibule.at(), &vestibule.key("upstream"), problem, "remove it here, and name the application in the proxy");
     }
     if vestibule.has("app") {
-        let problem = "cannot be had with mode = \"authz\": its WebSocket needs changes that no answer to a proxy carries";
+        let problem = "does not work with mode = \"authz\": its WebSocket needs changes that no answer to a proxy carries";
         findings.fatal(vestibule.at(), &vestibule.key("app"), problem, "remove it, or write mode = \"proxy\"");
     }
     if vestibule.has(trusted_proxies::KEY) {
         let key = vestibule.key(trusted_proxies::KEY);
-        let problem = "has no effect with mode = \"authz\": whoever may ask is believed";
+        let problem = "has no effect with mode = \"authz\": the proxies that may ask are the trusted ones";
         findings.fatal(vestibule.at(), &key, problem, "write it under [vestibule.authz]");
     }
     if !section.has("proxy") && !section.is_faulty() {
@@ -75,7 +75,7 @@ fn read_who_may_ask(section: &Section<'_>) -> Option<TrustedProxies> {
     let listed = trusted_proxies::read(section)?;
     if listed == TrustedProxies::default() {
         let remedy = "name the proxy's address, or remove the key: then it is this machine";
-        section.findings.fatal(section.at(), &section.key(trusted_proxies::KEY), "nobody may ask", remedy);
+        section.findings.fatal(section.at(), &section.key(trusted_proxies::KEY), "no proxy may ask", remedy);
     }
     Some(listed)
 }

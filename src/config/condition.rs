@@ -145,7 +145,7 @@ fn read_email_file(section: &Section<'_>) -> Option<Condition> {
         section.findings.fatal_in(&path.value, *number, &path.key, "is not an e-mail address", "write one a line, alice@example.com");
     }
     if addresses.is_empty() && wrong.is_empty() {
-        let problem = format!("the file `{}` holds no address: nobody would be admitted", path.value);
+        let problem = format!("the file `{}` holds no address, so that no user is admitted", path.value);
         section.findings.fatal(path.at, &path.key, problem, "write addresses into it, one a line, or access = \"deny\"");
     }
     Some(Condition::Email(addresses.into_iter().map(|(address, _)| address.to_owned()).collect()))
@@ -195,11 +195,11 @@ fn read_claims(section: &Section<'_>) -> Vec<Condition> {
         let (name, values) = entry.value;
         let refuse = |problem: &str, remedy: &str| section.findings.fatal(entry.at, &entry.key, problem, remedy);
         if claims::is_email(&name) {
-            refuse("is a claim that anybody may write where nobody looks whether it is verified", "write email or email_domain");
+            refuse("is a claim that users can choose if the provider does not verify it", "write email or email_domain");
         } else if !claims::is_name_or_pointer(&name) {
             refuse("is neither a claim's name nor a JSON pointer", "write department or \"/address/country\" for example");
         } else if values.is_empty() {
-            refuse("holds no value, so that nobody would have it", "write a value, or a list of them");
+            refuse("holds no value, so that no user can meet it", "write a value, or a list of them");
         } else {
             values.iter().filter_map(|value| value.as_str()).for_each(|text| refuse_wildcard(section, entry.at, &entry.key, text));
             conditions.push(Condition::Claim { name, values });

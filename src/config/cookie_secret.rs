@@ -40,13 +40,13 @@ pub(super) fn check(findings: &Findings<'_>, text: &Placed<String>, known: &[&st
     let problem = if secret.trim().is_empty() {
         "is empty".to_owned()
     } else if is_sample(secret) {
-        "is the sample of the documentation, known to everybody".to_owned()
+        "is the sample of the documentation, which is public".to_owned()
     } else if secret.len() < MIN_COOKIE_SECRET {
-        format!("has {} bytes; whoever guesses it can log in as anybody, so at least {MIN_COOKIE_SECRET} are needed", secret.len())
+        format!("has {} bytes; anyone who guesses it can log in as any user, so that at least {MIN_COOKIE_SECRET} are needed", secret.len())
     } else if secret_strength::is_guessable(secret, &[]) {
         "can be guessed: it is made of words, dates, sequences or repetitions, or it is published".to_owned()
     } else if secret_strength::is_guessable(secret, known) {
-        "is made of what others know: a client id, a client secret or the address of a provider".to_owned()
+        "contains what others know: a client ID, a client secret or the address of a provider".to_owned()
     } else {
         return;
     };

@@ -44,7 +44,7 @@ pub(super) fn read(section: &Section<'_>) -> Embedding {
             return None;
         }
         if origin.starts_with("http://") && !is_loopback(&origin) {
-            let problem = format!("`{origin}` can be changed by anybody on the network");
+            let problem = format!("`{origin}` is plain http, so that anyone on the network path can change its pages");
             section.findings.fatal(item.at, &item.key, problem, "serve the embedding site with https");
             return None;
         }

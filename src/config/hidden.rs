@@ -14,6 +14,11 @@ use super::fault::Fault;
 /// In bytes. No secret is shorter.
 const MIN_LENGTH: usize = 6;
 
+/// So many times a message is searched for a spelling: more would take minutes. A message beyond that is not shown.
+const MAX_SEARCHES: usize = 200_000;
+const UNSEARCHED: &str = "has a fault that is not shown, because there are too many";
+const UNSEARCHED_REMEDY: &str = "correct the other faults first";
+
 /// What stands for a value that was between quotes, and for one that was not.
 const QUOTED: &str = "the value";
 const BARE: &str = "(not shown)";
@@ -51,7 +56,12 @@ impl Hidden {
         let mut spellings: Vec<_> = spellings.into_iter().filter(|spelling| spelling.len() >= MIN_LENGTH).collect();
         // The whole before its parts.
         spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
-        for fault in faults {
+        let searched = MAX_SEARCHES / spellings.len().max(1);
+        for (index, fault) in faults.iter_mut().enumerate() {
+            if index >= searched {
+                (fault.problem, fault.remedy) = (UNSEARCHED.to_owned(), UNSEARCHED_REMEDY.to_owned());
+                continue;
+            }
             for text in [&mut fault.problem, &mut fault.remedy] {
                 spellings.iter().for_each(|spelling| remove(text, spelling));
             }
@@ -81,6 +91,9 @@ fn spellings(value: &str) -> Vec<String> {
 
 /// Takes the spelling out of a text wherever it is no part of a longer word.
 fn remove(text: &mut String, spelling: &str) {
+    if !contains(text.as_bytes(), spelling.as_bytes()) {
+        return;
+    }
     let lowered = text.to_ascii_lowercase();
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut places: Vec<_> = lowered.match_indices(spelling).map(|(at, _)| at).collect();
@@ -93,6 +106,11 @@ fn remove(text: &mut String, spelling: &str) {
             text.replace_range(at..end, BARE);
         }
     }
+}
+
+/// Whether the text has the spelling, in whatever letters: without a copy of the text for each of many spellings.
+fn contains(text: &[u8], spelling: &[u8]) -> bool {
+    text.windows(spelling.len()).any(|part| part.eq_ignore_ascii_case(spelling))
 }
 
 #[cfg(test)]
@@ -108,6 +126,18 @@ mod tests {
         hidden.remove_from(&mut faults);
         assert_eq!(faults[0].problem, faults[0].remedy);
         faults[0].problem.clone()
+    }
+
+    #[test]
+    fn messages_beyond_what_is_searched_are_not_shown() {
+        let mut hidden = Hidden::default();
+        hidden.add("a", &(0..5_000).map(|number| format!("s3cret-{number}\n")).collect::<String>());
+        let problem = "`s3cret-4999` is wrong".to_owned();
+        let fault = Fault { file: String::new(), line: 0, key: "b".to_owned(), problem, remedy: String::new(), fatal: true };
+        let mut faults = vec![fault; 100];
+        hidden.remove_from(&mut faults);
+        assert!(faults.iter().all(|fault| !fault.to_string().contains("s3cret") && fault.fatal));
+        assert_eq!((faults[0].problem.as_str(), faults[99].problem.as_str()), ("the value is wrong", UNSEARCHED));
     }
 
     #[test]

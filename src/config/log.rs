@@ -53,7 +53,7 @@ pub(super) fn read(section: &Section<'_>) -> Log {
             other => other.strip_prefix("file:").filter(|path| is_file(path)).map(|path| AuditDestination::File(path.to_owned())),
         };
         if found.is_none() {
-            section.findings.fatal(text.at, &text.key, format!("`{}` is no place for the audit", text.value), REMEDY);
+            section.findings.fatal(text.at, &text.key, format!("`{}` is not a place for the audit", text.value), REMEDY);
         }
         found
     });

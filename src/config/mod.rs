@@ -264,7 +264,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     for (name, section) in provider::sections(&auth) {
         if vestibule.knows(&name) && !section.has("client_id") && !section.has("server_metadata_url") {
             let remedy = format!("write [{}]", vestibule.key(&name));
-            findings.fatal(section.at(), &section.path(), "is taken for a provider of that name, and is none", remedy);
+            findings.fatal(section.at(), &section.path(), "is read as a provider of that name, and has no settings of a provider", remedy);
         }
     }
     plain_http::warn(&vestibule, &http_hosts, &providers);
@@ -285,7 +285,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         && !identity.passed.is_empty()
         && in_front.as_ref().is_none_or(|in_front| *in_front == TrustedProxies::default())
     {
-        let problem = "lets every client write these headers: no proxy in front is named that would write them itself";
+        let problem = "lets every client set these headers: no proxy in front is named that sets them";
         findings.warning(
             vestibule.at(),
             &vestibule.key("identity.pass"),
@@ -305,7 +305,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
             Ok(page) => match Route::of(page.path(), &public) {
                 Route::Application | Route::Login | Route::User => return parsed.ok(),
                 Route::Callback | Route::Logout | Route::LoggedOut => "is a route that leads to `after_logout` itself",
-                Route::Reserved => "is reserved for routes of Vestibule, and none has it",
+                Route::Reserved => "is reserved for routes of Vestibule, and is not one of them",
             },
         };
         findings.fatal(text.at, &text.key, problem, "write a path of the application, \"/goodbye\" for example");

@@ -44,7 +44,7 @@ pub(super) fn read(auth: &Section<'_>, port: Option<u16>, prefix: RoutePrefix) -
         return None;
     }
     if !is_confidential(&url) {
-        fatal("is plain http on a host that is not this machine: everybody on the way could read the login", "write https://".into());
+        fatal("is plain http on a host that is not this machine: anyone on the network path can read the login", "write https://".into());
         return None;
     }
     let base_path = match url.path().strip_suffix(CALLBACK) {

@@ -23,7 +23,7 @@ pub(super) fn read(section: &Section<'_>) -> Vec<Placed<String>> {
     let hosts = internal_hosts::read_hosts(section, KEY);
     let is_this_machine = |host: &str| Url::parse(&format!("http://{host}/")).is_ok_and(|url| is_loopback(&url));
     for host in hosts.iter().filter(|host| is_this_machine(&host.value)) {
-        let problem = format!("`{}` is this machine, where plain http is accepted anyway", host.value);
+        let problem = format!("`{}` is this machine, for which plain http is always accepted", host.value);
         section.findings.fatal(host.at, &host.key, problem, "remove it");
     }
     hosts
@@ -47,13 +47,18 @@ pub(super) fn warn(section: &Section<'_>, hosts: &[Placed<String>], providers: &
         match providers.iter().find(is_asked) {
             Some(provider) => {
                 let problem = format!(
-                    "lets provider `{}` be asked by plain http at `{}`: whoever reads or changes what passes on that network learns the client secret and the tokens, and can log in as any user",
+                    "sends requests to provider `{}` at `{}` by plain http: anyone who reads or changes traffic on that network learns the client secret and the tokens, and can log in as any user",
                     provider.name, host.value
                 );
-                section.findings.warning(host.at, &host.key, problem, "have the provider serve https, or keep that network to these two");
+                section.findings.warning(
+                    host.at,
+                    &host.key,
+                    problem,
+                    "serve the provider by https, or keep all other machines out of that network",
+                );
             }
             None => {
-                let problem = format!("`{}` is in no server_metadata_url that is plain http", host.value);
+                let problem = format!("no server_metadata_url with http:// has the host `{}`", host.value);
                 section.findings.fatal(host.at, &host.key, problem, "remove it, or name the host of such a server_metadata_url");
             }
         }

@@ -44,10 +44,10 @@ pub(super) fn read(extra: &Section<'_>, public: Option<&PublicOrigin>, logout_ur
         match Route::of(url.path(), public) {
             // Providers register the callback, and it knows what comes without an answer.
             Route::Application | Route::LoggedOut | Route::Callback => {}
-            Route::Reserved => fatal(format!("`{}` is reserved for routes of Vestibule, and none has it", url.path())),
+            Route::Reserved => fatal(format!("`{}` is reserved for routes of Vestibule, and is not one of them", url.path())),
             Route::Login => fatal(format!("`{}` starts the next login", url.path())),
             Route::Logout => fatal(format!("`{}` starts the next logout", url.path())),
-            Route::User => fatal(format!("`{}` is for scripts, and no page", url.path())),
+            Route::User => fatal(format!("`{}` is a route for scripts, not a page", url.path())),
         }
     }
     if url.as_str() != written {

@@ -292,7 +292,7 @@ fn read_clock_skew(extra: &Section<'_>) -> Option<Duration> {
     if clock_skew > MAX_CLOCK_SKEW {
         // Not the value itself, which may be outside the file.
         let problem = "is longer than 15 minutes";
-        extra.findings.fatal(extra.at(), &extra.key("clock_skew"), problem, "set the clocks right, and write \"2m\" for example");
+        extra.findings.fatal(extra.at(), &extra.key("clock_skew"), problem, "synchronise the clocks, and write \"2m\" for example");
     }
     Some(clock_skew)
 }
@@ -322,7 +322,7 @@ fn read_metadata_url(section: &Section<'_>, text: &Placed<String>, http_hosts: &
             let remedy = "write https://; for a host on a network that you alone use, see insecure_http_hosts in docs/settings.md";
             // Its host may be in a list that cannot be read.
             if !section.findings.has_fatal_at(&format!("vestibule.{}", plain_http::KEY)) {
-                fatal("is plain http: anybody on the way could log in as anybody".into(), remedy);
+                fatal("is plain http: anyone on the network path can log in as any user".into(), remedy);
             }
             None
         }

@@ -27,7 +27,10 @@ pub(super) fn read(vestibule: &Section<'_>, is_streamlit: bool) -> RoutePrefix {
         let problem = format!("is `{}`, but `st.login()` and `st.logout()` send the browser to `{}`", text.value, default.as_str());
         fatal(problem, "remove it, or write \"/auth\"");
     } else if prefix.as_str() == CALLBACK || prefix.as_str().strip_prefix(CALLBACK).is_some_and(|rest| rest.starts_with('/')) {
-        fatal(format!("`{}` is where providers send the browser back to", text.value), "write another path, \"/.vestibule\" for example");
+        fatal(
+            format!("`{}` is the path to which providers redirect the browser", text.value),
+            "write another path, \"/.vestibule\" for example",
+        );
     }
     prefix
 }

@@ -91,14 +91,19 @@ impl<'a> Written<'a> {
             let is_sound = !section.findings.has_fatal_since(found_before);
             let is_compared = !self.was_checked && is_sound && index < MAX_COMPARED;
             if index == MAX_COMPARED && !self.was_checked {
-                let problem = format!("is not searched for rules that never decide, as all after the first {MAX_COMPARED}");
-                section.findings.warning(section.at(), &section.path(), problem, "join rules, or mind their order yourself");
+                let problem = format!("is not checked for rules that never decide: only the first {MAX_COMPARED} rules are");
+                section.findings.warning(section.at(), &section.path(), problem, "combine rules, or check their order yourself");
             }
             if !is_compared {
                 // Each with all before it: that is for the eyes of an operator, and many times the work of reading them.
             } else if let Some(earlier) = rule.is_shadowed_by(&sound) {
                 let remedy = "put it before that rule, or remove it";
-                section.findings.warning(section.at(), &section.path(), format!("never decides: {} takes all of it", earlier.id), remedy);
+                section.findings.warning(
+                    section.at(),
+                    &section.path(),
+                    format!("never decides: {} decides on all its requests", earlier.id),
+                    remedy,
+                );
             } else if let Some(earlier) = rule.is_respelled_by(&sound) {
                 let problem = format!(
                     "differs from {} in the spelling of paths only: requests are answered 400 where the two ask for different things",
@@ -222,7 +227,7 @@ fn warn_of_no_rule_for_the_rest(sections: &[Section<'_>], rules: &[Rule]) {
         && !rules.iter().any(Rule::is_for_everything)
         && !rules.iter().any(|rule| rule.paths.iter().any(PathPattern::is_nearly_everything))
     {
-        let problem = "is the last one, and not for every request: everything else is denied";
+        let problem = "is the last rule and has a condition on requests: all other requests are denied";
         let remedy =
             "end the list with a rule without a path: `access = \"required\"` for any login, `access = \"deny\"` to say that it is meant";
         section.findings.warning(section.at(), &section.path(), problem, remedy);

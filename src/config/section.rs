@@ -238,7 +238,7 @@ impl<'a> Section<'a> {
         let chosen = word.and_then(|word| choices.iter().find(|(known, _)| known == word)).map(|(_, choice)| *choice);
         if chosen.is_none() {
             let words: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
-            let problem = format!("`{}` is none of the possible values", text.value);
+            let problem = format!("`{}` is not one of the possible values", text.value);
             self.findings.fatal(text.at, &text.key, problem, format!("write {}", words.join(" or ")));
         } else {
             self.findings.reveal(&text.key);
@@ -325,7 +325,12 @@ impl<'a> Section<'a> {
 
     /// The code reads what no table of settings describes, or reads it as something else: no configuration is usable then.
     fn not_described<T>(&self, name: &str) -> Option<T> {
-        self.findings.fatal(self.at, &self.key(name), "is read in another form than it has", "report this fault of Vestibule");
+        self.findings.fatal(
+            self.at,
+            &self.key(name),
+            "is read in a form that the table of settings does not describe",
+            "report this as a bug of Vestibule",
+        );
         None
     }
 

@@ -487,7 +487,7 @@ fn addresses_may_stand_in_a_file_one_a_line() {
     let here = |problem: &str| ("secrets.toml".to_owned(), 9, problem.to_owned());
     assert_eq!(faults(None), [here("the file `people.txt` cannot be read")]);
     for empty in ["", "\n\n", "# a@example.com\n", "\u{feff}"] {
-        assert_eq!(faults(Some(empty)), [here("the file `people.txt` holds no address: nobody would be admitted")], "{empty:?}");
+        assert_eq!(faults(Some(empty)), [here("the file `people.txt` holds no address, so that no user is admitted")], "{empty:?}");
     }
     for wrong in
         ["example.com", "@example.com", "a@", "a@b@example.com", "a@example.com b@example.com", "a@example.com,", "A <a@example.com>"]
@@ -602,8 +602,8 @@ fn routes_lie_below_one_path_that_collides_with_nothing() {
         ("/a/../b", "has a dot segment"),
         ("/a%2fb", "has a character that"),
         ("/a?b", "has a character that"),
-        ("/oauth2callback", "is where providers send the browser back to"),
-        ("/oauth2callback/x", "is where providers send the browser back to"),
+        ("/oauth2callback", "is the path to which providers redirect the browser"),
+        ("/oauth2callback/x", "is the path to which providers redirect the browser"),
     ] {
         let found = fault(&format!("routes = \"{value}\""));
         assert_eq!((found.line, found.key.as_str(), found.fatal), (8, "vestibule.routes", true), "{value}");

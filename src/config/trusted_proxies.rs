@@ -28,11 +28,15 @@ pub(super) fn read(section: &Section<'_>) -> Option<TrustedProxies> {
     let trusted = TrustedProxies::parse(listed.iter().map(|item| item.value.as_str())).ok()?;
     if trusted.has_everybody() {
         let at = listed.first().and_then(|item| item.at);
-        section.findings.warning(at, &section.key(KEY), "believes everybody's word, for every address is in it", "name the proxies only");
+        section.findings.warning(
+            at,
+            &section.key(KEY),
+            "contains every address, so that every client is trusted as a proxy",
+            "name the proxies only",
+        );
     }
     for item in listed.iter().filter(|_| !trusted.has_everybody()).filter(|item| is_wide(&item.value)) {
-        let problem =
-            format!("`{}` is more than a network of your own: every client in it can write where a request comes from", item.value);
+        let problem = format!("`{}` is larger than a private network: every client in it is trusted as a proxy", item.value);
         section.findings.warning(item.at, &item.key, problem, "name the proxies only");
     }
     Some(trusted)

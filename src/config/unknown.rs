@@ -43,7 +43,7 @@ impl Section<'_> {
     pub(super) fn finish_foreign(&self) {
         for (name, at) in self.unknown() {
             if self.table.and_then(|table| table.get(name.as_str())).is_some_and(|value| looks_like_rules(value.get_ref())) {
-                self.findings.fatal(Some(at), &self.key(&name), "is not read: nobody is kept out by it", "write [[vestibule.rule]]");
+                self.findings.fatal(Some(at), &self.key(&name), "is not read, and restricts nothing", "write [[vestibule.rule]]");
                 continue;
             }
             let known = self.shape.keys.iter().map(|key| key.name);
@@ -69,7 +69,7 @@ impl Section<'_> {
                 match value.get_ref() {
                     DeValue::Table(inner) => tables.push((key, inner)),
                     DeValue::String(text) if is_variable(text.as_ref()) => {
-                        let problem = "is taken as it is written: no variable is put in its place";
+                        let problem = "is used literally: Vestibule replaces no variables";
                         let remedy = format!("write the value, or {}_env = \"NAME\" where the setting has that form", name.get_ref());
                         self.findings.warning(Some(name.span().start), &key, problem, remedy);
                     }

@@ -240,7 +240,7 @@ fn a_rule_that_never_decides_is_told() {
     let shadowed = |rules: &str| warnings(rules).into_iter().filter(|(_, problem)| problem.contains("never decides")).collect::<Vec<_>>();
     let rule = |path: &str, more: &str| format!("[[vestibule.rule]]\npath = \"{path}\"\n{more}");
     let found = shadowed(&(rule("/a/**", "") + &rule("/b", "") + &rule("/a/b", "access = \"public\"\n")));
-    assert_eq!(found, [(11, "never decides: rule 1 (line 7) takes all of it".to_owned())]);
+    assert_eq!(found, [(11, "never decides: rule 1 (line 7) decides on all its requests".to_owned())]);
     assert_eq!(shadowed(&(rule("/a/**", "methods = [\"GET\", \"PUT\"]\n") + &rule("/a/b", "methods = \"PUT\"\n"))).len(), 1);
     assert_eq!(shadowed(&(rule("/a", "") + &rule("/b", "") + "[[vestibule.rule]]\npath = [\"/a\", \"/b\"]\n")).len(), 1);
     let everything = "[[vestibule.rule]]\naccess = \"required\"\n";

@@ -112,11 +112,9 @@ impl Audit {
         });
     }
 
-    /// Writes that this host failed before there was a decision, if the request was to end a login. Other requests end nothing.
-    pub fn failed(&self, code: &str, request: Undecided<'_>) {
-        if self.callback.as_deref() == Some(request.path) {
-            self.undecided(AuditEvent::LoginFailed, code, request);
-        }
+    /// Whether logins end at this path.
+    pub fn is_callback(&self, path: &str) -> bool {
+        self.callback.as_deref() == Some(path)
     }
 
     /// Writes what has happened to the program or its configuration.

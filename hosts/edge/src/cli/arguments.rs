@@ -10,7 +10,7 @@ use crate::cli::health::DEFAULT_ADMIN;
 use crate::cli::init::arguments::Init;
 use crate::observe::log;
 
-/// Login at the edge: puts the login that `[auth]` in secrets.toml describes in front of any application.
+/// An edge proxy that puts the OpenID Connect login of secrets.toml in front of any application.
 #[derive(Debug, Parser)]
 #[command(name = "vestibule", version)]
 pub struct Arguments {
@@ -24,53 +24,53 @@ pub enum Command {
     Serve(Serve),
     /// Write a configuration file from a few answers, and check it
     Init(Box<Init>),
-    /// Check a configuration file: print everything that is wrong with it
+    /// Check a configuration: print every fault and every warning
     Check(Check),
-    /// Say which rule decides on a request, and why
+    /// Tell which rule decides on a request, and why
     Explain(Explain),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
-    /// Ask a running `vestibule serve` whether it is ready: exit code 0 if it is, 1 if not, within 2 seconds
+    /// Ask a running `vestibule serve` whether it is ready: exit code 0 if it is, 1 if not
     ///
-    /// Asks /readyz at the address that `vestibule serve --admin` has, once, and prints one line. It follows no redirect and uses no
-    /// proxy. Made for the health check of a container: HEALTHCHECK CMD ["vestibule", "health"].
+    /// Sends one request to /readyz at the address of `vestibule serve --admin`, waits at most 2 seconds, and prints one line. It
+    /// follows no redirect and uses no proxy. For the health check of a container: HEALTHCHECK CMD ["vestibule", "health"].
     Health(Health),
-    /// Print a fresh secret for `cookie_secret`
+    /// Print a new random secret for `cookie_secret`
     CookieSecret,
-    /// Print the completions for a shell
+    /// Print the completion script of a shell
     Completions(Completions),
-    /// Print a manual page, as roff: `man -l` shows it
+    /// Print a manual page in roff, which `man -l -` displays
     Man(Man),
-    /// Compile a component for a program to be linked with; the build does it
+    /// Compile the component that a program is linked with; a step of the build
     #[command(hide = true)]
     Carry(Carry),
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct Serve {
-    /// The configuration: Streamlit's secrets.toml, with [vestibule] for what Streamlit has no word for; env:NAME is the text in
-    /// a variable [default: env:VESTIBULE_CONFIG if it is set, else .streamlit/secrets.toml]
+    /// The configuration: Streamlit's secrets.toml, with [vestibule] for settings that Streamlit does not have. env:NAME reads it
+    /// from an environment variable [default: env:VESTIBULE_CONFIG if it is set, else .streamlit/secrets.toml]
     #[arg(long, value_name = "FILE", default_value_os_t = configuration(), hide_default_value = true)]
     pub config: PathBuf,
     /// Address and port to listen on [default: vestibule.listen, else 127.0.0.1:8501]
     #[arg(long, value_name = "HOST:PORT")]
     pub listen: Option<String>,
-    /// The application's address [default: vestibule.upstream]
+    /// The address of the application's server, for example http://127.0.0.1:8080 [default: vestibule.upstream]
     #[arg(long, value_name = "URL")]
     pub upstream: Option<String>,
-    /// The longest silence of the application in an exchange, in seconds; WebSockets may be silent for ever
+    /// How long the application may send nothing while it answers, in seconds, at least 0.1; WebSocket connections have no limit
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = patience)]
     pub upstream_timeout: Duration,
-    /// Address and port for /healthz, /readyz and /metrics; keep it from the public
+    /// Address and port for /healthz, /readyz and /metrics, which have no login [default: none, they are off]
     #[arg(long, value_name = "HOST:PORT")]
     pub admin: Option<String>,
-    /// Certificate chain, PEM: listen with TLS and HTTP/2
+    /// Certificate chain (PEM): listen with TLS and HTTP/2 [default: none, listen without TLS]
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
-    /// The certificate's private key, PEM
+    /// Private key of the certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// How long requests in flight may take after SIGTERM, in seconds
+    /// How long requests in flight may take after SIGTERM or SIGINT, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub grace: Duration,
     #[command(flatten)]
@@ -79,20 +79,20 @@ pub struct Serve {
 
 #[derive(Debug, Clone, Args)]
 pub struct Check {
-    /// The configuration; env:NAME is the text in a variable
+    /// The configuration. env:NAME reads it from an environment variable
     /// [default: env:VESTIBULE_CONFIG if it is set, else .streamlit/secrets.toml]
     #[arg(long, value_name = "FILE", default_value_os_t = configuration(), hide_default_value = true)]
     pub config: PathBuf,
-    /// Fail on warnings as well
+    /// End with exit code 1 on warnings as well
     #[arg(long)]
     pub strict: bool,
-    /// Ask each provider for its metadata and keys, and say what is found
+    /// Request the metadata and the keys of each provider, and report on them
     #[arg(long)]
     pub online: bool,
-    /// Certificate chain for `vestibule serve`, to be checked as well
+    /// Certificate chain (PEM) that `vestibule serve` gets: check it as well
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
-    /// The certificate's private key
+    /// Private key of that certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
     #[command(flatten)]
@@ -101,30 +101,30 @@ pub struct Check {
 
 #[derive(Debug, Clone, Args)]
 pub struct Explain {
-    /// The request's method
+    /// The method of the request, for example GET
     #[arg(value_name = "METHOD")]
     pub method: String,
-    /// The request's path as it is sent, with its query if it has one
+    /// The path of the request, percent-encoded as it is sent, with its query
     #[arg(value_name = "PATH")]
     pub path: String,
-    /// The configuration; env:NAME is the text in a variable
+    /// The configuration. env:NAME reads it from an environment variable
     /// [default: env:VESTIBULE_CONFIG if it is set, else .streamlit/secrets.toml]
     #[arg(long, value_name = "FILE", default_value_os_t = configuration(), hide_default_value = true)]
     pub config: PathBuf,
-    /// Claims of who is logged in, a JSON object: what /.vestibule/user answers [default: nobody is]
+    /// The claims of the logged-in user, a JSON object such as the answer of /.vestibule/user [default: no user is logged in]
     #[arg(long = "as", value_name = "FILE")]
     pub account: Option<PathBuf>,
-    /// The provider of that account [default: `provider` in the file, else the only one there is]
+    /// The provider of that user [default: `provider` in that file, else the only provider of the configuration]
     #[arg(long, value_name = "NAME", requires = "account")]
     pub provider: Option<String>,
-    /// The request's Host [default: that of redirect_uri]
+    /// The host and port of the request [default: those of redirect_uri]
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct Health {
-    /// The address that `vestibule serve --admin` has; `0.0.0.0` and `[::]` are asked on loopback
+    /// The address of `vestibule serve --admin`. For 0.0.0.0 and [::], the loopback address is asked
     #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_ADMIN)]
     pub admin: String,
 }
@@ -138,7 +138,7 @@ pub struct Completions {
 
 #[derive(Debug, Clone, Args)]
 pub struct Man {
-    /// The command that the page is about [default: vestibule itself]
+    /// The command that the page describes [default: vestibule itself]
     #[arg(value_name = "COMMAND")]
     pub command: Option<String>,
 }
@@ -155,18 +155,18 @@ pub struct Carry {
 
 #[derive(Debug, Clone, Args)]
 pub struct Common {
-    /// Another component than the one that this program carries; it is compiled at the start, which takes seconds
+    /// A component to use instead of the one in this program. Compiling it takes seconds at each start [default: none]
     #[arg(long, value_name = "FILE")]
     pub component: Option<PathBuf>,
-    /// Folder for what is compiled of --component, so that the next start is faster
+    /// A folder that keeps the compiled code of --component for the next start [default: none]
     #[arg(long, value_name = "FOLDER")]
     pub cache: Option<PathBuf>,
-    /// How the log is written to stderr; VESTIBULE_LOG=debug writes more
+    /// The form of the log on stderr. With VESTIBULE_LOG=debug, it has more lines
     #[arg(long, value_enum, default_value = "human")]
     pub log: log::Format,
 }
 
-/// What is read if `--config` is absent: the text in `VESTIBULE_CONFIG`, else Streamlit's file.
+/// The configuration if `--config` is absent: the text in `VESTIBULE_CONFIG`, else Streamlit's file.
 fn configuration() -> PathBuf {
     let is_set = std::env::var_os("VESTIBULE_CONFIG").is_some();
     if is_set { "env:VESTIBULE_CONFIG" } else { ".streamlit/secrets.toml" }.into()

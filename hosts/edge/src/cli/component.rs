@@ -12,9 +12,9 @@ use crate::cli::arguments::Common;
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
 pub enum NoComponent {
-    #[error("{0}: there is no component there; run `make build`, which makes dist/vestibule.wasm, or correct --component")]
+    #[error("{0}: is not a file; run `make build`, which makes dist/vestibule.wasm, or correct --component")]
     NotThere(PathBuf),
-    #[error("this program carries no component; run `make build`, which makes one that does, or name a component with --component")]
+    #[error("this program contains no component; run `make build` for a program with one, or name a component with --component")]
     NoneCarried,
 }
 
@@ -64,7 +64,10 @@ fn from_file(path: &Path, cache: Option<&Path>) -> anyhow::Result<FilterComponen
 fn from_program(carried: &Carried, cache: Option<&Path>) -> anyhow::Result<FilterComponent> {
     match FilterComponent::from_carried(&RuntimeOptions::default(), carried) {
         Err(error @ (ComponentError::OtherProcessor { .. } | ComponentError::OtherEngine)) => {
-            tracing::warn!(code = "component.not_compiled", "{error}; it is compiled now, and at each start without --cache");
+            tracing::warn!(
+                code = "component.not_compiled",
+                "{error}; the component is compiled now, and again at each start without --cache"
+            );
             Ok(FilterComponent::from_bytes(&runtime()?, carried.component()?, cache)?)
         }
         loaded => Ok(loaded?),

@@ -75,12 +75,12 @@ fn parse_user(text: &str) -> anyhow::Result<Option<User>> {
         None => false,
         Some(Value::Bool(true)) => true,
         Some(Value::Bool(false)) if claims.is_empty() => return Ok(None),
-        Some(Value::Bool(false)) => bail!("`{IS_LOGGED_IN}` is false, and there are claims of a user: write true, or remove the claims"),
-        Some(_) => bail!("`{IS_LOGGED_IN}` is neither true nor false: write one of them, or remove it"),
+        Some(Value::Bool(false)) => bail!("`{IS_LOGGED_IN}` is false, and there are claims of a user; write true, or remove the claims"),
+        Some(_) => bail!("`{IS_LOGGED_IN}` is neither true nor false; write one of them, or remove it"),
     };
     let provider = match claims.get(PROVIDER) {
         Some(Value::String(name)) => Some(name.clone()),
-        Some(_) if is_answer => bail!("`{PROVIDER}` is not the name of a provider: write a string, as /.vestibule/user does"),
+        Some(_) if is_answer => bail!("`{PROVIDER}` is not the name of a provider; write a string, as /.vestibule/user does"),
         _ => None,
     };
     if is_answer {
@@ -97,7 +97,7 @@ fn provider<'a>(config: &'a Config, named: Option<&str>) -> anyhow::Result<&'a P
     match (named, config.providers.as_slice()) {
         (Some(name), _) => config.provider(name).with_context(|| format!("there is no provider `{name}` in [auth]")),
         (None, [only]) => Ok(only),
-        (None, _) => bail!("there are several providers; name the account's with --provider"),
+        (None, _) => bail!("there are several providers; name that of the user with --provider"),
     }
 }
 

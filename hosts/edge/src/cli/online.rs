@@ -91,13 +91,15 @@ fn clock(answer: &OutboundResponse) -> Option<i64> {
 }
 
 fn tell_of_clock(clock: Option<i64>, provider: &Provider, found: &mut Found) {
-    let Some(difference) = clock else { return found.lines.push("clock: it does not tell".into()) };
+    let Some(difference) = clock else { return found.lines.push("clock: its answer has no date".into()) };
     let relation = if difference < 0 { "behind" } else { "ahead of" };
     let difference = difference.unsigned_abs();
     found.lines.push(format!("clock: {difference} s {relation} this one"));
     if difference > provider.clock_skew.as_secs() {
         let borne = provider.clock_skew.as_secs();
-        found.faults.push(format!("its clock is {difference} s {relation} this one, and {borne} s are borne: set the clocks right"));
+        found
+            .faults
+            .push(format!("its clock is {difference} s {relation} this one, and `clock_skew` allows {borne} s; synchronise the clocks"));
     }
 }
 
@@ -110,20 +112,20 @@ fn tell_of_protocol(metadata: &ProviderMetadata, document: &Value, provider: &Pr
     found.lines.push(format!("client authentication: {way}"));
     let lists_s256 =
         document["code_challenge_methods_supported"].as_array().is_some_and(|methods| methods.iter().any(|method| method == "S256"));
-    found.lines.push(format!("PKCE with S256: {}", if lists_s256 { "listed" } else { "not listed, and sent all the same" }));
+    found.lines.push(format!("PKCE with S256: {}", if lists_s256 { "listed" } else { "not listed; Vestibule uses it nevertheless" }));
     let logout = match (&provider.logout_url, &metadata.end_session_endpoint) {
         (Some(_), _) => "at logout_url".to_owned(),
         (None, Some(endpoint)) => format!("at {endpoint}"),
-        (None, None) => "here only: it names no end_session_endpoint".to_owned(),
+        (None, None) => "at Vestibule only: the metadata has no end_session_endpoint".to_owned(),
     };
     found.lines.push(format!("logout: {logout}"));
     if provider.userinfo && metadata.userinfo_endpoint.is_none() {
-        found
-            .faults
-            .push("there is no usable userinfo_endpoint, and the configuration wants it to be asked: remove userinfo = true".into());
+        found.faults.push("the metadata has no usable userinfo_endpoint, and the configuration has userinfo = true; remove that".into());
     }
     if provider.asks_for_account && !metadata.takes_account_prompt {
-        found.warnings.push("it does not know prompt=select_account, which is left out: set client_kwargs = { prompt = \"\" }".into());
+        found
+            .warnings
+            .push("it does not support prompt=select_account, which Vestibule leaves out; set client_kwargs = { prompt = \"\" }".into());
     }
 }
 
@@ -135,7 +137,9 @@ fn tell_of_keys(metadata: &ProviderMetadata, keys: &KeySet, found: &mut Found) {
     let usable: Vec<_> = Algorithm::ALL.iter().filter(|algorithm| signs(algorithm)).map(|algorithm| algorithm.name()).collect();
     found.lines.push(format!("keys: {keys}"));
     if usable.is_empty() {
-        found.faults.push("none of its keys verifies a signature of a kind that it lists: have it sign ID tokens with RS256".into());
+        found.faults.push(
+            "none of its keys can verify a signature with an algorithm that it lists; configure it to sign ID tokens with RS256".into(),
+        );
     } else {
         found.lines.push(format!("signatures: {}", usable.join(", ")));
     }

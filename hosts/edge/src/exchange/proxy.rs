@@ -269,6 +269,15 @@ impl Edge {
         response
     }
 
+    /// Writes that a callback has failed without a decision; of each client once in a minute.
+    fn audit_failed_callback(&self, session: &Session, exchange: &Exchange, active: &Active, code: &'static str) {
+        let client = exchange.client.address();
+        let request = undecided_request(session, &exchange.request_id, client);
+        if active.audit.is_callback(request.path) && self.limited.is_due(code, client).is_some() {
+            active.audit.undecided(AuditEvent::LoginFailed, code, request);
+        }
+    }
+
     /// Asks for the decision, with the body where the filter needs it.
     async fn decide_admitted(
         &self,
@@ -610,7 +619,7 @@ impl ProxyHttp for Edge {
         let decided = self.decide(session, exchange).await.inspect_err(|error| {
             // What the peer broke, or was refused, is no failure of a login.
             if let Shown::Page(failure) = failure::shown(error) {
-                active.audit.failed(failure.code(), undecided_request(session, &exchange.request_id, exchange.client.address()));
+                self.audit_failed_callback(session, exchange, &active, failure.code());
             }
         });
         match decided? {

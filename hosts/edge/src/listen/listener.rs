@@ -46,7 +46,9 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive {
 
 /// Why there is no listening socket.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {cause}; choose another with --listen or vestibule.listen, or stop what uses it")]
+#[error(
+    "cannot listen on {address}: {cause}; choose another address with --listen, vestibule.listen or --admin, or stop the program that uses it"
+)]
 pub struct CannotListen {
     pub address: String,
     pub cause: std::io::Error,

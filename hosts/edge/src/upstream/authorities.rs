@@ -53,7 +53,9 @@ fn check_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<(), Un
         }
     }
     let Some(folders) = variable(FOLDER) else { return Ok(()) };
-    for folder in std::env::split_paths(&folders) {
+    // Beside a file, an empty name is none.
+    let is_meant = |folder: &PathBuf| variable(FILE).is_none() || !folder.as_os_str().is_empty();
+    for folder in std::env::split_paths(&folders).filter(is_meant) {
         let unusable = |problem| Unusable { variable: FOLDER, path: folder.clone(), problem };
         let entries = fs::read_dir(&folder).map_err(|error| unusable(format!("cannot be read ({error})")))?;
         for entry in entries {
@@ -155,6 +157,8 @@ mod tests {
         let inner = inner.to_str().unwrap();
         assert_eq!(told(None, Some(inner)), "", "an empty folder is believed nobody by");
         assert_eq!(told(None, Some(&outer)), "", "other files are not read");
+        assert_eq!(told(Some(&path("good.pem")), Some("")), "");
+        assert!(told(None, Some("")).contains("cannot be read"));
         assert!(told(None, Some(&format!("{outer}/absent"))).starts_with("SSL_CERT_DIR names "));
         assert!(told(None, Some(&format!("{outer}/good.pem"))).contains("cannot be read"));
         assert!(told(None, Some(&format!("{inner}:{outer}"))).contains("is several folders"));
