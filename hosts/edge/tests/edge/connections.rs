@@ -176,21 +176,19 @@ async fn while_one_client_holds_all_it_may_another_is_served_within_a_second() {
     for wire in &mut begun {
         assert_eq!(wire.read_head().await.expect("a response").status(), 408);
     }
-    assert!(began.elapsed() >= limits.head && began.elapsed() < limits.idle, "{:?}", began.elapsed());
+    assert!(began.elapsed() >= limits.head && began.elapsed() < ConnectionLimits::default().head, "{:?}", began.elapsed());
     for wire in &mut idle {
         is_closed(wire).await;
     }
-    assert!(began.elapsed() < limits.idle * 2, "{:?}", began.elapsed());
+    assert!(began.elapsed() < ConnectionLimits::default().idle, "{:?}", began.elapsed());
     drop((idle, begun));
     let mut held = Vec::new();
-    for _ in 0..limits.local {
+    for _ in 0..=limits.each {
         let mut wire = Wire::connect(admin).await;
         let (head, body) = wire.exchange("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await.expect("a response");
         assert_eq!((head.status(), body.as_str()), (200, "ok\n"));
         held.push(wire);
     }
-    is_closed(&mut Wire::connect(admin).await).await;
-    drop(held.split_off(limits.local / 2));
     let mut other = Wire::connect_from("127.0.0.2", admin).await;
     other.stream.write_all(b"HEAD /healthz HTTP/1.1\r\nHost: h\r\n\r\n").await.expect("sent");
     assert_eq!(timeout(HANG, other.read_head()).await.expect("in time").expect("a response").status(), 200);

@@ -157,8 +157,7 @@ async fn serve(component: &FilterComponent, arguments: &Check) -> anyhow::Result
 /// A line of a fault: file, line, key, problem and remedy.
 fn is_placed(line: &str) -> bool {
     let Some((number, rest)) = line.strip_prefix("secrets.toml:").and_then(|rest| rest.split_once(": ")) else { return false };
-    let rest = rest.strip_prefix("error: ").or_else(|| rest.strip_prefix("warning: "));
-    let key = rest.and_then(|rest| rest.split_once(": "));
+    let key = rest.split_once(": ");
     number.parse::<u32>().is_ok() && key.is_some_and(|(key, rest)| !key.is_empty() && rest.split_once("; ").is_some())
 }
 
