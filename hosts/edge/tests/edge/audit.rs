@@ -100,7 +100,7 @@ async fn a_session_that_a_login_replaces_has_a_line() {
     let site = site(&folder, "").await;
     let browser = log_in(&site, "/reports").await;
     let first = written(&path, "login").await;
-    let page = browser.log_in(&site.url("/.vestibule/login"), "bob").await;
+    let page = browser.log_in(&site.url("/.vestibule/login?prompt=select_account"), "bob").await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
     let ended = written(&path, "session_ended").await;
     assert_eq!((&ended["session"], &ended["code"]), (&first["session"], &Value::from("login.succeeded")), "{ended}");

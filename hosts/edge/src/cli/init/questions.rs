@@ -132,10 +132,10 @@ fn client(terminal: &Terminal, arguments: &Init, judge: &Judge<'_>, mut answers:
 
 fn who(terminal: &Terminal, arguments: &Init, judge: &Judge<'_>, answers: Answers) -> anyhow::Result<Answers> {
     let put_who = |answers: &mut Answers, who| answers.who = who;
-    if let Some(who) = given_who(&arguments.who, arguments.groups_claim.as_ref()) {
+    if let Some((option, who)) = given_who(&arguments.who, arguments.groups_claim.as_ref()) {
         match who.and_then(|who| with(judge, &answers, who, put_who)) {
             Ok(answers) => return Ok(answers),
-            Err(problem) => terminal.refuse("who may enter", &problem)?,
+            Err(problem) => terminal.refuse(option, &problem)?,
         }
     }
     // Where everybody can have an account, the core refuses to admit all of them.
@@ -160,15 +160,15 @@ fn who(terminal: &Terminal, arguments: &Init, judge: &Judge<'_>, answers: Answer
     }
 }
 
-/// What the options say, if they say something.
-fn given_who(options: &arguments::Who, groups_claim: Option<&String>) -> Option<Result<Who, String>> {
+/// The option that says who may enter, and what it says; `None` if there is none.
+fn given_who(options: &arguments::Who, groups_claim: Option<&String>) -> Option<(&'static str, Result<Who, String>)> {
     let parsed = |values: &[String]| values.iter().map(|value| answers::line(value)).collect::<Result<Vec<_>, _>>();
     match (options.email_domain.as_slice(), options.email.as_slice(), options.group.as_slice(), options.everybody) {
         ([], [], [], false) => None,
-        ([], [], [], true) => Some(Ok(Who::Everybody)),
-        ([], [], groups, _) => Some(parsed(groups).map(|names| Who::Group { claim: groups_claim.cloned(), names })),
-        ([], emails, ..) => Some(parsed(emails).map(Who::Email)),
-        (domains, ..) => Some(parsed(domains).map(Who::EmailDomain)),
+        ([], [], [], true) => Some(("--everybody", Ok(Who::Everybody))),
+        ([], [], groups, _) => Some(("--group", parsed(groups).map(|names| Who::Group { claim: groups_claim.cloned(), names }))),
+        ([], emails, ..) => Some(("--email", parsed(emails).map(Who::Email))),
+        (domains, ..) => Some(("--email-domain", parsed(domains).map(Who::EmailDomain))),
     }
 }
 
