@@ -150,7 +150,7 @@ fn what_cannot_embed_is_a_fault() {
         ("[\"https://*.example\"]", "is not an origin"),
         ("[\"'self'\"]", "is not an origin"),
         ("[\"https://a.example; script-src 'unsafe-inline'\"]", "is not an origin"),
-        ("[\"http://portal.example\"]", "can be changed by anybody on the network"),
+        ("[\"http://portal.example\"]", "is plain http, so that anyone on the network path"),
         ("\"portal.example\"", "is not an origin"),
         ("[\"https://'\"]", "cannot be written in a content security policy"),
         ("true", "is of type"),

@@ -227,7 +227,7 @@ fn warn_of_no_rule_for_the_rest(sections: &[Section<'_>], rules: &[Rule]) {
         && !rules.iter().any(Rule::is_for_everything)
         && !rules.iter().any(|rule| rule.paths.iter().any(PathPattern::is_nearly_everything))
     {
-        let problem = "is the last rule and has a condition on requests: all other requests are denied";
+        let problem = "is the last rule and does not apply to every request: everything else is denied";
         let remedy =
             "end the list with a rule without a path: `access = \"required\"` for any login, `access = \"deny\"` to say that it is meant";
         section.findings.warning(section.at(), &section.path(), problem, remedy);
