@@ -70,6 +70,27 @@ fn the_readme_is_short_and_leads_to_every_page() {
         let target = format!("docs/{}", page.file_name().expect("a name").to_string_lossy());
         assert!(targets.contains(&target), "README.md has no link to {target}");
     }
+    let reached = reached_from(&root().join("README.md"));
+    for page in pages(&root().join("docs"), true) {
+        assert!(reached.contains(&page), "no links lead from README.md to {}", page.display());
+    }
+}
+
+/// The pages of docs/ that links lead to, by way of other pages of docs/.
+fn reached_from(first: &Path) -> BTreeSet<PathBuf> {
+    let docs = root().join("docs");
+    let (mut reached, mut unread) = (BTreeSet::new(), vec![first.to_owned()]);
+    while let Some(page) = unread.pop() {
+        for target in links(&read(&page)) {
+            let file = target.split_once('#').map_or(&*target, |(file, _)| file);
+            let Ok(path) = page.parent().expect("a folder").join(file).canonicalize() else { continue };
+            let is_page = path.starts_with(&docs) && path.extension().is_some_and(|extension| extension == "md");
+            if is_page && reached.insert(path.clone()) {
+                unread.push(path);
+            }
+        }
+    }
+    reached
 }
 
 #[test]

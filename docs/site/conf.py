@@ -22,8 +22,8 @@ NAVIGATION = {
         "docs/from-streamlit",
     ],
     "Providers": ["docs/providers"],
-    "Applications": ["docs/applications", "docs/streamlit", "docs/browsers", "docs/identity"],
-    "Hosts": ["docs/serve", "docs/behind-a-proxy", "docs/authz", "docs/wasi-http", "docs/deploy", "docs/embed", "docs/hosts"],
+    "Applications": ["docs/applications", "docs/streamlit", "docs/guides/service-workers", "docs/identity"],
+    "Hosts": ["docs/serve", "docs/behind-a-proxy", "docs/authz", "docs/wasi-http", "docs/deploy", "docs/hosts/library", "docs/hosts"],
     "Operate": ["docs/log", "docs/audit", "docs/metrics", "docs/cookies"],
     "Reference": ["docs/settings", "docs/routes"],
     "Explain": ["ARCHITECTURE", "SECURITY"],
@@ -35,7 +35,7 @@ project = "Vestibule"
 html_title = "Vestibule"
 extensions = ["myst_parser"]
 root_doc = "README"
-include_patterns = ["*.md", "docs/*.md", "examples/README.md", "examples/**/README.md", "fuzz/README.md"]
+include_patterns = ["*.md", "docs/**/*.md", "examples/README.md", "examples/**/README.md", "fuzz/README.md"]
 exclude_patterns = ["**/node_modules", "target"]
 
 # Links to headings, as GitHub makes their anchors.
