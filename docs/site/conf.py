@@ -9,33 +9,60 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-# What the reader wants to do, and the pages for it, in the order in which they are read. A page that is missing here is a
+# What the reader wants to do, and the pages for it, in the order in which they are read. A page that is missing here and in BELOW is a
 # warning, and warnings are errors.
 NAVIGATION = {
     "Start": ["README", "docs/install", "docs/build"],
     "Guides": [
-        "docs/auth",
+        "docs/guides/protect",
         "docs/rules",
-        "docs/pages",
+        "docs/identity",
+        "docs/guides/several-providers",
         "docs/secrets",
-        "docs/from-oauth2-proxy",
-        "docs/from-streamlit",
+        "docs/behind-a-proxy",
+        "docs/guides/logout",
+        "docs/guides/scripts",
+        "docs/guides/rotate-the-secret",
+        "docs/guides/troubleshoot",
+        "docs/pages",
+        "docs/guides/portal",
+        "docs/guides/service-workers",
+        "docs/guides/installed-apps",
+        "docs/guides/frames",
+        "docs/guides/fragments",
     ],
+    "Move": ["docs/from-oauth2-proxy", "docs/from-streamlit"],
     "Providers": ["docs/providers"],
-    "Applications": ["docs/applications", "docs/streamlit", "docs/guides/service-workers", "docs/identity"],
-    "Hosts": ["docs/serve", "docs/behind-a-proxy", "docs/authz", "docs/wasi-http", "docs/deploy", "docs/hosts/library", "docs/hosts"],
-    "Operate": ["docs/log", "docs/audit", "docs/metrics", "docs/cookies"],
-    "Reference": ["docs/settings", "docs/routes"],
-    "Explain": ["ARCHITECTURE", "SECURITY"],
+    "Applications": ["docs/streamlit", "docs/applications"],
+    "Hosts": ["docs/hosts", "docs/serve", "docs/deploy", "docs/authz", "docs/wasi-http", "docs/hosts/library", "docs/hosts/pingora"],
+    "Operate": ["docs/log", "docs/audit", "docs/metrics", "docs/operate/several-nodes", "docs/cookies"],
+    "Reference": ["docs/auth", "docs/settings", "docs/routes"],
+    "Explain": ["docs/explain/sessions", "docs/explain/request-reading", "docs/explain/threat-model", "ARCHITECTURE", "SECURITY"],
     "Develop": ["CONTRIBUTING", "RELEASING", "CHANGELOG", "fuzz/README"],
     "Examples": ["examples/README"],
+}
+# Pages below another one, which lists them.
+BELOW = {
+    "docs/providers": [
+        f"docs/providers/{name}"
+        for name in "google entra okta auth0 keycloak cognito gitlab zitadel authentik logto github other".split()
+    ],
+    "docs/applications": [
+        f"docs/applications/{name}"
+        for name in (
+            "jupyter gradio dash panel marimo mlflow grafana django flask fastapi pgadmin prometheus rabbitmq node-red vite novnc".split()
+        )
+    ],
+    "docs/deploy": [f"docs/hosts/{name}" for name in "compose kubernetes sidecar helm".split()],
+    "docs/authz": [f"docs/hosts/{name}" for name in "nginx envoy traefik caddy envoy-gateway ingress-nginx".split()],
+    "docs/wasi-http": [f"docs/hosts/{name}" for name in "wasmtime-serve jco spin".split()],
 }
 
 project = "Vestibule"
 html_title = "Vestibule"
 extensions = ["myst_parser"]
 root_doc = "README"
-include_patterns = ["*.md", "docs/**/*.md", "examples/README.md", "examples/**/README.md", "fuzz/README.md"]
+include_patterns = ["*.md", "docs/*.md", "docs/**/*.md", "examples/README.md", "examples/**/README.md", "fuzz/README.md"]
 exclude_patterns = ["**/node_modules", "target"]
 
 # Links to headings, as GitHub makes their anchors.
@@ -71,8 +98,10 @@ def prepare(app, docname, content):
         for title, pages in NAVIGATION.items():
             content[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n"
             content[0] += "".join("self\n" if page == root_doc else f"/{page}\n" for page in pages) + "```\n"
+    below = BELOW.get(docname, [])
     if docname == "examples/README":
         below = sorted(page for page in app.env.found_docs if page.startswith("examples/") and page != docname)
+    if below:
         content[0] += "\n```{toctree}\n:hidden:\n\n" + "".join(f"/{page}\n" for page in below) + "```\n"
 
 
