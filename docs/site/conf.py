@@ -41,21 +41,59 @@ NAVIGATION = {
     "Develop": ["CONTRIBUTING", "RELEASING", "CHANGELOG", "fuzz/README"],
     "Examples": ["examples/README"],
 }
-# Pages below another one, which lists them.
+# Pages below another one, which lists them, under short names.
 BELOW = {
-    "docs/providers": [
-        f"docs/providers/{name}"
-        for name in "google entra okta auth0 keycloak cognito gitlab zitadel authentik logto github other".split()
-    ],
-    "docs/applications": [
-        f"docs/applications/{name}"
-        for name in (
-            "jupyter gradio dash panel marimo mlflow grafana django flask fastapi pgadmin prometheus rabbitmq node-red vite novnc".split()
-        )
-    ],
-    "docs/deploy": [f"docs/hosts/{name}" for name in "compose kubernetes sidecar helm".split()],
-    "docs/authz": [f"docs/hosts/{name}" for name in "nginx envoy traefik caddy envoy-gateway ingress-nginx".split()],
-    "docs/wasi-http": [f"docs/hosts/{name}" for name in "wasmtime-serve jco spin".split()],
+    "docs/providers": {
+        "Google": "docs/providers/google",
+        "Microsoft Entra": "docs/providers/entra",
+        "Okta": "docs/providers/okta",
+        "Auth0": "docs/providers/auth0",
+        "Keycloak": "docs/providers/keycloak",
+        "Amazon Cognito": "docs/providers/cognito",
+        "GitLab": "docs/providers/gitlab",
+        "ZITADEL": "docs/providers/zitadel",
+        "authentik": "docs/providers/authentik",
+        "Logto": "docs/providers/logto",
+        "GitHub": "docs/providers/github",
+        "Any other provider": "docs/providers/other",
+    },
+    "docs/applications": {
+        "Jupyter": "docs/applications/jupyter",
+        "Gradio": "docs/applications/gradio",
+        "Dash": "docs/applications/dash",
+        "Panel": "docs/applications/panel",
+        "marimo": "docs/applications/marimo",
+        "MLflow": "docs/applications/mlflow",
+        "Grafana": "docs/applications/grafana",
+        "Django": "docs/applications/django",
+        "Flask": "docs/applications/flask",
+        "FastAPI": "docs/applications/fastapi",
+        "pgAdmin": "docs/applications/pgadmin",
+        "Prometheus": "docs/applications/prometheus",
+        "RabbitMQ": "docs/applications/rabbitmq",
+        "Node-RED": "docs/applications/node-red",
+        "Vite": "docs/applications/vite",
+        "noVNC": "docs/applications/novnc",
+    },
+    "docs/deploy": {
+        "Compose": "docs/hosts/compose",
+        "Kubernetes": "docs/hosts/kubernetes",
+        "Sidecar": "docs/hosts/sidecar",
+        "Helm": "docs/hosts/helm",
+    },
+    "docs/authz": {
+        "nginx": "docs/hosts/nginx",
+        "Envoy": "docs/hosts/envoy",
+        "Traefik": "docs/hosts/traefik",
+        "Caddy": "docs/hosts/caddy",
+        "Envoy Gateway": "docs/hosts/envoy-gateway",
+        "ingress-nginx": "docs/hosts/ingress-nginx",
+    },
+    "docs/wasi-http": {
+        "wasmtime serve": "docs/hosts/wasmtime-serve",
+        "jco serve": "docs/hosts/jco",
+        "Spin": "docs/hosts/spin",
+    },
 }
 
 project = "Vestibule"
@@ -98,11 +136,11 @@ def prepare(app, docname, content):
         for title, pages in NAVIGATION.items():
             content[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n"
             content[0] += "".join("self\n" if page == root_doc else f"/{page}\n" for page in pages) + "```\n"
-    below = BELOW.get(docname, [])
+    below = [f"{name} </{page}>" for name, page in BELOW.get(docname, {}).items()]
     if docname == "examples/README":
-        below = sorted(page for page in app.env.found_docs if page.startswith("examples/") and page != docname)
+        below = sorted(f"/{page}" for page in app.env.found_docs if page.startswith("examples/") and page != docname)
     if below:
-        content[0] += "\n```{toctree}\n:hidden:\n\n" + "".join(f"/{page}\n" for page in below) + "```\n"
+        content[0] += "\n```{toctree}\n:hidden:\n\n" + "\n".join(below) + "\n```\n"
 
 
 def finish(app, failure):
