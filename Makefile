@@ -34,7 +34,7 @@ test-install: release ## install what is published where nothing else is, log in
 e2e: build ## run the tests against oidc-provider from npm and django-allauth from PyPI, and in Chromium
 	@scripts/e2e.sh
 
-test-applications: build ## run applications from PyPI and npm behind the edge, with the settings of docs/applications.md
+test-applications: build ## run applications from PyPI and npm behind the edge, with the settings of docs/applications
 	@scripts/test-applications.sh
 
 docs: ## build the site of the documentation, in target/site

@@ -1,4 +1,4 @@
-// docs/browsers.md in Chromium: the files of examples/browsers behind `vestibule serve`, as a service worker, an installed
+// The guides for browsers in Chromium: the files of examples/browsers behind `vestibule serve`, as a service worker, an installed
 // app and a frame of another site have them.
 
 import assert from 'node:assert/strict';
@@ -19,7 +19,9 @@ import { startSsoProvider } from './sso-provider.mjs';
 import { COOKIE_SECRET, startEdge } from './vestibule.mjs';
 
 const EXAMPLE = fileURLToPath(new URL('../examples/browsers/', import.meta.url));
-const DOCUMENT = await readFile(new URL('../docs/browsers.md', import.meta.url), 'utf8');
+const GUIDES = ['service-workers', 'installed-apps', 'frames', 'fragments'];
+const PAGES = await Promise.all(GUIDES.map((name) => readFile(new URL(`../docs/guides/${name}.md`, import.meta.url), 'utf8')));
+const DOCUMENT = PAGES.join('\n');
 const FILES = ['/index.html', '/app.js', '/service-worker.js', '/manifest.webmanifest', '/icons/app.svg'];
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
@@ -394,7 +396,7 @@ function block(firstLine) {
   const paragraphs = DOCUMENT.split(/\n(?! *$)(?! {4})/m);
   const blocks = paragraphs.map((text) => text.split('\n').slice(1).map((line) => line.trimStart()).join('\n').trim());
   const found = blocks.filter((text) => text.startsWith(firstLine));
-  assert.equal(found.length, 1, `${firstLine} begins one block of docs/browsers.md`);
+  assert.equal(found.length, 1, `${firstLine} begins one block of the guides`);
   return `${found[0]}\n`;
 }
 

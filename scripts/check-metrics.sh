@@ -19,6 +19,7 @@ main() {
 
   folder=$(mktemp -d)
   trap stop EXIT
+  check_page
   start_vestibule
   make_requests
   start_prometheus
@@ -50,6 +51,23 @@ find_prometheus() {
   fi
   echo "      unpacking Debian's Prometheus into target/servers"
   unpack_package prometheus "$servers"
+}
+
+# The alerts and the queries that docs/metrics.md shows.
+check_page() {
+  local file query number=0
+  sed -n '/^```yaml$/,/^```$/{/^```/d;p}' docs/metrics.md >"$folder/page.yml"
+  {
+    printf 'groups:\n  - name: queries\n    rules:\n'
+    sed -n '/^## Useful queries$/,$s/^    \([^#].*\)/\1/p' docs/metrics.md |
+      while IFS= read -r query; do
+        printf "      - record: page:query\n        expr: '%s'\n        labels: { query: \"%s\" }\n" "$query" "$((++number))"
+      done
+  } >"$folder/queries.yml"
+  for file in page queries; do
+    grep -q 'expr: ' "$folder/$file.yml" || fail "docs/metrics.md has no $file"
+    promtool check rules "$folder/$file.yml" >"$folder/promtool.log" 2>&1 || fail "docs/metrics.md: promtool refuses $file"
+  done
 }
 
 # until_true COMMAND...: tries again until it succeeds, or until patience is at its end.

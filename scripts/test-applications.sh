@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # test-applications.sh [TEST...] : runs applications from PyPI and npm behind `vestibule serve`, with the settings of
-# docs/applications.md. TEST is a class or a test, such as Dashboards or Tools.test_vite. Needs what scripts/build.sh made.
+# docs/applications. TEST is a class or a test, such as Dashboards or Tools.test_vite. Needs what scripts/build.sh made.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/steps.sh

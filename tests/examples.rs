@@ -95,3 +95,28 @@ fn envoy_replaces_what_the_client_says_of_its_connection() {
         assert!(is_written || removed.contains(&format!("- {name}\n")), "{name} of the client reaches the application");
     }
 }
+
+/// The name of a request in the log and in the audit is the proxy's or Vestibule's own, and never the client's.
+#[test]
+fn no_proxy_takes_the_name_of_a_request_from_the_client() {
+    let nginx = read("examples/nginx/nginx.conf");
+    // A block with headers of its own inherits none.
+    let (server, locations) = nginx.split_once("location = ").expect("a location");
+    let with_headers = locations.split("location ").filter(|block| block.contains("proxy_set_header"));
+    for block in std::iter::once(server).chain(with_headers) {
+        assert!(block.contains("proxy_set_header X-Request-Id $request_id;"), "this block takes the client's name: {block}");
+    }
+    let caddy = read("examples/caddy/Caddyfile");
+    for block in caddy.split("\thandle ").skip(1) {
+        let (before, _) = block.split_once("reverse_proxy").expect("a server");
+        assert!(before.contains("request_header X-Request-Id {http.request.uuid}"), "this block takes the client's name: {block}");
+    }
+    let traefik = read("examples/traefik/routes.yaml");
+    for line in traefik.lines().filter(|line| line.contains("customRequestHeaders:")) {
+        assert!(line.contains("X-Request-Id: \"\""), "this middleware takes the client's name: {line}");
+    }
+    // Envoy makes a name where there is none, and keeps that of a client on a private network.
+    let envoy = read("examples/envoy/envoy.yaml");
+    assert!(envoy.contains("mutations: [{ remove: x-request-id }]"), "the client's name is not removed");
+    assert!(!envoy.contains("preserve_external_request_id") && !envoy.contains("generate_request_id"), "Envoy makes the name");
+}

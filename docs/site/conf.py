@@ -9,33 +9,98 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-# What the reader wants to do, and the pages for it, in the order in which they are read. A page that is missing here is a
+# What the reader wants to do, and the pages for it, in the order in which they are read. A page that is missing here and in BELOW is a
 # warning, and warnings are errors.
 NAVIGATION = {
     "Start": ["README", "docs/install", "docs/build"],
     "Guides": [
-        "docs/auth",
+        "docs/guides/protect",
         "docs/rules",
-        "docs/pages",
+        "docs/identity",
+        "docs/guides/several-providers",
         "docs/secrets",
-        "docs/from-oauth2-proxy",
-        "docs/from-streamlit",
+        "docs/behind-a-proxy",
+        "docs/guides/logout",
+        "docs/guides/scripts",
+        "docs/guides/rotate-the-secret",
+        "docs/guides/troubleshoot",
+        "docs/pages",
+        "docs/guides/portal",
+        "docs/guides/service-workers",
+        "docs/guides/installed-apps",
+        "docs/guides/frames",
+        "docs/guides/fragments",
     ],
+    "Move": ["docs/from-oauth2-proxy", "docs/from-streamlit"],
     "Providers": ["docs/providers"],
-    "Applications": ["docs/applications", "docs/streamlit", "docs/browsers", "docs/identity"],
-    "Hosts": ["docs/serve", "docs/behind-a-proxy", "docs/authz", "docs/wasi-http", "docs/deploy", "docs/embed", "docs/hosts"],
-    "Operate": ["docs/log", "docs/audit", "docs/metrics", "docs/cookies"],
-    "Reference": ["docs/settings", "docs/routes"],
-    "Explain": ["ARCHITECTURE", "SECURITY"],
+    "Applications": ["docs/streamlit", "docs/applications"],
+    "Hosts": ["docs/hosts", "docs/serve", "docs/deploy", "docs/authz", "docs/wasi-http", "docs/hosts/library", "docs/hosts/pingora"],
+    "Operate": ["docs/log", "docs/audit", "docs/metrics", "docs/operate/several-nodes", "docs/cookies"],
+    "Reference": ["docs/auth", "docs/settings", "docs/routes"],
+    "Explain": ["docs/explain/sessions", "docs/explain/request-reading", "docs/explain/threat-model", "ARCHITECTURE", "SECURITY"],
     "Develop": ["CONTRIBUTING", "RELEASING", "CHANGELOG", "fuzz/README"],
     "Examples": ["examples/README"],
+}
+# Pages below another one, which lists them, under short names.
+BELOW = {
+    "docs/providers": {
+        "Google": "docs/providers/google",
+        "Microsoft Entra": "docs/providers/entra",
+        "Okta": "docs/providers/okta",
+        "Auth0": "docs/providers/auth0",
+        "Keycloak": "docs/providers/keycloak",
+        "Amazon Cognito": "docs/providers/cognito",
+        "GitLab": "docs/providers/gitlab",
+        "ZITADEL": "docs/providers/zitadel",
+        "authentik": "docs/providers/authentik",
+        "Logto": "docs/providers/logto",
+        "GitHub": "docs/providers/github",
+        "Any other provider": "docs/providers/other",
+    },
+    "docs/applications": {
+        "Jupyter": "docs/applications/jupyter",
+        "Gradio": "docs/applications/gradio",
+        "Dash": "docs/applications/dash",
+        "Panel": "docs/applications/panel",
+        "marimo": "docs/applications/marimo",
+        "MLflow": "docs/applications/mlflow",
+        "Grafana": "docs/applications/grafana",
+        "Django": "docs/applications/django",
+        "Flask": "docs/applications/flask",
+        "FastAPI": "docs/applications/fastapi",
+        "pgAdmin": "docs/applications/pgadmin",
+        "Prometheus": "docs/applications/prometheus",
+        "RabbitMQ": "docs/applications/rabbitmq",
+        "Node-RED": "docs/applications/node-red",
+        "Vite": "docs/applications/vite",
+        "noVNC": "docs/applications/novnc",
+    },
+    "docs/deploy": {
+        "Compose": "docs/hosts/compose",
+        "Kubernetes": "docs/hosts/kubernetes",
+        "Sidecar": "docs/hosts/sidecar",
+        "Helm": "docs/hosts/helm",
+    },
+    "docs/authz": {
+        "nginx": "docs/hosts/nginx",
+        "Envoy": "docs/hosts/envoy",
+        "Traefik": "docs/hosts/traefik",
+        "Caddy": "docs/hosts/caddy",
+        "Envoy Gateway": "docs/hosts/envoy-gateway",
+        "ingress-nginx": "docs/hosts/ingress-nginx",
+    },
+    "docs/wasi-http": {
+        "wasmtime serve": "docs/hosts/wasmtime-serve",
+        "jco serve": "docs/hosts/jco",
+        "Spin": "docs/hosts/spin",
+    },
 }
 
 project = "Vestibule"
 html_title = "Vestibule"
 extensions = ["myst_parser"]
 root_doc = "README"
-include_patterns = ["*.md", "docs/*.md", "examples/README.md", "examples/**/README.md", "fuzz/README.md"]
+include_patterns = ["*.md", "docs/*.md", "docs/**/*.md", "examples/README.md", "examples/**/README.md", "fuzz/README.md"]
 exclude_patterns = ["**/node_modules", "target"]
 
 # Links to headings, as GitHub makes their anchors.
@@ -71,9 +136,11 @@ def prepare(app, docname, content):
         for title, pages in NAVIGATION.items():
             content[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n"
             content[0] += "".join("self\n" if page == root_doc else f"/{page}\n" for page in pages) + "```\n"
+    below = [f"{name} </{page}>" for name, page in BELOW.get(docname, {}).items()]
     if docname == "examples/README":
-        below = sorted(page for page in app.env.found_docs if page.startswith("examples/") and page != docname)
-        content[0] += "\n```{toctree}\n:hidden:\n\n" + "".join(f"/{page}\n" for page in below) + "```\n"
+        below = sorted(f"/{page}" for page in app.env.found_docs if page.startswith("examples/") and page != docname)
+    if below:
+        content[0] += "\n```{toctree}\n:hidden:\n\n" + "\n".join(below) + "\n```\n"
 
 
 def finish(app, failure):

@@ -1,4 +1,4 @@
-"""Applications as they come from PyPI and npm, behind `vestibule serve`: each with the settings of docs/applications.md.
+"""Applications as they come from PyPI and npm, behind `vestibule serve`: each with the settings of docs/applications.
 
 Every test runs at the root of the host and below a base path. It logs in, requests a page and what the page loads, and opens the
 WebSocket that the page opens, where there is one. Every request carries forged headers, which must have no effect. Then Chromium
@@ -14,6 +14,7 @@ import threading
 import time
 import unittest
 import uuid
+from pathlib import Path
 from urllib.parse import urljoin
 
 from stage import APPS, MLFLOW, NODE, PGADMIN, PYTHON, ROOT, VISIT, Stage
@@ -44,23 +45,52 @@ def receive_until(socket, found, seconds=60):
 
 
 class Documentation(unittest.TestCase):
-    """docs/applications.md has what the tests run."""
+    """docs/applications has what the tests run."""
 
-    page = (ROOT / "docs/applications.md").read_text()
+    pages = {page.stem: page.read_text() for page in sorted((ROOT / "docs/applications").glob("*.md"))}
+    # The program of the test for each page, and what it has in place of the port and the base path of the page.
+    programs = {
+        "dash": ("dash_app.py", {'f"{base}/"': '"/app/"', "port=port": "port=8050"}),
+        "django": ("django_user.py", {}),
+        "fastapi": ("fastapi_app.py", {"prefix=base": 'prefix="/app"', 'f"{base}/': '"/app/'}),
+        "flask": ("flask_app.py", {"url_prefix=base": 'url_prefix="/app"', 'f"{base}/static"': '"/app/static"'}),
+        "gradio": ("gradio_app.py", {'path=base or "/"': 'path="/app"'}),
+        "jupyter": ("jupyter_config.py", {}),
+    }
+    # Lines of pages for what the test says on the command line, or in another way.
+    otherwise = {
+        "django": {"# vestibule_user.py"},
+        "flask": {"return f\"Hello {unquote(request.headers['X-Forwarded-User'])}\""},
+        "gradio": {'app = gr.mount_gradio_app(FastAPI(), gr.Interface(greet, "text", "text"), path="/app")'},
+        "jupyter": {'c.ServerApp.ip = "127.0.0.1"', 'c.ServerApp.base_url = "/app"'},
+        "dash": {"from dash import Dash, Input, Output, callback"},
+    }
 
     def test_programs_are_python(self):
-        programs = re.findall(r"^```python\n(.*?)^```$", self.page, re.MULTILINE | re.DOTALL)
-        self.assertGreaterEqual(len(programs), 7)
-        for program in programs:
-            compile(program, "docs/applications.md", "exec")
+        count = 0
+        for name, page in self.pages.items():
+            for program in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+                compile(program, name, "exec")
+                count += 1
+        self.assertGreaterEqual(count, 7)
 
-    def test_shows_how_the_user_is_read_as_it_is_tested(self):
-        for file in ("django_user.py", "jupyter_config.py"):
+    def test_programs_are_those_of_the_tests(self):
+        for name, (file, replacements) in self.programs.items():
             program = (APPS / file).read_text()
-            classes = re.findall(r"^class .*?(?=\n\n\n|\n*\Z)", program, re.MULTILINE | re.DOTALL)
-            self.assertTrue(classes, file)
-            for text in classes:
-                self.assertIn(text, self.page, file)
+            for run, shown in replacements.items():
+                program = program.replace(run, shown)
+            lines = {line.strip() for line in program.splitlines()}
+            shown = re.search(r"^```python\n(.*?)^```$", self.pages[name], re.MULTILINE | re.DOTALL)[1]
+            extra = {line.strip() for line in shown.splitlines()} - lines - self.otherwise.get(name, set())
+            self.assertFalse(extra, f"docs/applications/{name}.md has lines that {file} does not have")
+
+    def test_options_are_those_of_the_tests(self):
+        tests = Path(__file__).read_text() + "".join(file.read_text() for file in APPS.glob("*.*"))
+        for name in ("marimo", "mlflow", "panel", "prometheus", "vite", "novnc"):
+            section = self.pages[name].split("## Settings of Vestibule")[1].split("\n## ", 1)[1]
+            command = re.search(r"^    (\S.*)$", section, re.MULTILINE)[1]
+            for option in re.findall(r"(?<!\S)--[a-z][a-z.-]+", command):
+                self.assertIn(option, tests, f"docs/applications/{name}.md")
 
 
 class Frameworks(Stage):

@@ -22,7 +22,7 @@ from visit import CLIENT, VISIT, log_in, provider
 FORGED = "forged-by-the-client"
 # Beyond that many at once, Vestibule answers 431.
 HEADERS_AT_ONCE = 40
-# What docs/deploy.md warns of: Envoy Gateway shows Vestibule no header that is not named letter by letter.
+# What docs/hosts/envoy-gateway.md warns of: Envoy Gateway shows Vestibule no header that is not named letter by letter.
 REACHING = {"envoy-gateway": ["X.Forwarded.User", "Remote-Other"]}
 FORMS = {"ingress-nginx": ("nginx", nginx_configuration), "envoy-gateway": ("envoy", envoy_configuration)}
 
@@ -207,7 +207,7 @@ def check_forged(form, public, removed, reached):
     for name in ("X_Forwarded_User", "x-forwarded_user", "X.Forwarded.User", "Remote-Other"):
         _, body = request(public, "/", {name: FORGED})
         passes = FORGED.encode() in body
-        require(passes == (name in REACHING.get(form, [])), form, f"{name}, which docs/deploy.md says otherwise: {body}")
+        require(passes == (name in REACHING.get(form, [])), form, f"{name}, which docs/hosts/envoy-gateway.md says otherwise: {body}")
     # What says how a request arrived is the proxy's.
     for name in ("Forwarded", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Real-IP"):
         got, body = request(public, "/", {name: FORGED})

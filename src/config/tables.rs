@@ -52,7 +52,7 @@ const VESTIBULE: [Setting; 11] = [
     Setting::new(
         "keep_fragment",
         Form::Boolean,
-        "Whether a login keeps the `#…` of the address: see [Fragments](browsers.md#fragments).",
+        "Whether a login keeps the `#…` of the address: see [Fragments](guides/fragments.md).",
         "true",
     ),
     trusted_proxies::SETTING,

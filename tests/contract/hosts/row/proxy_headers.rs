@@ -69,6 +69,21 @@ pub(super) async fn connection_hides_nothing(site: &Site) -> Result<()> {
     Ok(())
 }
 
+/// Logs and audits of all who get the name know the request by it.
+pub(super) async fn the_client_does_not_name_its_request(site: &Site) -> Result<()> {
+    let (stranger, alice) = (Browser::new()?, logged_in_where_optional(site, "alice").await?);
+    for browser in [stranger, alice] {
+        let names = [("X-Request-Id", SPOOFED), ("x-request-id", SPOOFED)];
+        for names in [&names[..1], &names] {
+            let page = browser.navigate(Method::GET, &site.url("/data")?, names, None).await?;
+            expect_status(&page, 200)?;
+            ensure!(!page.body.contains(SPOOFED), "{}", page.body);
+            Echo::parse(&page.body)?;
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn the_clients_word_on_its_address_does_not_arrive(site: &Site) -> Result<()> {
     const INVENTED: &str = "192.0.2.66";
     let browser = Browser::new()?;

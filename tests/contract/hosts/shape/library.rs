@@ -29,8 +29,9 @@ impl Shape for Library {
 
     fn exempt(&self, row: &str) -> Option<&'static str> {
         let exempt = [
-            (crate::row::CONNECTION, "axum is no proxy: the application gets `Connection` and what it names as they came"),
-            (crate::row::ADDRESS, "axum is no proxy: what a request says of its way there is the server's own to judge"),
+            (crate::row::CONNECTION, "the library does not remove `Connection` and the headers that it names"),
+            (crate::row::REQUEST_NAME, "the client's header is forwarded: no proxy is in front that is known to set it"),
+            (crate::row::ADDRESS, "the library does not change these headers: the server must judge them"),
         ];
         exempt.iter().find(|(name, _)| *name == row).map(|(_, reason)| *reason)
     }

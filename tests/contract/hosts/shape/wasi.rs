@@ -12,10 +12,13 @@ use crate::site::Setting;
 
 const NO_UPGRADES: &str = "`wasi:http` has no upgrades";
 
-const SOCKETS: [(&str, &str); 2] = [(row::WEBSOCKET, NO_UPGRADES), (row::SOCKET_FOREIGN, NO_UPGRADES)];
+const OF_CLIENT: &str = "the client's header is forwarded: no proxy is in front that is known to set it";
 
-const OF_HOST: &str = "`wasmtime serve` does not tell a component of 0.3 the host, so nothing is judged by it";
-const OF_SPIN: &str = "what Spin says of a request is passed on, and another host does not replace it";
+/// What no host of components does.
+const NONE: [(&str, &str); 3] = [(row::WEBSOCKET, NO_UPGRADES), (row::SOCKET_FOREIGN, NO_UPGRADES), (row::REQUEST_NAME, OF_CLIENT)];
+
+const OF_HOST: &str = "`wasmtime serve` does not tell a component of 0.3 the host, so that it is not checked";
+const OF_SPIN: &str = "`spin-*` headers are forwarded, and a host other than Spin does not replace them";
 
 /// A component in a host.
 pub struct Wasi {
@@ -49,7 +52,7 @@ impl Shape for Wasi {
     }
 
     fn exempt(&self, row: &str) -> Option<&'static str> {
-        SOCKETS.iter().chain(self.exempt).find(|(name, _)| *name == row).map(|(_, reason)| *reason)
+        NONE.iter().chain(self.exempt).find(|(name, _)| *name == row).map(|(_, reason)| *reason)
     }
 
     async fn start(&self, setting: &Setting) -> Result<Started> {

@@ -1,4 +1,4 @@
-//! How an application is registered at each provider. docs/providers.md is made of this as well.
+//! How an application is registered at each provider. The pages of docs/providers are made of this as well.
 
 use crate::cli::init::answers::Who;
 use crate::cli::init::provider::Kind;

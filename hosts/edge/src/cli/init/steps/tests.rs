@@ -7,29 +7,40 @@ use clap::ValueEnum as _;
 
 use super::*;
 
-const PAGE: &str = "../../docs/providers.md";
+const PAGES: &str = "../../docs/providers";
 const BEGIN: &str = "<!-- steps; made by `UPDATE=1 cargo test -p vestibule-edge --lib steps` -->\n";
 const END: &str = "<!-- steps: end -->";
 
-#[test]
-fn the_documentation_has_the_steps_of_every_provider() {
-    let mut expected = String::new();
-    for kind in Kind::value_variants() {
-        let title = if *kind == Kind::Other { "Any other provider" } else { kind.title() };
-        writeln!(expected, "\n**{title}**\n").unwrap();
-        for (step, number) in steps(*kind).iter().zip(1..) {
-            writeln!(expected, "{number}. {}", step.replace("{redirect_uri}", "`redirect_uri`")).unwrap();
+/// The steps, and what rules need beside them.
+fn documented(kind: Kind) -> String {
+    let mut text = "\n".to_owned();
+    for (step, number) in steps(kind).iter().zip(1..) {
+        writeln!(text, "{number}. {}", step.replace("{redirect_uri}", "`redirect_uri`")).unwrap();
+    }
+    let groups = Who::Group { names: vec![], claim: None };
+    for (rules, who) in [("groups", groups), ("addresses", Who::Email(vec![]))] {
+        if let Some(hint) = hint(kind, &who) {
+            writeln!(text, "\nFor rules on {rules}: {hint}").unwrap();
         }
     }
-    expected.push('\n');
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
-    let page = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).unwrap();
-    let (found, after) = rest.split_once(END).unwrap();
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, format!("{before}{BEGIN}{expected}{END}{after}")).unwrap();
-    } else {
-        assert!(found == expected, "docs/providers.md is stale: run `UPDATE=1 cargo test -p vestibule-edge --lib steps`");
+    text.push('\n');
+    text
+}
+
+#[test]
+fn the_documentation_has_the_steps_of_every_provider() {
+    for kind in Kind::value_variants() {
+        let name = kind.to_possible_value().unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGES).join(format!("{}.md", name.get_name()));
+        let page = std::fs::read_to_string(&path).unwrap();
+        let (before, rest) = page.split_once(BEGIN).unwrap();
+        let (found, after) = rest.split_once(END).unwrap();
+        let expected = documented(*kind);
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, format!("{before}{BEGIN}{expected}{END}{after}")).unwrap();
+        } else {
+            assert!(found == expected, "{} is stale: run `UPDATE=1 cargo test -p vestibule-edge --lib steps`", path.display());
+        }
     }
 }
 
