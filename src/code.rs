@@ -75,6 +75,9 @@ codes! {
     LoginWithoutPrompt = "login.without_prompt",
     /// The login attempt has made room for those of other tabs before the user came back; the login is started once more.
     LoginStartedAgain = "login.started_again",
+    /// The account, or its session at the provider, was logged out everywhere while the login was under way, or up to 5 seconds
+    /// before it began.
+    LoginEnded = "login.ended",
     /// The authorization response lacks a parameter, or has one twice.
     CallbackMalformed = "callback.malformed",
     /// The authorization response belongs to no login that this browser has started.

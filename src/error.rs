@@ -48,6 +48,8 @@ pub enum Error {
 
     #[error("no login with this state was started in this browser, or it was used or has expired")]
     UnknownState,
+    #[error("the account, or its session at the provider, was logged out everywhere while this login was under way, or a moment before it")]
+    LoginEnded,
     #[error(transparent)]
     Oidc(#[from] oidc::Error),
 
@@ -96,6 +98,7 @@ impl Error {
             Error::UnknownProvider => Code::LoginUnknownProvider,
             Error::LoginInitiation(_) => Code::LoginMalformed,
             Error::UnknownState => Code::CallbackUnknownState,
+            Error::LoginEnded => Code::LoginEnded,
             Error::Oidc(error) => error.code(),
             Error::SessionTooLarge { .. } => Code::SessionTooLarge,
             Error::StreamlitTooLarge { .. } => Code::StreamlitTooLarge,
@@ -116,9 +119,8 @@ impl Error {
     pub fn audit_event(&self) -> Option<AuditEvent> {
         match self {
             Error::Denied(_) | Error::NotVisited | Error::ForeignOrigin => Some(AuditEvent::Refused),
-            Error::UnknownProvider | Error::LoginInitiation(_) | Error::UnknownState | Error::Oidc(_) | Error::SessionTooLarge { .. } => {
-                Some(AuditEvent::LoginFailed)
-            }
+            Error::UnknownProvider | Error::LoginInitiation(_) | Error::UnknownState => Some(AuditEvent::LoginFailed),
+            Error::LoginEnded | Error::Oidc(_) | Error::SessionTooLarge { .. } => Some(AuditEvent::LoginFailed),
             Error::Malformed(_) | Error::MethodNotAllowed | Error::LoginRequired | Error::NotARoute | Error::ReservedPath => None,
             Error::Question(_) | Error::RouteAsked | Error::LookalikeHeader | Error::ForeignUpgrade | Error::EditNotCarried => None,
             Error::StreamlitTooLarge { .. } | Error::NotLoaded | Error::NotPending => None,
@@ -133,7 +135,7 @@ impl Error {
             Error::MethodNotAllowed => 405,
             Error::LoginRequired => 401,
             Error::UnknownProvider | Error::NotARoute | Error::ReservedPath => 404,
-            Error::Denied(_) | Error::NotVisited | Error::ForeignOrigin => 403,
+            Error::Denied(_) | Error::NotVisited | Error::ForeignOrigin | Error::LoginEnded => 403,
             Error::Oidc(error) => error.status(),
             Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } => 500,
             Error::NotLoaded | Error::NotPending | Error::RouteAsked | Error::EditNotCarried => 500,
@@ -182,6 +184,7 @@ impl Error {
             Error::Oidc(oidc::Error::IssuerParameter { .. }) => explain(&texts.another_issuer, true),
             Error::Oidc(oidc::Error::AuthorizationResponse(_)) => explain(&texts.not_an_answer, true),
             Error::UnknownState => explain(&texts.unknown_state, true),
+            Error::LoginEnded => explain(&texts.login_ended, true),
             Error::Oidc(oidc::Error::ProviderReported(reported)) => {
                 let told = match reported.error.as_str() {
                     "access_denied" => &texts.cancelled,

@@ -48,7 +48,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     visit.set_cookies = cookies.into_headers();
 
     let Some(session) = session else { return Ok(local(visit, context)) };
-    visit.ended_sessions.push(session.handle());
+    visit.ended_sessions.push(session.end(context.now));
     context.name(visit, session.claims());
     context.record_session(visit, &session);
     visit.audited_as = Some(AuditEvent::Logout);

@@ -17,7 +17,7 @@ use crate::language::Language;
 use crate::limit::Counted;
 use crate::oidc::cache::ProviderCache;
 use crate::oidc::provider::Provider;
-use crate::session::{CookieJar, Ended, ExposeTokens, Sealed, Session, Tokens};
+use crate::session::{CookieJar, Ended, EndedName, ExposeTokens, Sealed, Session, Tokens};
 use crate::time::UnixTime;
 use crate::web::field_lines::FieldLines;
 use crate::web::http::OutboundRequest;
@@ -39,7 +39,7 @@ pub(crate) struct Context<'a> {
     pub(crate) cache: &'a mut ProviderCache,
     pub(crate) now: UnixTime,
     pub(crate) entropy: &'a mut dyn Entropy,
-    ended: &'a dyn Ended,
+    pub(crate) ended: &'a dyn Ended,
 }
 
 /// What a flow comes to.
@@ -95,8 +95,8 @@ pub(crate) struct Visit {
     pub(crate) audited_as: Option<AuditEvent>,
     /// Go out with the response, whatever it is.
     pub(crate) set_cookies: Vec<Header>,
-    /// Handles of sessions that are over with this decision.
-    pub(crate) ended_sessions: Vec<String>,
+    /// What is over with this decision.
+    pub(crate) ended_sessions: Vec<EndedName>,
 }
 
 impl Visit {

@@ -77,6 +77,11 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "It was not started in this browser, or it has already been used, or it took too long.",
         advice: AGAIN,
     },
+    login_ended: Told {
+        title: "This login was ended",
+        happened: "Your account was logged out everywhere while you were logging in, or just before.",
+        advice: AGAIN,
+    },
     cancelled: Told {
         title: NOT_LOGGED_IN,
         happened: "The login was cancelled, or the provider did not give this application access to your account.",

@@ -86,6 +86,11 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "Elle n’a pas été commencée dans ce navigateur, a déjà été utilisée ou a pris trop de temps.",
         advice: AGAIN,
     },
+    login_ended: Told {
+        title: "Cette connexion a été interrompue",
+        happened: "Votre compte a été déconnecté partout pendant votre connexion, ou juste avant.",
+        advice: AGAIN,
+    },
     cancelled: Told {
         title: NOT_LOGGED_IN,
         happened: "La connexion a été annulée, ou le fournisseur n’a pas donné à cette application l’accès à votre compte.",

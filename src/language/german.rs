@@ -86,6 +86,11 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "Sie wurde nicht in diesem Browser begonnen, wurde bereits verwendet oder hat zu lange gedauert.",
         advice: AGAIN,
     },
+    login_ended: Told {
+        title: "Diese Anmeldung wurde beendet",
+        happened: "Ihr Konto wurde überall abgemeldet, während Sie sich angemeldet haben oder kurz davor.",
+        advice: AGAIN,
+    },
     cancelled: Told {
         title: NOT_LOGGED_IN,
         happened: "Die Anmeldung wurde abgebrochen, oder der Anbieter hat dieser Anwendung keinen Zugriff auf Ihr Konto gegeben.",

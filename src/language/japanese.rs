@@ -89,6 +89,11 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "このブラウザーで開始されていないか、すでに使用されたか、時間がかかりすぎました。",
         advice: AGAIN,
     },
+    login_ended: Told {
+        title: "このログインは終了されました",
+        happened: "ログインの途中またはその直前に、このアカウントはすべての場所でログアウトされました。",
+        advice: AGAIN,
+    },
     cancelled: Told {
         title: NOT_LOGGED_IN,
         happened: "ログインがキャンセルされたか、プロバイダーがこのアプリケーションにアカウントへのアクセスを許可しませんでした。",

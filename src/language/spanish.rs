@@ -81,6 +81,11 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "No empezó en este navegador, ya se ha usado o ha tardado demasiado.",
         advice: AGAIN,
     },
+    login_ended: Told {
+        title: "Este inicio de sesión se ha terminado",
+        happened: "La sesión de su cuenta se cerró en todas partes mientras usted iniciaba sesión, o justo antes.",
+        advice: AGAIN,
+    },
     cancelled: Told {
         title: NOT_LOGGED_IN,
         happened: "El inicio de sesión se canceló, o el proveedor no dio a esta aplicación acceso a su cuenta.",

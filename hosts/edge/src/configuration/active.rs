@@ -51,11 +51,13 @@ pub struct Current(Arc<InForce>);
 struct InForce {
     active: ArcSwap<Active>,
     generation: AtomicU64,
+    /// The generation that the [`Active`] in force came with.
+    configured: AtomicU64,
     /// Something that an older generation has admitted may be open.
     judgement_due: Notify,
 }
 
-/// How many configurations came before.
+/// How often what is open had to be judged again: by how many new configurations, and after how many ends of accounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Generation(u64);
 
@@ -68,8 +70,8 @@ impl Generation {
 
 impl Current {
     pub fn new(active: Active) -> Self {
-        let (generation, judgement_due) = (AtomicU64::new(0), Notify::new());
-        Self(Arc::new(InForce { active: ArcSwap::from_pointee(active), generation, judgement_due }))
+        let (generation, configured, judgement_due) = (AtomicU64::new(0), AtomicU64::new(0), Notify::new());
+        Self(Arc::new(InForce { active: ArcSwap::from_pointee(active), generation, configured, judgement_due }))
     }
 
     /// The active one, and a generation that is no later than its own.
@@ -86,11 +88,23 @@ impl Current {
     /// From now on `active` is in force.
     pub fn replace(&self, active: Active) {
         self.0.active.store(Arc::new(active));
+        let before = self.0.generation.fetch_add(1, Ordering::SeqCst);
+        self.0.configured.fetch_max(before + 1, Ordering::SeqCst);
+        self.ask_for_judgement();
+    }
+
+    /// Sessions have ended, and which of those that something open rests on, the filter knows. To be called when it does.
+    pub fn judge_again(&self) {
         self.0.generation.fetch_add(1, Ordering::SeqCst);
         self.ask_for_judgement();
     }
 
-    /// Something of this generation was admitted, and is open: if that was replaced meanwhile, it is to be judged again.
+    /// Whether another configuration has come into force since this generation.
+    pub fn has_been_replaced_since(&self, generation: Generation) -> bool {
+        self.0.configured.load(Ordering::SeqCst) > generation.0
+    }
+
+    /// Something was admitted in this generation, and is open: if there is a later one meanwhile, it is to be judged again.
     pub fn note_admission(&self, generation: Generation) {
         if self.generation() > generation {
             self.ask_for_judgement();

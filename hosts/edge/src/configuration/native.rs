@@ -1,6 +1,7 @@
 //! The configuration, read by the core as it is in this program: for what is no decision.
 
 use std::path::Path;
+use std::time::Duration;
 
 use vestibule::config::{self, Config};
 use vestibule::pages::Look;
@@ -35,10 +36,12 @@ pub fn loaded(file: Configuration) -> Option<Config> {
     Config::parse(&source(file, true)).ok()
 }
 
-/// What our own pages show of a configuration that the component has loaded, and what of it is counted apart. The pages are plain and
-/// nothing is counted apart if the component is of another release, and what it accepts is a fault here.
-pub fn look(file: Configuration) -> (Look, Countable) {
-    loaded(file).map(|config| (Look::of(&config), countable(&config))).unwrap_or_default()
+/// What our own pages show of a configuration that the component has loaded, what of it is counted apart, and how long sessions last
+/// by it. The pages are plain, nothing is counted apart and the lifetime is 0 if the component is of another release, and what it
+/// accepts is a fault here.
+pub fn look(file: Configuration) -> (Look, Countable, Duration) {
+    let read = |config: Config| (Look::of(&config), countable(&config), config.sessions.lifetime.max_age);
+    loaded(file).map(read).unwrap_or_default()
 }
 
 fn countable(config: &Config) -> Countable {

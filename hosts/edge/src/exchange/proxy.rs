@@ -34,8 +34,9 @@ use crate::exchange::counted::{self, CountedUpgrade};
 use crate::exchange::ending;
 use crate::exchange::failure::{self, Shown};
 use crate::exchange::judge;
-use crate::exchange::open_exchanges::{Ending, OpenExchange, OpenExchanges, Question};
+use crate::exchange::open_exchanges::{OpenExchange, OpenExchanges, Question};
 use crate::exchange::request_head::{check_length, into_origin_form, request_head};
+use crate::exchange::session_ends::{Ending, SessionEnds};
 use crate::listen::limits::ConnectionLimits;
 use crate::listen::request_bytes::RequestBytes;
 use crate::metrics::Metrics;
@@ -195,7 +196,12 @@ impl Edge {
         self.current.clone()
     }
 
-    /// Judges what is open whenever the configuration changes; to be driven as long as the edge serves.
+    /// For what ends elsewhere.
+    pub fn session_ends(&self) -> SessionEnds {
+        SessionEnds::new(self.ended.clone(), self.open.clone(), self.current.clone())
+    }
+
+    /// Judges what is open whenever it is due; to be driven as long as the edge serves.
     pub fn judge(&self) -> impl Future<Output = ()> + Send + use<> {
         judge::judge(self.open.clone(), self.current.clone())
     }
@@ -327,8 +333,9 @@ impl Edge {
         }
         exchange.record = active.audit.decided(audited, &exchange.request_id, exchange.client.address());
         if !ended_sessions.is_empty() {
-            self.ended.remember(&ended_sessions);
-            exchange.ending = Some(Ending { all: self.open.clone(), sessions: ended_sessions });
+            let ends = self.session_ends();
+            ends.remember(&ended_sessions);
+            exchange.ending = Some(Ending { ends, entries: ended_sessions });
         }
         Ok(outcome)
     }
