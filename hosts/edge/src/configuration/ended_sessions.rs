@@ -5,8 +5,8 @@
 //!    that it ends is over by itself. Other nodes, and this one after a restart, go by the cookies.
 //! 2. A look waits for no more than a change of one of `SHARDS` parts, which takes microseconds.
 //! 3. Memory is bounded: [`MAX_NAMES`] sessions and logout tokens, and as many accounts and sessions of a provider, each with
-//!    24 bytes in a table that is at least 7/16 full. Each million takes 60 MB at most. Where there is no room, what ends first
-//!    makes it.
+//!    24 bytes in a table that is at least 7/16 full. Each million takes 60 MB at most. Where there is no room, the sixteenth of a
+//!    part that is over first makes it.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -26,6 +26,7 @@ const SHARDS: usize = 70;
 const MAX_IN_SHARD: usize = 14_336;
 /// Of each of the two kinds.
 pub const MAX_NAMES: usize = SHARDS * MAX_IN_SHARD;
+const _: () = assert!(MAX_NAMES >= 1_000_000);
 
 /// Until there are so many in a shard, what is over is not looked for.
 const FIRST_SWEEP: usize = 64;
@@ -36,6 +37,8 @@ pub struct EndedSessions {
     /// Chosen anew in each process: nobody outside can compute which names share a place.
     hasher: RandomState,
     shards: Box<[RwLock<Shard>]>,
+    /// Of each kind in a shard.
+    most: usize,
     /// The longest that sessions have lasted by a configuration that was in force, in seconds.
     longest: AtomicU64,
 }
@@ -63,8 +66,7 @@ struct Mark {
 
 impl Default for EndedSessions {
     fn default() -> Self {
-        let shards = std::iter::repeat_with(RwLock::default).take(SHARDS).collect();
-        Self { hasher: RandomState::new(), shards, longest: AtomicU64::new(0) }
+        Self::with_room_for(MAX_IN_SHARD)
     }
 }
 
@@ -75,6 +77,11 @@ impl Default for Kind {
 }
 
 impl EndedSessions {
+    fn with_room_for(most: usize) -> Self {
+        let shards = std::iter::repeat_with(RwLock::default).take(SHARDS).collect();
+        Self { hasher: RandomState::new(), shards, most, longest: AtomicU64::new(0) }
+    }
+
     /// Remembers what a decision says is over, or another node. A name that is none ends nothing.
     pub fn remember(&self, entries: &[EndedName]) {
         let now = now();
@@ -84,7 +91,7 @@ impl EndedSessions {
             // What is in there is whole at every moment, a panic elsewhere or not.
             let mut shard = self.shard(&name).write().unwrap_or_else(PoisonError::into_inner);
             let kind = if is_once(entry.what) { &mut shard.once } else { &mut shard.since };
-            kind.put(name, mark, now);
+            kind.put(name, mark, now, self.most);
         }
     }
 
@@ -131,7 +138,7 @@ impl Ended for EndedSessions {
 }
 
 impl Kind {
-    fn put(&mut self, name: Name, mark: Mark, now: u64) {
+    fn put(&mut self, name: Name, mark: Mark, now: u64, most: usize) {
         if let Some(known) = self.names.get_mut(&name) {
             *known = Mark { at: known.at.max(mark.at), until: known.until.max(mark.until) };
             return;
@@ -139,13 +146,25 @@ impl Kind {
         if self.names.len() >= self.sweep_at {
             self.names.retain(|_, mark| u64::from(mark.until) > now);
             // Half of the looks find something, or there is none.
-            self.sweep_at = (2 * self.names.len()).clamp(FIRST_SWEEP, MAX_IN_SHARD);
+            self.sweep_at = (2 * self.names.len()).max(FIRST_SWEEP).min(most);
         }
-        if self.names.len() >= MAX_IN_SHARD {
-            let first = self.names.iter().min_by_key(|(_, mark)| mark.until).map(|(name, _)| *name);
-            first.and_then(|first| self.names.remove(&first));
+        if self.names.len() >= most {
+            self.forget(most / 16 + 1);
         }
         self.names.insert(name, mark);
+    }
+
+    /// Forgets so many that are over first.
+    fn forget(&mut self, number: usize) {
+        let mut ends: Vec<u32> = self.names.values().map(|mark| mark.until).collect();
+        let Some(index) = number.checked_sub(1).filter(|index| *index < ends.len()) else { return };
+        let (_, last, _) = ends.select_nth_unstable(index);
+        let (last, mut left) = (*last, number);
+        self.names.retain(|_, mark| {
+            let goes = mark.until <= last && left > 0;
+            left -= usize::from(goes);
+            !goes
+        });
     }
 }
 
@@ -226,16 +245,21 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_what_ends_first_makes_room() {
-        let known = EndedSessions::default();
-        let later = now() + 3600;
+        const MOST: usize = 32;
+        let (known, later) = (EndedSessions::with_room_for(MOST), now() + 3600);
         known.remember(&[entry(0, EndedWhat::Account, now(), later)]);
-        for number in 0..2 * MAX_NAMES as u64 {
-            known.remember(&[entry(number, EndedWhat::Session, 0, later + number)]);
+        let all = 10 * (MOST * SHARDS) as u64;
+        for number in 0..all {
+            known.remember(&[entry(number, EndedWhat::Session, 0, later + number / 7)]);
         }
-        assert_eq!(known.len(), MAX_NAMES + 1);
+        assert!(known.len() <= MOST * SHARDS + 1, "{}", known.len());
         assert!(!known.ended(&[name(0)], 0), "the first is forgotten");
-        assert!(known.ended(&[name(2 * MAX_NAMES as u64 - 1)], 0));
+        let latest = all - (MOST * SHARDS / 2) as u64..all;
+        assert!(latest.clone().all(|number| known.ended(&[name(number)], 0)), "the latest are known");
         assert!(known.ended(&[[0; 16], name(0)], 0), "sessions make no account forgotten");
+        // Many that are over at the same time do not all make room for one.
+        (0..all).for_each(|number| known.remember(&[entry(all + number, EndedWhat::Session, 0, later + 1_000_000)]));
+        assert!(known.len() >= MOST * SHARDS * 3 / 4, "{}", known.len());
     }
 
     #[test]
