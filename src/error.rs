@@ -60,6 +60,8 @@ pub enum Error {
          name claims that the application can do without in vestibule.streamlit.drop_claims"
     )]
     StreamlitTooLarge { what: String, bytes: usize, limit: usize },
+    #[error("a logout everywhere cannot be carried out: this host does not remember which sessions have ended")]
+    NotRemembered,
     #[error("no configuration is loaded")]
     NotLoaded,
     #[error("the host wants to finish a decision that has not begun, or has been finished")]
@@ -102,6 +104,7 @@ impl Error {
             Error::Oidc(error) => error.code(),
             Error::SessionTooLarge { .. } => Code::SessionTooLarge,
             Error::StreamlitTooLarge { .. } => Code::StreamlitTooLarge,
+            Error::NotRemembered => Code::LogoutNotRemembered,
             Error::NotLoaded => Code::FilterNotLoaded,
             Error::NotPending => Code::FilterNotPending,
         }
@@ -123,7 +126,7 @@ impl Error {
             Error::LoginEnded | Error::Oidc(_) | Error::SessionTooLarge { .. } => Some(AuditEvent::LoginFailed),
             Error::Malformed(_) | Error::MethodNotAllowed | Error::LoginRequired | Error::NotARoute | Error::ReservedPath => None,
             Error::Question(_) | Error::RouteAsked | Error::LookalikeHeader | Error::ForeignUpgrade | Error::EditNotCarried => None,
-            Error::StreamlitTooLarge { .. } | Error::NotLoaded | Error::NotPending => None,
+            Error::StreamlitTooLarge { .. } | Error::NotRemembered | Error::NotLoaded | Error::NotPending => None,
         }
     }
 
@@ -139,6 +142,7 @@ impl Error {
             Error::Oidc(error) => error.status(),
             Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } => 500,
             Error::NotLoaded | Error::NotPending | Error::RouteAsked | Error::EditNotCarried => 500,
+            Error::NotRemembered => 501,
         }
     }
 
@@ -202,6 +206,7 @@ impl Error {
                 explain(&texts.answer_unacceptable, true)
             }
             Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } => explain(&texts.session_too_large, false),
+            Error::NotRemembered => explain(&texts.not_remembered, false),
             Error::NotLoaded | Error::NotPending | Error::Question(_) | Error::RouteAsked | Error::EditNotCarried => {
                 explain(&texts.not_set_up, false)
             }

@@ -60,7 +60,7 @@ fn a_session_that_has_ended_is_none() {
     let [(names, asked_of)] = goes_on.questions.borrow().clone().try_into().unwrap();
     assert_eq!(asked_of, began_at - 5, "from when the login was asked for, by any clock");
     assert_eq!(URL_SAFE_NO_PAD.encode(&names[..16]), forward.session.unwrap(), "the first name is that of the session");
-    assert_eq!(names.len(), 32, "this provider tells of no session of its own");
+    assert_eq!(names.len(), 48, "with a name for the sessions of an account that the provider does not name");
 
     let over = Asked { answer: true, ..Asked::default() };
     assert!(matches!(decide(&rig, script(&browser, "/"), &over).outcome, Outcome::Respond(response) if response.status == 401));

@@ -290,6 +290,7 @@ impl From<Counted> for types::Counted {
         match counted {
             Counted::LoginStart => Self::LoginStart,
             Counted::BadCallback => Self::BadCallback,
+            Counted::BadLogoutToken => Self::BadLogoutToken,
         }
     }
 }

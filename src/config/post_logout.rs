@@ -46,6 +46,7 @@ pub(super) fn read(extra: &Section<'_>, public: Option<&PublicOrigin>, logout_ur
             Route::Reserved => fatal(format!("`{}` is reserved for routes of Vestibule, and none has it", url.path())),
             Route::Login => fatal(format!("`{}` starts the next login", url.path())),
             Route::Logout => fatal(format!("`{}` starts the next logout", url.path())),
+            Route::BackchannelLogout | Route::FrontchannelLogout => fatal(format!("`{}` is for providers, and no page", url.path())),
             Route::User => fatal(format!("`{}` is for scripts, and no page", url.path())),
         }
     }

@@ -1,7 +1,9 @@
 //! What *we* do with the protocol: one file for each way in.
 
 pub(crate) mod application;
+pub(crate) mod backchannel_logout;
 pub(crate) mod callback;
+pub(crate) mod frontchannel_logout;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod user;
@@ -212,6 +214,8 @@ pub(crate) enum Flow {
     UserinfoKeys(Box<callback::userinfo::ExpectUserinfoKeys>),
     Renewal(Box<callback::ExpectMetadata>),
     Logout(Box<logout::ExpectMetadata>),
+    LogoutMetadata(Box<backchannel_logout::ExpectMetadata>),
+    LogoutKeys(Box<backchannel_logout::ExpectKeys>),
 }
 
 impl Flow {
@@ -229,6 +233,8 @@ impl Flow {
             Flow::UserinfoKeys(state) => state.resume(answer, visit, context),
             Flow::Renewal(state) => state.resume(answer, visit, context),
             Flow::Logout(state) => state.resume(answer, visit, context),
+            Flow::LogoutMetadata(state) => state.resume(answer, visit, context),
+            Flow::LogoutKeys(state) => state.resume(answer, visit, context),
         }
     }
 }

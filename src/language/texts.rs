@@ -40,12 +40,16 @@ pub struct Texts {
     pub(crate) try_again_for: Around,
     pub(crate) use_another_account: &'static str,
     pub(crate) log_out: &'static str,
+    pub(crate) log_out_here: &'static str,
+    pub(crate) log_out_everywhere: &'static str,
     pub(crate) back_to_the_application: &'static str,
 
     pub(crate) choose: &'static str,
     pub(crate) on_the_way: &'static str,
     pub(crate) last_used: &'static str,
     pub(crate) logged_out: Notice,
+    /// Asks for it.
+    pub(crate) everywhere: Notice,
     /// Without a page around it. Ends a WebSocket, so that it has 123 bytes at most (RFC 6455 section 5.5, without the code).
     pub(crate) session_ended: &'static str,
     /// With the mark that stands before the number.
@@ -81,6 +85,8 @@ pub struct Texts {
     pub(crate) answer_unacceptable: Told,
     pub(crate) session_too_large: Told,
     pub(crate) not_set_up: Told,
+    /// Of a host that does not remember which sessions have ended.
+    pub(crate) not_remembered: Told,
 
     pub(crate) filter_failed: Notice,
     pub(crate) overloaded: Notice,
@@ -107,11 +113,14 @@ mod tests {
             try_again_for,
             use_another_account,
             log_out,
+            log_out_here,
+            log_out_everywhere,
             back_to_the_application,
             choose,
             on_the_way,
             last_used,
             logged_out,
+            everywhere,
             session_ended,
             reference_number,
             malformed,
@@ -140,6 +149,7 @@ mod tests {
             answer_unacceptable,
             session_too_large,
             not_set_up,
+            not_remembered,
             filter_failed,
             overloaded,
             upstream_unreachable,
@@ -154,6 +164,8 @@ mod tests {
             *try_again,
             *use_another_account,
             *log_out,
+            *log_out_here,
+            *log_out_everywhere,
             *back_to_the_application,
             *choose,
             *on_the_way,
@@ -190,11 +202,13 @@ mod tests {
             answer_unacceptable,
             session_too_large,
             not_set_up,
+            not_remembered,
         ] {
             all.extend([told.title, told.happened, told.advice]);
         }
         for notice in [
             logged_out,
+            everywhere,
             filter_failed,
             overloaded,
             upstream_unreachable,

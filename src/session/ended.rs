@@ -84,6 +84,11 @@ impl EndedName {
         Self::since(EndedWhat::ProviderSession, &provider_session(issuer, sid), at, lifetime)
     }
 
+    /// Every session of an account that began at `at` or before, and whose ID token named no session of the provider.
+    pub(crate) fn unnamed_sessions(issuer: &str, sub: &str, at: UnixTime, lifetime: &Lifetime) -> Self {
+        Self::since(EndedWhat::ProviderSession, &unnamed_session(&account(issuer, sub)), at, lifetime)
+    }
+
     pub(super) fn since(what: EndedWhat, name: &Name, at: UnixTime, lifetime: &Lifetime) -> Self {
         // The last login that it ends was requested at its end, took as long as a login may, and lasts as long as a session may.
         let until = at.after(END_ALLOWANCE).after(LIFETIME).after(lifetime.max_age).after(CLOCK_DIFFERENCE);
@@ -108,6 +113,13 @@ pub(super) fn account(issuer: &str, sub: &str) -> Name {
 
 pub(super) fn provider_session(issuer: &str, sid: &str) -> Name {
     digest("provider-session", &[issuer, sid])
+}
+
+/// In place of that of the provider's session, where the ID token did not name one.
+pub(super) fn unnamed_session(account: &Name) -> Name {
+    let mut name = [0; NAME_BYTES];
+    name.copy_from_slice(&Sha256::new().chain_update("vestibule/1/unnamed-session/").chain_update(account).finalize()[..NAME_BYTES]);
+    name
 }
 
 fn logout_token(issuer: &str, jti: &str) -> Name {
@@ -146,6 +158,7 @@ mod tests {
             EndedName::account(issuer, "2", NOW, &lifetime).name,
             EndedName::account("https://op.example/1", "", NOW, &lifetime).name,
             EndedName::provider_session(issuer, "1", NOW, &lifetime).name,
+            EndedName::unnamed_sessions(issuer, "1", NOW, &lifetime).name,
             EndedName::logout_token(issuer, "1", NOW, NOW).name,
         ];
         for (index, name) in names.iter().enumerate() {

@@ -119,13 +119,11 @@ impl Names {
     /// For [`Ended::ended`].
     fn ended(&self, ended: &dyn Ended, began_at: UnixTime) -> bool {
         let mut names = [0; 3 * NAME_BYTES];
-        let known = [Some(&self.session), Some(&self.account), self.provider_session.as_ref()];
-        let mut length = 0;
-        for (place, name) in names.chunks_exact_mut(NAME_BYTES).zip(known.into_iter().flatten()) {
+        let provider_session = self.provider_session.unwrap_or_else(|| ended::unnamed_session(&self.account));
+        for (place, name) in names.chunks_exact_mut(NAME_BYTES).zip([&self.session, &self.account, &provider_session]) {
             place.copy_from_slice(name);
-            length += NAME_BYTES;
         }
-        ended.ended(&names[..length], began_at)
+        ended.ended(&names, began_at)
     }
 }
 
@@ -257,6 +255,12 @@ impl Session<'_> {
     /// For the host: this session ends now.
     pub(crate) fn end(&self, now: UnixTime) -> EndedName {
         EndedName::session(&self.login.names.session, now, self.login.times.expires_at)
+    }
+
+    /// For the host: the session at the provider ends, where it has a name.
+    pub(crate) fn end_provider_session(&self, now: UnixTime, lifetime: &Lifetime) -> Option<EndedName> {
+        let name = self.login.names.provider_session.as_ref()?;
+        Some(EndedName::since(EndedWhat::ProviderSession, name, now, lifetime))
     }
 
     /// For the host: every session of this account ends that began before now.

@@ -58,6 +58,7 @@ pub struct SessionSettings {
 pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 
 pub use attempt::LoginAttempt;
+pub(crate) use ended::is_spent;
 pub use ended::{Ended, EndedName, EndedWhat, NothingEnded};
 pub use envelope::{KeyRing, Opened, Purpose, Version};
 pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};

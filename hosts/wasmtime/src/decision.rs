@@ -105,6 +105,8 @@ pub enum Counted {
     LoginStart,
     /// A callback that was refused.
     BadCallback,
+    /// A logout token without the signature of its provider.
+    BadLogoutToken,
 }
 
 /// How much an operator should care.
@@ -316,6 +318,7 @@ impl From<types::Counted> for Counted {
         match counted {
             types::Counted::LoginStart => Counted::LoginStart,
             types::Counted::BadCallback => Counted::BadCallback,
+            types::Counted::BadLogoutToken => Counted::BadLogoutToken,
         }
     }
 }

@@ -8,6 +8,6 @@ use std::fmt::Debug;
 pub trait Ended: Debug + Send + Sync {
     /// Whether the first of `names` has ended at any time, or one of the others at or after `began_at`, in seconds since the
     /// Unix epoch. The first is that of the session, which [`crate::Forward::session`] gives in base64url; then that of its
-    /// account, then that of the provider's session where there is one. The name of a logout token comes alone.
+    /// account, then that of the provider's session. The name of a logout token comes alone.
     fn ended(&self, names: &[[u8; 16]], began_at: u64) -> bool;
 }

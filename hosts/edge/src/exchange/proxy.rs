@@ -259,10 +259,12 @@ impl Edge {
         let code = match spent.counted {
             Counted::LoginStart => "login.limited",
             Counted::BadCallback => "callback.limited",
+            Counted::BadLogoutToken => "logout.limited",
         };
         let reference = random::reference();
         if let Some(left_out) = self.limited.is_due(code, attempt.client) {
-            active.audit.undecided(AuditEvent::LoginFailed, code, undecided_request(session, request_id, attempt.client));
+            let event = if spent.counted == Counted::BadLogoutToken { AuditEvent::Refused } else { AuditEvent::LoginFailed };
+            active.audit.undecided(event, code, undecided_request(session, request_id, attempt.client));
             let client = attempt.client.map(tracing::field::display);
             let request_id = request_id.as_str();
             let message = "this client has reached its limit of [vestibule.limits]; the log has this once in a minute";
