@@ -25,7 +25,7 @@ pub enum Error {
     LoginRequired,
     #[error("the proxy's question lacks {0}, or has it twice: configure the proxy as the examples show")]
     Question(&'static str),
-    #[error("the proxy asks about a route of Vestibule's own: have it send login, callback, logout, logged-out and user here")]
+    #[error("the proxy asks about a route of Vestibule's own: have it send login, callback, the four of logout and user here")]
     RouteAsked,
     #[error("servers can take a header for one that clients must not send, and the proxy cannot remove it under this name")]
     LookalikeHeader,
@@ -34,7 +34,7 @@ pub enum Error {
     #[error("the decision changes a header that no answer to a proxy carries: this application needs mode = \"proxy\"")]
     EditNotCarried,
     #[error(
-        "there is no application behind this service: have the proxy send it login, callback, logout, logged-out and user, and ask about the rest"
+        "there is no application behind this service: have the proxy send it login, callback, the four of logout and user, and ask about the rest"
     )]
     NotARoute,
     #[error("the path is below the one that is kept for routes of Vestibule's own, and is none of them")]

@@ -203,6 +203,27 @@ fn a_frame_that_names_another_session_or_comes_without_cookies_ends_nothing() {
 }
 
 #[test]
+fn a_logout_token_arrives_beside_another_proxy_and_below_every_prefix() {
+    let authz = ["nginx", "envoy", "traefik", "caddy"].map(|proxy| format!("[vestibule]\nmode = \"authz\"\n[vestibule.authz]\nproxy = \"{proxy}\"\n"));
+    let others = ["[vestibule]\nroutes = \"/a/b\"\n", "[vestibule]\napp = \"streamlit\"\n"].map(str::to_owned);
+    for more in authz.iter().chain(&others) {
+        let mut rig = rig_with(more);
+        let route = rig.route("/backchannel-logout");
+        let claims = json!({
+            "iss": "https://op.example", "aud": "client-1", "iat": rig.now, "exp": rig.now + 60, "jti": "1", "sub": "alice",
+            "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
+        });
+        let token = rig.provider.sign(&json!({ "alg": "EdDSA", "typ": "logout+jwt", "kid": "key-1" }), &claims);
+        let head = RequestHead { method: "POST".into(), ..Browser::default().head(&route) };
+        let head = head.with("content-type", "application/x-www-form-urlencoded");
+        assert!(matches!(rig.decide(&head, None).outcome, Outcome::NeedBody(_)), "{more}");
+        let decision = rig.decide(&head, Some(format!("logout_token={token}").as_bytes()));
+        assert_eq!(whats(&decision), [EndedWhat::LogoutToken, EndedWhat::Account], "{more}: {:?}", rig.messages);
+        assert_eq!(response(decision).status, 200);
+    }
+}
+
+#[test]
 fn beside_another_proxy_the_routes_are_served_and_never_asked_about() {
     for prefix in ["/.vestibule", "/auth"] {
         let authz = format!("[vestibule]\nmode = \"authz\"\nroutes = \"{prefix}\"\n[vestibule.authz]\nproxy = \"caddy\"\n");

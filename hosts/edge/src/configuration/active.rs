@@ -1,6 +1,6 @@
 //! What a request is served with: the decider, what it is for and the public address, replaced as one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
@@ -53,6 +53,8 @@ struct InForce {
     generation: AtomicU64,
     /// The generation that the [`Active`] in force came with.
     configured: AtomicU64,
+    /// Held while the generation changes, so that what comes with it is of one.
+    change: Mutex<()>,
     /// Something that an older generation has admitted may be open.
     judgement_due: Notify,
 }
@@ -70,8 +72,9 @@ impl Generation {
 
 impl Current {
     pub fn new(active: Active) -> Self {
-        let (generation, configured, judgement_due) = (AtomicU64::new(0), AtomicU64::new(0), Notify::new());
-        Self(Arc::new(InForce { active: ArcSwap::from_pointee(active), generation, configured, judgement_due }))
+        let (generation, configured) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (active, change, judgement_due) = (ArcSwap::from_pointee(active), Mutex::default(), Notify::new());
+        Self(Arc::new(InForce { active, generation, configured, change, judgement_due }))
     }
 
     /// The active one, and a generation that is no later than its own.
@@ -87,15 +90,20 @@ impl Current {
 
     /// From now on `active` is in force.
     pub fn replace(&self, active: Active) {
+        let change = self.0.change.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.active.store(Arc::new(active));
-        let before = self.0.generation.fetch_add(1, Ordering::SeqCst);
-        self.0.configured.fetch_max(before + 1, Ordering::SeqCst);
+        // First, so that nobody who sees the new generation takes it for one of the old configuration.
+        self.0.configured.store(self.generation().next().0, Ordering::SeqCst);
+        self.0.generation.fetch_add(1, Ordering::SeqCst);
+        drop(change);
         self.ask_for_judgement();
     }
 
     /// Sessions have ended, and which of those that something open rests on, the filter knows. To be called when it does.
     pub fn judge_again(&self) {
+        let change = self.0.change.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.generation.fetch_add(1, Ordering::SeqCst);
+        drop(change);
         self.ask_for_judgement();
     }
 

@@ -27,6 +27,7 @@ mod login;
 mod metrics;
 mod production;
 mod program;
+mod provider_logout;
 mod provider_traces;
 mod raw;
 mod reload;
