@@ -75,6 +75,9 @@ codes! {
     LoginWithoutPrompt = "login.without_prompt",
     /// The login attempt has made room for those of other tabs before the user came back; the login is started once more.
     LoginStartedAgain = "login.started_again",
+    /// The account, or its session at the provider, was logged out everywhere while the login was under way, or up to 5 seconds
+    /// before it began.
+    LoginEnded = "login.ended",
     /// The authorization response lacks a parameter, or has one twice.
     CallbackMalformed = "callback.malformed",
     /// The authorization response belongs to no login that this browser has started.
@@ -103,7 +106,7 @@ codes! {
     KeysInvalid = "keys.invalid",
     /// The provider's key set cannot be fetched; the known one is used.
     KeysStale = "keys.stale",
-    /// An ID token or a userinfo response does not fit the known keys; the key set is fetched again.
+    /// An ID token, a logout token or a userinfo response does not fit the known keys; the key set is fetched again.
     KeysRefetch = "keys.refetch",
     /// The token endpoint refused the authorization code or the client.
     TokenRefused = "token.refused",
@@ -173,6 +176,48 @@ codes! {
     Logout = "logout",
     /// A user has logged out here, and not at the provider, which could not be asked.
     LogoutLocalOnly = "logout.local_only",
+    /// A user has logged out everywhere: every session of the account ended.
+    LogoutEverywhere = "logout.everywhere",
+    /// A provider has logged out a user, or one session of a user (OpenID Connect Back-Channel Logout 1.0).
+    LogoutByProvider = "logout.by_provider",
+    /// A logout by a provider, or everywhere, was rejected: this host does not remember which sessions have ended.
+    LogoutNotRemembered = "logout.not_remembered",
+    /// What was sent to the route of back-channel logouts is no form with one logout token.
+    LogoutMalformed = "logout.malformed",
+    /// A logout token could not be verified: the provider could not be asked for its metadata or keys.
+    LogoutUnverifiable = "logout.unverifiable",
+    /// The logout token is not a signed JWT.
+    LogoutTokenMalformed = "logout_token.malformed",
+    /// The logout token's type is that of another token.
+    LogoutTokenType = "logout_token.type",
+    /// The logout token's signature algorithm is not accepted.
+    LogoutTokenAlgorithm = "logout_token.algorithm",
+    /// The logout token names a critical extension.
+    LogoutTokenCritical = "logout_token.critical",
+    /// The provider has no key with the logout token's `kid`.
+    LogoutTokenUnknownKey = "logout_token.unknown_key",
+    /// The logout token's signature is wrong.
+    LogoutTokenSignature = "logout_token.signature",
+    /// The logout token is from an issuer that is no provider's of the configuration.
+    LogoutTokenIssuer = "logout_token.issuer",
+    /// The logout token is for another client.
+    LogoutTokenAudience = "logout_token.audience",
+    /// The logout token has neither `sub` nor `sid`, or one that is no text.
+    LogoutTokenSubject = "logout_token.subject",
+    /// The logout token has expired: compare the clocks.
+    LogoutTokenExpired = "logout_token.expired",
+    /// The logout token was issued too long ago, in the future, or at no stated time: compare the clocks.
+    LogoutTokenIssuedAt = "logout_token.issued_at",
+    /// The logout token is not valid yet: compare the clocks.
+    LogoutTokenNotBefore = "logout_token.not_before",
+    /// The logout token has a `nonce`, which only other tokens have.
+    LogoutTokenNonce = "logout_token.nonce",
+    /// The logout token does not have the event of a logout.
+    LogoutTokenEvents = "logout_token.events",
+    /// The logout token has no `jti`, or one that is no text.
+    LogoutTokenId = "logout_token.id",
+    /// The logout token was used before.
+    LogoutTokenSpent = "logout_token.spent",
     /// A request was decided on before a configuration was loaded.
     FilterNotLoaded = "filter.not_loaded",
     /// The host wanted to finish a decision that had not begun, or was finished.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::audit::Audited;
 use crate::code::Code;
+use crate::session::EndedName;
 use crate::time::UnixTime;
 use crate::web::field_lines::FieldLines;
 use crate::web::http::{Header, Response};
@@ -72,8 +73,8 @@ pub struct Decision {
     pub events: Vec<Event>,
     /// Number of the rule that decided, from 1; `None` where none did.
     pub rule: Option<u32>,
-    /// Handles of sessions that are over: the host ends their upgraded connections and open responses.
-    pub ended_sessions: Vec<String>,
+    /// What is over with this decision: the host remembers it, and ends the upgraded connections and open responses of these sessions.
+    pub ended_sessions: Vec<EndedName>,
     /// What the audit says of it; `None` where there is no audit, or nothing to say.
     pub audited: Option<Audited>,
 }

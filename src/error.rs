@@ -25,7 +25,7 @@ pub enum Error {
     LoginRequired,
     #[error("the proxy's question lacks {0}, or has it twice: configure the proxy as the examples show")]
     Question(&'static str),
-    #[error("the proxy asks about a route of Vestibule's own: have it send login, callback, logout, logged-out and user here")]
+    #[error("the proxy asks about a route of Vestibule's own: have it send login, callback, the four of logout and user here")]
     RouteAsked,
     #[error("servers can take a header for one that clients must not send, and the proxy cannot remove it under this name")]
     LookalikeHeader,
@@ -34,7 +34,7 @@ pub enum Error {
     #[error("the decision changes a header that no answer to a proxy carries: this application needs mode = \"proxy\"")]
     EditNotCarried,
     #[error(
-        "there is no application behind this service: have the proxy send it login, callback, logout, logged-out and user, and ask about the rest"
+        "there is no application behind this service: have the proxy send it login, callback, the four of logout and user, and ask about the rest"
     )]
     NotARoute,
     #[error("the path is below the one that is kept for routes of Vestibule's own, and is none of them")]
@@ -48,6 +48,8 @@ pub enum Error {
 
     #[error("no login with this state was started in this browser, or it was used or has expired")]
     UnknownState,
+    #[error("the account, or its session at the provider, was logged out everywhere while this login was under way, or a moment before it")]
+    LoginEnded,
     #[error(transparent)]
     Oidc(#[from] oidc::Error),
 
@@ -58,6 +60,8 @@ pub enum Error {
          name claims that the application can do without in vestibule.streamlit.drop_claims"
     )]
     StreamlitTooLarge { what: String, bytes: usize, limit: usize },
+    #[error("a logout everywhere cannot be carried out: this host does not remember which sessions have ended")]
+    NotRemembered,
     #[error("no configuration is loaded")]
     NotLoaded,
     #[error("the host wants to finish a decision that has not begun, or has been finished")]
@@ -96,9 +100,11 @@ impl Error {
             Error::UnknownProvider => Code::LoginUnknownProvider,
             Error::LoginInitiation(_) => Code::LoginMalformed,
             Error::UnknownState => Code::CallbackUnknownState,
+            Error::LoginEnded => Code::LoginEnded,
             Error::Oidc(error) => error.code(),
             Error::SessionTooLarge { .. } => Code::SessionTooLarge,
             Error::StreamlitTooLarge { .. } => Code::StreamlitTooLarge,
+            Error::NotRemembered => Code::LogoutNotRemembered,
             Error::NotLoaded => Code::FilterNotLoaded,
             Error::NotPending => Code::FilterNotPending,
         }
@@ -116,12 +122,11 @@ impl Error {
     pub fn audit_event(&self) -> Option<AuditEvent> {
         match self {
             Error::Denied(_) | Error::NotVisited | Error::ForeignOrigin => Some(AuditEvent::Refused),
-            Error::UnknownProvider | Error::LoginInitiation(_) | Error::UnknownState | Error::Oidc(_) | Error::SessionTooLarge { .. } => {
-                Some(AuditEvent::LoginFailed)
-            }
+            Error::UnknownProvider | Error::LoginInitiation(_) | Error::UnknownState => Some(AuditEvent::LoginFailed),
+            Error::LoginEnded | Error::Oidc(_) | Error::SessionTooLarge { .. } => Some(AuditEvent::LoginFailed),
             Error::Malformed(_) | Error::MethodNotAllowed | Error::LoginRequired | Error::NotARoute | Error::ReservedPath => None,
             Error::Question(_) | Error::RouteAsked | Error::LookalikeHeader | Error::ForeignUpgrade | Error::EditNotCarried => None,
-            Error::StreamlitTooLarge { .. } | Error::NotLoaded | Error::NotPending => None,
+            Error::StreamlitTooLarge { .. } | Error::NotRemembered | Error::NotLoaded | Error::NotPending => None,
         }
     }
 
@@ -133,10 +138,11 @@ impl Error {
             Error::MethodNotAllowed => 405,
             Error::LoginRequired => 401,
             Error::UnknownProvider | Error::NotARoute | Error::ReservedPath => 404,
-            Error::Denied(_) | Error::NotVisited | Error::ForeignOrigin => 403,
+            Error::Denied(_) | Error::NotVisited | Error::ForeignOrigin | Error::LoginEnded => 403,
             Error::Oidc(error) => error.status(),
             Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } => 500,
             Error::NotLoaded | Error::NotPending | Error::RouteAsked | Error::EditNotCarried => 500,
+            Error::NotRemembered => 501,
         }
     }
 
@@ -182,6 +188,7 @@ impl Error {
             Error::Oidc(oidc::Error::IssuerParameter { .. }) => explain(&texts.another_issuer, true),
             Error::Oidc(oidc::Error::AuthorizationResponse(_)) => explain(&texts.not_an_answer, true),
             Error::UnknownState => explain(&texts.unknown_state, true),
+            Error::LoginEnded => explain(&texts.login_ended, true),
             Error::Oidc(oidc::Error::ProviderReported(reported)) => {
                 let told = match reported.error.as_str() {
                     "access_denied" => &texts.cancelled,
@@ -199,6 +206,7 @@ impl Error {
                 explain(&texts.answer_unacceptable, true)
             }
             Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } => explain(&texts.session_too_large, false),
+            Error::NotRemembered => explain(&texts.not_remembered, false),
             Error::NotLoaded | Error::NotPending | Error::Question(_) | Error::RouteAsked | Error::EditNotCarried => {
                 explain(&texts.not_set_up, false)
             }

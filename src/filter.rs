@@ -91,6 +91,7 @@ impl Filter {
             Route::Application => {}
             Route::Reserved => return Err(Error::ReservedPath),
             Route::Login | Route::Callback | Route::Logout | Route::LoggedOut | Route::User => return Err(Error::RouteAsked),
+            Route::BackchannelLogout | Route::FrontchannelLogout => return Err(Error::RouteAsked),
         }
         match self.decide(original.clone(), None, context) {
             Step::Done(decision) => authz.answer(decision, original, &self.config.identity),
@@ -113,6 +114,8 @@ impl Filter {
             Route::Callback => flow::callback::begin(&request, body, &mut visit, context),
             Route::Logout => flow::logout::begin(&request, &mut visit, context),
             Route::LoggedOut => flow::logout::land(&request, &mut visit, context),
+            Route::BackchannelLogout => flow::backchannel_logout::begin(&request, body, &mut visit, context),
+            Route::FrontchannelLogout => flow::frontchannel_logout::begin(&request, &mut visit, context),
             Route::User => flow::user::answer(&request, &visit, context),
             Route::Reserved => Err(Error::ReservedPath),
             Route::Application => flow::application::begin(&request, &mut visit, context),

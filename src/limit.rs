@@ -3,7 +3,8 @@
 //! 1. A login that starts counts, whatever request has started it: a visit of `/.vestibule/login`, or a page that asks for one.
 //! 2. A callback that is refused counts, for whatever reason: most have cost the provider a request by then. What is no
 //!    visit of the callback (an image, another method) costs nothing.
-//! 3. Nothing else counts: no request with a session, no callback that ends well.
+//! 3. A logout token without the signature of its provider counts: verifying it may have cost the provider a request.
+//! 4. Nothing else counts: no request with a session, no callback that ends well.
 //!
 //! The core says what an answer counts as. A host counts, for it knows its clients: see `limit` in `wit/filter.wit`.
 
@@ -14,6 +15,8 @@ pub enum Counted {
     LoginStart,
     /// A callback that was refused.
     BadCallback,
+    /// A logout token without the signature of its provider.
+    BadLogoutToken,
 }
 
 /// How often one client may have such an answer.

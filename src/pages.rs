@@ -28,9 +28,17 @@ struct Page<'a> {
     title: &'a str,
     paragraphs: Vec<String>,
     actions: Vec<Action>,
+    /// Something that the person has to confirm.
+    form: Option<Form>,
     reference: Option<&'a str>,
     script: Script,
     nonce: String,
+}
+
+/// A button that sends an empty form.
+struct Form {
+    action: String,
+    label: &'static str,
 }
 
 /// What a page does by itself. A fragment (`#…`) is known to the browser alone.
@@ -109,6 +117,7 @@ pub(crate) fn chooser(config: &Config, language: Language, choice: &Choice<'_>, 
         title: texts.log_in,
         paragraphs: vec![texts.choose.into()],
         actions,
+        form: None,
         reference: None,
         script: Script::of(config, choice.return_to.is_some()),
         nonce: entropy::token::<16>(entropy),
@@ -132,6 +141,7 @@ pub(crate) fn on_the_way(
         title: texts.log_in,
         paragraphs: vec![texts.on_the_way.into()],
         actions: vec![Action::primary(texts.log_in, choice.url(config, provider))],
+        form: None,
         reference: None,
         script: Script::GoOn,
         nonce: entropy::token::<16>(entropy),
@@ -157,6 +167,28 @@ pub(crate) fn signed_out(config: &Config, language: Language, entropy: &mut dyn 
         title: texts.logged_out.title,
         paragraphs: vec![texts.logged_out.text.into()],
         actions: vec![Action::primary(texts.log_in, login_url(config, None, None))],
+        form: None,
+        reference: None,
+        script: Script::None,
+        nonce: entropy::token::<16>(entropy),
+    };
+    page.into_response(200, &config.embedding)
+}
+
+/// Asks whether every session of the account shall end. `action`: where the answer is posted to.
+pub(crate) fn log_out_everywhere(config: &Config, language: Language, action: String, entropy: &mut dyn Entropy) -> Response {
+    let texts = language.texts();
+    let page = Page {
+        branding: &config.branding,
+        language,
+        texts,
+        title: texts.everywhere.title,
+        paragraphs: vec![texts.everywhere.text.into()],
+        actions: vec![
+            Action::new(texts.log_out_here, config.public.route(route::LOGOUT)),
+            Action::new(texts.back_to_the_application, config.public.home()),
+        ],
+        form: Some(Form { action, label: texts.log_out_everywhere }),
         reference: None,
         script: Script::None,
         nonce: entropy::token::<16>(entropy),
@@ -209,6 +241,7 @@ pub(crate) fn error(
         title,
         paragraphs: [Some(happened), construct, Some(advice.to_owned())].into_iter().flatten().collect(),
         actions,
+        form: None,
         reference: Some(reference),
         script: Script::of(config, return_to.is_some() && ways_back.keep_fragment),
         nonce: entropy::token::<16>(entropy),
@@ -369,8 +402,8 @@ fn failure_page(failure: HostFailure, language: Language, look: &Look, reference
     let actions = if failure == HostFailure::BodyTooLarge { vec![] } else { vec![again] };
     let paragraphs = vec![(*text).to_owned()];
     let Look { branding, embedding } = look;
-    let (reference, script, nonce) = (Some(reference), Script::None, nonce.to_owned());
-    let page = Page { branding, language, texts, title, paragraphs, actions, reference, script, nonce };
+    let (form, reference, script, nonce) = (None, Some(reference), Script::None, nonce.to_owned());
+    let page = Page { branding, language, texts, title, paragraphs, actions, form, reference, script, nonce };
     page.into_response(failure.status(), embedding)
 }
 
@@ -405,11 +438,18 @@ impl Page<'_> {
     fn into_response(self, status: u16, embedding: &Embedding) -> Response {
         let images = if self.branding.logo.is_some() { "img-src data:; " } else { "" };
         let scripts = if self.script == Script::None { String::new() } else { format!("script-src 'nonce-{}'; ", self.nonce) };
+        // A form of ours leads on to the provider, and from there to wherever that sends the browser: some browsers hold all of this
+        // against the directive (CSP Level 3, section 6.4.1.1).
+        let forms = if self.form.is_some() { "" } else { "form-action 'none'; " };
+        // Without it, its `Origin` would be `null` (Fetch, "append a request `Origin` header").
+        let referrer = if self.form.is_some() { "same-origin" } else { "no-referrer" };
+        // What a form changes, no other page may have people click on.
+        let ancestors = if self.form.is_some() { "'none'".to_owned() } else { embedding.frame_ancestors() };
         let policy = format!(
-            "default-src 'none'; {images}{scripts}style-src 'nonce-{}'; base-uri 'none'; form-action 'none'; frame-ancestors {}",
-            self.nonce,
-            embedding.frame_ancestors()
+            "default-src 'none'; {images}{scripts}style-src 'nonce-{}'; base-uri 'none'; {forms}frame-ancestors {ancestors}",
+            self.nonce
         );
+        let may_be_framed = embedding.is_on() && self.form.is_none();
         // The template has no part that can fail; were there one, an empty page is better than half of one.
         let body = self.render().unwrap_or_default().into_bytes();
         let response = Response { status, body, ..Response::default() }
@@ -418,10 +458,10 @@ impl Page<'_> {
             .with("vary", "accept-language")
             .with("content-security-policy", &policy)
             .with("cache-control", "no-store")
-            .with("referrer-policy", "no-referrer")
+            .with("referrer-policy", referrer)
             .with("x-content-type-options", "nosniff");
         // It has no form that names somebody.
-        if embedding.is_on() { response } else { response.with("x-frame-options", "DENY") }
+        if may_be_framed { response } else { response.with("x-frame-options", "DENY") }
     }
 }
 

@@ -8,13 +8,13 @@ use std::cell::RefCell;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rig::{Browser, CONFIG, Rig};
+use rig::{Browser, CONFIG, Memory, Rig};
 use serde_json::json;
 use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
-use vestibule::session::Ended;
+use vestibule::session::{Ended, EndedName, EndedWhat};
 use vestibule::time::UnixTime;
 use vestibule::web::http::RequestHead;
 
@@ -29,6 +29,10 @@ impl Ended for Asked {
     fn ended(&self, names: &[u8], began_at: UnixTime) -> bool {
         self.questions.borrow_mut().push((names.to_vec(), began_at.as_secs()));
         self.answer
+    }
+
+    fn remembers(&self) -> bool {
+        true
     }
 }
 
@@ -54,9 +58,9 @@ fn a_session_that_has_ended_is_none() {
     let goes_on = Asked::default();
     let Outcome::Forward(forward) = decide(&rig, script(&browser, "/"), &goes_on).outcome else { panic!("not logged in") };
     let [(names, asked_of)] = goes_on.questions.borrow().clone().try_into().unwrap();
-    assert_eq!(asked_of, began_at - 120, "from when the login was asked for, by any clock");
+    assert_eq!(asked_of, began_at - 5, "from when the login was asked for, by any clock");
     assert_eq!(URL_SAFE_NO_PAD.encode(&names[..16]), forward.session.unwrap(), "the first name is that of the session");
-    assert_eq!(names.len(), 32, "this provider tells of no session of its own");
+    assert_eq!(names.len(), 48, "with a name for the sessions of an account that the provider does not name");
 
     let over = Asked { answer: true, ..Asked::default() };
     assert!(matches!(decide(&rig, script(&browser, "/"), &over).outcome, Outcome::Respond(response) if response.status == 401));
@@ -83,6 +87,47 @@ fn sessions_of_one_account_and_of_one_provider_session_share_their_names() {
     assert_eq!(names("alice", "1").1, one);
     assert_ne!(names("bob", "1").0, alice);
     assert_ne!(alice, one);
+}
+
+#[test]
+fn a_logout_tells_which_session_ends_and_until_when_that_matters() {
+    let (mut rig, mut browser) = (Rig::new(&format!("{CONFIG}[vestibule.session]\nmax_age = \"8h\"\n")), Browser::default());
+    browser.log_in(&mut rig, "/", "alice");
+    let expires_at = rig.now + 8 * 60 * 60;
+    let Outcome::Forward(forward) = rig.decide(&script(&browser, "/"), None).outcome else { panic!("not logged in") };
+    rig.now += 60;
+    let [ended] = rig.decide(&browser.head("/.vestibule/logout"), None).ended_sessions.try_into().unwrap();
+    let (at, until) = (UnixTime::from_secs(rig.now), UnixTime::from_secs(expires_at + 120));
+    assert_eq!(ended, EndedName { name: forward.session.unwrap(), what: EndedWhat::Session, at, until });
+}
+
+#[test]
+fn a_login_whose_account_was_logged_out_meanwhile_ends_on_a_page() {
+    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+    browser.log_in(&mut rig, "/", "alice");
+    let asked = Asked::default();
+    decide(&rig, script(&browser, "/"), &asked);
+    let account = URL_SAFE_NO_PAD.encode(&asked.questions.borrow()[0].0[16..32]);
+    let at = UnixTime::from_secs(rig.now + 60);
+    rig.memory = Memory::of_everything();
+    rig.memory.remember(&[EndedName { name: account, what: EndedWhat::Account, at, until: at }]);
+    assert_eq!(rig.decide(&script(&browser, "/"), None).events.len(), 0);
+    for (seconds, logged_in) in [(60, false), (65, false), (66, true)] {
+        rig.now = at.as_secs() - 60 + seconds;
+        let mut browser = Browser::default();
+        let answer = browser.log_in(&mut rig, "/reports", "alice");
+        if logged_in {
+            assert_eq!((answer.status, answer.header("location")), (302, Some("/reports")));
+            assert_eq!(browser.visit(&mut rig, "/").forward().session.map(|session| session.len()), Some(22));
+        } else {
+            // Not back to the application, which would ask for the next login, and so on.
+            assert_eq!((answer.status, rig.last_event()), (403, "login.ended"), "{seconds}");
+            let page = String::from_utf8(answer.body).unwrap();
+            assert!(page.contains("This login was ended") && page.contains("/.vestibule/login?return_to=%2Freports"), "{page}");
+            assert!(browser.cookies.is_empty(), "{:?}", browser.cookies);
+        }
+        assert_eq!(Browser::default().log_in(&mut rig, "/", "bob").status, 302, "somebody else's login");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@
 //!    sent to `/.vestibule/login`, so that a proxy's patience with questions may be short.
 //! 3. A decision to forward becomes 200, for this proxy's way to carry it out. Whatever else it is has another status:
 //!    to every proxy 2xx means "let it through".
-//! 4. Login, callback, logout, logged-out and user are sent here by the proxy as they are, and never asked about. Nothing else is
+//! 4. Login, callback, logout, logged-out, backchannel-logout, frontchannel-logout and user are sent here by the proxy as they are, and never asked about. Nothing else is
 //!    served: there is no application behind this service.
 //! 5. A request that wants another upgrade than `websocket` alone is refused.
 //!

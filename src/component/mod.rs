@@ -15,7 +15,7 @@ use crate::filter::{Filter, Step, Surroundings, Waiting};
 use crate::limit::{Counted, Limit};
 use crate::oidc::cache::ProviderCache;
 use crate::secret::Secret;
-use crate::session::Ended;
+use crate::session::{Ended, EndedName, EndedWhat};
 use crate::time::UnixTime;
 use crate::web::http::{Given, OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
 use bindings::exports::vestibule::filter::request_filter::{Guest, Progress};
@@ -147,6 +147,10 @@ impl Ended for HostSessions {
     fn ended(&self, names: &[u8], began_at: UnixTime) -> bool {
         sessions::ended(names, began_at.as_secs())
     }
+
+    fn remembers(&self) -> bool {
+        sessions::remembers()
+    }
 }
 
 fn now() -> UnixTime {
@@ -190,8 +194,22 @@ impl From<Decision> for types::Decision {
             Outcome::NeedBody(limit) => types::Outcome::NeedBody(limit),
         };
         let events = decision.events.into_iter().map(types::Event::from).collect();
+        let ended_sessions = decision.ended_sessions.into_iter().map(types::EndedName::from).collect();
         let audited = decision.audited.and_then(audited);
-        types::Decision { outcome, events, rule: decision.rule, ended_sessions: decision.ended_sessions, audited }
+        types::Decision { outcome, events, rule: decision.rule, ended_sessions, audited }
+    }
+}
+
+impl From<EndedName> for types::EndedName {
+    fn from(ended: EndedName) -> Self {
+        let EndedName { name, what, at, until } = ended;
+        let what = match what {
+            EndedWhat::Session => types::EndedWhat::Session,
+            EndedWhat::Account => types::EndedWhat::Account,
+            EndedWhat::ProviderSession => types::EndedWhat::ProviderSession,
+            EndedWhat::LogoutToken => types::EndedWhat::LogoutToken,
+        };
+        Self { name, what, at: at.as_secs(), until: until.as_secs() }
     }
 }
 
@@ -272,6 +290,7 @@ impl From<Counted> for types::Counted {
         match counted {
             Counted::LoginStart => Self::LoginStart,
             Counted::BadCallback => Self::BadCallback,
+            Counted::BadLogoutToken => Self::BadLogoutToken,
         }
     }
 }

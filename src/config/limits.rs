@@ -12,7 +12,7 @@ pub(super) const SETTINGS: [Setting; 2] = [
     Setting::new(
         "bad_callbacks_per_minute",
         Form::Number(MAX_PER_MINUTE),
-        "Callbacks that Vestibule rejects: at once, and in each minute.",
+        "Callbacks that Vestibule rejects, and likewise logout tokens: at once, and in each minute.",
         "10",
     )
     .or("20"),

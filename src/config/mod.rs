@@ -181,6 +181,7 @@ impl Config {
         let limits = [
             (Counted::LoginStart, logins, self.public.route(route::LOGIN)),
             (Counted::BadCallback, bad_callbacks, self.public.redirect_uri().path().to_owned()),
+            (Counted::BadLogoutToken, bad_callbacks, self.public.route(route::BACKCHANNEL_LOGOUT)),
         ];
         let limited = limits.into_iter().filter(|(_, per_minute, _)| *per_minute > 0);
         limited.map(|(counted, per_minute, path)| Limit { counted, per_minute, path }).collect()
@@ -305,6 +306,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
             Ok(page) => match Route::of(page.path(), &public) {
                 Route::Application | Route::Login | Route::User => return parsed.ok(),
                 Route::Callback | Route::Logout | Route::LoggedOut => "is a route that leads to `after_logout` itself",
+                Route::BackchannelLogout | Route::FrontchannelLogout => "is a route for providers, not a page",
                 Route::Reserved => "is reserved for routes of Vestibule, and is not one of them",
             },
         };

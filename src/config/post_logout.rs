@@ -47,6 +47,7 @@ pub(super) fn read(extra: &Section<'_>, public: Option<&PublicOrigin>, logout_ur
             Route::Reserved => fatal(format!("`{}` is reserved for routes of Vestibule, and is not one of them", url.path())),
             Route::Login => fatal(format!("`{}` starts the next login", url.path())),
             Route::Logout => fatal(format!("`{}` starts the next logout", url.path())),
+            Route::BackchannelLogout | Route::FrontchannelLogout => fatal(format!("`{}` is a route for providers, not a page", url.path())),
             Route::User => fatal(format!("`{}` is a route for scripts, not a page", url.path())),
         }
     }

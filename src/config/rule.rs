@@ -179,7 +179,7 @@ fn read_pattern(section: &Section<'_>, text: &Placed<String>, public: Option<&Pu
 
 /// Whether a pattern is, as it is written, for nothing of the application's.
 fn is_ours(pattern: &PathPattern, public: &PublicOrigin) -> bool {
-    let routes = [route::LOGIN, route::LOGOUT, route::LOGGED_OUT, route::USER].map(|route| public.route(route));
+    let routes = route::BEHIND_PREFIX.map(|route| public.route(route));
     let prefix = public.prefix();
     let is_reserved = prefix.is_reserved() && pattern.lies_within(public.base_path(), prefix.as_str().trim_start_matches('/'));
     is_reserved || pattern.is_exactly(public.redirect_uri().path()) || routes.iter().any(|route| pattern.is_exactly(route))

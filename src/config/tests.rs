@@ -683,8 +683,9 @@ fn limits_are_for_the_routes_that_are_counted_and_zero_is_none() {
         limits.into_iter().map(|limit| (limit.counted, limit.per_minute, limit.path)).collect::<Vec<_>>()
     };
     let (login, callback) = ("/base/.vestibule/login".to_owned(), "/base/oauth2callback".to_owned());
-    assert_eq!(read(""), [(Counted::LoginStart, 120, login.clone()), (Counted::BadCallback, 20, callback.clone())]);
-    assert_eq!(read("[vestibule.limits]\nlogins_per_minute = 0\n"), [(Counted::BadCallback, 20, callback)]);
+    let bad = [(Counted::BadCallback, 20, callback), (Counted::BadLogoutToken, 20, "/base/.vestibule/backchannel-logout".to_owned())];
+    assert_eq!(read(""), [&[(Counted::LoginStart, 120, login.clone())][..], &bad].concat());
+    assert_eq!(read("[vestibule.limits]\nlogins_per_minute = 0\n"), bad);
     assert_eq!(read("[vestibule.limits]\nlogins_per_minute = 0x10\nbad_callbacks_per_minute = 0\n"), [(Counted::LoginStart, 16, login)]);
 }
 

@@ -525,7 +525,12 @@ fn establish(
 ) -> Result<Progress, Error> {
     let config = context.config;
     let session = Session::establish(identity, provider, &config.sessions, context.now, context.entropy);
-    let replaced = context.session(context.sealed(visit).as_ref()).map(|replaced| replaced.handle());
+    if session.has_ended(context.ended) {
+        // No session would be in force, and the application would send the browser here again.
+        context.name(visit, session.claims());
+        return Err(Error::LoginEnded);
+    }
+    let replaced = context.session(context.sealed(visit).as_ref()).map(|replaced| replaced.end(context.now));
     let mut cookies = visit.jar.writer();
     let pending = PendingAttempts::of(&visit.jar, &config.sessions, &config.providers, context.now);
     pending.without(visit.spent.as_deref()).delete_stale(&mut cookies);

@@ -18,43 +18,79 @@ use crate::oidc::end_session;
 use crate::oidc::logout_url::{LogoutUrl, Values};
 use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::Provider;
+use crate::pages;
 use crate::secret::Secret;
 use crate::session::ExposeTokens;
 use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
 use crate::web::route::Route;
 
+/// The parameter of a logout that ends every session of the account.
+const EVERYWHERE: &str = "everywhere";
+
 /// How long a logout may take at the provider.
 const RETURN: Duration = Duration::from_secs(10 * 60);
 
-/// `GET /.vestibule/logout`, with `return_to` for a logout that ends here.
+/// What ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    ThisSession,
+    /// Every session of the account.
+    Everywhere,
+}
+
+/// `GET /.vestibule/logout`, with `return_to` for a logout that ends here. With `everywhere`, `POST` from the page that asks.
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
-    only_get(request)?;
+    let everywhere = request.query_pairs().any(|(name, _)| name == EVERYWHERE);
+    let extent = if everywhere { Extent::Everywhere } else { Extent::ThisSession };
+    match extent {
+        Extent::Everywhere if request.method == "POST" => {}
+        _ => only_get(request)?,
+    }
     only_visited(request)?;
     visit.shows_a_page(request);
     if visit.is_head {
         return Ok(looked_at());
     }
     let config = context.config;
+    if request.method == "POST" && !is_own_form(request, config) {
+        return Err(Error::ForeignOrigin);
+    }
     let wanted = request.query_pairs().find(|(name, _)| name == "return_to").map(|(_, value)| value.into_owned());
     let wanted = wanted.and_then(|value| ReturnTo::parse(&value, config.public.redirect_uri()).ok());
     visit.return_to = wanted.map(|page| login::destination(Some(page), config));
 
     let sealed = context.sealed(visit);
     let session = context.session(sealed.as_ref());
+    if extent == Extent::Everywhere && session.is_some() {
+        if !context.ended.remembers() {
+            return Err(Error::NotRemembered);
+        }
+        if request.method != "POST" {
+            let page = pages::log_out_everywhere(config, visit.language, request.path_with_query(), context.entropy);
+            return Ok(Progress::Done(Outcome::Respond(page)));
+        }
+    }
     let id_token = session.as_ref().and_then(|session| context.tokens(visit, session, ExposeTokens::ID)).and_then(|tokens| tokens.id_token);
     let mut cookies = visit.jar.writer();
     cookies.delete_session_and_tokens();
     visit.set_cookies = cookies.into_headers();
 
     let Some(session) = session else { return Ok(local(visit, context)) };
-    visit.ended_sessions.push(session.handle());
+    visit.ended_sessions.push(session.end(context.now));
+    if extent == Extent::Everywhere {
+        visit.ended_sessions.push(session.end_account(context.now, &config.sessions.lifetime));
+    }
     context.name(visit, session.claims());
     context.record_session(visit, &session);
     visit.audited_as = Some(AuditEvent::Logout);
     let Some(provider) = config.provider(session.provider()) else { return Ok(local(visit, context)) };
     visit.provider = Some(provider.name.clone());
-    visit.note(Level::Info, Code::Logout, format!("logout from provider `{}`", provider.name));
+    let (code, from) = match extent {
+        Extent::ThisSession => (Code::Logout, "logout"),
+        Extent::Everywhere => (Code::LogoutEverywhere, "logout everywhere"),
+    };
+    visit.note(Level::Info, code, format!("{from} from provider `{}`", provider.name));
     // Entra shows an account picker unless it is told whose session ends (its optional claim `login_hint`).
     let logout_hint = session.claims().text("login_hint").map(str::to_owned);
     let departure = Departure { provider: provider.name.clone(), id_token, logout_hint };
@@ -70,6 +106,14 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
             Ok(Progress::Fetch(ProviderMetadata::request(provider), Flow::Logout(Box::new(expect))))
         }
     }
+}
+
+/// Whether the page of ours has sent it: browsers name the origin of a page with every `POST` (Fetch, "append a request `Origin`
+/// header"), and say how it relates to this one (Fetch Metadata). Another site's page would end what the person has elsewhere.
+fn is_own_form(request: &Request<'_>, config: &Config) -> bool {
+    let mut origins = request.header("origin");
+    let is_ours = origins.next().is_some_and(|origin| origin == config.public.origin().as_bytes()) && origins.next().is_none();
+    is_ours && request.header("sec-fetch-site").all(|site| site == b"same-origin")
 }
 
 /// `GET /.vestibule/logged-out`: where a provider sends the browser after a logout, whatever it adds to the query. No login

@@ -1,7 +1,9 @@
 //! What *we* do with the protocol: one file for each way in.
 
 pub(crate) mod application;
+pub(crate) mod backchannel_logout;
 pub(crate) mod callback;
+pub(crate) mod frontchannel_logout;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod user;
@@ -17,7 +19,7 @@ use crate::language::Language;
 use crate::limit::Counted;
 use crate::oidc::cache::ProviderCache;
 use crate::oidc::provider::Provider;
-use crate::session::{CookieJar, Ended, ExposeTokens, Sealed, Session, Tokens};
+use crate::session::{CookieJar, Ended, EndedName, ExposeTokens, Sealed, Session, Tokens};
 use crate::time::UnixTime;
 use crate::web::field_lines::FieldLines;
 use crate::web::http::OutboundRequest;
@@ -39,7 +41,7 @@ pub(crate) struct Context<'a> {
     pub(crate) cache: &'a mut ProviderCache,
     pub(crate) now: UnixTime,
     pub(crate) entropy: &'a mut dyn Entropy,
-    ended: &'a dyn Ended,
+    pub(crate) ended: &'a dyn Ended,
 }
 
 /// What a flow comes to.
@@ -95,8 +97,8 @@ pub(crate) struct Visit {
     pub(crate) audited_as: Option<AuditEvent>,
     /// Go out with the response, whatever it is.
     pub(crate) set_cookies: Vec<Header>,
-    /// Handles of sessions that are over with this decision.
-    pub(crate) ended_sessions: Vec<String>,
+    /// What is over with this decision.
+    pub(crate) ended_sessions: Vec<EndedName>,
 }
 
 impl Visit {
@@ -212,6 +214,8 @@ pub(crate) enum Flow {
     UserinfoKeys(Box<callback::userinfo::ExpectUserinfoKeys>),
     Renewal(Box<callback::ExpectMetadata>),
     Logout(Box<logout::ExpectMetadata>),
+    LogoutMetadata(Box<backchannel_logout::ExpectMetadata>),
+    LogoutKeys(Box<backchannel_logout::ExpectKeys>),
 }
 
 impl Flow {
@@ -229,6 +233,8 @@ impl Flow {
             Flow::UserinfoKeys(state) => state.resume(answer, visit, context),
             Flow::Renewal(state) => state.resume(answer, visit, context),
             Flow::Logout(state) => state.resume(answer, visit, context),
+            Flow::LogoutMetadata(state) => state.resume(answer, visit, context),
+            Flow::LogoutKeys(state) => state.resume(answer, visit, context),
         }
     }
 }

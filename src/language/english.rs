@@ -21,12 +21,18 @@ pub(super) const TEXTS: Texts = Texts {
     try_again_for: Around("Try again for ", ""),
     use_another_account: "Use another account",
     log_out: "Log out",
+    log_out_here: "Log out here only",
+    log_out_everywhere: "Log out everywhere",
     back_to_the_application: "Back to the application",
 
     choose: "Choose how you want to log in.",
     on_the_way: "You are on your way to the login.",
     last_used: "Last used",
     logged_out: Notice { title: "You are logged out", text: "You can close this page, or log in again." },
+    everywhere: Notice {
+        title: "Log out everywhere?",
+        text: "Every session of your account in this application ends, in all browsers and on all devices.",
+    },
     session_ended: "Your session has ended. Reload the page to log in again.",
     reference_number: "Reference number:",
 
@@ -77,6 +83,11 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "It was not started in this browser, or it has already been used, or it took too long.",
         advice: AGAIN,
     },
+    login_ended: Told {
+        title: "This login was ended",
+        happened: "Your account was logged out everywhere while you were logging in, or just before.",
+        advice: AGAIN,
+    },
     cancelled: Told {
         title: NOT_LOGGED_IN,
         happened: "The login was cancelled, or the provider did not give this application access to your account.",
@@ -114,6 +125,11 @@ pub(super) const TEXTS: Texts = Texts {
         title: "The login is not set up",
         happened: "This application's login has no working configuration.",
         advice: OPERATOR,
+    },
+    not_remembered: Told {
+        title: NOT_HERE,
+        happened: "This installation does not remember which sessions have ended, so it can only end the session in this browser.",
+        advice: "Log out here, and in each of the other browsers.",
     },
 
     filter_failed: Notice {

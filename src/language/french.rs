@@ -22,12 +22,18 @@ pub(super) const TEXTS: Texts = Texts {
     try_again_for: Around("Réessayer pour ", ""),
     use_another_account: "Utiliser un autre compte",
     log_out: "Se déconnecter",
+    log_out_here: "Se déconnecter d’ici seulement",
+    log_out_everywhere: "Se déconnecter partout",
     back_to_the_application: "Retour à l’application",
 
     choose: "Choisissez comment vous connecter.",
     on_the_way: "Vous allez être dirigé vers la page de connexion.",
     last_used: "Dernier choix",
     logged_out: Notice { title: "Déconnexion effectuée", text: "Vous pouvez fermer cette page ou vous reconnecter." },
+    everywhere: Notice {
+        title: "Se déconnecter partout ?",
+        text: "Toutes les sessions de votre compte dans cette application se terminent, dans tous les navigateurs et sur tous les appareils.",
+    },
     session_ended: "Votre session a pris fin. Rechargez la page pour vous reconnecter.",
     reference_number: "Numéro de référence\u{a0}:",
 
@@ -86,6 +92,11 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "Elle n’a pas été commencée dans ce navigateur, a déjà été utilisée ou a pris trop de temps.",
         advice: AGAIN,
     },
+    login_ended: Told {
+        title: "Cette connexion a été interrompue",
+        happened: "Votre compte a été déconnecté partout pendant votre connexion, ou juste avant.",
+        advice: AGAIN,
+    },
     cancelled: Told {
         title: NOT_LOGGED_IN,
         happened: "La connexion a été annulée, ou le fournisseur n’a pas donné à cette application l’accès à votre compte.",
@@ -131,6 +142,11 @@ pub(super) const TEXTS: Texts = Texts {
         title: "La connexion n’est pas configurée",
         happened: "La connexion de cette application n’a pas de configuration valable.",
         advice: OPERATOR,
+    },
+    not_remembered: Told {
+        title: NOT_HERE,
+        happened: "Cette installation ne retient pas quelles sessions sont terminées. Elle ne peut terminer que la session de ce navigateur.",
+        advice: "Déconnectez-vous ici, puis dans chacun des autres navigateurs.",
     },
 
     filter_failed: Notice {

@@ -23,12 +23,18 @@ pub(super) const TEXTS: Texts = Texts {
     try_again_for: Around("Für ", " erneut versuchen"),
     use_another_account: "Anderes Konto verwenden",
     log_out: "Abmelden",
+    log_out_here: "Nur hier abmelden",
+    log_out_everywhere: "Überall abmelden",
     back_to_the_application: "Zurück zur Anwendung",
 
     choose: "Wählen Sie, wie Sie sich anmelden möchten.",
     on_the_way: "Sie werden zur Anmeldung weitergeleitet.",
     last_used: "Zuletzt verwendet",
     logged_out: Notice { title: "Sie sind abgemeldet", text: "Sie können diese Seite schließen oder sich erneut anmelden." },
+    everywhere: Notice {
+        title: "Überall abmelden?",
+        text: "Alle Sitzungen Ihres Kontos in dieser Anwendung enden, in allen Browsern und auf allen Geräten.",
+    },
     session_ended: "Ihre Sitzung ist beendet. Laden Sie die Seite neu, um sich wieder anzumelden.",
     reference_number: "Referenznummer:",
 
@@ -86,6 +92,11 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "Sie wurde nicht in diesem Browser begonnen, wurde bereits verwendet oder hat zu lange gedauert.",
         advice: AGAIN,
     },
+    login_ended: Told {
+        title: "Diese Anmeldung wurde beendet",
+        happened: "Ihr Konto wurde überall abgemeldet, während Sie sich angemeldet haben oder kurz davor.",
+        advice: AGAIN,
+    },
     cancelled: Told {
         title: NOT_LOGGED_IN,
         happened: "Die Anmeldung wurde abgebrochen, oder der Anbieter hat dieser Anwendung keinen Zugriff auf Ihr Konto gegeben.",
@@ -131,6 +142,11 @@ pub(super) const TEXTS: Texts = Texts {
         title: "Die Anmeldung ist nicht eingerichtet",
         happened: "Für die Anmeldung dieser Anwendung gibt es keine gültige Konfiguration.",
         advice: OPERATOR,
+    },
+    not_remembered: Told {
+        title: NOT_HERE,
+        happened: "Diese Installation merkt sich nicht, welche Sitzungen beendet sind. Sie kann nur die Sitzung in diesem Browser beenden.",
+        advice: "Melden Sie sich hier und in jedem anderen Browser ab.",
     },
 
     filter_failed: Notice {

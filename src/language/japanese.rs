@@ -22,6 +22,8 @@ pub(super) const TEXTS: Texts = Texts {
     try_again_for: Around("もう一度試して ", " を開く"),
     use_another_account: "別のアカウントを使う",
     log_out: "ログアウト",
+    log_out_here: "ここだけログアウトする",
+    log_out_everywhere: "すべての場所でログアウトする",
     back_to_the_application: "アプリケーションに戻る",
 
     choose: "ログイン方法を選択してください。",
@@ -29,6 +31,10 @@ pub(super) const TEXTS: Texts = Texts {
     last_used: "前回使用",
     logged_out: Notice {
         title: "ログアウトしました", text: "このページを閉じるか、もう一度ログインしてください。"
+    },
+    everywhere: Notice {
+        title: "すべての場所でログアウトしますか",
+        text: "このアプリケーションでのあなたのアカウントのセッションが、すべてのブラウザーと端末で終了します。",
     },
     session_ended: "セッションが終了しました。再読み込みしてログインしてください。",
     reference_number: "お問い合わせ番号：",
@@ -89,6 +95,11 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "このブラウザーで開始されていないか、すでに使用されたか、時間がかかりすぎました。",
         advice: AGAIN,
     },
+    login_ended: Told {
+        title: "このログインは終了されました",
+        happened: "ログインの途中またはその直前に、このアカウントはすべての場所でログアウトされました。",
+        advice: AGAIN,
+    },
     cancelled: Told {
         title: NOT_LOGGED_IN,
         happened: "ログインがキャンセルされたか、プロバイダーがこのアプリケーションにアカウントへのアクセスを許可しませんでした。",
@@ -132,6 +143,11 @@ pub(super) const TEXTS: Texts = Texts {
         title: "ログインが設定されていません",
         happened: "このアプリケーションのログインには、有効な設定がありません。",
         advice: OPERATOR,
+    },
+    not_remembered: Told {
+        title: NOT_HERE,
+        happened: "この環境では終了したセッションを記録していないため、このブラウザーのセッションだけを終了できます。",
+        advice: "ここと、ほかの各ブラウザーでログアウトしてください。",
     },
 
     filter_failed: Notice {

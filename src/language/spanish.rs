@@ -22,12 +22,18 @@ pub(super) const TEXTS: Texts = Texts {
     try_again_for: Around("Intentar de nuevo para ", ""),
     use_another_account: "Usar otra cuenta",
     log_out: "Cerrar sesión",
+    log_out_here: "Cerrar sesión solo aquí",
+    log_out_everywhere: "Cerrar sesión en todas partes",
     back_to_the_application: "Volver a la aplicación",
 
     choose: "Elija cómo quiere iniciar sesión.",
     on_the_way: "Se le está llevando al inicio de sesión.",
     last_used: "Última opción usada",
     logged_out: Notice { title: "Ha cerrado la sesión", text: "Puede cerrar esta página o volver a iniciar sesión." },
+    everywhere: Notice {
+        title: "¿Cerrar sesión en todas partes?",
+        text: "Todas las sesiones de su cuenta en esta aplicación terminan, en todos los navegadores y dispositivos.",
+    },
     session_ended: "Su sesión ha terminado. Vuelva a cargar la página para iniciar sesión.",
     reference_number: "Número de referencia:",
 
@@ -81,6 +87,11 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "No empezó en este navegador, ya se ha usado o ha tardado demasiado.",
         advice: AGAIN,
     },
+    login_ended: Told {
+        title: "Este inicio de sesión se ha terminado",
+        happened: "La sesión de su cuenta se cerró en todas partes mientras usted iniciaba sesión, o justo antes.",
+        advice: AGAIN,
+    },
     cancelled: Told {
         title: NOT_LOGGED_IN,
         happened: "El inicio de sesión se canceló, o el proveedor no dio a esta aplicación acceso a su cuenta.",
@@ -126,6 +137,11 @@ pub(super) const TEXTS: Texts = Texts {
         title: "El inicio de sesión no está configurado",
         happened: "El inicio de sesión de esta aplicación no tiene una configuración válida.",
         advice: OPERATOR,
+    },
+    not_remembered: Told {
+        title: NOT_HERE,
+        happened: "Esta instalación no recuerda qué sesiones han terminado, así que solo puede terminar la sesión de este navegador.",
+        advice: "Cierre la sesión aquí y en cada uno de los otros navegadores.",
     },
 
     filter_failed: Notice { title: "Algo ha ido mal", text: "No se pudo decidir sobre esta solicitud, así que no se ha transmitido." },

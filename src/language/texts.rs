@@ -40,12 +40,16 @@ pub struct Texts {
     pub(crate) try_again_for: Around,
     pub(crate) use_another_account: &'static str,
     pub(crate) log_out: &'static str,
+    pub(crate) log_out_here: &'static str,
+    pub(crate) log_out_everywhere: &'static str,
     pub(crate) back_to_the_application: &'static str,
 
     pub(crate) choose: &'static str,
     pub(crate) on_the_way: &'static str,
     pub(crate) last_used: &'static str,
     pub(crate) logged_out: Notice,
+    /// Asks for it.
+    pub(crate) everywhere: Notice,
     /// Without a page around it. Ends a WebSocket, so that it has 123 bytes at most (RFC 6455 section 5.5, without the code).
     pub(crate) session_ended: &'static str,
     /// With the mark that stands before the number.
@@ -70,6 +74,7 @@ pub struct Texts {
     pub(crate) another_issuer: Told,
     pub(crate) not_an_answer: Told,
     pub(crate) unknown_state: Told,
+    pub(crate) login_ended: Told,
     pub(crate) cancelled: Told,
     pub(crate) consent_required: Told,
     pub(crate) provider_login_required: Told,
@@ -80,6 +85,8 @@ pub struct Texts {
     pub(crate) answer_unacceptable: Told,
     pub(crate) session_too_large: Told,
     pub(crate) not_set_up: Told,
+    /// Of a host that does not remember which sessions have ended.
+    pub(crate) not_remembered: Told,
 
     pub(crate) filter_failed: Notice,
     pub(crate) overloaded: Notice,
@@ -106,11 +113,14 @@ mod tests {
             try_again_for,
             use_another_account,
             log_out,
+            log_out_here,
+            log_out_everywhere,
             back_to_the_application,
             choose,
             on_the_way,
             last_used,
             logged_out,
+            everywhere,
             session_ended,
             reference_number,
             malformed,
@@ -128,6 +138,7 @@ mod tests {
             another_issuer,
             not_an_answer,
             unknown_state,
+            login_ended,
             cancelled,
             consent_required,
             provider_login_required,
@@ -138,6 +149,7 @@ mod tests {
             answer_unacceptable,
             session_too_large,
             not_set_up,
+            not_remembered,
             filter_failed,
             overloaded,
             upstream_unreachable,
@@ -152,6 +164,8 @@ mod tests {
             *try_again,
             *use_another_account,
             *log_out,
+            *log_out_here,
+            *log_out_everywhere,
             *back_to_the_application,
             *choose,
             *on_the_way,
@@ -177,6 +191,7 @@ mod tests {
             another_issuer,
             not_an_answer,
             unknown_state,
+            login_ended,
             cancelled,
             consent_required,
             provider_login_required,
@@ -187,11 +202,13 @@ mod tests {
             answer_unacceptable,
             session_too_large,
             not_set_up,
+            not_remembered,
         ] {
             all.extend([told.title, told.happened, told.advice]);
         }
         for notice in [
             logged_out,
+            everywhere,
             filter_failed,
             overloaded,
             upstream_unreachable,

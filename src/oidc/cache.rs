@@ -74,6 +74,7 @@ struct Entry<T> {
     answered: Question,
     refetch: Floor,
     second_refetch: Floor,
+    logout_refetch: Floor,
 }
 
 /// How often something may be asked for again.
@@ -88,8 +89,9 @@ struct Floor {
 impl<T> Default for Entry<T> {
     fn default() -> Self {
         let none = Question::default();
-        let (refetch, second_refetch) = (Floor::default(), Floor::default());
-        Self { value: None, known_by: none, failed_at: None, asked: none, asked_at: None, answered: none, refetch, second_refetch }
+        let (refetch, second_refetch, logout_refetch) = (Floor::default(), Floor::default(), Floor::default());
+        let (value, failed_at, asked_at) = (None, None, None);
+        Self { value, known_by: none, failed_at, asked: none, asked_at, answered: none, refetch, second_refetch, logout_refetch }
     }
 }
 
@@ -178,6 +180,13 @@ impl ProviderCache {
     /// The same for keys that were fetched for this very login, and lag behind the token.
     pub fn may_refetch_keys_twice(&mut self, issuer: &str, jwks_uri: &Url, now: UnixTime) -> bool {
         self.keys_entry(issuer, jwks_uri).may_refetch_twice(now)
+    }
+
+    /// The same for a logout token, which anybody can make up: it leaves to logins what they may ask.
+    pub fn may_refetch_keys_for_logout(&mut self, issuer: &str, jwks_uri: &Url, now: UnixTime) -> bool {
+        let entry = self.keys_entry(issuer, jwks_uri);
+        let is_under_way = entry.is_under_way(now);
+        entry.logout_refetch.admits(is_under_way, now)
     }
 
     fn keys_entry(&mut self, issuer: &str, jwks_uri: &Url) -> &mut Entry<KeySet> {

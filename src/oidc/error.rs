@@ -117,7 +117,7 @@ impl std::fmt::Display for Endpoint {
 pub enum Rejected {
     #[error("it is not a signed JWT")]
     Malformed,
-    #[error("its type is not that of an ID token")]
+    #[error("its type is that of another token")]
     Type,
     #[error("its signature algorithm is not accepted")]
     Algorithm,
@@ -153,13 +153,23 @@ pub enum Rejected {
     AuthenticationTime,
     #[error("the account is not of the domain that `hd` asks for")]
     HostedDomain,
+    /// Of a logout token.
+    #[error("it does not say that it is about a logout")]
+    Events,
+    /// Of a logout token.
+    #[error("it has no `jti`")]
+    TokenId,
+    /// Of a logout token.
+    #[error("it was used before")]
+    Spent,
 }
 
 impl Rejected {
-    /// Stable: operators search and alert on it.
+    /// Of an ID token. Stable: operators search and alert on it.
     pub fn code(self) -> Code {
         match self {
-            Rejected::Malformed => Code::IdTokenMalformed,
+            // The last three are nothing that is looked for in one.
+            Rejected::Malformed | Rejected::Events | Rejected::TokenId | Rejected::Spent => Code::IdTokenMalformed,
             Rejected::Type => Code::IdTokenType,
             Rejected::Algorithm => Code::IdTokenAlgorithm,
             Rejected::Critical => Code::IdTokenCritical,
@@ -180,6 +190,35 @@ impl Rejected {
             Rejected::HostedDomain => Code::IdTokenHostedDomain,
         }
     }
+
+    /// The same of a logout token.
+    pub fn code_of_logout(self) -> Code {
+        match self {
+            Rejected::Type => Code::LogoutTokenType,
+            Rejected::Algorithm => Code::LogoutTokenAlgorithm,
+            Rejected::Critical => Code::LogoutTokenCritical,
+            Rejected::UnknownKey => Code::LogoutTokenUnknownKey,
+            Rejected::Signature => Code::LogoutTokenSignature,
+            Rejected::Issuer => Code::LogoutTokenIssuer,
+            Rejected::Audience => Code::LogoutTokenAudience,
+            Rejected::Subject => Code::LogoutTokenSubject,
+            Rejected::Expired => Code::LogoutTokenExpired,
+            Rejected::IssuedAt => Code::LogoutTokenIssuedAt,
+            Rejected::NotBefore => Code::LogoutTokenNotBefore,
+            Rejected::Nonce => Code::LogoutTokenNonce,
+            Rejected::Events => Code::LogoutTokenEvents,
+            Rejected::TokenId => Code::LogoutTokenId,
+            Rejected::Spent => Code::LogoutTokenSpent,
+            // The others are nothing that is looked for in one.
+            Rejected::Malformed
+            | Rejected::Tenant
+            | Rejected::AuthorizedParty
+            | Rejected::AccessTokenHash
+            | Rejected::AuthenticationContext
+            | Rejected::AuthenticationTime
+            | Rejected::HostedDomain => Code::LogoutTokenMalformed,
+        }
+    }
 }
 
 /// A token that is not accepted, in words for the log: the values that differ, and what to do.
@@ -191,7 +230,7 @@ pub struct Rejection {
 
 impl Rejected {
     /// With words of its own, in which what comes from the token has gone through `shown`.
-    pub(super) fn because(self, words: impl Into<String>) -> Rejection {
+    pub(crate) fn because(self, words: impl Into<String>) -> Rejection {
         Rejection { reason: self, words: Some(words.into()) }
     }
 }

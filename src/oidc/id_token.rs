@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::error::{Rejected, Rejection, shown};
 use super::jwks::KeySet;
-use super::jws::{SignedJwt, apart, date, quoted};
+use super::jws::{PLAIN, SignedJwt, apart, date, quoted};
 use super::signature::Algorithm;
 use crate::claims::Claims;
 use crate::oidc::issuer::{is_issuer_of_token, may_sign_for};
@@ -86,7 +86,7 @@ impl IdTokenVerifier<'_> {
     /// keys.
     pub fn verify(&self, raw: &Secret, now: UnixTime) -> Result<VerifiedIdToken, Rejection> {
         // 1. Encrypted ID tokens are not negotiated; five parts are one, and are rejected here.
-        let token = SignedJwt::parse(raw.expose(), "ID tokens")?;
+        let token = SignedJwt::parse(raw.expose(), "ID tokens", &PLAIN)?;
         // 7. and 8. Only the provider's public keys, by an algorithm that needs one.
         let algorithm = token.algorithm(self.algorithms, "id_token_signing_alg_values_supported")?;
         let claims = token.claims()?;
@@ -115,7 +115,7 @@ impl IdTokenVerifier<'_> {
             return Err(Rejected::Issuer.because(format!("its key signs for another issuer than `{}`", shown(iss))));
         }
         // 3. We are an audience, and every other one is trusted.
-        self.check_audiences(claims.get("aud"))?;
+        check_audiences(self.provider, claims.get("aud"))?;
         // 4. and 5. If it names the party it was issued to, that is us.
         let client_id = self.provider.client_id.as_str();
         if let Some(party) = claims.get("azp").filter(|party| *party != client_id) {
@@ -149,33 +149,6 @@ impl IdTokenVerifier<'_> {
         let login = ProvenLogin { claims: &claims, requested_at: self.requested_at, metadata_tag: &metadata_tag };
         self.provider.admits(&login).map_err(|unmet| self.rejection(unmet, &claims))?;
         Ok(VerifiedIdToken(Identity { claims, subject, requested_at: self.requested_at }))
-    }
-
-    fn check_audiences(&self, aud: Option<&Value>) -> Result<(), Rejection> {
-        let client_id = self.provider.client_id.as_str();
-        let audiences = match aud {
-            None => return Err(Rejected::Audience.because("it has no `aud`")),
-            Some(Value::Array(audiences)) => audiences.as_slice(),
-            Some(one) => std::slice::from_ref(one),
-        };
-        if let Some(other) = audiences.iter().find(|audience| !audience.is_string()) {
-            return Err(Rejected::Audience.because(format!("its `aud` holds {}, which is not a text", quoted(other))));
-        }
-        if !audiences.iter().any(|audience| audience == client_id) {
-            let all: Vec<_> = audiences.iter().take(8).map(quoted).collect();
-            let words = format!("it is for the audience {}, and client_id is `{}`", all.join(", "), shown(client_id));
-            return Err(Rejected::Audience.because(words));
-        }
-        let is_trusted =
-            |audience: &Value| audience == client_id || self.provider.audiences.iter().any(|trusted| audience == trusted.as_str());
-        match audiences.iter().find(|audience| !is_trusted(audience)) {
-            None => Ok(()),
-            Some(other) => Err(Rejected::Audience.because(format!(
-                "it is also for the audience {}, which is not trusted: if it should be, name it in vestibule.provider.{}.audiences",
-                quoted(other),
-                self.provider.name
-            ))),
-        }
     }
 
     fn check_dates(&self, expires_at: UnixTime, issued_at: UnixTime, not_before: Option<UnixTime>, now: UnixTime) -> Result<(), Rejection> {
@@ -216,6 +189,33 @@ impl IdTokenVerifier<'_> {
             Unmet::HostedDomain => format!("hd = {:?}", hosted_domain.as_deref().unwrap_or_default()),
         };
         reason.because(format!("{reason}: its `{name}` is {}, and the configuration says {wanted}", quoted(value)))
+    }
+}
+
+/// Step 3: we are an audience, and every other one is trusted.
+pub(super) fn check_audiences(provider: &Provider, aud: Option<&Value>) -> Result<(), Rejection> {
+    let client_id = provider.client_id.as_str();
+    let audiences = match aud {
+        None => return Err(Rejected::Audience.because("it has no `aud`")),
+        Some(Value::Array(audiences)) => audiences.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+    };
+    if let Some(other) = audiences.iter().find(|audience| !audience.is_string()) {
+        return Err(Rejected::Audience.because(format!("its `aud` holds {}, which is not a text", quoted(other))));
+    }
+    if !audiences.iter().any(|audience| audience == client_id) {
+        let all: Vec<_> = audiences.iter().take(8).map(quoted).collect();
+        let words = format!("it is for the audience {}, and client_id is `{}`", all.join(", "), shown(client_id));
+        return Err(Rejected::Audience.because(words));
+    }
+    let is_trusted = |audience: &Value| audience == client_id || provider.audiences.iter().any(|trusted| audience == trusted.as_str());
+    match audiences.iter().find(|audience| !is_trusted(audience)) {
+        None => Ok(()),
+        Some(other) => Err(Rejected::Audience.because(format!(
+            "it is also for the audience {}, which is not trusted: if it should be, name it in vestibule.provider.{}.audiences",
+            quoted(other),
+            provider.name
+        ))),
     }
 }
 

@@ -72,7 +72,7 @@ fn issuer_for_tenant(metadata_issuer: &str, tid: Option<&str>) -> Option<String>
 }
 
 /// The tenant's GUID in an issuer of Microsoft Entra v2.
-fn entra_tenant(issuer: &str) -> Option<&str> {
+pub(super) fn entra_tenant(issuer: &str) -> Option<&str> {
     let (before, after) = ENTRA_TEMPLATE.split_once("{tenantid}")?;
     issuer.strip_prefix(before)?.strip_suffix(after).filter(|tenant| is_guid(tenant))
 }

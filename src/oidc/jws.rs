@@ -1,5 +1,5 @@
 //! A signed JWT as providers send it (RFC 7519, RFC 7515 section 3.1): its parts, and whose signature it has. What it must
-//! say is for its reader to match: `id_token.rs`, `userinfo.rs`.
+//! say is for its reader to match: `id_token.rs`, `userinfo.rs`, `logout_token.rs`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,6 +14,9 @@ use crate::time::UnixTime;
 
 /// Longest accepted token, in bytes. What it says also has to fit into a session.
 const MAX_BYTES: usize = 256 * 1024;
+
+/// Types of tokens without a type of their own. RFC 7515 section 4.1.9 has `application/` left out, and lets it stand.
+pub(super) const PLAIN: [&str; 2] = ["JWT", "application/jwt"];
 
 /// What of a token's header is looked at (RFC 7515 section 4.1). The rest is not: `jwk`, `jku` and `x5u` name keys that
 /// anybody can make, and what is not known is ignored.
@@ -40,11 +43,12 @@ pub(super) struct SignedJwt<'a> {
 }
 
 impl<'a> SignedJwt<'a> {
-    /// `kind`: what it is, in the plural, for messages.
+    /// `kind`: what it is, in the plural, for messages. `types`: those that it may name, the first for messages; it need not name
+    /// one. A logout token or an access token is no ID token, whoever signed it (RFC 8725 section 3.11).
     ///
     /// # Errors
     /// [`Rejected::Malformed`], [`Rejected::Signature`] of what is not signed, [`Rejected::Type`] and [`Rejected::Critical`].
-    pub(super) fn parse(raw: &'a str, kind: &str) -> Result<Self, Rejection> {
+    pub(super) fn parse(raw: &'a str, kind: &str, types: &[&str]) -> Result<Self, Rejection> {
         if raw.len() > MAX_BYTES {
             return Err(Rejected::Malformed.because(format!("it is longer than {MAX_BYTES} bytes")));
         }
@@ -61,12 +65,11 @@ impl<'a> SignedJwt<'a> {
         }
         let signed = &raw[..header.len() + 1 + payload.len()];
         let header: Header = object(&decoded(header)?).map_err(|_| Rejected::Malformed)?;
-        // A logout token or an access token is neither of what is read here, whoever signed it (RFC 8725 section 3.11). Section
-        // 4.1.9 of RFC 7515 has `application/` left out, and lets it stand.
         if let Some(typ) = header.typ.as_deref()
-            && !["JWT", "application/jwt"].iter().any(|known| known.eq_ignore_ascii_case(typ))
+            && !types.iter().any(|known| known.eq_ignore_ascii_case(typ))
         {
-            return Err(Rejected::Type.because(format!("its type is `{}`, and that of {kind} is JWT", shown(typ))));
+            let expected = types.first().copied().unwrap_or_default();
+            return Err(Rejected::Type.because(format!("its type is `{}`, and that of {kind} is {expected}", shown(typ))));
         }
         // RFC 7515 section 4.1.11: what must be understood and is not, is rejected.
         if header.crit {

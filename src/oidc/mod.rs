@@ -9,6 +9,7 @@ pub mod id_token;
 pub mod issuer;
 pub mod jwks;
 mod jws;
+pub mod logout_token;
 pub mod logout_url;
 pub mod metadata;
 mod outbound;

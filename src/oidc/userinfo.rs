@@ -10,7 +10,7 @@ use super::error::{Endpoint, Error, Rejected, Rejection, shown};
 use super::id_token::{Identity, VerifiedIdToken};
 use super::issuer::{is_issuer_of_token, may_sign_for};
 use super::jwks::KeySet;
-use super::jws::{SignedJwt, apart, date};
+use super::jws::{PLAIN, SignedJwt, apart, date};
 use super::metadata::ProviderMetadata;
 use super::outbound;
 use crate::oidc::provider::Provider;
@@ -95,7 +95,7 @@ impl UserinfoVerifier<'_> {
     /// [`Rejection`], with the step that failed. [`Rejected::UnknownKey`] and [`Rejected::Signature`] may be cured by fresher
     /// keys.
     pub fn verify(&self, response: &SignedUserinfo, now: UnixTime) -> Result<Told, Rejection> {
-        let response = SignedJwt::parse(response.0.expose(), "userinfo responses")?;
+        let response = SignedJwt::parse(response.0.expose(), "userinfo responses", &PLAIN)?;
         let listed = self.metadata.userinfo_algorithms.as_deref();
         let algorithm = response.algorithm(listed, "userinfo_signing_alg_values_supported")?;
         let claims = response.claims()?;

@@ -50,7 +50,13 @@ fn walk(
             say(text, "404: the path is reserved for routes of Vestibule's own, and none has it");
             return Ok(Answer::Denied);
         }
-        Route::Login | Route::Callback | Route::Logout | Route::LoggedOut | Route::User => {
+        Route::Login
+        | Route::Callback
+        | Route::Logout
+        | Route::LoggedOut
+        | Route::BackchannelLogout
+        | Route::FrontchannelLogout
+        | Route::User => {
             say(text, "answered: it is a route of Vestibule's own, which no rule governs");
             return Ok(Answer::Passes);
         }

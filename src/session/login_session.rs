@@ -11,14 +11,12 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
+use super::ended::{self, END_ALLOWANCE, Ended, EndedName, EndedWhat, NAME_BYTES, Name};
 use super::envelope::{Opened, Purpose, Version};
 use super::jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES};
-use super::{CLOCK_DIFFERENCE, Ended, Lifetime, SessionSettings, older_session};
+use super::{CLOCK_DIFFERENCE, Lifetime, SessionSettings, older_session};
 use crate::account::Account;
 use crate::claims::{Claims, Id, Packed, pack};
 use crate::entropy::Entropy;
@@ -26,9 +24,6 @@ use crate::error::Error;
 use crate::oidc::id_token::Identity;
 use crate::oidc::provider::{ProvenLogin, Provider};
 use crate::time::UnixTime;
-
-/// As unlikely to meet by chance as the session's id.
-const NAME_BYTES: usize = 16;
 
 /// A login that is in force. Made from what a provider has proven, or of a [`Sealed`] one that has been confirmed; there is
 /// no third way.
@@ -100,51 +95,44 @@ impl From<TimesApart> for Times {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Names {
     /// Drawn at random; of a session that was sealed in an older version, a digest of its id.
-    session: [u8; NAME_BYTES],
+    session: Name,
     /// Of issuer and `sub`.
-    account: [u8; NAME_BYTES],
+    account: Name,
     /// Of issuer and `sid`, where the ID token has one.
-    provider_session: Option<[u8; NAME_BYTES]>,
+    provider_session: Option<Name>,
 }
 
 impl Names {
-    fn new(session: [u8; NAME_BYTES], claims: &Claims<'_>) -> Self {
+    fn new(session: Name, claims: &Claims<'_>) -> Self {
         let issuer = claims.text("iss").unwrap_or_default();
         Self {
             session,
-            account: digest("account", &[issuer, claims.text("sub").unwrap_or_default()]),
-            provider_session: claims.text("sid").map(|sid| digest("provider-session", &[issuer, sid])),
+            account: ended::account(issuer, claims.text("sub").unwrap_or_default()),
+            provider_session: claims.text("sid").map(|sid| ended::provider_session(issuer, sid)),
         }
     }
 
     pub(super) fn of_older(id: &str, claims: &Claims<'_>) -> Self {
-        Self::new(digest("session-handle", &[id]), claims)
+        Self::new(ended::digest("session-handle", &[id]), claims)
     }
 
     /// For [`Ended::ended`].
     fn ended(&self, ended: &dyn Ended, began_at: UnixTime) -> bool {
         let mut names = [0; 3 * NAME_BYTES];
-        let known = [Some(&self.session), Some(&self.account), self.provider_session.as_ref()];
-        let mut length = 0;
-        for (place, name) in names.chunks_exact_mut(NAME_BYTES).zip(known.into_iter().flatten()) {
+        let provider_session = self.provider_session.unwrap_or_else(|| ended::unnamed_session(&self.account));
+        for (place, name) in names.chunks_exact_mut(NAME_BYTES).zip([&self.session, &self.account, &provider_session]) {
             place.copy_from_slice(name);
-            length += NAME_BYTES;
         }
-        ended.ended(&names[..length], began_at)
+        ended.ended(&names, began_at)
     }
 }
 
-fn digest(what: &str, parts: &[&str]) -> [u8; NAME_BYTES] {
-    let mut digest = Sha256::new().chain_update("vestibule/1/").chain_update(what).chain_update("/");
-    for (index, part) in parts.iter().enumerate() {
-        if index > 0 {
-            digest.update([0]);
-        }
-        digest.update(part);
+impl Login<'_> {
+    /// What has ended an account while its login was under way has ended that login.
+    fn has_ended(&self, ended: &dyn Ended) -> bool {
+        let began_at = UnixTime::from_secs(self.times.requested_at.as_secs().saturating_sub(END_ALLOWANCE.as_secs()));
+        self.names.ended(ended, began_at)
     }
-    let mut name = [0; NAME_BYTES];
-    name.copy_from_slice(&digest.finalize()[..NAME_BYTES]);
-    name
 }
 
 impl Sealed {
@@ -163,9 +151,7 @@ impl Sealed {
         provider.admits(&ProvenLogin { claims, requested_at: login.times.requested_at, metadata_tag: &login.metadata_tag }).ok()?;
         // A session that began in the future was made by a clock that is not to be trusted, ours or another node's.
         let in_force = now < session.ends_at(settings) && login.times.started_at <= now.after(CLOCK_DIFFERENCE);
-        // What has ended an account while its login was under way has ended that login.
-        let began_at = UnixTime::from_secs(login.times.requested_at.as_secs().saturating_sub(CLOCK_DIFFERENCE.as_secs()));
-        (in_force && !login.names.ended(ended, began_at)).then_some(session)
+        (in_force && !login.has_ended(ended)).then_some(session)
     }
 
     fn read(&self) -> Option<Session<'_>> {
@@ -194,7 +180,7 @@ impl Session<'static> {
         entropy: &mut dyn Entropy,
     ) -> Self {
         let (requested_at, claims) = (identity.requested_at(), identity.into_claims());
-        let mut name = [0; NAME_BYTES];
+        let mut name = Name::default();
         entropy.fill(&mut name);
         let login = Login {
             older_id: "".into(),
@@ -257,7 +243,29 @@ impl Session<'_> {
 
     /// A name for the session that opens nothing: the host may log it, and tells connections apart by it.
     pub fn handle(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.login.names.session)
+        ended::text(&self.login.names.session)
+    }
+
+    /// Whether the host knows that it has ended. Of one that has just begun: its account, or its session at the provider, ended
+    /// while the login was under way.
+    pub(crate) fn has_ended(&self, ended: &dyn Ended) -> bool {
+        self.login.has_ended(ended)
+    }
+
+    /// For the host: this session ends now.
+    pub(crate) fn end(&self, now: UnixTime) -> EndedName {
+        EndedName::session(&self.login.names.session, now, self.login.times.expires_at)
+    }
+
+    /// For the host: the session at the provider ends, where it has a name.
+    pub(crate) fn end_provider_session(&self, now: UnixTime, lifetime: &Lifetime) -> Option<EndedName> {
+        let name = self.login.names.provider_session.as_ref()?;
+        Some(EndedName::since(EndedWhat::ProviderSession, name, now, lifetime))
+    }
+
+    /// For the host: every session of this account ends that began before now.
+    pub(crate) fn end_account(&self, now: UnixTime, lifetime: &Lifetime) -> EndedName {
+        EndedName::since(EndedWhat::Account, &self.login.names.account, now, lifetime)
     }
 
     pub fn provider(&self) -> &str {

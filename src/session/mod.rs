@@ -8,6 +8,7 @@
 //! `redirect_uri`. There is one answer to everything else: no session.
 
 mod attempt;
+mod ended;
 mod envelope;
 mod jar;
 mod kept_token;
@@ -20,8 +21,6 @@ mod way_back;
 
 use std::sync::Arc;
 use std::time::Duration;
-
-use crate::time::UnixTime;
 
 /// How long a session lives.
 #[derive(Clone, Copy, Debug)]
@@ -55,27 +54,12 @@ pub struct SessionSettings {
     pub(crate) cookie_names: Arc<CookieNames>,
 }
 
-/// What is known of sessions beyond their cookies: which have ended before their time.
-pub trait Ended {
-    /// Whether the first of `names`, 16 bytes each, has ended at any time, or one of the others at or after `began_at`. Asked
-    /// for every request that brings a session which is in force otherwise.
-    fn ended(&self, names: &[u8], began_at: UnixTime) -> bool;
-}
-
-/// For hosts that remember nothing: a session ends by its cookies.
-#[derive(Clone, Copy, Debug)]
-pub struct NothingEnded;
-
-impl Ended for NothingEnded {
-    fn ended(&self, _: &[u8], _: UnixTime) -> bool {
-        false
-    }
-}
-
 /// How far the clocks of two nodes may be apart.
 pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 
 pub use attempt::LoginAttempt;
+pub(crate) use ended::is_spent;
+pub use ended::{Ended, EndedName, EndedWhat, NothingEnded};
 pub use envelope::{KeyRing, Opened, Purpose, Version};
 pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 pub(crate) use jar::{cookie_pairs, is_joined_by_commas};

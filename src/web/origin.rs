@@ -40,10 +40,10 @@ impl PublicOrigin {
         format!("{}{}{route}", self.base_path, self.prefix.as_str())
     }
 
-    /// Paths of the routes that browsers ask for: what a proxy beside us sends here, and asks nothing about.
-    pub fn routes(&self) -> [String; 5] {
-        let [login, logout, logged_out, user] = [route::LOGIN, route::LOGOUT, route::LOGGED_OUT, route::USER].map(|path| self.route(path));
-        [login, logout, logged_out, user, self.redirect_uri.path().to_owned()]
+    /// Paths of the routes that browsers and providers ask for: what a proxy beside us sends here, and asks nothing about.
+    pub fn routes(&self) -> [String; 7] {
+        let [login, logout, logged_out, backchannel, frontchannel, user] = route::BEHIND_PREFIX.map(|path| self.route(path));
+        [login, logout, logged_out, backchannel, frontchannel, user, self.redirect_uri.path().to_owned()]
     }
 
     /// What of a path is behind the base path and the prefix.

@@ -10,6 +10,10 @@ pub(crate) enum Route {
     Callback,
     Logout,
     LoggedOut,
+    /// A provider's logout tokens (OpenID Connect Back-Channel Logout 1.0).
+    BackchannelLogout,
+    /// A frame in a provider's page (OpenID Connect Front-Channel Logout 1.0).
+    FrontchannelLogout,
     User,
     /// At or below the reserved prefix, and none of the above: there is no page.
     Reserved,
@@ -26,7 +30,13 @@ pub(crate) const LOGIN_HINT: &str = "login_hint";
 pub(crate) const LOGOUT: &str = "/logout";
 /// Where a provider may send the browser after a logout.
 pub(crate) const LOGGED_OUT: &str = "/logged-out";
+/// `backchannel_logout_uri` of the registration.
+pub(crate) const BACKCHANNEL_LOGOUT: &str = "/backchannel-logout";
+/// `frontchannel_logout_uri` of the registration.
+pub(crate) const FRONTCHANNEL_LOGOUT: &str = "/frontchannel-logout";
 pub(crate) const USER: &str = "/user";
+/// All of these.
+pub(crate) const BEHIND_PREFIX: [&str; 6] = [LOGIN, LOGOUT, LOGGED_OUT, BACKCHANNEL_LOGOUT, FRONTCHANNEL_LOGOUT, USER];
 /// Where other proxies ask ([`crate::authz`]); no route in any other mode.
 pub(crate) const CHECK: &str = "/check";
 /// Where nginx asks for a refusal in full; no route in any other mode.
@@ -47,6 +57,8 @@ impl Route {
             Some(LOGIN) => Self::Login,
             Some(LOGOUT) => Self::Logout,
             Some(LOGGED_OUT) => Self::LoggedOut,
+            Some(BACKCHANNEL_LOGOUT) => Self::BackchannelLogout,
+            Some(FRONTCHANNEL_LOGOUT) => Self::FrontchannelLogout,
             Some(USER) => Self::User,
             _ if public.prefix().is_reserved() && public.below_base(path).is_some_and(RoutePrefix::is_reserved_path) => Self::Reserved,
             _ => Self::Application,
@@ -76,6 +88,9 @@ mod tests {
                     (public.route(LOGOUT), Route::Logout),
                     (public.route(LOGGED_OUT), Route::LoggedOut),
                     (public.route("/logged-out/"), rest),
+                    (public.route(BACKCHANNEL_LOGOUT), Route::BackchannelLogout),
+                    (public.route("/backchannel-logout/"), rest),
+                    (public.route(FRONTCHANNEL_LOGOUT), Route::FrontchannelLogout),
                     (public.route(USER), Route::User),
                     (format!("{base_path}/oauth2callback"), Route::Callback),
                     (format!("{base_path}/oauth2callback/"), Route::Application),
@@ -99,7 +114,18 @@ mod tests {
         // Each has a route of its own, and these are all.
         let public_of_another = public("/base", "/auth");
         let routes = public_of_another.routes().map(|path| Route::of(&path, &public_of_another));
-        assert_eq!(routes, [Route::Login, Route::Logout, Route::LoggedOut, Route::User, Route::Callback]);
+        assert_eq!(
+            routes,
+            [
+                Route::Login,
+                Route::Logout,
+                Route::LoggedOut,
+                Route::BackchannelLogout,
+                Route::FrontchannelLogout,
+                Route::User,
+                Route::Callback
+            ]
+        );
         let below = public("/base", "/.vestibule");
         for path in ["/.vestibule/login", "/.vestibule/nothing", "/base.vestibule/login", "/Base/.vestibule/login"] {
             assert_eq!(Route::of(path, &below), Route::Application, "{path}");

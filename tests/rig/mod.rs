@@ -14,12 +14,13 @@ use vestibule::decision::{Decision, Forward, Outcome};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
-use vestibule::session::NothingEnded;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
 
+pub(crate) use memory::Memory;
 pub(crate) use signing_key::SigningKey;
 
+mod memory;
 mod signing_key;
 
 pub(crate) const ISSUER: &str = "https://op.example";
@@ -40,6 +41,8 @@ pub(crate) struct Rig {
     pub filter: Filter,
     pub cache: ProviderCache,
     pub entropy: Fixed,
+    /// What the host remembers of sessions: nothing, where a test does not say otherwise.
+    pub memory: Memory,
     pub now: u64,
     pub provider: Provider,
     /// Every request that went out, in order.
@@ -57,6 +60,7 @@ impl Rig {
             filter: Filter::new(config),
             cache: ProviderCache::default(),
             entropy: Fixed::default(),
+            memory: Memory::default(),
             now: 1_700_000_000,
             provider: Provider::new(ISSUER),
             sent: vec![],
@@ -78,12 +82,13 @@ impl Rig {
                 cache: &mut self.cache,
                 now: UnixTime::from_secs(self.now),
                 entropy: &mut self.entropy,
-                ended: &NothingEnded,
+                ended: &self.memory,
             },
         );
         loop {
             match step {
                 Step::Done(decision) => {
+                    self.memory.remember(&decision.ended_sessions);
                     self.events.extend(decision.events.iter().map(|event| event.code.to_string()));
                     self.messages.extend(decision.events.iter().map(|event| event.message.clone()));
                     return decision;
@@ -97,7 +102,7 @@ impl Rig {
                     step = waiting.resume(
                         answer,
                         &self.filter,
-                        &mut Surroundings { cache: &mut self.cache, now, entropy: &mut self.entropy, ended: &NothingEnded },
+                        &mut Surroundings { cache: &mut self.cache, now, entropy: &mut self.entropy, ended: &self.memory },
                     );
                 }
             }

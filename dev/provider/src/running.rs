@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -11,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::fault::Faults;
 use crate::options::Options;
 use crate::provider::Provider;
-use crate::signing_key::{KeyError, SigningAlgorithm, SigningKey};
+use crate::signing_key::{KeyError, SigningAlgorithm, SigningKey, TokenHeader};
 
 /// The provider did not start.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +103,15 @@ impl Running {
     #[must_use]
     pub fn requests(&self, path: &str) -> usize {
         self.provider.requests().get(path).copied().unwrap_or_default()
+    }
+
+    /// A logout token with exactly these claims (OpenID Connect Back-Channel Logout 1.0 section 2.4). Delivering it is up to the test.
+    ///
+    /// # Errors
+    /// [`StartError::Key`] when it cannot be signed.
+    pub fn logout_token(&self, claims: Map<String, Value>) -> Result<String, StartError> {
+        let header = TokenHeader { omit_kid: false, typ: Some("logout+jwt".to_owned()) };
+        Ok(self.provider.keys().current().sign(claims, &header)?)
     }
 
     /// Signs with a new key from here on; the one before stays published until the next rotation.

@@ -16,11 +16,45 @@ pub struct Decision {
     /// Number of the rule that decided, from 1; `None` where none did: the configuration has none, none fits, or the path is
     /// one of the filter's own.
     pub rule: Option<u32>,
-    /// Sessions that are over, by the names that [`Forward::session`] gave them: once the response has been sent, the host
-    /// ends their upgraded connections and the responses whose end is not in sight.
-    pub ended_sessions: Vec<String>,
+    /// What is over: a host that remembers it ([`crate::Ended`]) does so before it sends the response. Once the response has been
+    /// sent, the host ends the upgraded connections of these sessions and the responses whose end is not in sight.
+    pub ended_sessions: Vec<EndedName>,
     /// What the audit says of it; only where [`crate::Summary::audit`] is given, and there is something to say.
     pub audited: Option<Audited>,
+}
+
+/// What an [`EndedName`] is the name of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndedWhat {
+    /// One session, by the name that [`Forward::session`] gave it.
+    Session,
+    /// An account: every session of it that began at [`EndedName::at`] or before.
+    Account,
+    /// A session at the provider: every session that began in it at [`EndedName::at`] or before.
+    ProviderSession,
+    /// A logout token, which is accepted once.
+    LogoutToken,
+}
+
+/// Something that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndedName {
+    /// 16 bytes in base64url, 22 characters, in the decision of a component. No secret.
+    pub name: String,
+    /// What it is the name of.
+    pub what: EndedWhat,
+    /// When it ended, in seconds since the Unix epoch. Of two with the same name the later counts.
+    pub at: u64,
+    /// When it may be forgotten, in seconds since the Unix epoch: nothing that it ends is in force any more.
+    pub until: u64,
+}
+
+impl EndedName {
+    /// With every part of it. For what another node tells, and for tests of an embedder.
+    pub fn new(name: impl Into<String>, what: EndedWhat, at: u64, until: u64) -> EndedName {
+        EndedName { name: name.into(), what, at, until }
+    }
 }
 
 /// What to do with a request. There is no fourth way out that an embedder could overlook: one would be a breaking change.
@@ -71,6 +105,8 @@ pub enum Counted {
     LoginStart,
     /// A callback that was refused.
     BadCallback,
+    /// A logout token without the signature of its provider.
+    BadLogoutToken,
 }
 
 /// How much an operator should care.
@@ -223,6 +259,7 @@ impl Decision {
             types::Outcome::NeedBody(limit) => Outcome::NeedBody(limit),
         };
         let events = events.into_iter().map(Event::from).collect();
+        let ended_sessions = ended_sessions.into_iter().map(EndedName::from).collect();
         Ok(Decision { outcome, events, rule, ended_sessions, audited: audited.map(Audited::from) })
     }
 }
@@ -249,6 +286,19 @@ impl From<types::Event> for Event {
     }
 }
 
+impl From<types::EndedName> for EndedName {
+    fn from(ended: types::EndedName) -> Self {
+        let types::EndedName { name, what, at, until } = ended;
+        let what = match what {
+            types::EndedWhat::Session => EndedWhat::Session,
+            types::EndedWhat::Account => EndedWhat::Account,
+            types::EndedWhat::ProviderSession => EndedWhat::ProviderSession,
+            types::EndedWhat::LogoutToken => EndedWhat::LogoutToken,
+        };
+        EndedName { name, what, at, until }
+    }
+}
+
 impl From<types::Audited> for Audited {
     fn from(audited: types::Audited) -> Self {
         let types::Audited { event, method, path, provider, subject, email, session, code, rule } = audited;
@@ -268,6 +318,7 @@ impl From<types::Counted> for Counted {
         match counted {
             types::Counted::LoginStart => Counted::LoginStart,
             types::Counted::BadCallback => Counted::BadCallback,
+            types::Counted::BadLogoutToken => Counted::BadLogoutToken,
         }
     }
 }

@@ -86,6 +86,10 @@ impl sessions::Host for HostState {
         let (names, rest) = names.as_chunks::<16>();
         !rest.is_empty() || ended.ended(names, began_at)
     }
+
+    fn remembers(&mut self) -> bool {
+        self.ended.is_some()
+    }
 }
 
 impl wall_clock::Host for HostState {

@@ -68,7 +68,7 @@ pub use carried::{Carried, CarriedParts};
 pub use component::FilterComponent;
 pub use configuration::{Audit, AuditDestination, Authorization, Configuration, Fault, Limit, Reference, Resolved, Summary};
 pub use configuration_file::{Accept, ConfigurationError, ConfigurationFile};
-pub use decision::{AuditEvent, Audited, Counted, Decision, Event, Forward, Header, Level, Outcome, Response};
+pub use decision::{AuditEvent, Audited, Counted, Decision, EndedName, EndedWhat, Event, Forward, Header, Level, Outcome, Response};
 pub use ended::Ended;
 pub use error::{ComponentError, FilterError, LoadError};
 pub use event_log::log;

@@ -30,7 +30,7 @@ const MAX_DEBT: Duration = MINUTE;
 /// four thousand others would be refused.
 const ROWS: usize = 2;
 
-/// Of 8 bytes: with both rows and both kinds 2 MiB.
+/// Of 8 bytes: with both rows and the three kinds 3 MiB.
 const SLOTS: usize = 1 << 16;
 
 /// The accounts of every client.
@@ -38,6 +38,7 @@ pub struct Budgets {
     started: Instant,
     logins: Accounts,
     callbacks: Accounts,
+    logout_tokens: Accounts,
 }
 
 /// A client has nothing left.
@@ -72,7 +73,7 @@ impl Budgets {
     /// Full ones.
     #[expect(clippy::new_without_default, reason = "it reads the clock")]
     pub fn new() -> Self {
-        Self { started: Instant::now(), logins: Accounts::new(), callbacks: Accounts::new() }
+        Self { started: Instant::now(), logins: Accounts::new(), callbacks: Accounts::new(), logout_tokens: Accounts::new() }
     }
 
     /// Whether a request may be decided.
@@ -102,6 +103,7 @@ impl Budgets {
         match counted {
             Counted::LoginStart => &self.logins,
             Counted::BadCallback => &self.callbacks,
+            Counted::BadLogoutToken => &self.logout_tokens,
         }
     }
 }

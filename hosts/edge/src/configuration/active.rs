@@ -1,6 +1,6 @@
 //! What a request is served with: the decider, what it is for and the public address, replaced as one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
@@ -51,11 +51,15 @@ pub struct Current(Arc<InForce>);
 struct InForce {
     active: ArcSwap<Active>,
     generation: AtomicU64,
+    /// The generation that the [`Active`] in force came with.
+    configured: AtomicU64,
+    /// Held while the generation changes, so that what comes with it is of one.
+    change: Mutex<()>,
     /// Something that an older generation has admitted may be open.
     judgement_due: Notify,
 }
 
-/// How many configurations came before.
+/// How often what is open had to be judged again: by how many new configurations, and after how many ends of accounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Generation(u64);
 
@@ -68,8 +72,9 @@ impl Generation {
 
 impl Current {
     pub fn new(active: Active) -> Self {
-        let (generation, judgement_due) = (AtomicU64::new(0), Notify::new());
-        Self(Arc::new(InForce { active: ArcSwap::from_pointee(active), generation, judgement_due }))
+        let (generation, configured) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (active, change, judgement_due) = (ArcSwap::from_pointee(active), Mutex::default(), Notify::new());
+        Self(Arc::new(InForce { active, generation, configured, change, judgement_due }))
     }
 
     /// The active one, and a generation that is no later than its own.
@@ -85,12 +90,29 @@ impl Current {
 
     /// From now on `active` is in force.
     pub fn replace(&self, active: Active) {
+        let change = self.0.change.lock().unwrap_or_else(PoisonError::into_inner);
         self.0.active.store(Arc::new(active));
+        // First, so that nobody who sees the new generation takes it for one of the old configuration.
+        self.0.configured.store(self.generation().next().0, Ordering::SeqCst);
         self.0.generation.fetch_add(1, Ordering::SeqCst);
+        drop(change);
         self.ask_for_judgement();
     }
 
-    /// Something of this generation was admitted, and is open: if that was replaced meanwhile, it is to be judged again.
+    /// Sessions have ended, and which of those that something open rests on, the filter knows. To be called when it does.
+    pub fn judge_again(&self) {
+        let change = self.0.change.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.generation.fetch_add(1, Ordering::SeqCst);
+        drop(change);
+        self.ask_for_judgement();
+    }
+
+    /// Whether another configuration has come into force since this generation.
+    pub fn has_been_replaced_since(&self, generation: Generation) -> bool {
+        self.0.configured.load(Ordering::SeqCst) > generation.0
+    }
+
+    /// Something was admitted in this generation, and is open: if there is a later one meanwhile, it is to be judged again.
     pub fn note_admission(&self, generation: Generation) {
         if self.generation() > generation {
             self.ask_for_judgement();

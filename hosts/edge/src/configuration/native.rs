@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vestibule::config::{self, Config, Fault};
 use vestibule::pages::Look;
@@ -65,6 +66,8 @@ pub struct Known {
     pub countable: Countable,
     /// The path of `redirect_uri`, where logins end.
     pub callback: Option<Arc<str>>,
+    /// How long a session lasts at most.
+    pub max_age: Duration,
 }
 
 /// See [`Known`].
@@ -73,6 +76,7 @@ pub fn known(file: Configuration) -> Known {
         look: Look::of(&config),
         countable: countable(&config),
         callback: Some(config.public.redirect_uri().path().into()),
+        max_age: config.sessions.lifetime.max_age,
     };
     loaded(file).map(known).unwrap_or_default()
 }

@@ -156,9 +156,10 @@ impl ActiveSource {
     pub async fn load(&self, reading: &Reading, port: u16) -> anyhow::Result<Active> {
         let mut configuration = reading.configuration.clone();
         configuration.port = Some(port);
-        let Known { look, countable, callback } = native::known(configuration);
+        let Known { look, countable, callback, max_age } = native::known(configuration);
         let counts = self.metrics.counts(&countable);
         let filter = self.filter(reading, port, Some(counts.clone())).await?;
+        self.ended.note_lifetime(max_age);
         let summary = filter.summary();
         for path in ConfigurationFile::readable_by_everybody(&self.path, &reading.configuration) {
             tracing::warn!(code = "configuration.readable", "{}", everybody_reads(&path));

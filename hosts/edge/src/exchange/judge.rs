@@ -1,4 +1,5 @@
-//! Open exchanges under a new configuration: each is decided on anew, and closed unless it would be forwarded as it was.
+//! Open exchanges under a new configuration, or after the end of an account or of a provider's session: each is decided on anew,
+//! and closed unless it would be forwarded as it was.
 //!
 //! 1. *As it was* means to the same application, and for the same session, or for nobody as before. When the session now
 //!    ends at another time, so does the exchange.
@@ -7,6 +8,8 @@
 //!    ended, and it counts for no limit.
 //! 4. Failing closed: when there is no decision within `PATIENCE`, the exchange is closed.
 //! 5. An exchange that was admitted by the old configuration, and registered after the new one took over, is judged too.
+//! 6. After the end of an account, exchanges without a session stay as they are. What does not go on has lost its session then, and
+//!    is closed for that. Rounds are `ROUND_PAUSE` apart, so that ends without number cost no more than rounds in this rhythm.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +25,7 @@ use vestibule_wasmtime::{Decision, Outcome};
 use crate::client::address::Client;
 use crate::configuration::active::{Active, Current, Generation, Service};
 use crate::configuration::decider::Undecided;
+use crate::exchange::ending::Reason;
 use crate::exchange::open_exchanges::{OpenExchanges, Question};
 use crate::exchange::request_head::request_head;
 
@@ -31,6 +35,8 @@ const MAX_JUDGED_AT_ONCE: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two attempts to get a decision.
 const PAUSE: Duration = Duration::from_millis(200);
+/// From the end of a round to the beginning of the next.
+const ROUND_PAUSE: Duration = Duration::from_millis(200);
 
 enum Verdict {
     Admitted { expires_at: Option<u64> },
@@ -41,35 +47,39 @@ enum Verdict {
 pub async fn judge(open: Arc<OpenExchanges>, current: Current) {
     loop {
         current.judgement_due().await;
-        judge_all(&open, &current).await;
+        if judge_all(&open, &current).await > 0 {
+            sleep(ROUND_PAUSE).await;
+        }
     }
 }
 
-async fn judge_all(open: &Arc<OpenExchanges>, current: &Current) {
+/// One round. Another one is due if more has been admitted, or replaced, meanwhile. Returns how many were decided on.
+async fn judge_all(open: &Arc<OpenExchanges>, current: &Current) -> usize {
     let closed = Arc::new(AtomicUsize::new(0));
     let mut judged = 0;
-    loop {
-        // A configuration may follow while this goes on.
-        let due = open.admitted_before(current.generation());
-        if due.is_empty() {
-            break;
+    let mut judging = JoinSet::new();
+    for (number, question, admitted_in) in open.admitted_before(current.generation()) {
+        let (generation, active) = current.load();
+        let is_replaced = current.has_been_replaced_since(admitted_in);
+        if !is_replaced && question.session.is_none() {
+            open.keep(number, generation, None);
+            continue;
         }
-        judged += due.len();
-        let mut judging = JoinSet::new();
-        for (number, question) in due {
-            if judging.len() >= MAX_JUDGED_AT_ONCE {
-                judging.join_next().await;
-            }
-            let (generation, active) = current.load();
-            let sentence = Sentence { open: open.clone(), number, generation, closed: closed.clone(), verdict: Verdict::NotAdmitted };
-            judging.spawn(sentence.find(question, active));
+        judged += 1;
+        if judging.len() >= MAX_JUDGED_AT_ONCE {
+            judging.join_next().await;
         }
-        while judging.join_next().await.is_some() {}
+        let reason = if is_replaced { Reason::NotAdmitted } else { Reason::SessionEnded };
+        let (open, closed) = (open.clone(), closed.clone());
+        let sentence = Sentence { open, number, generation, closed, verdict: Verdict::NotAdmitted, reason };
+        judging.spawn(sentence.find(question, active));
     }
+    while judging.join_next().await.is_some() {}
     if judged > 0 {
         let closed = closed.load(Ordering::Relaxed);
-        tracing::info!(code = "configuration.judged", judged, closed, "judged what is open by the new configuration");
+        tracing::info!(code = "configuration.judged", judged, closed, "judged what is open anew");
     }
+    judged
 }
 
 /// Carried out when it is dropped, also by a panic: what has no verdict is not admitted.
@@ -79,6 +89,8 @@ struct Sentence {
     generation: Generation,
     closed: Arc<AtomicUsize>,
     verdict: Verdict,
+    /// Of a closing.
+    reason: Reason,
 }
 
 impl Sentence {
@@ -106,7 +118,7 @@ impl Drop for Sentence {
             Verdict::Admitted { expires_at } => self.open.keep(self.number, self.generation, expires_at),
             Verdict::NotAdmitted => {
                 self.closed.fetch_add(1, Ordering::Relaxed);
-                self.open.close(self.number, self.generation);
+                self.open.close(self.number, self.generation, self.reason);
             }
         }
     }

@@ -8,3 +8,4 @@ pub mod open_exchanges;
 pub mod proxy;
 pub mod request_head;
 mod serving;
+pub mod session_ends;

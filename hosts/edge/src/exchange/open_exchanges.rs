@@ -1,5 +1,5 @@
 //! Exchanges with the application that may outlive what admitted them: each ends with the session that it rests on, and is
-//! judged again when the configuration changes ([`crate::exchange::judge`]).
+//! judged again when the configuration changes, or an account is logged out everywhere ([`crate::exchange::judge`]).
 //!
 //! 1. An exchange is here from the decision to forward it on, not from the application's answer: a session that ends in
 //!    between takes it along, and so does a configuration that does not admit it.
@@ -44,7 +44,7 @@ struct State {
 
 struct Entry {
     question: Arc<Question>,
-    /// The configuration that has admitted it.
+    /// In which it was admitted.
     generation: Generation,
     /// The session's end, in seconds since the Unix epoch.
     expires_at: Option<u64>,
@@ -82,7 +82,7 @@ pub struct OpenExchange {
 }
 
 impl OpenExchanges {
-    /// Registers an exchange that was admitted, until `expires_at`, by the configuration of this generation.
+    /// Registers an exchange that was admitted in this generation, until `expires_at`.
     pub fn begin(self: &Arc<Self>, question: Question, generation: Generation, expires_at: Option<u64>, closer: Closer) -> OpenExchange {
         let session = question.session.clone();
         // A clock before 1970 ends nothing too early.
@@ -125,14 +125,14 @@ impl OpenExchanges {
         }
     }
 
-    /// What was admitted by a configuration before this generation: number and question of each.
-    pub fn admitted_before(&self, generation: Generation) -> Vec<(u64, Arc<Question>)> {
+    /// What was admitted before this generation: number, question and generation of each.
+    pub fn admitted_before(&self, generation: Generation) -> Vec<(u64, Arc<Question>, Generation)> {
         let state = self.lock();
         let due = state.open.iter().filter(|(_, entry)| entry.generation < generation);
-        due.map(|(number, entry)| (*number, entry.question.clone())).collect()
+        due.map(|(number, entry)| (*number, entry.question.clone(), entry.generation)).collect()
     }
 
-    /// The configuration of this generation admits the exchange as well, until `expires_at`.
+    /// It is admitted in this generation as well, until `expires_at`.
     pub fn keep(&self, number: u64, generation: Generation, expires_at: Option<u64>) {
         if let Some(entry) = self.lock().open.get_mut(&number) {
             entry.generation = generation;
@@ -141,11 +141,11 @@ impl OpenExchanges {
         }
     }
 
-    /// The configuration of this generation does not admit the exchange.
-    pub fn close(&self, number: u64, generation: Generation) {
+    /// It is not admitted in this generation.
+    pub fn close(&self, number: u64, generation: Generation, reason: Reason) {
         if let Some(entry) = self.lock().open.get_mut(&number) {
             entry.generation = generation;
-            entry.closer.close(Reason::NotAdmitted);
+            entry.closer.close(reason);
         }
     }
 
@@ -176,18 +176,6 @@ impl Drop for OpenExchange {
         }
         drop(state);
         self.closer.expire_at(None);
-    }
-}
-
-/// Sessions that end when this is dropped: after the response, however that went.
-pub struct Ending {
-    pub all: Arc<OpenExchanges>,
-    pub sessions: Vec<String>,
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.sessions.iter().for_each(|session| self.all.end(session));
     }
 }
 
@@ -264,7 +252,7 @@ mod tests {
     async fn an_ended_session_is_remembered() {
         let all = Arc::new(OpenExchanges::default());
         ending::run(async {
-            drop(Ending { all: all.clone(), sessions: vec!["a".into()] });
+            all.end("a");
             assert!(begin(&all, Some("a")).session_has_ended);
             assert!(!begin(&all, Some("b")).session_has_ended);
             assert!(!begin(&all, None).session_has_ended);
@@ -281,12 +269,12 @@ mod tests {
         let ended = ending::run(async {
             let (_first, _second) = (begin(&all, None), begin(&all, Some("a")));
             assert!(all.admitted_before(Generation::default()).is_empty());
-            let numbers = |generation| all.admitted_before(generation).into_iter().map(|(number, _)| number).collect::<BTreeSet<_>>();
+            let numbers = |generation| all.admitted_before(generation).into_iter().map(|(number, ..)| number).collect::<BTreeSet<_>>();
             assert_eq!(numbers(next), [0, 1].into());
             all.keep(0, next, None);
             assert_eq!(numbers(next), [1].into());
             assert_eq!(numbers(next.next()), [0, 1].into());
-            all.close(1, next);
+            all.close(1, next, Reason::NotAdmitted);
             assert!(numbers(next).is_empty());
             std::future::pending::<()>().await;
         });

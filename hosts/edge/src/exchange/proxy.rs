@@ -34,8 +34,9 @@ use crate::exchange::counted::{self, CountedUpgrade};
 use crate::exchange::ending;
 use crate::exchange::failure::{self, Shown};
 use crate::exchange::judge;
-use crate::exchange::open_exchanges::{Ending, OpenExchange, OpenExchanges, Question};
+use crate::exchange::open_exchanges::{OpenExchange, OpenExchanges, Question};
 use crate::exchange::request_head::{check_length, into_origin_form, request_head};
+use crate::exchange::session_ends::{Ending, SessionEnds};
 use crate::listen::limits::ConnectionLimits;
 use crate::listen::request_bytes::RequestBytes;
 use crate::metrics::Metrics;
@@ -195,7 +196,12 @@ impl Edge {
         self.current.clone()
     }
 
-    /// Judges what is open whenever the configuration changes; to be driven as long as the edge serves.
+    /// For what ends elsewhere.
+    pub fn session_ends(&self) -> SessionEnds {
+        SessionEnds::new(self.ended.clone(), self.open.clone(), self.current.clone())
+    }
+
+    /// Judges what is open whenever it is due; to be driven as long as the edge serves.
     pub fn judge(&self) -> impl Future<Output = ()> + Send + use<> {
         judge::judge(self.open.clone(), self.current.clone())
     }
@@ -253,10 +259,12 @@ impl Edge {
         let code = match spent.counted {
             Counted::LoginStart => "login.limited",
             Counted::BadCallback => "callback.limited",
+            Counted::BadLogoutToken => "logout.limited",
         };
         let reference = random::reference();
         if let Some(left_out) = self.limited.is_due(code, attempt.client) {
-            active.audit.undecided(AuditEvent::LoginFailed, code, undecided_request(session, request_id, attempt.client));
+            let event = if spent.counted == Counted::BadLogoutToken { AuditEvent::Refused } else { AuditEvent::LoginFailed };
+            active.audit.undecided(event, code, undecided_request(session, request_id, attempt.client));
             let client = attempt.client.map(tracing::field::display);
             let request_id = request_id.as_str();
             let message = "this client has reached its limit of [vestibule.limits]; the log has this once in a minute";
@@ -339,8 +347,9 @@ impl Edge {
             ended_sessions.iter().for_each(|session| record.replaced(session));
         }
         if !ended_sessions.is_empty() {
-            self.ended.remember(&ended_sessions);
-            exchange.ending = Some(Ending { all: self.open.clone(), sessions: ended_sessions });
+            let ends = self.session_ends();
+            ends.remember(&ended_sessions);
+            exchange.ending = Some(Ending { ends, entries: ended_sessions });
         }
         Ok(outcome)
     }

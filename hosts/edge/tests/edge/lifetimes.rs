@@ -23,22 +23,22 @@ use crate::application::Application;
 use crate::browser::Browser;
 use crate::login::Site;
 use crate::raw::Wire;
-use crate::scripted::{Script, ScriptedEdge, alice, alice_in, answer};
+use crate::scripted::{Script, ScriptedEdge, alice, alice_in, answer, session_end};
 use crate::tls::Identity;
 
 /// More than any test may take to see an end.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Responses whose end is not in sight.
 const WITHOUT_END: [&str; 2] = ["/events", "/events-until-closed"];
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-fn now() -> u64 {
+pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
 }
 
-fn session_of(head: &RequestHead) -> Option<String> {
+pub fn session_of(head: &RequestHead) -> Option<String> {
     let found = head.headers().find(|(name, _)| name.eq_ignore_ascii_case("x-session"));
     found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
 }
@@ -62,34 +62,34 @@ fn sessions_until(expires_at: Option<u64>) -> Script {
 }
 
 /// Asks for `path` in this session and waits for the beginning.
-async fn begin(edge: &ScriptedEdge, path: &str, session: &str, beginning: &str) -> Wire<TcpStream> {
+pub async fn begin(edge: &ScriptedEdge, path: &str, session: &str, beginning: &str) -> Wire<TcpStream> {
     let mut wire = ask(edge, path, session).await;
     timeout(PATIENCE, wire.read_until(beginning)).await.expect("in time").unwrap_or_else(|| panic!("{path}: no {beginning}"));
     wire
 }
 
-async fn ask(edge: &ScriptedEdge, path: &str, session: &str) -> Wire<TcpStream> {
+pub async fn ask(edge: &ScriptedEdge, path: &str, session: &str) -> Wire<TcpStream> {
     let mut wire = Wire::connect(edge.address).await;
     let session = if session.is_empty() { String::new() } else { format!("X-Session: {session}\r\n") };
     wire.stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: h\r\n{session}\r\n").as_bytes()).await.expect("sent");
     wire
 }
 
-async fn status(edge: &ScriptedEdge, path: &str, session: &str) -> u16 {
+pub async fn status(edge: &ScriptedEdge, path: &str, session: &str) -> u16 {
     ask(edge, path, session).await.read_head().await.expect("a response").status()
 }
 
-async fn ends(wire: &mut Wire<TcpStream>) {
+pub async fn ends(wire: &mut Wire<TcpStream>) {
     timeout(PATIENCE, async { while wire.read_some(usize::MAX).await.is_some() {} }).await.expect("an end");
 }
 
 /// The response is open, and what the application sends still arrives.
-async fn goes_on(app: &Application, wire: &mut Wire<TcpStream>) {
+pub async fn goes_on(app: &Application, wire: &mut Wire<TcpStream>) {
     app.tick();
     timeout(PATIENCE, wire.read_until("tick")).await.expect("in time").expect("another event");
 }
 
-async fn upgrade(edge: &ScriptedEdge, session: &str) -> Socket {
+pub async fn upgrade(edge: &ScriptedEdge, session: &str) -> Socket {
     let mut request = format!("ws://{}/ws", edge.address).into_client_request().expect("a request");
     if !session.is_empty() {
         request.headers_mut().insert("x-session", session.parse().expect("a value"));
@@ -97,7 +97,7 @@ async fn upgrade(edge: &ScriptedEdge, session: &str) -> Socket {
     tokio_tungstenite::connect_async(request).await.expect("an upgrade").0
 }
 
-async fn is_echoed(socket: &mut Socket) -> bool {
+pub async fn is_echoed(socket: &mut Socket) -> bool {
     socket.send(Message::text("hello")).await.is_ok() && matches!(socket.next().await, Some(Ok(Message::Text(_))))
 }
 
@@ -106,7 +106,7 @@ async fn socket_ends(socket: &mut Socket) {
     assert!(end.is_none_or(|message| message.is_err()), "the connection is closed, nothing is said");
 }
 
-async fn socket_ends_with_its_session(socket: &mut Socket) {
+pub async fn socket_ends_with_its_session(socket: &mut Socket) {
     let end = timeout(PATIENCE, socket.next()).await.expect("an end").expect("a message").expect("no failure");
     assert!(end.is_close(), "{end}");
 }
@@ -367,7 +367,7 @@ struct Meddling;
 impl Decider for Meddling {
     async fn decide(&self, head: RequestHead, _: Option<Vec<u8>>) -> Result<Decision, Undecided> {
         let mut decision = Decision::new(Outcome::Forward(alice_in(session_of(&head))));
-        decision.ended_sessions.push("b".into());
+        decision.ended_sessions.push(session_end("b"));
         Ok(decision)
     }
 }

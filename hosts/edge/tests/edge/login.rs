@@ -59,6 +59,12 @@ impl Site {
         Self { provider, app, program, config, address, _folder: folder }
     }
 
+    /// What the provider calls the person who is logged in.
+    pub async fn provider_subject(&self, browser: &Browser) -> String {
+        let user = browser.fetch(&self.url("/.vestibule/user")).await;
+        serde_json::from_str::<Value>(&user.body).expect("JSON")["sub"].as_str().expect("text").to_owned()
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a step that fails ends its test, and says which one it was")]
 #![expect(unreachable_pub, reason = "what the modules of this one program share has no outside to be hidden from")]
 
+mod account_ends;
 mod application;
 mod audit;
 mod authz;
@@ -27,6 +28,7 @@ mod login;
 mod metrics;
 mod production;
 mod program;
+mod provider_logout;
 mod provider_traces;
 mod raw;
 mod reload;

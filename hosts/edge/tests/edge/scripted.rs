@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use pingora::listeners::tls::Acceptor;
@@ -14,11 +14,12 @@ use vestibule_edge::audit::Audit;
 use vestibule_edge::configuration::active::{Active, Current, Service};
 use vestibule_edge::configuration::decider::{Decider, Undecided};
 use vestibule_edge::exchange::proxy::{Edge, Patience};
+use vestibule_edge::exchange::session_ends::SessionEnds;
 use vestibule_edge::listen::limits::ConnectionLimits;
 use vestibule_edge::listen::listener::Listener;
 use vestibule_edge::metrics::Counts;
 use vestibule_edge::upstream::application::Upstream;
-use vestibule_wasmtime::{Decision, Forward, Outcome, RequestHead, Response};
+use vestibule_wasmtime::{Decision, EndedName, EndedWhat, Forward, Outcome, RequestHead, Response};
 
 /// The grace of edges in tests: long enough for what must finish, short enough to wait for.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -47,9 +48,15 @@ impl Decider for Script {
         let outcome = self.0(&head, body.as_deref())?;
         // `/end/<session>` ends a session, whatever else the script says.
         let mut decision = Decision::new(outcome);
-        decision.ended_sessions.extend(head.path_with_query().strip_prefix("/end/").map(str::to_owned));
+        decision.ended_sessions.extend(head.path_with_query().strip_prefix("/end/").map(session_end));
         Ok(decision)
     }
+}
+
+/// The end of the session of this name, now.
+pub fn session_end(session: &str) -> EndedName {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    EndedName::new(session, EndedWhat::Session, now, now + 3600)
 }
 
 pub fn alice() -> Forward {
@@ -77,6 +84,8 @@ pub fn answer(status: u16, body: &str) -> Outcome {
 
 pub struct ScriptedEdge {
     pub address: SocketAddr,
+    /// For what ends elsewhere.
+    pub ends: SessionEnds,
     current: Current,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
@@ -162,6 +171,7 @@ impl ScriptedEdge {
     async fn serve_within(limits: ConnectionLimits, active: Active, patience: Patience, tls: Option<Acceptor>) -> Self {
         let current = Current::new(active);
         let edge = Edge::new(current.clone(), tls.is_some()).with_patience(patience);
+        let ends = edge.session_ends();
         let listener = Listener::bind("127.0.0.1:0").await.expect("a free port").with_limits(limits);
         let address = listener.address();
         let (stop, stopped) = oneshot::channel();
@@ -172,7 +182,7 @@ impl ScriptedEdge {
             }
         };
         let served = tokio::spawn(edge.serve(listener, tls, stopped, GRACE));
-        Self { address, current, stop: Some(stop), served }
+        Self { address, ends, current, stop: Some(stop), served }
     }
 
     /// Tells it to stop, without waiting.
