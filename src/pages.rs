@@ -39,7 +39,7 @@ enum Script {
     None,
     /// Puts the fragment of this page's address into the way back of its links.
     KeepFragment,
-    /// Does so, and follows the first link.
+    /// Does so, and follows the first link. Without scripts, the browser follows the link as it is.
     GoOn,
 }
 
