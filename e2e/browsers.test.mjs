@@ -184,9 +184,11 @@ test('or a rule that makes manifest and icons public', async (t) => {
   }
 });
 
-for (const [name, settings, providers] of [
-  ['with one provider', '[vestibule]\nkeep_fragment = true\n', 1],
+for (const [name, settings, providers, fragment = '#row-7'] of [
+  ['with one provider', '', 1],
   ['through the choice of a provider', '', 2],
+  ['with keep_fragment = true', '[vestibule]\nkeep_fragment = true\n', 1],
+  ['from a route of the page', '', 1, '#/reports/2026?sort=-date&q=%23%26+é'],
 ]) {
   test(`the fragment of a link comes back ${name}`, async (t) => {
     const listed = [];
@@ -198,15 +200,48 @@ for (const [name, settings, providers] of [
     t.after(edge.stop);
     listed.forEach((provider) => provider.serve(`${edge.url}/oauth2callback`));
     const { page, seen } = await openPage(t);
-    await page.goto(`${edge.url}/?year=2026#row-7`);
+    await page.goto(`${edge.url}/?year=2026${fragment}`);
     if (providers > 1) await page.getByRole('link', { name: 'Log in with Op1' }).click();
     await page.locator('input[name=login]').waitFor();
     await logsIn(page, 'alice');
     await showsUser(page, 'alice Example');
-    assert.equal(page.url(), `${edge.url}/?year=2026#row-7`);
+    assert.equal(page.url(), new URL(`${edge.url}/?year=2026${fragment}`).href);
     assert.deepEqual(seen.errors.filter((text) => text.includes('Content Security')), [], 'the policy allows the script');
   });
 }
+
+test('a fragment with a token is not sent to a server, and one that is not kept does not stop the login', async (t) => {
+  const { edge, provider } = await startLogin(t);
+  for (const fragment of ['#access_token=secret&token_type=bearer', '#state=x&code=secret', '#?id_token=secret', `#${'x'.repeat(1200)}`]) {
+    const { page } = await openPage(t);
+    const asked = [];
+    page.on('request', (request) => asked.push(request.url().split('#')[0]));
+    await page.goto(`${edge.url}/${fragment}`);
+    await showsLogin(page, provider);
+    assert.ok(asked.some((url) => url.includes('/.vestibule/login')), 'the login begins on the page');
+    assert.deepEqual(asked.filter((url) => /secret|xxx/.test(url)), [], fragment);
+  }
+});
+
+test('without scripts the login begins, and the fragment is lost', async (t) => {
+  const { edge, provider } = await startLogin(t);
+  const { page } = await openPage(t, { javaScriptEnabled: false });
+  await page.goto(`${edge.url}/?year=2026#row-7`);
+  await showsLogin(page, provider);
+  await logsIn(page, 'alice');
+  await page.getByRole('heading', { name: 'Reports' }).waitFor();
+  assert.equal(page.url(), `${edge.url}/?year=2026`);
+});
+
+test('the way back in the history skips the page that goes on', async (t) => {
+  const { edge, provider, site } = await startLogin(t);
+  const { page } = await openPage(t);
+  await page.goto(`${site.url}/plain.html`);
+  await page.goto(`${edge.url}/#row-7`);
+  await showsLogin(page, provider);
+  await page.goBack();
+  assert.equal(page.url(), `${site.url}/plain.html`);
+});
 
 test('a frame of a named site: a login of its own, in cookies of its own', async (t) => {
   const { edge, provider, site, portal } = await startEmbedded(t);

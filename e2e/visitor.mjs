@@ -74,10 +74,12 @@ class Page {
     Object.assign(this, { url, status: response.statusCode, headers: response.headers, body });
   }
 
-  // Where it redirects to.
+  // Where it redirects to, or goes on to by itself in a browser without scripts.
   get next() {
     const { location } = this.headers;
-    return this.status >= 300 && this.status < 400 && location ? new URL(location, this.url) : undefined;
+    if (this.status >= 300 && this.status < 400 && location) return new URL(location, this.url);
+    const refresh = this.body.match(/<meta http-equiv="refresh" content="0; url=([^"]+)">/);
+    return refresh ? new URL(refresh[1].replaceAll('&#38;', '&'), this.url) : undefined;
   }
 
   get json() {

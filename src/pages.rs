@@ -3,6 +3,8 @@
 //! One template for all. It carries no external resource, and no script but one of a few lines where a link has a way back; it
 //! is served with a content security policy that allows no other. Whatever comes from outside is escaped by the template engine.
 
+mod onward;
+
 use askama::Template;
 use serde_json::{Value, json};
 
@@ -18,6 +20,8 @@ use crate::web::embedding::Embedding;
 use crate::web::http::{RequestHead, Response};
 use crate::web::return_to::ReturnTo;
 use crate::web::route;
+
+pub(crate) use onward::onward;
 
 #[derive(Template)]
 #[template(path = "page.html")]
@@ -47,7 +51,7 @@ enum Script {
     None,
     /// Puts the fragment of this page's address into the way back of its links.
     KeepFragment,
-    /// Does so, and follows the first link.
+    /// Does so, and follows the first link. Without scripts, the browser follows the link as it is.
     GoOn,
 }
 

@@ -114,7 +114,7 @@ fn sizes(vestibule: &str, count: usize) -> Option<Sizes> {
     let at_provider = browser.start(&mut rig, &long_link(0));
     let callback = rig.provider.authorize(&at_provider, "alice");
     let answer = browser.visit(&mut rig, &callback).response();
-    if answer.status != 302 {
+    if answer.status >= 400 {
         assert_eq!(rig.last_event(), "session.too_large");
         return None;
     }
@@ -160,12 +160,12 @@ fn an_access_token_that_repeats_the_groups_adds_little() {
                 signed(r#"{"typ":"JWT","alg":"RS256","kid":"X5eXk4xyojNFum1kl2Ytv8dlNP4"}"#, &Value::from(claims).to_string()).into();
         }));
         let answer = browser.log_in(&mut rig, &long_link(0), "alice");
-        assert_eq!(answer.status, 302);
+        assert!(answer.status < 400);
         (request_bytes(&browser), answer_bytes(&answer))
     };
     let ((request, answer), (more_request, more_answer)) = (sizes_with("[\"id\"]"), sizes_with("[\"id\", \"access\"]"));
-    println!("{request} {answer} {more_request} {more_answer}");
-    assert!(more_request - request < 700 && more_answer - answer < 700, "{request} {answer}, {more_request} {more_answer}");
+    assert!(more_request - request < 600, "{request}, {more_request}");
+    assert!(answer.max(more_answer) <= 3 * KIB + 512, "{answer}, {more_answer}");
 }
 
 /// The longest page that is kept in a cookie, beside logins that have to go for it.

@@ -3,6 +3,7 @@
 //! Whoever asks for a claim gets the same answer from both. A decision asks for few of them, so that a session's claims are
 //! not turned into JSON for it.
 
+pub(crate) mod apart;
 mod groups;
 mod id;
 mod packed;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::{GUID_BYTES, Id, guid, with_guid};
-use super::{Claim, groups, pointer};
+use super::{Claim, apart, groups, pointer};
 use crate::deflate::{compress, decompress};
 
 /// Largest JSON of the claims that are far, in bytes: more than any session has room for, unless it compresses well.
@@ -25,6 +25,8 @@ const PLAIN: u8 = 0;
 const DEFLATED: u8 = 1;
 /// With [`dictionary`].
 const DEFLATED_WITH_DICTIONARY: u8 = 2;
+/// With [`dictionary`], and random values apart ([`apart`]).
+const APART: u8 = 3;
 
 /// What the claims of many providers have between their values, in the order of JSON that is sorted. A part of the format.
 const WORDS: &str = concat!(
@@ -114,7 +116,7 @@ impl Packed<'_> {
         };
         usize::from(self.known) <= KNOWN.len()
             && self.near.iter().all(|(name, near)| name.text().is_some() && is_whole(near))
-            && matches!(self.far.first(), Some(&(PLAIN | DEFLATED | DEFLATED_WITH_DICTIONARY)))
+            && matches!(self.far.first(), Some(&(PLAIN | DEFLATED | DEFLATED_WITH_DICTIONARY | APART)))
     }
 
     /// The claim of that name, or what that pointer finds: `Some(None)` when it is known to be absent, `None` when only the
@@ -151,6 +153,7 @@ impl Packed<'_> {
             Some((&DEFLATED_WITH_DICTIONARY, deflated)) => {
                 decompress(deflated, &dictionary(&self.near, client_id), MAX_FAR_BYTES).map(Cow::Owned)
             }
+            Some((&APART, compressed)) => apart::decompress(compressed, &dictionary(&self.near, client_id), MAX_FAR_BYTES).map(Cow::Owned),
             _ => None,
         };
         let mut whole: Map<String, Value> = json.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
@@ -254,9 +257,16 @@ fn pack_far(claims: &Map<String, Value>, also: &[String], dictionary: &[u8]) -> 
         claims.iter().filter(|(name, value)| is_far(name, value)).map(|(name, value)| (name.clone(), value.clone())).collect();
     // Claims with names that are strings: nothing in it can fail to become JSON.
     let json = serde_json::to_vec(&far).unwrap_or_default();
-    let deflated = compress(&json, dictionary);
-    let is_shorter = deflated.len() < json.len() && json.len() <= MAX_FAR_BYTES;
-    let (form, bytes) = if is_shorter { (DEFLATED_WITH_DICTIONARY, deflated) } else { (PLAIN, json) };
+    let mut shortest = (PLAIN, Cow::Borrowed(&json));
+    if json.len() <= MAX_FAR_BYTES {
+        let forms = [(DEFLATED_WITH_DICTIONARY, Some(compress(&json, dictionary))), (APART, apart::compress(&json, dictionary))];
+        for (form, bytes) in forms.into_iter().filter_map(|(form, bytes)| Some((form, bytes?))) {
+            if bytes.len() < shortest.1.len() {
+                shortest = (form, Cow::Owned(bytes));
+            }
+        }
+    }
+    let (form, bytes) = shortest;
     [&[form], bytes.as_slice()].concat()
 }
 
@@ -347,7 +357,7 @@ mod tests {
         }
         assert!(!is_known(14, vec![], b"\0"));
         assert!(!is_known(13, vec![(Name::Known(13), Near::Absent)], b"\0"));
-        for (far, expected) in [(&b""[..], false), (b"\x01", true), (b"\x02", true), (b"\x03", false)] {
+        for (far, expected) in [(&b""[..], false), (b"\x01", true), (b"\x02", true), (b"\x03", true), (b"\x04", false)] {
             assert_eq!(is_known(13, vec![], far), expected, "{far:?}");
         }
     }

@@ -125,8 +125,8 @@ pub struct Config {
     pub streamlit: Option<StreamlitApp>,
     /// Where a logout ends; `None` for our own page that says so.
     pub after_logout: Option<crate::web::return_to::ReturnTo>,
-    /// Whether the login begins on a page of ours that knows the fragment of its address, also with one provider (`true`), or no
-    /// page looks at it (`false`); `None`: the pages that there are anyway keep it.
+    /// Whether a login keeps the fragment of the address that it begins at: with one provider, `None` begins it on a page that
+    /// knows the fragment where a browser says that it navigates, `Some(true)` always; `Some(false)`: no page keeps one.
     pub keep_fragment: Option<bool>,
     /// Answers another proxy instead of being one; `None`: requests go on to the application.
     pub authz: Option<Authz>,

@@ -53,8 +53,9 @@ const VESTIBULE: [Setting; 11] = [
         "keep_fragment",
         Form::Boolean,
         "Whether a login keeps the `#…` of the address: see [Fragments](guides/fragments.md).",
-        "true",
-    ),
+        "false",
+    )
+    .or_said("for navigations of browsers"),
     trusted_proxies::SETTING,
     internal_hosts::SETTING,
     plain_http::SETTING,

@@ -590,7 +590,8 @@ fn establish(
 
     let return_to = ReturnTo::parse(&grant.return_to, config.public.redirect_uri()).ok();
     let page = super::login::destination(return_to, config);
-    Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), visit.method))))
+    let response = pages::onward(&page, visit.method, &visit.set_cookies, visit.language, &config.embedding);
+    Ok(Progress::Done(Outcome::Respond(response)))
 }
 
 /// The callback without a response: where providers send the browser after a logout, and nothing else.

@@ -51,7 +51,10 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     }
     visit.return_to = match return_to {
         Some(value) => page_asked_for(&value, visit, config),
-        None => page_before(request, config),
+        None => {
+            visit.keeps_fragment = false;
+            page_before(request, config)
+        }
     };
     if let (None, Some(iss)) = (&provider, iss) {
         provider = Some(provider_of(&iss, config)?.name.clone());
@@ -131,7 +134,7 @@ pub(super) fn page_before(request: &Request<'_>, config: &Config) -> Option<Retu
     ReturnTo::parse(std::str::from_utf8(referer).ok()?, config.public.redirect_uri()).ok()
 }
 
-/// With one provider the login begins at once; with several the user chooses.
+/// With one provider the login begins at once, or on a page that goes on by itself; with several the user chooses.
 pub(crate) fn choose_or_start(visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     let config = context.config;
     let choice = pages::Choice {
@@ -141,13 +144,20 @@ pub(crate) fn choose_or_start(visit: &mut Visit, context: &mut Context<'_>) -> R
         jar: &visit.jar,
     };
     let page = match config.providers.as_slice() {
-        [only] if config.keep_fragment == Some(true) && choice.return_to.is_some() => {
-            pages::on_the_way(config, visit.language, only, &choice, context.entropy)
-        }
+        [only] if begins_on_a_page(visit, config) => pages::on_the_way(config, visit.language, only, &choice, context.entropy),
         [only] => return start(only, visit, context),
         _ => pages::chooser(config, visit.language, &choice, context.entropy),
     };
     Ok(Progress::Done(Outcome::Respond(page)))
+}
+
+/// Whether a login with the only provider begins on a page that knows the fragment of its address: a redirect does not, and
+/// the fragment does not survive a form on the provider's pages. By default only where a browser says that it shows the page:
+/// other clients expect the redirect.
+fn begins_on_a_page(visit: &Visit, config: &Config) -> bool {
+    let is_missing = |page: &ReturnTo| visit.keeps_fragment && !page.as_str().contains('#');
+    let by_default = |page| visit.is_document_navigation && is_missing(page);
+    visit.return_to.as_ref().is_some_and(|page| config.keep_fragment.unwrap_or_else(|| by_default(page)))
 }
 
 /// Waits for the metadata of a provider that somebody wants to log in with.

@@ -54,6 +54,8 @@ pub(crate) enum Progress {
 #[derive(Debug)]
 pub(crate) struct Visit {
     pub(crate) is_navigation: bool,
+    /// Of a tab or window, as the browser says itself ([`Request::is_document_navigation`]).
+    pub(crate) is_document_navigation: bool,
     /// Of pages.
     pub(crate) language: Language,
     pub(crate) is_head: bool,
@@ -70,7 +72,8 @@ pub(crate) struct Visit {
     pub(crate) return_to: Option<ReturnTo>,
     /// The same, where it may be one of several.
     pub(crate) ways_back: Vec<ReturnTo>,
-    /// Whether the fragment of this address may be that of the page: the one of a callback is the provider's.
+    /// Whether the fragment of this address may be that of the page: the one of a callback is the provider's, and the one of
+    /// a login that does not name its page is no page's.
     pub(crate) keeps_fragment: bool,
     /// The user wants to choose an account, whatever the configuration says about it.
     pub(crate) select_account: bool,
@@ -106,6 +109,7 @@ impl Visit {
         let is_navigation = request.is_navigation();
         Self {
             is_navigation,
+            is_document_navigation: request.is_document_navigation(),
             // Only pages have one, and most requests are for none.
             language: if is_navigation { Language::preferred(request.headers) } else { Language::English },
             is_head: request.method == "HEAD",

@@ -124,7 +124,9 @@ fn pages(config: &Config, language: Language) -> Vec<Response> {
     let entropy = &mut Fixed::default();
     let (one, other) = (page_to_return_to(config, "/base/a?b=<i>&c"), page_to_return_to(config, "/base/\"d\""));
     let last = jar(config, &cookie_of_last(config, "staff"));
+    let chosen = Choice { return_to: Some(&one), select_account: true, login_hint: Some("\"><b>"), jar: &last };
     let mut pages = vec![
+        on_the_way(config, language, &config.providers[0], &chosen, entropy),
         chooser(config, language, &Choice { return_to: None, select_account: false, login_hint: None, jar: &jar(config, "") }, entropy),
         chooser(config, language, &Choice { return_to: Some(&one), select_account: true, login_hint: None, jar: &last }, entropy),
         signed_out(config, language, entropy),

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::claims::Claims;
+use crate::claims::{Claims, apart};
 use crate::deflate::{compress, decompress};
 
 /// Header and payload of a token, in bytes: more than its cookies have room for, unless it compresses well.
@@ -42,6 +42,14 @@ pub(super) enum Token<'a> {
         /// Of SHA-256 of the token.
         check: [u8; CHECK_BYTES],
     },
+    /// As [`Token::Jwt`], with random values apart ([`apart`]).
+    Apart(#[serde(borrow)] Jwt<'a>),
+    /// As [`Token::JwtOfClaims`], with random values apart.
+    ApartOfClaims {
+        #[serde(borrow)]
+        jwt: Jwt<'a>,
+        check: [u8; CHECK_BYTES],
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +62,9 @@ pub(super) struct Jwt<'a> {
     signature: Cow<'a, [u8]>,
 }
 
+/// The text of compressed bytes, a dictionary and a limit.
+type Decompress = fn(&[u8], &[u8], usize) -> Option<Vec<u8>>;
+
 /// What a JWT about these claims is likely to say.
 pub(super) fn dictionary(claims: &Claims<'_>) -> Vec<u8> {
     // Claims with names that are strings: nothing in it can fail to become JSON.
@@ -63,38 +74,56 @@ pub(super) fn dictionary(claims: &Claims<'_>) -> Vec<u8> {
 impl<'a> Token<'a> {
     /// `worth`: how many bytes the dictionary has to save.
     pub(super) fn of(text: &'a str, dictionary: &[u8], worth: usize) -> Self {
-        let Some((signed, alone)) = Jwt::of(text) else { return Self::Text(text.into()) };
-        let compressed = compress(&signed, dictionary);
-        if compressed.len() + CHECK_BYTES + worth >= alone.compressed.len() {
-            return Self::Jwt(alone);
+        let Some((signed, header_bytes, signature)) = parts(text) else { return Self::Text(text.into()) };
+        let jwt = |compressed: Vec<u8>| Jwt { header_bytes, compressed: compressed.into(), signature: signature.into() };
+        let (alone, of_claims) = (Compressed::of(&signed, b""), Compressed::of(&signed, dictionary));
+        if of_claims.bytes.len() + CHECK_BYTES + worth >= alone.bytes.len() {
+            return if alone.is_apart { Self::Apart(jwt(alone.bytes)) } else { Self::Jwt(jwt(alone.bytes)) };
         }
-        Self::JwtOfClaims { jwt: Jwt { compressed: compressed.into(), ..alone }, check: check(text) }
+        let (jwt, check) = (jwt(of_claims.bytes), check(text));
+        if of_claims.is_apart { Self::ApartOfClaims { jwt, check } } else { Self::JwtOfClaims { jwt, check } }
     }
 
     pub(super) fn into_text<'d>(self, dictionary: impl FnOnce() -> &'d Vec<u8>) -> Option<String> {
+        let is_whole = |expected, text: &String| check(text) == expected;
         match self {
             Self::Text(text) => Some(text.into_owned()),
-            Self::Jwt(jwt) => jwt.into_text(b""),
-            Self::JwtOfClaims { jwt, check: expected } => jwt.into_text(dictionary()).filter(|text| check(text) == expected),
+            Self::Jwt(jwt) => jwt.into_text(b"", decompress),
+            Self::Apart(jwt) => jwt.into_text(b"", apart::decompress),
+            Self::JwtOfClaims { jwt, check } => jwt.into_text(dictionary(), decompress).filter(|text| is_whole(check, text)),
+            Self::ApartOfClaims { jwt, check } => jwt.into_text(dictionary(), apart::decompress).filter(|text| is_whole(check, text)),
         }
     }
 }
 
-impl Jwt<'_> {
-    /// Header and payload of a text in three parts (RFC 7515 section 7.1), as they are written again; and them compressed.
-    fn of(text: &str) -> Option<(Vec<u8>, Self)> {
-        let mut parts = text.splitn(3, '.').map(|part| URL_SAFE_NO_PAD.decode(part).ok());
-        let (mut signed, payload, signature) = (parts.next()??, parts.next()??, parts.next()??);
-        let header_bytes = signed.len();
-        signed.extend(payload);
-        if signed.len() > MAX_JWT_BYTES {
-            return None;
-        }
-        let jwt = Self { header_bytes, compressed: compress(&signed, b"").into(), signature: signature.into() };
-        Some((signed, jwt))
-    }
+/// Header and payload of a token in the shorter of two forms.
+struct Compressed {
+    is_apart: bool,
+    bytes: Vec<u8>,
+}
 
-    fn into_text(self, dictionary: &[u8]) -> Option<String> {
+impl Compressed {
+    fn of(signed: &[u8], dictionary: &[u8]) -> Self {
+        let whole = compress(signed, dictionary);
+        match apart::compress(signed, dictionary) {
+            Some(bytes) if bytes.len() < whole.len() => Self { is_apart: true, bytes },
+            _ => Self { is_apart: false, bytes: whole },
+        }
+    }
+}
+
+/// Header and payload of a text in three parts (RFC 7515 section 7.1), the length of the first, and the signature; only where they are
+/// written so again.
+fn parts(text: &str) -> Option<(Vec<u8>, usize, Vec<u8>)> {
+    let mut parts = text.splitn(3, '.').map(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let (mut signed, payload, signature) = (parts.next()??, parts.next()??, parts.next()??);
+    let header_bytes = signed.len();
+    signed.extend(payload);
+    (signed.len() <= MAX_JWT_BYTES).then_some((signed, header_bytes, signature))
+}
+
+impl Jwt<'_> {
+    fn into_text(self, dictionary: &[u8], decompress: Decompress) -> Option<String> {
         let signed = decompress(&self.compressed, dictionary, MAX_JWT_BYTES)?;
         let (header, payload) = signed.split_at_checked(self.header_bytes)?;
         Some([header, payload, &self.signature].map(|part| URL_SAFE_NO_PAD.encode(part)).join("."))
@@ -149,10 +178,29 @@ mod tests {
         let claims: Claims<'_> = payload.as_object().cloned().unwrap_or_default().into();
         let text = format!("e30.{}.AAAA", URL_SAFE_NO_PAD.encode(payload.to_string()));
         let dictionary = dictionary(&claims);
-        let Token::Jwt(alone) = Token::of(&text, b"", 0) else { panic!("no dictionary saves nothing") };
+        let Token::Apart(alone) = Token::of(&text, b"", 0) else { panic!("no dictionary saves nothing") };
         let Token::JwtOfClaims { jwt, .. } = Token::of(&text, &dictionary, 0) else { panic!("it saves nearly everything") };
         let saved = alone.compressed.len() - CHECK_BYTES - jwt.compressed.len();
         assert!(matches!(Token::of(&text, &dictionary, saved - 1), Token::JwtOfClaims { .. }));
-        assert!(matches!(Token::of(&text, &dictionary, saved), Token::Jwt(_)));
+        assert!(matches!(Token::of(&text, &dictionary, saved), Token::Apart(_)));
+    }
+
+    #[test]
+    fn random_values_are_apart_where_that_is_shorter() {
+        const OF_TOKEN: &str = "pK3vZ8mWqR1yT6uJ0cXeH5bNfL2aDgS9oIiVwQxErtM";
+        let groups: Vec<_> = (0..9_u64).map(|group| format!("{:016x}", group.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+        let claims: Claims<'_> = json!({ "groups": groups }).as_object().cloned().unwrap_or_default().into();
+        let dictionary = dictionary(&claims);
+        let text = format!("e30.{}.AAAA", URL_SAFE_NO_PAD.encode(json!({ "groups": groups, "sub": OF_TOKEN }).to_string()));
+        for (worth, is_of_claims) in [(0, true), (10_000, false)] {
+            let token = Token::of(&text, &dictionary, worth);
+            let (Token::Apart(jwt) | Token::ApartOfClaims { jwt, .. }) = &token else { panic!("not apart") };
+            assert!(jwt.compressed.windows(4).any(|bytes| bytes == &URL_SAFE_NO_PAD.decode(OF_TOKEN).unwrap()[..4]));
+            assert_eq!(matches!(token, Token::ApartOfClaims { .. }), is_of_claims);
+            assert_eq!(postcard::to_allocvec(&token).unwrap().first(), Some(&if is_of_claims { 4 } else { 3 }), "a part of the format");
+            assert_eq!(token.into_text(|| &dictionary).as_deref(), Some(text.as_str()));
+        }
+        let other = b"another dictionary".to_vec();
+        assert_eq!(Token::of(&text, &dictionary, 0).into_text(|| &other), None);
     }
 }

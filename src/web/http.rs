@@ -195,6 +195,17 @@ impl<'a> Request<'a> {
         self.is_for_a_page() && !self.is_prefetch()
     }
 
+    /// Whether a browser says that it shows the answer in a tab or window: once each, `Sec-Fetch-Mode: navigate` and
+    /// `Sec-Fetch-Dest: document` (Fetch Metadata, W3C), with `GET`. A frame, a service worker that requests the page itself, and
+    /// clients that send neither field do not.
+    pub fn is_document_navigation(&self) -> bool {
+        let says = |name, value: &[u8]| {
+            let mut lines = self.header(name);
+            lines.next() == Some(value) && lines.next().is_none()
+        };
+        self.method == "GET" && self.is_navigation() && says("sec-fetch-mode", b"navigate") && says("sec-fetch-dest", b"document")
+    }
+
     fn is_for_a_page(&self) -> bool {
         let has = |name| self.header(name).next().is_some();
         if has("upgrade") || has("x-requested-with") {
@@ -582,6 +593,29 @@ mod tests {
             assert!(!navigation(&[("accept", "text/html"), ("sec-fetch-mode", "navigate"), (name, value)]), "{name}: {value}");
         }
         assert!(navigation(&[("accept", "text/html"), ("purpose", "navigation"), ("x-moz", "1")]));
+    }
+
+    #[test]
+    fn tells_navigations_of_tabs_from_the_rest() {
+        let navigation = |method: &str, headers: &[(&str, &str)]| {
+            let head = RequestHead { method: method.into(), ..RequestHead::get("/", "a") };
+            let head = headers.iter().fold(head, |head, (name, value)| head.with(name, value));
+            Request::parse(&head).unwrap().is_document_navigation()
+        };
+        let (mode, dest) = (("sec-fetch-mode", "navigate"), ("Sec-Fetch-Dest", "document"));
+        assert!(navigation("GET", &[mode, dest]));
+        for method in ["HEAD", "POST", "get"] {
+            assert!(!navigation(method, &[mode, dest]), "{method}");
+        }
+        assert!(!navigation("GET", &[("accept", "text/html")]) && !navigation("GET", &[mode]) && !navigation("GET", &[dest]));
+        assert!(!navigation("GET", &[mode, dest, dest]) && !navigation("GET", &[mode, mode, dest]));
+        for other in ["iframe", "frame", "fencedframe", "embed", "object", "empty", "Document", ""] {
+            assert!(!navigation("GET", &[mode, ("sec-fetch-dest", other)]), "{other}");
+        }
+        assert!(!navigation("GET", &[("sec-fetch-mode", "cors"), dest]));
+        for other in [("upgrade", "websocket"), ("x-requested-with", "XMLHttpRequest")].into_iter().chain(PREFETCHES) {
+            assert!(!navigation("GET", &[mode, dest, other]), "{other:?}");
+        }
     }
 
     const PREFETCHES: [(&str, &str); 12] = [

@@ -221,6 +221,17 @@ impl Browser {
     }
 }
 
+/// Where the browser goes next from the callback: as a redirect says, or a page.
+pub(crate) fn way_on(answer: &Response) -> String {
+    if answer.status == 302 {
+        return answer.header("location").unwrap().to_owned();
+    }
+    let body = String::from_utf8_lossy(&answer.body);
+    assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")), "{body}");
+    let (_, rest) = body.split_once("<meta http-equiv=\"refresh\" content=\"0; url=").unwrap();
+    rest.split_once('"').unwrap().0.replace("&#38;", "&")
+}
+
 type Edit<T> = Option<Box<dyn Fn(&mut T)>>;
 
 type Verdict = Option<Box<dyn Fn(&OutboundRequest) -> bool>>;

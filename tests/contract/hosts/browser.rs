@@ -34,7 +34,7 @@ pub struct Page {
     pub url: Url,
     pub status: u16,
     pub headers: HeaderMap,
-    /// Where a redirect leads.
+    /// Where a redirect leads, or a page that goes on by itself.
     pub location: Option<Url>,
     pub body: String,
 }
@@ -175,7 +175,12 @@ impl Browser {
         let location = response.status().is_redirection().then(|| response.headers().get(header::LOCATION)).flatten();
         let location = location.map(|location| anyhow::Ok(url.join(location.to_str()?)?)).transpose()?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Page { url: url.clone(), status, headers, location, body: response.text().await? })
+        let body = response.text().await?;
+        let location = match location {
+            None => refresh(&body).map(|location| url.join(&location)).transpose()?,
+            redirect => redirect,
+        };
+        Ok(Page { url: url.clone(), status, headers, location, body })
     }
 
     fn keep(&self, headers: &HeaderMap) -> Result<()> {
@@ -190,4 +195,10 @@ impl Browser {
         }
         Ok(())
     }
+}
+
+/// Where a browser without scripts goes on to from a page.
+fn refresh(html: &str) -> Option<String> {
+    let (_, rest) = html.split_once("<meta http-equiv=\"refresh\" content=\"0; url=")?;
+    rest.split_once('"').map(|(location, _)| location.replace("&#38;", "&"))
 }

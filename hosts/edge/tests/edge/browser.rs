@@ -20,6 +20,7 @@ pub struct Browser {
 pub struct Page {
     pub url: Url,
     pub status: StatusCode,
+    /// Where a redirect leads, or a page that goes on by itself.
     pub location: Option<Url>,
     pub body: String,
 }
@@ -90,7 +91,9 @@ impl Browser {
         let location = response.status().is_redirection().then(|| response.headers().get(header::LOCATION)).flatten();
         let location = location.map(|location| url.join(location.to_str().expect("text")).expect("a URL"));
         let status = response.status();
-        Page { url, status, location, body: response.text().await.expect("text") }
+        let body = response.text().await.expect("text");
+        let location = location.or_else(|| refresh(&body).map(|location| url.join(&location).expect("a URL")));
+        Page { url, status, location, body }
     }
 
     fn keep(&self, headers: &header::HeaderMap) {
@@ -104,4 +107,10 @@ impl Browser {
             }
         }
     }
+}
+
+/// Where a browser without scripts goes on to from a page.
+fn refresh(html: &str) -> Option<String> {
+    let (_, rest) = html.split_once("<meta http-equiv=\"refresh\" content=\"0; url=")?;
+    rest.split_once('"').map(|(location, _)| location.replace("&#38;", "&"))
 }

@@ -23,9 +23,10 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    /// A navigation to a path of the application; no redirect is followed.
+    /// A navigation to a path of the application, by a browser without Fetch Metadata, so that a login begins with a redirect; no
+    /// redirect is followed.
     pub(crate) async fn open(&mut self, filter: &Filter, path: &str) -> Decision {
-        self.send(filter, path, &[("accept", "text/html"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")]).await
+        self.send(filter, path, &[("accept", "text/html")]).await
     }
 
     /// A script's request.

@@ -1,6 +1,6 @@
 //! The login and the logout.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::{expect, expect_status, logged_in};
@@ -19,9 +19,17 @@ pub(super) async fn anybody_passes_where_the_login_is_optional(site: &Site) -> R
 pub(super) async fn a_page_leads_to_the_login(site: &Site) -> Result<()> {
     let before = site.application.requests();
     let browser = Browser::new()?;
-    let first = browser.step(&site.url("/reports?x=1")?).await?;
-    expect_status(&first, 302)?;
-    let asked = browser.open(&site.url("/reports?x=1")?).await?;
+    let url = site.url("/reports?x=1")?;
+    // A proxy that asks redirects; the others answer with the page that keeps the fragment of the address.
+    let first = browser.step(&url).await?;
+    let page =
+        if first.status == 302 { browser.step(first.location.as_ref().context("a redirect leads somewhere")?).await? } else { first };
+    expect_status(&page, 200)?;
+    ensure!(page.body.contains("location.replace("), "the page does not go on: {}", page.body);
+    expect("`Cache-Control`", page.values("cache-control"), vec!["no-store"])?;
+    let next = page.location.context("a page that goes on leads somewhere")?;
+    ensure!(next.query_pairs().any(|(name, value)| name == "return_to" && value == "/reports?x=1"), "no way back in {next}");
+    let asked = browser.open(&url).await?;
     ensure!(asked.url.as_str().starts_with(&site.provider.issuer()), "not at the provider but at {}", asked.url);
     expect_status(&asked, 200)?;
     expect("the number of requests for the application", site.application.requests(), before)
