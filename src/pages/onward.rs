@@ -41,7 +41,7 @@ fn by_a_page(page: &ReturnTo, language: Language, embedding: &Embedding) -> Resp
     let text = language.texts().back_to_the_application;
     // The template has no part that can fail.
     let body = Onward { language, page: page.as_str(), text }.render().unwrap_or_default().into_bytes();
-    // The rest of the policy is in the page, where `frame-ancestors` would not count (Content Security Policy, section 6.1).
+    // The rest of the policy is in the page, where `frame-ancestors` would not count (Content Security Policy Level 3, section 3.3).
     let policy = format!("frame-ancestors {}", embedding.frame_ancestors());
     Response { status: 200, body, ..Response::default() }
         .with("content-type", "text/html")
