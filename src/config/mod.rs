@@ -32,6 +32,7 @@ mod secret_strength;
 mod section;
 mod session;
 pub mod setting;
+mod store;
 mod streamlit;
 mod streamlit_pages;
 mod summary;
@@ -49,6 +50,7 @@ pub use admission::{is_open_tenant, is_public_mail};
 pub use client_options::is_hosted_domain;
 pub use fault::Fault;
 pub use outside::references;
+pub use store::StoreSettings;
 pub use summary::{Authorization, Summary};
 
 use crate::audit::AuditSettings;
@@ -145,6 +147,8 @@ pub struct Config {
     pub log_subjects: bool,
     /// `None`: there is no audit.
     pub audit: Option<AuditSettings>,
+    /// `None`: the list of ended sessions is in the host's memory only.
+    pub store: Option<StoreSettings>,
     /// Where a provider's metadata may name endpoints that are not on the internet, in the spelling of URLs.
     pub internal_hosts: Vec<String>,
     pub upstream: Option<String>,
@@ -215,7 +219,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let extras = vestibule.section("provider");
 
     let login = vestibule.choice("login", &LOGIN);
-    let (lifetime, previous) = session::read(&vestibule.section("session"));
+    let (lifetime, previous, store) = session::read(&vestibule.section("session"));
     let preset = streamlit::read(&vestibule);
     let prefix = routes::read(&vestibule, preset.app.is_some());
     let identity = identity::read(&vestibule.section("identity"), preset.refused_headers);
@@ -318,6 +322,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let secrets: Vec<_> = std::iter::once(cookie_secret.clone()).chain(previous).collect();
     admission::warn_of_everybody(&auth, rules.sections(), policy.as_ref(), &providers, login == Some(Login::Optional));
     let keys = KeyRing::derive(&secrets, public.redirect_uri().as_str());
+    let store = store.map(|store| store.settings(&secrets, public.redirect_uri().as_str(), lifetime.max_age));
     let near_claims = identity::near_claims(&identity, policy.as_ref());
     Some(Config {
         providers,
@@ -344,6 +349,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         branding,
         log_subjects: log.subjects,
         audit: log.audit,
+        store,
         names_trusted_proxies: vestibule.has(trusted_proxies::KEY),
         trusted_proxies: who_may_ask.or(in_front).unwrap_or_default(),
         internal_hosts,

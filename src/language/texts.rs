@@ -90,6 +90,7 @@ pub struct Texts {
 
     pub(crate) filter_failed: Notice,
     pub(crate) overloaded: Notice,
+    pub(crate) store_unreachable: Notice,
     pub(crate) upstream_unreachable: Notice,
     pub(crate) upstream_timed_out: Notice,
     pub(crate) too_many_logins: Notice,
@@ -152,6 +153,7 @@ mod tests {
             not_remembered,
             filter_failed,
             overloaded,
+            store_unreachable,
             upstream_unreachable,
             upstream_timed_out,
             too_many_logins,
@@ -211,6 +213,7 @@ mod tests {
             everywhere,
             filter_failed,
             overloaded,
+            store_unreachable,
             upstream_unreachable,
             upstream_timed_out,
             too_many_logins,

@@ -35,6 +35,9 @@ pub enum Command {
     /// Sends one request to /readyz at the address of `vestibule serve --admin`, waits at most 2 seconds, and prints one line. It
     /// follows no redirect and uses no proxy. For the health check of a container: HEALTHCHECK CMD ["vestibule", "health"].
     Health(Health),
+    /// End sessions of a running `vestibule serve`
+    #[command(subcommand)]
+    Sessions(Sessions),
     /// Print a new random secret for `cookie_secret`
     CookieSecret,
     /// Print the completion script of a shell
@@ -64,6 +67,9 @@ pub struct Serve {
     /// Address and port for /healthz, /readyz and /metrics, which have no login [default: none, they are off]
     #[arg(long, value_name = "HOST:PORT")]
     pub admin: Option<String>,
+    /// Unix socket for `vestibule sessions end`, for the user who runs this program only [default: none]
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
     /// Certificate chain (PEM): listen with TLS and HTTP/2 [default: none, listen without TLS]
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -120,6 +126,32 @@ pub struct Explain {
     /// The host and port of the request [default: those of redirect_uri]
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum Sessions {
+    /// End sessions at once, with their open connections; with a store, on every node
+    End(EndSessions),
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["user", "session", "all"])))]
+pub struct EndSessions {
+    /// All sessions of a user: the issuer and `sub` of the ID token
+    #[arg(long, num_args = 2, value_names = ["ISSUER", "SUB"])]
+    pub user: Vec<String>,
+    /// One session, by its name in the audit
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
+    /// All sessions
+    #[arg(long)]
+    pub all: bool,
+    /// With --all, those that began until then: 2026-01-31T12:00:00Z [default: now]
+    #[arg(long, value_name = "TIME", requires = "all", value_parser = humantime::parse_rfc3339)]
+    pub before: Option<std::time::SystemTime>,
+    /// The path that `vestibule serve --control` has
+    #[arg(long, value_name = "PATH")]
+    pub control: PathBuf,
 }
 
 #[derive(Debug, Clone, Args)]
