@@ -10,12 +10,14 @@
 mod attempt;
 mod ended;
 mod envelope;
+mod freshness;
 mod jar;
 mod kept_token;
 mod login_session;
 mod new_attempt;
 mod older_session;
 mod pending;
+mod refresh_token;
 mod tokens;
 mod way_back;
 
@@ -48,6 +50,8 @@ impl ExposeTokens {
 pub struct SessionSettings {
     pub lifetime: Lifetime,
     pub expose_tokens: ExposeTokens,
+    /// `None`: no token is refreshed, and no account validated.
+    pub refresh: Option<RefreshSettings>,
     /// Names of claims and JSON pointers that decisions ask for, beside those of the login flow.
     pub near_claims: Vec<String>,
     pub(crate) keys: KeyRing,
@@ -60,10 +64,12 @@ pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 pub use attempt::LoginAttempt;
 pub use ended::{Ended, EndedName, EndedWhat, NothingEnded};
 pub use envelope::{KeyRing, Opened, Purpose, Version};
-pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
+pub use freshness::{Due, OnOutage, RefreshSettings};
+pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_REFRESH_TOKEN_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 pub(crate) use jar::{cookie_pairs, is_joined_by_commas};
 pub use login_session::{Sealed, Session};
 pub use new_attempt::{NewAttempt, Place, Wanted};
 pub use pending::{MAX_PENDING_BYTES, PendingAttempts};
+pub use refresh_token::RefreshToken;
 pub use tokens::Tokens;
 pub use way_back::WayBack;
