@@ -45,7 +45,13 @@ impl Host {
         let key = [key, request.body.clone()].concat();
         let until = u64::from(milliseconds) / 1000;
         match self.shared.get(&key).filter(|(_, at)| rig.now < at + until) {
-            Some((answer, _)) => answer.clone(),
+            Some((answer, at)) => {
+                let age = (rig.now - at).to_string().into_bytes();
+                answer.clone().map(|mut answer| {
+                    answer.headers.push(("age".into(), age));
+                    answer
+                })
+            }
             None => {
                 let answer = rig.provider.answer(request, rig.now);
                 rig.sent.push(request.clone());
@@ -165,6 +171,24 @@ proptest! {
     #[test]
     fn requests_and_answers_may_pass_each_other_in_any_order(seed in any::<u64>()) {
         expire(3, true, seed);
+    }
+}
+
+/// An answer that the browser had dropped is as old as it is when it comes again.
+#[test]
+fn tokens_that_come_later_are_over_when_they_are() {
+    let ((mut rig, mut browser), mut host, mut order) = (logged_in(), Host::default(), Order(1));
+    rig.now += LIFETIME;
+    let issued_at = rig.now;
+    page(&browser, &mut rig, &mut host, &mut order);
+    rig.now = issued_at + 50;
+    let forwards = page(&browser, &mut rig, &mut host, &mut order);
+    browser.take(&forwards[0].response_headers);
+    for (after, asked) in [(269, 1), (270, 2)] {
+        rig.now = issued_at + after;
+        let answered = go_on(go_on(Visit::Arriving(browser.head("/")), &mut rig, &mut host), &mut rig, &mut host);
+        assert!(matches!(answered, Visit::Over(_)) == (asked == 1), "{after}");
+        assert_eq!(rig.sent.len(), asked, "{after}");
     }
 }
 

@@ -27,7 +27,8 @@ use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::Provider;
 use crate::oidc::refresh::{self, RefreshResponse, with_the_profile};
 use crate::secret::Secret;
-use crate::session::{Due, ExposeTokens, RefreshToken, Sealed, Session, Tokens};
+use crate::session::{Due, ExposeTokens, FreshTokens, RefreshToken, Sealed, Session, Tokens};
+use crate::time::UnixTime;
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse, Request};
 use asker::{Asker, Awaited, Course, End, Learned, Next};
 
@@ -68,9 +69,9 @@ pub(super) fn look(request: &Request<'_>, session: &Session<'_>, visit: &Visit, 
     }
     let due = session.due(&config.sessions, context.now);
     match due {
-        Due::No => return unless_refused(session, paused(session), context),
+        Due::No => return unless_refused(session, context),
         Due::Soon if visit.only_looks || !keeps_cookies(request) => return Ok(Look::GoOn),
-        Due::AccessToken if visit.only_looks => return unless_refused(session, paused(session), context),
+        Due::AccessToken if visit.only_looks => return unless_refused(session, context),
         Due::Validation if visit.only_looks => return Ok(Look::NotInForce),
         Due::Soon | Due::AccessToken | Due::Validation => {}
     }
@@ -79,7 +80,7 @@ pub(super) fn look(request: &Request<'_>, session: &Session<'_>, visit: &Visit, 
         return Ok(if due == Due::Validation { Look::NotInForce } else { Look::GoOn });
     };
     if context.cache.is_refresh_paused(&provider.name, context.now) {
-        return unless_refused(session, paused(session), context);
+        return unless_refused(session, context);
     }
     let credentials = context.cache.habits(&provider.name).credentials;
     let course = Course::new(credentials);
@@ -89,7 +90,7 @@ pub(super) fn look(request: &Request<'_>, session: &Session<'_>, visit: &Visit, 
             let request = refresh::request(&token.0, &metadata, provider, credentials);
             Look::Ask(request, asking(token, Awaited::Tokens(metadata)))
         }
-        Lookup::Paused(None) => return unless_refused(session, paused(session), context),
+        Lookup::Paused(None) => return unless_refused(session, context),
         Lookup::Fetch => {
             let question = context.cache.ask_for_metadata(&provider.name, context.now);
             Look::Ask(ProviderMetadata::request(provider), asking(token, Awaited::Metadata(question)))
@@ -97,13 +98,12 @@ pub(super) fn look(request: &Request<'_>, session: &Session<'_>, visit: &Visit, 
     })
 }
 
-fn unless_refused(session: &Session<'_>, cause: oidc::Error, context: &Context<'_>) -> Result<Look, Error> {
-    if session.is_refused(&context.config.sessions, context.now) { Err(Error::Unrefreshed(cause)) } else { Ok(Look::GoOn) }
-}
-
-fn paused(session: &Session<'_>) -> oidc::Error {
+fn unless_refused(session: &Session<'_>, context: &Context<'_>) -> Result<Look, Error> {
+    if !session.is_refused(&context.config.sessions, context.now) {
+        return Ok(Look::GoOn);
+    }
     let error = OutboundError::Unreachable("it failed a moment ago".into());
-    oidc::Error::Unreachable { provider: session.provider().to_owned(), what: Endpoint::Token, error }
+    Err(Error::Unrefreshed(oidc::Error::Unreachable { provider: session.provider().to_owned(), what: Endpoint::Token, error }))
 }
 
 /// Not what a page is made of: such answers are what caches keep longest. A WebSocket's handshake is an answer like any other.
@@ -219,18 +219,20 @@ fn keep<'s>(
     context: &mut Context<'_>,
 ) -> Result<(Session<'s>, Option<Tokens>), Error> {
     let config = context.config;
-    let RefreshResponse { id_token, access_token, refresh_token, lifetime } = response;
+    let RefreshResponse { id_token, access_token, refresh_token, lifetime, age } = response;
+    let issued_at = UnixTime::from_secs(context.now.as_secs().saturating_sub(age.as_secs()));
+    let fresh = FreshTokens { lifetime, issued_at };
     // Before the claims change, which they are opened with.
     let known_id_token = context.tokens(visit, &session, ExposeTokens::ID).and_then(|tokens| tokens.id_token);
     let session = match learned {
-        Learned::NothingElse => session.refreshed(None, lifetime, context.now),
+        Learned::NothingElse => session.refreshed(None, fresh, context.now),
         Learned::Claims(identity) => {
             let is_judged = |name: &str| {
                 let mut judged = config.admission.policy.iter().flat_map(|policy| policy.claims());
                 judged.any(|claim| root(claim) == name)
             };
             let claims = with_the_profile(identity.into_claims().into_whole(), session.claims().whole(), is_judged);
-            session.refreshed(Some(claims), lifetime, context.now)
+            session.refreshed(Some(claims), fresh, context.now)
         }
         Learned::Unknown(error) => {
             visit.note(
@@ -238,7 +240,7 @@ fn keep<'s>(
                 Code::SessionRefreshFailed,
                 format!("{error}; the session has fresh tokens, and the claims that it had"),
             );
-            session.with_tokens_only(lifetime, context.now)
+            session.with_tokens_only(fresh, context.now)
         }
     };
     let mut cookies = visit.jar.writer();

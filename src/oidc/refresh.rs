@@ -44,6 +44,8 @@ pub struct RefreshResponse {
     pub refresh_token: Option<Secret>,
     /// Of the access token, from its issue on; `None` where it is not stated.
     pub lifetime: Option<Duration>,
+    /// How long ago it was made: an answer that is shared may be older than its request. At most [`SHARED_FOR`].
+    pub age: Duration,
 }
 
 /// Why there is no response to use.
@@ -64,10 +66,18 @@ impl RefreshResponse {
         if token::error_code(&answer).is_some_and(|code| code == "invalid_grant") {
             return Err(Refused::Disowned);
         }
+        let age = answer.as_ref().map_or(Duration::ZERO, age);
         let issued = token::issued(answer, provider, &[refresh_token]).map_err(Refused::Failed)?;
         let Issued { id_token, access_token, refresh_token, lifetime } = issued;
-        Ok(Self { id_token, access_token, refresh_token, lifetime })
+        Ok(Self { id_token, access_token, refresh_token, lifetime, age })
     }
+}
+
+/// What `Age` says (RFC 9111 section 5.1).
+fn age(answer: &OutboundResponse) -> Duration {
+    let ages = answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("age"));
+    let seconds = ages.filter_map(|(_, value)| std::str::from_utf8(value).ok()?.trim().parse().ok());
+    Duration::from_secs(seconds.max().unwrap_or(0)).min(SHARED_FOR)
 }
 
 /// Matches the claims of a refreshed ID token with those of the login's (section 12.2).

@@ -35,6 +35,14 @@ pub enum OnOutage {
     Refuse,
 }
 
+/// What a token response says of its tokens' time.
+#[derive(Clone, Copy, Debug)]
+pub struct FreshTokens {
+    /// The access token's, where it is stated.
+    pub lifetime: Option<Duration>,
+    pub issued_at: UnixTime,
+}
+
 /// Whether the provider is to be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
@@ -64,13 +72,12 @@ struct AccessTokenTimes {
 }
 
 impl Freshness {
-    /// Of tokens that were issued just now. `lifetime`: the access token's, where it is stated.
-    pub(super) fn new(lifetime: Option<Duration>, now: UnixTime) -> Self {
+    pub(super) fn new(FreshTokens { lifetime, issued_at }: FreshTokens) -> Self {
         let access_token = lifetime.map(|lifetime| AccessTokenTimes {
-            refresh_at: now.after((lifetime - lifetime / 10).max(MIN_INTERVAL)),
-            expires_at: now.after(lifetime),
+            refresh_at: issued_at.after((lifetime - lifetime / 10).max(MIN_INTERVAL)),
+            expires_at: issued_at.after(lifetime),
         });
-        Self { validated_at: now, access_token, retry_at: None }
+        Self { validated_at: issued_at, access_token, retry_at: None }
     }
 
     /// Of a session that was sealed without.
@@ -78,10 +85,10 @@ impl Freshness {
         Self { validated_at: started_at, access_token: None, retry_at: None }
     }
 
-    /// The same after tokens that were issued just now, of an account about which nothing was learned.
+    /// The same with other tokens, of an account about which nothing was learned.
     #[must_use]
-    pub(super) fn without_validation(self, lifetime: Option<Duration>, now: UnixTime) -> Self {
-        Self { validated_at: self.validated_at, retry_at: Some(now.after(PAUSE)), ..Self::new(lifetime, now) }
+    pub(super) fn without_validation(self, tokens: FreshTokens, now: UnixTime) -> Self {
+        Self { validated_at: self.validated_at, retry_at: Some(now.after(PAUSE)), ..Self::new(tokens) }
     }
 
     /// The same after a failure.
@@ -125,48 +132,52 @@ mod tests {
         UnixTime::from_secs(START + secs)
     }
 
+    fn freshness(lifetime: Option<u64>, now: UnixTime) -> Freshness {
+        Freshness::new(FreshTokens { lifetime: lifetime.map(Duration::from_secs), issued_at: now })
+    }
+
     fn settings(revalidate: Option<u64>) -> RefreshSettings {
         RefreshSettings { revalidate: revalidate.map(Duration::from_secs), on_outage: OnOutage::Continue }
     }
 
     #[test]
     fn a_tenth_of_its_life_before_the_end_an_access_token_is_due() {
-        let fresh = Freshness::new(Some(Duration::from_secs(3600)), at(0));
+        let fresh = freshness(Some(3600), at(0));
         for (now, expected) in [(0, Due::No), (3239, Due::No), (3240, Due::Soon), (3599, Due::Soon), (3600, Due::AccessToken)] {
             assert_eq!(fresh.due(&settings(None), ExposeTokens::ACCESS, at(now)), expected, "{now}");
             assert_eq!(fresh.due(&settings(None), ExposeTokens::default(), at(now)), Due::No, "nobody sees it: {now}");
             assert_eq!(fresh.is_access_token_over(at(now)), now >= 3600);
             assert_eq!(fresh.is_overdue(&settings(None), ExposeTokens::ACCESS, at(now)), now >= 3600);
         }
-        let short = Freshness::new(Some(Duration::from_secs(1)), at(0));
+        let short = freshness(Some(1), at(0));
         assert_eq!(short.due(&settings(None), ExposeTokens::ACCESS, at(9)), Due::No, "no provider is asked all the time");
         assert!(short.is_access_token_over(at(9)));
         assert_eq!(short.due(&settings(None), ExposeTokens::ACCESS, at(10)), Due::AccessToken);
-        let unknown = Freshness::new(None, at(0));
+        let unknown = freshness(None, at(0));
         assert_eq!(unknown.due(&settings(None), ExposeTokens::ACCESS, at(1_000_000_000)), Due::No);
         assert!(!unknown.is_access_token_over(at(1_000_000_000)));
     }
 
     #[test]
     fn an_account_is_validated_at_its_interval() {
-        let fresh = Freshness::new(None, at(0));
+        let fresh = freshness(None, at(0));
         for (now, expected) in [(299, Due::No), (300, Due::Validation), (1_000_000, Due::Validation)] {
             assert_eq!(fresh.due(&settings(Some(300)), ExposeTokens::default(), at(now)), expected, "{now}");
         }
         assert!(!fresh.is_overdue(&settings(Some(300)), ExposeTokens::default(), at(599)));
         assert!(fresh.is_overdue(&settings(Some(300)), ExposeTokens::default(), at(600)));
-        let again = fresh.without_validation(None, at(300));
+        let again = fresh.without_validation(FreshTokens { lifetime: None, issued_at: at(300) }, at(300));
         assert_eq!(again.due(&settings(Some(300)), ExposeTokens::default(), at(310)), Due::Validation);
     }
 
     #[test]
     fn after_a_failure_there_is_a_pause() {
-        let failed = Freshness::new(Some(Duration::from_secs(100)), at(0)).postponed(at(95));
+        let failed = freshness(Some(100), at(0)).postponed(at(95));
         for (now, expected) in [(95, Due::No), (104, Due::No), (105, Due::AccessToken)] {
             assert_eq!(failed.due(&settings(Some(90)), ExposeTokens::ACCESS, at(now)) != Due::No, expected != Due::No, "{now}");
         }
         assert!(failed.is_overdue(&settings(None), ExposeTokens::ACCESS, at(100)), "also during the pause");
-        let postponed_far = Freshness::new(Some(Duration::from_secs(5)), at(0)).postponed(at(1_000_000));
+        let postponed_far = freshness(Some(5), at(0)).postponed(at(1_000_000));
         assert_eq!(postponed_far.due(&settings(None), ExposeTokens::ACCESS, at(50)), Due::AccessToken, "the clock was set back");
     }
 

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use super::ended::{self, END_ALLOWANCE, Ended, EndedName, EndedWhat, NAME_BYTES, Name};
 use super::envelope::{Opened, Purpose, Version};
-use super::freshness::{Due, Freshness, OnOutage};
+use super::freshness::{Due, FreshTokens, Freshness, OnOutage};
 use super::jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES};
 use super::{CLOCK_DIFFERENCE, Lifetime, SessionSettings, older_session};
 use crate::account::Account;
@@ -210,24 +210,24 @@ impl<'a> Session<'a> {
     /// The tokens of its login were issued just now. `lifetime`: the access token's, where it is stated.
     #[must_use]
     pub fn with_fresh_tokens(self, lifetime: Option<Duration>, settings: &SessionSettings, now: UnixTime) -> Self {
-        Self { freshness: settings.refresh.map(|_| Freshness::new(lifetime, now)), ..self }
+        Self { freshness: settings.refresh.map(|_| Freshness::new(FreshTokens { lifetime, issued_at: now })), ..self }
     }
 
     /// The same session after a refresh: under its name, until its end. `claims`: what it says of the account from now on.
     #[must_use]
-    pub fn refreshed(self, claims: Option<Map<String, Value>>, lifetime: Option<Duration>, now: UnixTime) -> Self {
+    pub fn refreshed(self, claims: Option<Map<String, Value>>, tokens: FreshTokens, now: UnixTime) -> Self {
         let Self { mut login, claims: known, .. } = self;
         let claims = claims.map_or(known, Claims::from);
         login.names = Names::new(login.names.session, &claims);
         login.times.seen_at = now;
-        Self { login, claims, freshness: Some(Freshness::new(lifetime, now)) }
+        Self { login, claims, freshness: Some(Freshness::new(tokens)) }
     }
 
     /// The same session with other tokens, where nothing could be learned of the account.
     #[must_use]
-    pub fn with_tokens_only(mut self, lifetime: Option<Duration>, now: UnixTime) -> Self {
+    pub fn with_tokens_only(mut self, tokens: FreshTokens, now: UnixTime) -> Self {
         self.login.times.seen_at = now;
-        Self { freshness: Some(self.freshness().without_validation(lifetime, now)), ..self }
+        Self { freshness: Some(self.freshness().without_validation(tokens, now)), ..self }
     }
 
     /// The same session after a failure to refresh it.

@@ -64,7 +64,7 @@ pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 pub use attempt::LoginAttempt;
 pub use ended::{Ended, EndedName, EndedWhat, NothingEnded};
 pub use envelope::{KeyRing, Opened, Purpose, Version};
-pub use freshness::{Due, OnOutage, RefreshSettings};
+pub use freshness::{Due, FreshTokens, OnOutage, RefreshSettings};
 pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_REFRESH_TOKEN_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 pub(crate) use jar::{cookie_pairs, is_joined_by_commas};
 pub use login_session::{Sealed, Session};

@@ -14,7 +14,7 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
@@ -61,24 +61,43 @@ struct Known {
 }
 
 /// An answer that is overwritten when nobody has it any more.
-struct Kept(Answer);
+struct Kept {
+    answer: Answer,
+    since: Instant,
+}
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        if let Ok(response) = &mut self.0 {
+        if let Ok(response) = &mut self.answer {
             response.body.zeroize();
         }
     }
 }
 
 impl Kept {
+    fn new(answer: Answer) -> Arc<Kept> {
+        Arc::new(Kept { answer, since: Instant::now() })
+    }
+
+    /// The answer, with its age where it has one (RFC 9111 section 5.1).
+    fn told(&self) -> Answer {
+        let mut answer = self.answer.clone();
+        let age = self.since.elapsed().as_secs();
+        if let Ok(response) = &mut answer
+            && age > 0
+        {
+            response.headers.push(("age".to_owned(), age.to_string().into_bytes()));
+        }
+        answer
+    }
+
     fn bytes(&self) -> usize {
-        self.0.as_ref().map_or(0, |response| response.body.len()).max(MIN_ANSWER_BYTES)
+        self.answer.as_ref().map_or(0, |response| response.body.len()).max(MIN_ANSWER_BYTES)
     }
 
     /// Whether the same request can have another answer soon.
     fn is_failure(&self) -> bool {
-        self.0.as_ref().map_or(true, |response| response.status >= 500 || response.status == 429)
+        self.answer.as_ref().map_or(true, |response| response.status >= 500 || response.status == 429)
     }
 }
 
@@ -94,7 +113,7 @@ impl SharedAnswers {
         let Some(exchange) = self.join(request, kept_for, limit, exchange) else {
             return Err(Error::Unreachable("too many exchanges are under way with providers".into()));
         };
-        exchange.await.0.clone()
+        exchange.await.told()
     }
 
     fn join(
@@ -116,7 +135,7 @@ impl SharedAnswers {
         let exchange = async move {
             // A panic would be one of every request that waits.
             let failed = |_| Ok(Err(Error::Protocol("the exchange failed within the host".into())));
-            Arc::new(Kept(answer.await.unwrap_or_else(failed).unwrap_or(Err(Error::TimedOut))))
+            Kept::new(answer.await.unwrap_or_else(failed).unwrap_or(Err(Error::TimedOut)))
         };
         let exchange = exchange.boxed().shared();
         known.exchanges.insert(digest, exchange.clone());
@@ -290,6 +309,17 @@ mod tests {
         for (number, request) in requests.into_iter().enumerate() {
             assert_eq!(told(ask(&shared, &provider, request).await), (number + 1).to_string());
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_given_later_says_how_old_it_is() {
+        let (shared, provider) = (Arc::new(SharedAnswers::default()), Provider::new(1));
+        assert!(ask(&shared, &provider, post("a")).await.expect("an answer").headers.is_empty());
+        sleep(Duration::from_millis(1100)).await;
+        let headers = ask(&shared, &provider, post("a")).await.expect("an answer").headers;
+        let age: u64 =
+            headers.iter().find(|(name, _)| name == "age").map(|(_, age)| String::from_utf8_lossy(age).parse().unwrap()).unwrap();
+        assert!((1..60).contains(&age), "{age}");
     }
 
     #[tokio::test]
