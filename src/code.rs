@@ -158,6 +158,15 @@ codes! {
     SessionTooLarge = "session.too_large",
     /// The ID token does not fit into cookies: the provider's logout page will ask the user.
     SessionNoLogoutHint = "session.no_logout_hint",
+    /// A session has fresh tokens of its provider.
+    SessionRefreshed = "session.refreshed",
+    /// A session could not be refreshed; it goes on, or requests are rejected with 503 (`on_outage`).
+    SessionRefreshFailed = "session.refresh_failed",
+    /// The provider issued no refresh token, or one that does not fit into cookies: the session cannot be refreshed.
+    SessionNoRefreshToken = "session.no_refresh_token",
+    /// The provider does not accept the session's refresh token any more, or issued an ID token for another login; the session has
+    /// ended.
+    SessionDisowned = "session.disowned",
     /// A claim is too long for a header; the application does not get it.
     IdentityHeaderTooLong = "identity.header_too_long",
     /// The provider does not list the user's groups because there are too many.

@@ -52,6 +52,8 @@ pub enum Error {
     LoginEnded,
     #[error(transparent)]
     Oidc(#[from] oidc::Error),
+    #[error("the session cannot be refreshed: {0}")]
+    Unrefreshed(oidc::Error),
 
     #[error("{what} makes the session {bytes} bytes large, over the limit of {limit}")]
     SessionTooLarge { what: String, bytes: usize, limit: usize },
@@ -102,6 +104,7 @@ impl Error {
             Error::UnknownState => Code::CallbackUnknownState,
             Error::LoginEnded => Code::LoginEnded,
             Error::Oidc(error) => error.code(),
+            Error::Unrefreshed(_) => Code::SessionRefreshFailed,
             Error::SessionTooLarge { .. } => Code::SessionTooLarge,
             Error::StreamlitTooLarge { .. } => Code::StreamlitTooLarge,
             Error::NotRemembered => Code::LogoutNotRemembered,
@@ -126,7 +129,7 @@ impl Error {
             Error::LoginEnded | Error::Oidc(_) | Error::SessionTooLarge { .. } => Some(AuditEvent::LoginFailed),
             Error::Malformed(_) | Error::MethodNotAllowed | Error::LoginRequired | Error::NotARoute | Error::ReservedPath => None,
             Error::Question(_) | Error::RouteAsked | Error::LookalikeHeader | Error::ForeignUpgrade | Error::EditNotCarried => None,
-            Error::StreamlitTooLarge { .. } | Error::NotRemembered | Error::NotLoaded | Error::NotPending => None,
+            Error::StreamlitTooLarge { .. } | Error::Unrefreshed(_) | Error::NotRemembered | Error::NotLoaded | Error::NotPending => None,
         }
     }
 
@@ -140,6 +143,7 @@ impl Error {
             Error::UnknownProvider | Error::NotARoute | Error::ReservedPath => 404,
             Error::Denied(_) | Error::NotVisited | Error::ForeignOrigin | Error::LoginEnded => 403,
             Error::Oidc(error) => error.status(),
+            Error::Unrefreshed(_) => 503,
             Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } => 500,
             Error::NotLoaded | Error::NotPending | Error::RouteAsked | Error::EditNotCarried => 500,
             Error::NotRemembered => 501,
@@ -205,6 +209,8 @@ impl Error {
             Error::Oidc(oidc::Error::Status { .. } | oidc::Error::Answer { .. } | oidc::Error::IdToken { .. }) => {
                 explain(&texts.answer_unacceptable, true)
             }
+            Error::Unrefreshed(oidc::Error::Unreachable { .. }) => explain(&texts.provider_unreachable, true),
+            Error::Unrefreshed(_) => explain(&texts.provider_in_trouble, true),
             Error::SessionTooLarge { .. } | Error::StreamlitTooLarge { .. } => explain(&texts.session_too_large, false),
             Error::NotRemembered => explain(&texts.not_remembered, false),
             Error::NotLoaded | Error::NotPending | Error::Question(_) | Error::RouteAsked | Error::EditNotCarried => {

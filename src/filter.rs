@@ -108,7 +108,7 @@ impl Filter {
             Ok(request) => request,
             Err(malformed) => return Step::Done(self.refuse(malformed.into(), &head, context)),
         };
-        let mut visit = Visit::new(&request, &self.config);
+        let mut visit = Visit { was_forwarded: head.was_forwarded, ..Visit::new(&request, &self.config) };
         let progress = match Route::of(request.path, &self.config.public) {
             Route::Login => flow::login::begin(&request, body, &mut visit, context),
             Route::Callback => flow::callback::begin(&request, body, &mut visit, context),
@@ -129,7 +129,7 @@ impl Waiting {
     pub fn resume(self, answer: Result<OutboundResponse, OutboundError>, filter: &Filter, surroundings: &mut Surroundings<'_>) -> Step {
         let Self { head, mut visit, flow } = self;
         let mut context = Context::new(&filter.config, surroundings);
-        let progress = flow.resume(answer, &mut visit, &mut context);
+        let progress = flow.resume(answer, &head, &mut visit, &mut context);
         conclude(progress, head, visit, &mut context)
     }
 }

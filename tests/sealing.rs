@@ -7,7 +7,7 @@ use vestibule::entropy::Fixed;
 use vestibule::secret::Secret;
 use vestibule::session::{KeyRing, Opened, Purpose};
 
-const PURPOSES: [Purpose; 4] = Purpose::ALL;
+const PURPOSES: [Purpose; 5] = Purpose::ALL;
 
 fn ring(secret: &str) -> KeyRing {
     KeyRing::derive(&[Secret::new(secret)], "https://app.example/oauth2callback")

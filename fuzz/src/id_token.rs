@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use vestibule::filter::Filter;
 use vestibule::oidc::error::Rejection;
-use vestibule::oidc::id_token::{IdTokenVerifier, VerifiedIdToken};
+use vestibule::oidc::id_token::{IdTokenVerifier, Occasion, VerifiedIdToken};
 use vestibule::oidc::jwks::KeySet;
 use vestibule::oidc::provider::Provider as Expected;
 use vestibule::secret::Secret;
@@ -86,7 +86,7 @@ fn verify(token: &str) -> Result<VerifiedIdToken, Rejection> {
         algorithms: None,
         requested_at: UnixTime::from_secs(NOW),
         keys: &SITE.keys,
-        nonce: &Secret::new(NONCE),
+        occasion: Occasion::Login { nonce: &Secret::new(NONCE) },
         access_token: &Secret::new(ACCESS_TOKEN),
     };
     verifier.verify(&Secret::new(token), UnixTime::from_secs(NOW))

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use vestibule::filter::Filter;
-use vestibule::oidc::id_token::IdTokenVerifier;
+use vestibule::oidc::id_token::{IdTokenVerifier, Occasion};
 use vestibule::oidc::jwks::KeySet;
 use vestibule::oidc::signature::Algorithm;
 use vestibule::secret::Secret;
@@ -61,7 +61,7 @@ pub fn run(data: &[u8]) {
             algorithms: None,
             requested_at: UnixTime::from_secs(NOW),
             keys: &keys,
-            nonce: &Secret::new(NONCE),
+            occasion: Occasion::Login { nonce: &Secret::new(NONCE) },
             access_token: &Secret::new(ACCESS_TOKEN),
         };
         if verifier.verify(token, UnixTime::from_secs(NOW)).is_ok() {

@@ -73,6 +73,7 @@ impl Guest for Component {
         let given = Given {
             authority: request.given.contains(types::Given::AUTHORITY),
             application_server: request.given.contains(types::Given::APPLICATION_SERVER),
+            was_forwarded: request.given.contains(types::Given::WAS_FORWARDED),
         };
         let head = match RequestHead::from_parts(request.parts, request.ends, given) {
             Ok(head) => head,
@@ -165,6 +166,7 @@ async fn send(request: OutboundRequest) -> Result<OutboundResponse, OutboundErro
         body: request.body,
         max_response_bytes: request.max_response_bytes,
         timeout_ms: request.timeout_ms,
+        shared_for_ms: request.shared_for_ms,
     };
     match outbound_http::send(request).await {
         Ok(response) => Ok(OutboundResponse { status: response.status, headers: response.headers, body: response.body }),

@@ -219,7 +219,8 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let extras = vestibule.section("provider");
 
     let login = vestibule.choice("login", &LOGIN);
-    let (lifetime, previous, store) = session::read(&vestibule.section("session"));
+    let session_section = vestibule.section("session");
+    let session::Sessions { lifetime, refresh, previous, store } = session::read(&session_section);
     let preset = streamlit::read(&vestibule);
     let prefix = routes::read(&vestibule, preset.app.is_some());
     let identity = identity::read(&vestibule.section("identity"), preset.refused_headers);
@@ -298,6 +299,10 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
             "name the proxy in vestibule.trusted_proxies, or remove `pass`",
         );
     }
+    if authz.is_some() && refresh.is_some() {
+        let problem = "cannot be had with mode = \"authz\": the answer to a proxy's question waits for no provider";
+        findings.fatal(session_section.at(), &session_section.key("refresh"), problem, "remove it, or write mode = \"proxy\"");
+    }
     if authz.is_none() && !vestibule.is_key_faulty("mode") && !vestibule.is_key_faulty("authz") {
         trusted_proxies::warn_of_silence(&vestibule, listen.as_deref(), &public);
     }
@@ -331,6 +336,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         sessions: SessionSettings {
             lifetime,
             expose_tokens,
+            refresh,
             near_claims,
             keys,
             cookie_names: Arc::new(CookieNames::new(

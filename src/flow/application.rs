@@ -1,6 +1,7 @@
 //! A request for the application: forwarded as whoever is logged in, or sent to the login.
 
-use super::{Visit, login};
+use super::refresh::{self, Look};
+use super::{Flow, Visit, login};
 use crate::code::Code;
 use crate::config::Config;
 use crate::decision::{Forward, Level, Outcome};
@@ -11,21 +12,56 @@ use crate::identity::streamlit::upgrade::{self, User};
 use crate::identity::streamlit::{self, CookieForm, StreamlitApp};
 use crate::language::Language;
 use crate::pages;
-use crate::policy::{Access, Verdict};
-use crate::session::{ExposeTokens, Session};
+use crate::policy::{Access, Ruling, Verdict};
+use crate::session::{ExposeTokens, Session, Tokens};
 use crate::web::cors::Preflight;
 use crate::web::http::{Request, Response, Upgrade};
 use crate::web::return_to::ReturnTo;
 
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
-    let config = context.config;
-    let ruling = config.admission.ruling(request)?;
+    let ruling = context.config.admission.ruling(request)?;
     visit.rule = ruling.rule.and_then(|rule| u32::try_from(rule.number).ok());
     let sealed = match ruling.access {
         Access::Public => None,
         _ => context.sealed(visit),
     };
-    let session = context.session(sealed.as_ref());
+    let mut session = context.session(sealed.as_ref());
+    if let Some(found) = &session {
+        match refresh::look(request, found, visit, context)? {
+            Look::GoOn => {}
+            Look::NotInForce => session = None,
+            Look::Ask(question, asking) => {
+                drop(session);
+                // There is a session, so that it was sealed.
+                let Some(sealed) = sealed else { return Err(Error::LoginRequired) };
+                return Ok(Progress::Fetch(question, Flow::Refresh(Box::new(refresh::Expect::new(sealed, asking)))));
+            }
+        }
+    }
+    decide(request, &ruling, session, None, visit, context)
+}
+
+/// The same after a refresh. `fresh`: the tokens that it has brought.
+pub(super) fn go_on(
+    request: &Request<'_>,
+    session: Option<Session<'_>>,
+    fresh: Option<Tokens>,
+    visit: &mut Visit,
+    context: &mut Context<'_>,
+) -> Result<Progress, Error> {
+    let ruling = context.config.admission.ruling(request)?;
+    decide(request, &ruling, session, fresh, visit, context)
+}
+
+fn decide(
+    request: &Request<'_>,
+    ruling: &Ruling<'_>,
+    session: Option<Session<'_>>,
+    fresh: Option<Tokens>,
+    visit: &mut Visit,
+    context: &mut Context<'_>,
+) -> Result<Progress, Error> {
+    let config = context.config;
     if let Some(session) = &session {
         context.record_session(visit, session);
     }
@@ -51,27 +87,37 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     if request.upgrade() == Upgrade::Other {
         edits.remove.push("upgrade".into());
     }
-    if config.sessions.expose_tokens.access
-        && let Some(token) = session.as_ref().and_then(|session| context.tokens(visit, session, ExposeTokens::ACCESS)?.access_token)
+    if let Some(session) = &session
+        && exposed_now(session, context).access
     {
-        edits.set.extend(headers::access_token(&token));
+        let token = match &fresh {
+            Some(tokens) => tokens.access_token.clone(),
+            None => context.tokens(visit, session, ExposeTokens::ACCESS).and_then(|tokens| tokens.access_token),
+        };
+        edits.set.extend(token.as_ref().and_then(headers::access_token));
     }
     if let Some(app) = &config.streamlit {
         upgrade::forbid_resumption(request, &mut edits);
         if let Some(session) = session.as_ref().filter(|_| upgrade::is_stream(request, &config.public)) {
-            log_in_to_streamlit(request, session, app, visit, context, &mut edits)?;
+            log_in_to_streamlit(request, session, fresh.as_ref(), app, visit, context, &mut edits)?;
         }
     }
     let Edits { remove, set } = edits;
     let mut forward = Forward { remove_headers: remove, set_headers: set, ..Forward::default() };
     if let Some(mut session) = session {
-        if !visit.only_looks && may_renew(request) && session.touched(&config.sessions.lifetime, context.now) {
+        if !visit.only_looks
+            && visit.set_cookies.is_empty()
+            && may_renew(request)
+            && session.touched(&config.sessions.lifetime, context.now)
+        {
             let mut cookies = visit.jar.writer();
             // A session that does not fit any more stays as it is until it ends.
             if session.write(&mut cookies, &config.sessions, context.now, context.entropy).is_ok() {
                 forward.response_headers = cookies.into_headers();
             }
         }
+        // Of a refresh.
+        forward.response_headers.append(&mut visit.set_cookies);
         forward.expires_at = Some(session.ends_at(&config.sessions));
         forward.session = Some(session.handle());
     }
@@ -123,6 +169,7 @@ fn is_upgrade(request: &Request<'_>) -> bool {
 fn log_in_to_streamlit(
     request: &Request<'_>,
     session: &Session<'_>,
+    fresh: Option<&Tokens>,
     app: &StreamlitApp,
     visit: &mut Visit,
     context: &Context<'_>,
@@ -137,9 +184,9 @@ fn log_in_to_streamlit(
         visit.note(Level::Warn, Code::StreamlitServerUnknown, message);
         CookieForm::Itsdangerous
     });
-    let exposed = config.sessions.expose_tokens;
-    let tokens = if exposed.id || exposed.access { context.tokens(visit, session, exposed) } else { None };
-    let user = User { session, tokens: tokens.as_ref(), exposed, form, cookie_secret: &config.cookie_secret };
+    let exposed = exposed_now(session, context);
+    let kept = if fresh.is_none() && (exposed.id || exposed.access) { context.tokens(visit, session, exposed) } else { None };
+    let user = User { session, tokens: fresh.or(kept.as_ref()), exposed, form, cookie_secret: &config.cookie_secret };
     let left_out = upgrade::log_in(request, &visit.jar, &user, app, &config.public, context.now, edits)?;
     for header in left_out.headers {
         visit.note(Level::Warn, Code::StreamlitHeaderLeftOut, format!("the application does not get {header}: there is no room for it"));
@@ -148,6 +195,12 @@ fn log_in_to_streamlit(
         visit.note(Level::Warn, Code::StreamlitClaimLeftOut, format!("st.user lacks the claim `{claim}`: there is no room for it"));
     }
     Ok(())
+}
+
+/// What the application receives: not an access token that is known to be over.
+fn exposed_now(session: &Session<'_>, context: &Context<'_>) -> ExposeTokens {
+    let ExposeTokens { id, access } = context.config.sessions.expose_tokens;
+    ExposeTokens { id, access: access && !session.is_access_token_over(&context.config.sessions, context.now) }
 }
 
 /// Not on what a page is made of: such answers are what caches keep longest.

@@ -10,7 +10,7 @@ use crate::audit::AuditEvent;
 use crate::claims::Unusable;
 use crate::code::Code;
 use crate::config::Config;
-use crate::decision::{Level, Outcome};
+use crate::decision::{Event, Level, Outcome};
 use crate::error::Error;
 use crate::flow::{Context, Progress};
 use crate::identity::headers;
@@ -20,14 +20,15 @@ use crate::oidc::cache::{Lookup, Question};
 use crate::oidc::end_session::MAX_HINT_BYTES;
 use crate::oidc::error::{self as oidc, Endpoint, Failure, Rejected, ReportedError};
 use crate::oidc::grant::AuthorizationGrant;
-use crate::oidc::id_token::{IdTokenVerifier, Identity, VerifiedIdToken};
+use crate::oidc::id_token::{IdTokenVerifier, Identity, Occasion, VerifiedIdToken};
 use crate::oidc::jwks::KeySet;
 use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::Provider;
 use crate::oidc::token::{self, CredentialForm, TokenResponse};
 use crate::pages;
 use crate::policy::Login;
-use crate::session::{LoginAttempt, PendingAttempts, Session, Tokens, WayBack};
+use crate::secret::Secret;
+use crate::session::{CookieWriter, LoginAttempt, PendingAttempts, RefreshToken, Session, Tokens, WayBack};
 use crate::time::UnixTime;
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
@@ -216,7 +217,7 @@ impl ExpectTokens {
         let Self { grant, mut course } = self;
         if token::is_invalid_client(&answer)
             && !course.has_changed_credentials
-            && let Some(credentials) = course.credentials.other(&grant, provider)
+            && let Some(credentials) = course.credentials.other(grant.metadata.client_authentication, provider)
         {
             course = Course { credentials, has_changed_credentials: true, ..course };
             return Ok(redeem(grant, course, provider, context.config));
@@ -476,7 +477,7 @@ fn verify(
         algorithms: metadata.signing_algorithms.as_deref(),
         requested_at: grant.started_at,
         keys,
-        nonce: &grant.nonce,
+        occasion: Occasion::Login { nonce: &grant.nonce },
         access_token: &tokens.access_token,
     };
     let proof = match verifier.verify(&tokens.id_token, context.now) {
@@ -525,6 +526,7 @@ fn establish(
 ) -> Result<Progress, Error> {
     let config = context.config;
     let session = Session::establish(identity, provider, &config.sessions, context.now, context.entropy);
+    let session = session.with_fresh_tokens(tokens.lifetime, &config.sessions, context.now);
     if session.has_ended(context.ended) {
         // No session would be in force, and the application would send the browser here again.
         context.name(visit, session.claims());
@@ -536,6 +538,7 @@ fn establish(
     pending.without(visit.spent.as_deref()).delete_stale(&mut cookies);
     session.write(&mut cookies, &config.sessions, context.now, context.entropy)?;
 
+    keep_refresh_token(tokens.refresh_token, &session, provider, &mut cookies, &mut visit.events, context);
     let mut hint_lost = None;
     let exposed = config.sessions.expose_tokens;
     let wants_hint = match &provider.logout_url {
@@ -592,6 +595,32 @@ fn establish(
     let page = super::login::destination(return_to, config);
     let response = pages::onward(&page, visit.method, &visit.set_cookies, visit.language, &config.embedding);
     Ok(Progress::Done(Outcome::Respond(response)))
+}
+
+/// Where sessions are refreshed. A login without a refresh token is one, but cannot go on being it for ever.
+fn keep_refresh_token(
+    token: Option<Secret>,
+    session: &Session<'_>,
+    provider: &Provider,
+    cookies: &mut CookieWriter<'_>,
+    events: &mut Vec<Event>,
+    context: &mut Context<'_>,
+) {
+    let config = context.config;
+    let token = token.filter(|_| config.sessions.refresh.is_some());
+    // Of an earlier session, otherwise.
+    if token.is_none() {
+        cookies.delete_refresh_token();
+    }
+    let problem = match token {
+        _ if config.sessions.refresh.is_none() => return,
+        None => Some(format!("provider `{}` has issued no refresh token: see docs/refresh.md", provider.name)),
+        Some(token) => {
+            let written = RefreshToken(token).write(session, cookies, &config.sessions, context.now, context.entropy);
+            written.err().map(|error| error.to_string())
+        }
+    };
+    events.extend(problem.map(|problem| Event::new(Level::Warn, Code::SessionNoRefreshToken, problem)));
 }
 
 /// The callback without a response: where providers send the browser after a logout, and nothing else.

@@ -12,7 +12,7 @@ use crate::decision::{Level, Outcome};
 use crate::error::Error;
 use crate::flow::{Context, Progress};
 use crate::limit::Counted;
-use crate::oidc::authorization::{self, Asking, Prompt};
+use crate::oidc::authorization::{self, Asking, Offline, Prompt};
 use crate::oidc::cache::{Lookup, Question};
 use crate::oidc::error::{self as oidc, Endpoint};
 use crate::oidc::issuer::ExpectedIssuer;
@@ -249,12 +249,14 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
         (false, _) => Prompt::Configured,
     };
     let has_optional_prompt = prompt == Prompt::SelectAccount;
+    let offline = if config.sessions.refresh.is_some() { Offline::at(&metadata) } else { Offline::No };
     let (select_account, login_hint, is_second) = (visit.select_account, visit.login_hint.as_deref(), visit.is_second);
     let wanted = Wanted { provider, metadata, return_to: &return_to, has_optional_prompt, select_account, login_hint, is_second };
     let spent = visit.spent.as_deref();
     let place = Place { jar: &visit.jar, spent, settings: &config.sessions, providers: &config.providers, now: context.now };
     let attempt = NewAttempt::start(wanted, place, context.entropy);
-    let asking = Asking { state: attempt.state(), nonce: attempt.nonce(), code_verifier: attempt.code_verifier(), prompt, login_hint };
+    let asking =
+        Asking { state: attempt.state(), nonce: attempt.nonce(), code_verifier: attempt.code_verifier(), prompt, offline, login_hint };
     let location = authorization::request(&endpoint, provider, config.public.redirect_uri(), &asking);
     let mut cookies = visit.jar.writer();
     attempt.write(&mut cookies, context.entropy)?;

@@ -6,6 +6,7 @@ pub(crate) mod callback;
 pub(crate) mod frontchannel_logout;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod refresh;
 pub(crate) mod user;
 
 use crate::audit::{AuditEvent, Person};
@@ -61,6 +62,8 @@ pub(crate) struct Visit {
     pub(crate) is_head: bool,
     /// Nothing may come of it ([`Request::only_looks`]).
     pub(crate) only_looks: bool,
+    /// See [`RequestHead::was_forwarded`].
+    pub(crate) was_forwarded: bool,
     /// For redirects, of which there are two kinds: `GET`, `HEAD`, or `POST` for any other.
     pub(crate) method: &'static str,
     /// The methods of this route, for a refusal of any other.
@@ -114,6 +117,7 @@ impl Visit {
             language: if is_navigation { Language::preferred(request.headers) } else { Language::English },
             is_head: request.method == "HEAD",
             only_looks: request.only_looks(),
+            was_forwarded: false,
             method: ["GET", "HEAD"].into_iter().find(|method| *method == request.method).unwrap_or("POST"),
             allow: "GET, HEAD",
             jar: CookieJar::read(request, &config.sessions.cookie_names),
@@ -220,12 +224,14 @@ pub(crate) enum Flow {
     Logout(Box<logout::ExpectMetadata>),
     LogoutMetadata(Box<backchannel_logout::ExpectMetadata>),
     LogoutKeys(Box<backchannel_logout::ExpectKeys>),
+    Refresh(Box<refresh::Expect>),
 }
 
 impl Flow {
     pub(crate) fn resume(
         self,
         answer: Result<OutboundResponse, OutboundError>,
+        head: &RequestHead,
         visit: &mut Visit,
         context: &mut Context<'_>,
     ) -> Result<Progress, Error> {
@@ -239,6 +245,7 @@ impl Flow {
             Flow::Logout(state) => state.resume(answer, visit, context),
             Flow::LogoutMetadata(state) => state.resume(answer, visit, context),
             Flow::LogoutKeys(state) => state.resume(answer, visit, context),
+            Flow::Refresh(state) => state.resume(answer, &Request::parse(head)?, visit, context),
         }
     }
 }

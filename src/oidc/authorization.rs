@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::error::{Error, ReportedError};
+use super::metadata::{OFFLINE_ACCESS, ProviderMetadata};
 use crate::oidc::provider::Provider;
 use crate::secret::Secret;
 
@@ -18,9 +19,37 @@ pub struct Asking<'a> {
     pub nonce: &'a Secret,
     pub code_verifier: &'a Secret,
     pub prompt: Prompt,
+    pub offline: Offline,
     /// Unless one is configured: any page may have led here.
     pub login_hint: Option<&'a str>,
 }
+
+/// How a refresh token is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offline {
+    /// Not at all, or as `scope` says.
+    No,
+    /// By the scope `offline_access` (OIDC Core section 11).
+    Scope,
+    /// By `access_type=offline`, Google's parameter.
+    AccessType,
+}
+
+impl Offline {
+    /// What the provider of this metadata takes.
+    pub fn at(metadata: &ProviderMetadata) -> Self {
+        if metadata.issuer == GOOGLE {
+            Self::AccessType
+        } else if metadata.lists_offline_access {
+            Self::Scope
+        } else {
+            Self::No
+        }
+    }
+}
+
+const ACCESS_TYPE: &str = "access_type";
+const GOOGLE: &str = "https://accounts.google.com";
 
 /// `prompt` (OIDC Core section 3.1.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +66,16 @@ pub enum Prompt {
 pub fn request(endpoint: &Url, provider: &Provider, redirect_uri: &Url, asking: &Asking<'_>) -> Url {
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(asking.code_verifier.expose().as_bytes()));
     let has_hint = provider.authorize_params.iter().any(|(name, _)| name == "login_hint");
+    let adds_scope = asking.offline == Offline::Scope && !provider.scope.split(' ').any(|word| word == OFFLINE_ACCESS);
+    let scope = if adds_scope { format!("{} {OFFLINE_ACCESS}", provider.scope) } else { provider.scope.clone() };
+    let has_access_type = provider.authorize_params.iter().any(|(name, _)| name == ACCESS_TYPE);
+    let adds_access_type = asking.offline == Offline::AccessType && !has_access_type;
     let mut url = endpoint.clone();
     url.query_pairs_mut()
         .append_pair("response_type", "code")
         .append_pair("client_id", &provider.client_id)
         .append_pair("redirect_uri", redirect_uri.as_str())
-        .append_pair("scope", &provider.scope)
+        .append_pair("scope", &scope)
         .append_pair("state", asking.state.expose())
         .append_pair("nonce", asking.nonce.expose())
         .append_pair("code_challenge", &challenge)
@@ -51,6 +84,7 @@ pub fn request(endpoint: &Url, provider: &Provider, redirect_uri: &Url, asking: 
             "prompt" => asking.prompt != Prompt::SelectAccount,
             _ => true,
         }))
+        .extend_pairs(adds_access_type.then_some((ACCESS_TYPE, "offline")))
         .extend_pairs(asking.login_hint.filter(|_| !has_hint).map(|hint| ("login_hint", hint)))
         .extend_pairs((asking.prompt == Prompt::SelectAccount).then_some(("prompt", "select_account")));
     url

@@ -48,6 +48,8 @@ pub struct ProviderCache {
     metadata: BTreeMap<String, Entry<ProviderMetadata>>,
     keys: BTreeMap<(String, Url), Entry<KeySet>>,
     habits: BTreeMap<String, Habits>,
+    /// When a token endpoint was last found to be unavailable for a refresh.
+    refreshes_failed: BTreeMap<String, UnixTime>,
 }
 
 /// What a provider has been found to take, by the configuration's name for it.
@@ -139,6 +141,16 @@ impl ProviderCache {
     /// Whether the metadata has been asked for, and the answer is not there yet.
     pub fn is_asking_for_metadata(&self, provider: &str, now: UnixTime) -> bool {
         self.metadata.get(provider).is_some_and(|entry| entry.is_under_way(now))
+    }
+
+    /// A refresh has failed because the provider did not answer.
+    pub fn refresh_failed(&mut self, provider: &str, now: UnixTime) {
+        self.refreshes_failed.insert(provider.to_owned(), now);
+    }
+
+    /// Whether that was a moment ago.
+    pub fn is_refresh_paused(&self, provider: &str, now: UnixTime) -> bool {
+        self.refreshes_failed.get(provider).is_some_and(|at| is_within(*at, PAUSE, now))
     }
 
     pub fn habits(&self, provider: &str) -> Habits {

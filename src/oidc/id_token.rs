@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq as _;
 use super::error::{Rejected, Rejection, shown};
 use super::jwks::KeySet;
 use super::jws::{PLAIN, SignedJwt, apart, date, quoted};
+use super::refresh;
 use super::signature::Algorithm;
 use crate::claims::Claims;
 use crate::oidc::issuer::{is_issuer_of_token, may_sign_for};
@@ -74,8 +75,17 @@ pub struct IdTokenVerifier<'a> {
     /// When the authorization request was made.
     pub requested_at: UnixTime,
     pub keys: &'a KeySet,
-    pub nonce: &'a Secret,
+    pub occasion: Occasion<'a>,
     pub access_token: &'a Secret,
+}
+
+/// What a token was issued upon.
+#[derive(Clone, Copy)]
+pub enum Occasion<'a> {
+    /// An authorization request with this `nonce`.
+    Login { nonce: &'a Secret },
+    /// A refresh, after a login whose ID token had these claims.
+    Refresh { login: &'a Map<String, Value> },
 }
 
 impl IdTokenVerifier<'_> {
@@ -132,10 +142,11 @@ impl IdTokenVerifier<'_> {
         }
         self.check_dates(expires_at, issued_at, not_before, now)?;
         // 11. It was issued for this login. Whose else it is remains unsaid: a nonce is a secret.
-        match text("nonce") {
-            None => return Err(Rejected::Nonce.because("it has no `nonce`")),
-            Some(nonce) if !self.nonce.matches(nonce) => return Err(Rejected::Nonce.into()),
-            Some(_) => {}
+        match (self.occasion, text("nonce")) {
+            (Occasion::Login { .. }, None) => return Err(Rejected::Nonce.because("it has no `nonce`")),
+            (Occasion::Login { nonce: expected }, Some(nonce)) if !expected.matches(nonce) => return Err(Rejected::Nonce.into()),
+            (Occasion::Login { .. }, Some(_)) => {}
+            (Occasion::Refresh { login }, _) => refresh::match_login(&claims, login)?,
         }
         // Section 3.1.3.8: it was issued together with this access token.
         if let Some(at_hash) = claims.get("at_hash")
@@ -144,6 +155,10 @@ impl IdTokenVerifier<'_> {
             return Err(Rejected::AccessTokenHash.into());
         }
         let subject = subject.to_owned();
+        let claims = match self.occasion {
+            Occasion::Login { .. } => claims,
+            Occasion::Refresh { login } => refresh::with_those_of_the_login(claims, login),
+        };
         // 12. and 13. What the authorization request asked for has been done, and nothing else that the section demands lacks.
         let (claims, metadata_tag) = (Claims::from(claims), self.provider.metadata_tag());
         let login = ProvenLogin { claims: &claims, requested_at: self.requested_at, metadata_tag: &metadata_tag };

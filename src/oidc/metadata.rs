@@ -15,6 +15,9 @@ use crate::web::origin::{is_confidential, is_loopback};
 /// Google's, Entra's, Okta's and Auth0's are under 8 KiB.
 const MAX_BYTES: u32 = 256 * 1024;
 
+/// The scope by which a client asks for a refresh token (OIDC Core section 11).
+pub(super) const OFFLINE_ACCESS: &str = "offline_access";
+
 /// What of a provider's metadata a login needs; checked, so that every URL in it may be used.
 ///
 /// Serialised into the login attempt (postcard): the order of the fields is that of the format.
@@ -37,6 +40,9 @@ pub struct ProviderMetadata {
     /// Whether it knows `prompt=select_account`, as far as it says (`prompt_values_supported`).
     #[serde(skip)]
     pub takes_account_prompt: bool,
+    /// Whether it lists the scope `offline_access` (`scopes_supported`; OIDC Core section 11).
+    #[serde(skip)]
+    pub lists_offline_access: bool,
     /// What is optional and cannot be used, in words; it counts as absent.
     #[serde(skip)]
     pub ignored: Vec<String>,
@@ -62,6 +68,8 @@ struct Document {
     userinfo_signing_alg_values_supported: Value,
     #[serde(default)]
     prompt_values_supported: Value,
+    #[serde(default)]
+    scopes_supported: Value,
     #[serde(default)]
     authorization_response_iss_parameter_supported: Value,
 }
@@ -113,6 +121,8 @@ impl ProviderMetadata {
         let signing_algorithms = names_if_any("id_token_signing_alg_values_supported", document.id_token_signing_alg_values_supported);
         let userinfo_algorithms = names_if_any("userinfo_signing_alg_values_supported", document.userinfo_signing_alg_values_supported);
         let prompts = names_if_any("prompt_values_supported", document.prompt_values_supported);
+        // Only where a refresh token is wanted is it of use, and nothing is lost where it is not.
+        let scopes: Vec<String> = serde_json::from_value(document.scopes_supported).unwrap_or_default();
         let sends_iss = document.authorization_response_iss_parameter_supported;
         if !sends_iss.is_boolean() && !sends_iss.is_null() {
             ignored.push("its authorization_response_iss_parameter_supported is not true or false".to_owned());
@@ -129,6 +139,7 @@ impl ProviderMetadata {
             userinfo_algorithms: userinfo_algorithms.filter(|_| provider.userinfo).map(|names| algorithms(&names)),
             sends_iss: sends_iss == true,
             takes_account_prompt: prompts.is_none_or(|prompts| prompts.iter().any(|prompt| prompt == "select_account")),
+            lists_offline_access: scopes.iter().any(|scope| scope == OFFLINE_ACCESS),
             ignored,
             issuer: document.issuer,
         })

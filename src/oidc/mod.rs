@@ -14,6 +14,7 @@ pub mod logout_url;
 pub mod metadata;
 mod outbound;
 pub mod provider;
+pub mod refresh;
 pub mod signature;
 pub mod token;
 pub mod userinfo;

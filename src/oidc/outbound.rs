@@ -16,14 +16,22 @@ const TIMEOUT_MS: u32 = 10_000;
 /// A `GET` for JSON of at most `max_response_bytes`.
 pub(super) fn get_json(url: Url, max_response_bytes: u32) -> OutboundRequest {
     let headers = headers();
-    OutboundRequest { method: "GET", url, headers, body: vec![], max_response_bytes, timeout_ms: TIMEOUT_MS }
+    OutboundRequest { method: "GET", url, headers, body: vec![], max_response_bytes, timeout_ms: TIMEOUT_MS, shared_for_ms: None }
 }
 
 /// A form `POST` that answers with JSON of at most `max_response_bytes`.
 pub(super) fn post_form(url: Url, form: String, max_response_bytes: u32) -> OutboundRequest {
     let mut headers = headers();
     headers.push(("content-type".to_owned(), b"application/x-www-form-urlencoded".to_vec()));
-    OutboundRequest { method: "POST", url, headers, body: form.into_bytes(), max_response_bytes, timeout_ms: TIMEOUT_MS }
+    OutboundRequest {
+        method: "POST",
+        url,
+        headers,
+        body: form.into_bytes(),
+        max_response_bytes,
+        timeout_ms: TIMEOUT_MS,
+        shared_for_ms: None,
+    }
 }
 
 /// Nothing here decompresses an answer.

@@ -1,16 +1,19 @@
 //! The token request and response (RFC 6749 sections 4.1.3, 5.1 and 5.2, OIDC Core section 3.1.3).
 
 use std::fmt;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
 use super::error::{Endpoint, Error, ReportedError, shown};
 use super::outbound;
 use crate::oidc::grant::AuthorizationGrant;
+use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::{ClientAuthentication, Provider};
 use crate::secret::Secret;
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
@@ -30,8 +33,8 @@ pub enum CredentialForm {
 
 impl CredentialForm {
     /// The other one, where the provider could take the two for different credentials.
-    pub fn other(self, grant: &AuthorizationGrant, provider: &Provider) -> Option<Self> {
-        let is_basic = grant.metadata.client_authentication == ClientAuthentication::Basic;
+    pub fn other(self, method: ClientAuthentication, provider: &Provider) -> Option<Self> {
+        let is_basic = method == ClientAuthentication::Basic;
         let secret = provider.client_secret.as_ref().filter(|_| is_basic && encoding_changes(provider))?.expose();
         match self {
             // A colon ends the id, and a header has one line.
@@ -72,9 +75,19 @@ pub fn request(grant: &AuthorizationGrant, provider: &Provider, redirect_uri: &U
         .append_pair("redirect_uri", redirect_uri.as_str())
         .append_pair("code", grant.code.0.expose())
         .append_pair("code_verifier", grant.code_verifier.expose());
+    authenticated(form, &grant.metadata, provider, credentials)
+}
+
+/// A token request with this form, as the client.
+pub(super) fn authenticated(
+    mut form: form_urlencoded::Serializer<'_, String>,
+    metadata: &ProviderMetadata,
+    provider: &Provider,
+    credentials: CredentialForm,
+) -> OutboundRequest {
     let secret = provider.client_secret.as_ref().map(Secret::expose);
     let mut authorization = None;
-    match (grant.metadata.client_authentication, secret) {
+    match (metadata.client_authentication, secret) {
         (ClientAuthentication::Basic, Some(secret)) => {
             let pair = format!("{}:{}", credentials.write(&provider.client_id), credentials.write(secret));
             authorization = Some(format!("Basic {}", STANDARD.encode(pair)));
@@ -86,7 +99,7 @@ pub fn request(grant: &AuthorizationGrant, provider: &Provider, redirect_uri: &U
             form.append_pair("client_id", &provider.client_id);
         }
     }
-    let mut request = outbound::post_form(grant.metadata.token_endpoint.clone(), form.finish(), MAX_BYTES);
+    let mut request = outbound::post_form(metadata.token_endpoint.clone(), form.finish(), MAX_BYTES);
     request.headers.extend(authorization.map(|value| ("authorization".to_owned(), value.into_bytes())));
     request
 }
@@ -102,6 +115,17 @@ pub fn is_invalid_client(answer: &Result<OutboundResponse, OutboundError>) -> bo
 pub struct TokenResponse {
     pub id_token: Secret,
     pub access_token: Secret,
+    pub refresh_token: Option<Secret>,
+    /// Of the access token, from its issue on; `None` where it is not stated.
+    pub lifetime: Option<Duration>,
+}
+
+/// What a token response says (RFC 6749 section 5.1), to whatever request.
+pub(super) struct Issued {
+    pub(super) id_token: Option<Secret>,
+    pub(super) access_token: Secret,
+    pub(super) refresh_token: Option<Secret>,
+    pub(super) lifetime: Option<Duration>,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +133,20 @@ struct Success {
     id_token: Option<Secret>,
     access_token: Option<Secret>,
     token_type: Option<String>,
+    #[serde(default)]
+    refresh_token: TextIfAny,
+    #[serde(default)]
+    expires_in: Value,
+}
+
+/// A member that is of use as a text, and is as good as absent otherwise.
+#[derive(Deserialize, Default)]
+#[serde(untagged)]
+enum TextIfAny {
+    Text(Secret),
+    #[default]
+    Absent,
+    Other(IgnoredAny),
 }
 
 /// RFC 6749 section 5.2.
@@ -128,23 +166,60 @@ impl TokenResponse {
     /// When there is no answer, when it is an error, or lacks a token, or brings one that is not a bearer token
     /// (OIDC Core section 3.1.3.3; the type compares case-insensitively, RFC 6749 section 5.1).
     pub fn parse(answer: Result<OutboundResponse, OutboundError>, provider: &Provider, asked_with: &[&Secret]) -> Result<Self, Error> {
-        if let Ok(answer) = &answer
-            && answer.status != 200
-        {
-            let detail = refusal(answer, provider, asked_with);
-            return Err(Error::Status { provider: provider.name.clone(), what: Endpoint::Token, status: answer.status, detail });
-        }
-        let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Token)?;
-        let fault = |text: &str| outbound::unacceptable(&provider.name, Endpoint::Token, text);
-        // The parser's own message could quote a token.
-        let answer: Success = outbound::object(&body).map_err(|_| fault("not a token response"))?;
-        if !answer.token_type.is_some_and(|token_type| token_type.eq_ignore_ascii_case("bearer")) {
-            return Err(fault("the token type is not bearer"));
-        }
-        let id_token = answer.id_token.ok_or_else(|| fault("there is no ID token: does the scope hold `openid`?"))?;
-        let access_token = answer.access_token.ok_or_else(|| fault("there is no access token"))?;
-        Ok(Self { id_token, access_token })
+        let Issued { id_token, access_token, refresh_token, lifetime } = issued(answer, provider, asked_with)?;
+        let missing = || outbound::unacceptable(&provider.name, Endpoint::Token, "there is no ID token: does the scope hold `openid`?");
+        Ok(Self { id_token: id_token.ok_or_else(missing)?, access_token, refresh_token, lifetime })
     }
+}
+
+/// What was issued, with an ID token or without.
+pub(super) fn issued(
+    answer: Result<OutboundResponse, OutboundError>,
+    provider: &Provider,
+    asked_with: &[&Secret],
+) -> Result<Issued, Error> {
+    if let Ok(answer) = &answer
+        && answer.status != 200
+    {
+        let detail = refusal(answer, provider, asked_with);
+        return Err(Error::Status { provider: provider.name.clone(), what: Endpoint::Token, status: answer.status, detail });
+    }
+    let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Token)?;
+    let fault = |text: &str| outbound::unacceptable(&provider.name, Endpoint::Token, text);
+    // The parser's own message could quote a token.
+    let answer: Success = outbound::object(&body).map_err(|_| fault("not a token response"))?;
+    if !answer.token_type.is_some_and(|token_type| token_type.eq_ignore_ascii_case("bearer")) {
+        return Err(fault("the token type is not bearer"));
+    }
+    let access_token = answer.access_token.ok_or_else(|| fault("there is no access token"))?;
+    let refresh_token = match answer.refresh_token {
+        TextIfAny::Text(token) if !token.expose().is_empty() => Some(token),
+        _ => None,
+    };
+    Ok(Issued { id_token: answer.id_token, access_token, refresh_token, lifetime: lifetime(&answer.expires_in) })
+}
+
+/// `expires_in` (RFC 6749 section 5.1), which some providers write as a text. What is no positive number of seconds states
+/// nothing.
+fn lifetime(expires_in: &Value) -> Option<Duration> {
+    let seconds = match expires_in {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) if text.len() <= MAX_SECONDS_DIGITS && text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok()?,
+        _ => return None,
+    };
+    (seconds >= 1.0).then(|| Duration::from_secs_f64(seconds.min(MAX_LIFETIME_SECS)))
+}
+
+/// Of a lifetime that is a text.
+const MAX_SECONDS_DIGITS: usize = 12;
+
+/// Longer than any session: 400 days.
+const MAX_LIFETIME_SECS: f64 = 400.0 * 24.0 * 60.0 * 60.0;
+
+/// The error code of a refusal (RFC 6749 section 5.2).
+pub(super) fn error_code(answer: &Result<OutboundResponse, OutboundError>) -> Option<String> {
+    let Ok(OutboundResponse { status: 400..=499, body, .. }) = answer else { return None };
+    outbound::object::<Failure>(body).ok().map(|failure| failure.error)
 }
 
 /// What a refusal says, for the log. An answer may repeat what it was asked, in some spelling: our secrets are taken out of

@@ -10,7 +10,7 @@
 //!
 //! **Version.** It says how the plaintext is written. It is authenticated, so that no envelope is read as one of another
 //! version: the associated data is `<version>/<label>`, and in version 1 the label alone. What belongs to something that
-//! whoever opens it knows, as tokens belong to a session, has that behind another slash. Sessions and tokens are sealed as
+//! whoever opens it knows, as tokens belong to a session, has that behind another slash. Sessions and their tokens are sealed as
 //! version 3, all else as version 2. Older ones are opened, and sealed no more: sessions of thirty days may be in them.
 
 use std::borrow::Cow;
@@ -38,11 +38,12 @@ pub enum Purpose {
     Tokens,
     LoginAttempt,
     WayBack,
+    RefreshToken,
 }
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Purpose; 4] = [Purpose::Session, Purpose::Tokens, Purpose::LoginAttempt, Purpose::WayBack];
+    pub const ALL: [Purpose; 5] = [Purpose::Session, Purpose::Tokens, Purpose::LoginAttempt, Purpose::WayBack, Purpose::RefreshToken];
 
     fn label(self) -> &'static str {
         match self {
@@ -50,13 +51,14 @@ impl Purpose {
             Purpose::Tokens => "tokens",
             Purpose::LoginAttempt => "login-attempt",
             Purpose::WayBack => "way-back",
+            Purpose::RefreshToken => "refresh-token",
         }
     }
 
     /// What it is sealed as.
     fn version(self) -> Version {
         match self {
-            Self::Session | Self::Tokens => Version::Three,
+            Self::Session | Self::Tokens | Self::RefreshToken => Version::Three,
             Self::LoginAttempt | Self::WayBack => Version::Two,
         }
     }
@@ -96,6 +98,7 @@ impl Version {
             (Self::Two, Purpose::Tokens, _) => b"2/tokens",
             (Self::Two, Purpose::LoginAttempt, _) => b"2/login-attempt",
             (Self::Two, Purpose::WayBack, _) => b"2/way-back",
+            (Self::Two, Purpose::RefreshToken, _) => b"2/refresh-token",
             (Self::Three, Purpose::Session, None) => b"3/session",
             (Self::Three, _, None) => return format!("3/{}", purpose.label()).into_bytes().into(),
             // No label has a slash.

@@ -5,10 +5,10 @@
 //! `Secure`, has `Path=/` and no `Domain` (RFC 6265bis section 4.1.3.2): no other host and no plain http can plant one.
 //! Behind it comes a tag of the `redirect_uri`, because cookies know no ports and paths do not protect them.
 //!
-//! The names are `vestibule_session_<tag>`, `vestibule_tokens_<tag>`, `vestibule_login_<tag>_<id>`, while a logout is on its
+//! The names are `vestibule_session_<tag>`, `vestibule_tokens_<tag>`, `vestibule_refresh_<tag>`, `vestibule_login_<tag>_<id>`, while a logout is on its
 //! way `vestibule_logout_<tag>` and, where there are several providers, `vestibule_last_<tag>`; the tag is the first three
 //! bytes of SHA-256 of `redirect_uri` in hexadecimal. `HttpOnly`, `SameSite=Lax`, `Path=/`; a deletion carries the same
-//! attributes. Session and tokens are cut into chunks: the first cookie begins with `<number of chunks>~`, the others are
+//! attributes. Session, tokens and refresh token are cut into chunks: the first cookie begins with `<number of chunks>~`, the others are
 //! named `…_1`, `…_2` and so on. A chunk that is missing or comes twice is no session.
 //!
 //! What comes in is taken apart byte by byte (RFC 6265 section 5.4), not by the crate: it trims every Unicode space, so
@@ -29,6 +29,9 @@ pub const MAX_SESSION_BYTES: usize = 5 * CHUNK_BYTES;
 
 /// Largest sealed tokens, in bytes over all of their cookies.
 pub const MAX_TOKENS_BYTES: usize = 6 * CHUNK_BYTES;
+
+/// Largest sealed refresh token, in bytes over all of its cookies. Entra's have about 1,500 bytes.
+pub const MAX_REFRESH_TOKEN_BYTES: usize = 2 * CHUNK_BYTES;
 
 /// Largest sealed login attempt, in bytes: with a provider's address of ordinary length beside it, the head of the answer stays
 /// below the 4 KiB that nginx has room for.
@@ -60,6 +63,7 @@ pub struct CookieNames {
     is_embedded: bool,
     session: String,
     tokens: String,
+    refresh_token: String,
     /// What every login attempt's name begins with; its id follows.
     attempt: String,
     /// Says that a logout at the provider is on its way, and nothing else.
@@ -83,6 +87,7 @@ impl CookieNames {
             is_embedded,
             session: format!("{prefix}{FAMILY}session_{tag}"),
             tokens: format!("{prefix}{FAMILY}tokens_{tag}"),
+            refresh_token: format!("{prefix}{FAMILY}refresh_{tag}"),
             attempt: format!("{prefix}{FAMILY}login_{tag}_"),
             logout: format!("{prefix}{FAMILY}logout_{tag}"),
             last: format!("{prefix}{FAMILY}last_{tag}"),
@@ -159,6 +164,11 @@ impl CookieJar {
         self.assemble(&self.names.tokens)
     }
 
+    /// The sealed refresh token, put together from its chunks.
+    pub fn refresh_token(&self) -> Option<Cow<'_, str>> {
+        self.assemble(&self.names.refresh_token)
+    }
+
     /// Id and sealed value of every login attempt.
     pub fn attempts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.ours().filter_map(|(name, value)| Some((name.strip_prefix(&self.names.attempt)?, value)))
@@ -231,6 +241,7 @@ impl CookieNames {
     fn is_ours(&self, name: &str) -> bool {
         is_chunk_of(&self.session, name)
             || is_chunk_of(&self.tokens, name)
+            || is_chunk_of(&self.refresh_token, name)
             || name == self.logout
             || name == self.last
             || name.strip_prefix(&self.attempt).is_some_and(is_attempt_id)
@@ -313,9 +324,19 @@ impl CookieWriter<'_> {
         self.delete_all(&self.jar.names.tokens, &[]);
     }
 
+    pub fn set_refresh_token(&mut self, sealed: &str, max_age_secs: u64) {
+        let name = self.jar.names.refresh_token.clone();
+        self.set_chunked(&name, sealed, max_age_secs);
+    }
+
+    pub fn delete_refresh_token(&mut self) {
+        self.delete_all(&self.jar.names.refresh_token, &[]);
+    }
+
     pub fn delete_session_and_tokens(&mut self) {
         self.delete_all(&self.jar.names.session, &[]);
         self.delete_all(&self.jar.names.tokens, &[]);
+        self.delete_refresh_token();
     }
 
     pub fn set_attempt(&mut self, id: &str, sealed: &str, max_age_secs: u64) {

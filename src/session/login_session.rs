@@ -1,6 +1,7 @@
 //! The session: who logged in, with which provider, until when.
 //!
-//! **Content.** [`Login`], then the claims ([`crate::claims`]), both in postcard (version 3 of the envelope). In version 2, the
+//! **Content.** [`Login`], then the claims ([`crate::claims`]), both in postcard (version 3 of the envelope), and where sessions
+//! are refreshed, when they are due (`freshness.rs`): what stands behind the claims is not read elsewhere. In version 2, the
 //! login had another form; in version 1, all is JSON (`older_session.rs`).
 //! Over its budget, a session fails the login with a message that names the largest claim.
 //!
@@ -10,11 +11,14 @@
 //! metadata names (Entra, asked by a domain) is that of the metadata URL of the login.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::ended::{self, END_ALLOWANCE, Ended, EndedName, EndedWhat, NAME_BYTES, Name};
 use super::envelope::{Opened, Purpose, Version};
+use super::freshness::{Due, FreshTokens, Freshness, OnOutage};
 use super::jar::{CookieJar, CookieWriter, MAX_SESSION_BYTES};
 use super::{CLOCK_DIFFERENCE, Lifetime, SessionSettings, older_session};
 use crate::account::Account;
@@ -31,6 +35,8 @@ use crate::time::UnixTime;
 pub struct Session<'a> {
     login: Login<'a>,
     claims: Claims<'a>,
+    /// Of a session that was sealed where sessions are refreshed.
+    freshness: Option<Freshness>,
 }
 
 /// What a session's cookies hold: authentic, but not yet known to be in force.
@@ -144,7 +150,7 @@ impl Sealed {
     /// The session, when it is in force. Every reason against it gives the same answer.
     pub fn confirm(&self, settings: &SessionSettings, providers: &[Provider], now: UnixTime, ended: &dyn Ended) -> Option<Session<'_>> {
         let session = self.read()?;
-        let Session { login, claims } = &session;
+        let Session { login, claims, .. } = &session;
         // The application may have been moved to another client or provider since, or asks more of a login than it did.
         let provider = Provider::find(providers, &login.provider)
             .filter(|provider| login.client_id.with_text(|client_id| provider.client_id == client_id))?;
@@ -156,17 +162,21 @@ impl Sealed {
 
     fn read(&self) -> Option<Session<'_>> {
         let Self(Opened { version, plaintext }) = self;
-        let (login, packed) = match version {
-            Version::Three => postcard::from_bytes::<(Login<'_>, Packed<'_>)>(plaintext).ok()?,
-            Version::Two => older_session::read_version_two(plaintext)?,
-            Version::One => return older_session::read_version_one(plaintext).map(|(login, claims)| Session { login, claims }),
+        let ((login, packed), rest) = match version {
+            Version::Three => postcard::take_from_bytes::<(Login<'_>, Packed<'_>)>(plaintext).ok()?,
+            Version::Two => (older_session::read_version_two(plaintext)?, &[][..]),
+            Version::One => {
+                let (login, claims) = older_session::read_version_one(plaintext)?;
+                return Some(Session { login, claims, freshness: None });
+            }
         };
         // Sealed by a later program, which knows of claims that would be taken for absent here.
         if !packed.is_known() {
             return None;
         }
         let claims = Claims::packed(packed, login.client_id.clone());
-        Some(Session { login, claims })
+        let freshness = if rest.is_empty() { None } else { Some(postcard::from_bytes(rest).ok()?) };
+        Some(Session { login, claims, freshness })
     }
 }
 
@@ -190,11 +200,64 @@ impl Session<'static> {
             names: Names::new(name, &claims),
             times: Times { started_at: now, requested_at, expires_at: now.after(settings.lifetime.max_age), seen_at: now },
         };
-        Self { login, claims }
+        Self { login, claims, freshness: None }
+    }
+}
+
+impl<'a> Session<'a> {
+    /// The tokens of its login were issued just now. `lifetime`: the access token's, where it is stated.
+    #[must_use]
+    pub fn with_fresh_tokens(self, lifetime: Option<Duration>, settings: &SessionSettings, now: UnixTime) -> Self {
+        Self { freshness: settings.refresh.map(|_| Freshness::new(FreshTokens { lifetime, issued_at: now })), ..self }
+    }
+
+    /// The same session after a refresh: under its name, until its end. `claims`: what it says of the account from now on.
+    #[must_use]
+    pub fn refreshed(self, claims: Option<Map<String, Value>>, tokens: FreshTokens, now: UnixTime) -> Self {
+        let Self { mut login, claims: known, .. } = self;
+        let claims = claims.map_or(known, Claims::from);
+        login.names = Names::new(login.names.session, &claims);
+        login.times.seen_at = now;
+        Self { login, claims, freshness: Some(Freshness::new(tokens)) }
+    }
+
+    /// The same session with other tokens, where nothing could be learned of the account.
+    #[must_use]
+    pub fn with_tokens_only(mut self, tokens: FreshTokens, now: UnixTime) -> Self {
+        self.login.times.seen_at = now;
+        Self { freshness: Some(self.freshness().without_validation(tokens, now)), ..self }
+    }
+
+    /// The same session after a failure to refresh it.
+    #[must_use]
+    pub fn postponed(mut self, now: UnixTime) -> Self {
+        self.login.times.seen_at = now;
+        Self { freshness: Some(self.freshness().postponed(now)), ..self }
     }
 }
 
 impl Session<'_> {
+    /// Whether the provider is to be asked before the application is.
+    pub fn due(&self, settings: &SessionSettings, now: UnixTime) -> Due {
+        settings.refresh.map_or(Due::No, |refresh| self.freshness().due(&refresh, settings.expose_tokens, now))
+    }
+
+    /// Whether its access token is known to be over, where tokens are refreshed.
+    pub fn is_access_token_over(&self, settings: &SessionSettings, now: UnixTime) -> bool {
+        settings.refresh.is_some() && self.freshness().is_access_token_over(now)
+    }
+
+    /// Whether the provider could not be asked for so long that requests are refused, where that is configured.
+    pub fn is_refused(&self, settings: &SessionSettings, now: UnixTime) -> bool {
+        settings.refresh.is_some_and(|refresh| {
+            refresh.on_outage == OnOutage::Refuse && self.freshness().is_overdue(&refresh, settings.expose_tokens, now)
+        })
+    }
+
+    fn freshness(&self) -> Freshness {
+        self.freshness.unwrap_or_else(|| Freshness::of_older(self.login.times.started_at))
+    }
+
     /// Seals the session into cookies.
     ///
     /// # Errors
@@ -222,7 +285,10 @@ impl Session<'_> {
     fn seal(&self, settings: &SessionSettings, near: &[String], entropy: &mut dyn Entropy) -> String {
         let packed = pack(self.claims.whole(), near, &self.login.client_id);
         // Texts and numbers: nothing in it can fail to become bytes.
-        let plaintext = postcard::to_allocvec(&(&self.login, packed)).unwrap_or_default();
+        let mut plaintext = postcard::to_allocvec(&(&self.login, packed)).unwrap_or_default();
+        if let Some(freshness) = &self.freshness {
+            plaintext.append(&mut postcard::to_allocvec(freshness).unwrap_or_default());
+        }
         settings.keys.seal(Purpose::Session, &plaintext, entropy)
     }
 
@@ -274,6 +340,11 @@ impl Session<'_> {
 
     pub(super) fn expires_at(&self) -> UnixTime {
         self.login.times.expires_at
+    }
+
+    /// When the authorization request of its login was made.
+    pub(crate) fn requested_at(&self) -> UnixTime {
+        self.login.times.requested_at
     }
 
     pub fn started_at(&self) -> UnixTime {

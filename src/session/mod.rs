@@ -11,12 +11,14 @@ mod attempt;
 mod ended;
 mod ended_store;
 mod envelope;
+mod freshness;
 mod jar;
 mod kept_token;
 mod login_session;
 mod new_attempt;
 mod older_session;
 mod pending;
+mod refresh_token;
 mod tokens;
 mod way_back;
 
@@ -49,6 +51,8 @@ impl ExposeTokens {
 pub struct SessionSettings {
     pub lifetime: Lifetime,
     pub expose_tokens: ExposeTokens,
+    /// `None`: no token is refreshed, and no account validated.
+    pub refresh: Option<RefreshSettings>,
     /// Names of claims and JSON pointers that decisions ask for, beside those of the login flow.
     pub near_claims: Vec<String>,
     pub(crate) keys: KeyRing,
@@ -64,10 +68,12 @@ pub use ended_store::EntryKey;
 pub(crate) use ended::is_spent;
 pub(crate) use ended_store::list_name;
 pub use envelope::{KeyRing, Opened, Purpose, Version};
-pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
+pub use freshness::{Due, FreshTokens, OnOutage, RefreshSettings};
+pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_REFRESH_TOKEN_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 pub(crate) use jar::{cookie_pairs, is_joined_by_commas};
 pub use login_session::{Sealed, Session};
 pub use new_attempt::{NewAttempt, Place, Wanted};
 pub use pending::{MAX_PENDING_BYTES, PendingAttempts};
+pub use refresh_token::RefreshToken;
 pub use tokens::Tokens;
 pub use way_back::WayBack;

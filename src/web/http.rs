@@ -48,6 +48,8 @@ pub struct RequestHead {
     pub headers: FieldLines,
     /// `Server` in the application's latest response; `None` when none was seen.
     pub application_server: Option<String>,
+    /// The request was decided on before and has been forwarded: it is judged again, and its cookies may be old.
+    pub was_forwarded: bool,
 }
 
 impl RequestHead {
@@ -77,7 +79,14 @@ impl RequestHead {
         let server = given.application_server.then(|| text(authority_end, server_end, Malformed::Form)).transpose()?;
         ends.drain(..4);
         let headers = FieldLines::from_parts(parts, server_end as usize, ends);
-        Ok(Self { method, path_with_query, authority, headers: headers.ok_or(Malformed::Form)?, application_server: server })
+        Ok(Self {
+            method,
+            path_with_query,
+            authority,
+            headers: headers.ok_or(Malformed::Form)?,
+            application_server: server,
+            was_forwarded: given.was_forwarded,
+        })
     }
 
     /// The same request with one more header field.
@@ -98,6 +107,8 @@ impl RequestHead {
 pub struct Given {
     pub authority: bool,
     pub application_server: bool,
+    /// See [`RequestHead::was_forwarded`].
+    pub was_forwarded: bool,
 }
 
 /// Why a request cannot be read in one way only.
@@ -324,6 +335,9 @@ pub struct OutboundRequest {
     pub max_response_bytes: u32,
     /// For the whole exchange.
     pub timeout_ms: u32,
+    /// Equal requests that a host sends while the first is under way, and for this time after its answer, get that answer. `None`:
+    /// each has its own. A host that cannot share answers sends each of them.
+    pub shared_for_ms: Option<u32>,
 }
 
 /// A provider's answer, within the limits of its request.
@@ -635,7 +649,7 @@ mod tests {
 
     #[test]
     fn a_head_in_parts_is_read_where_its_ends_say() {
-        let given = Given { authority: true, application_server: false };
+        let given = Given { authority: true, ..Given::default() };
         let read = |parts: &[u8], ends: &[u32]| RequestHead::from_parts(parts.to_vec(), ends.to_vec(), given);
         let head = read(b"GET/a?bapp.examplehosthnx", &[3, 7, 18, 18, 22, 23, 24, 25]).unwrap();
         assert_eq!((head.method.as_str(), head.path_with_query.as_str()), ("GET", "/a?b"));

@@ -18,9 +18,11 @@ use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
 
 pub(crate) use memory::Memory;
+pub(crate) use refresh_tokens::RefreshTokens;
 pub(crate) use signing_key::SigningKey;
 
 mod memory;
+mod refresh_tokens;
 mod signing_key;
 
 pub(crate) const ISSUER: &str = "https://op.example";
@@ -191,7 +193,7 @@ impl Browser {
         }
     }
 
-    fn take(&mut self, headers: &[(String, Vec<u8>)]) {
+    pub(crate) fn take(&mut self, headers: &[(String, Vec<u8>)]) {
         for (_, value) in headers.iter().filter(|(name, _)| name == "set-cookie") {
             let set = cookie::Cookie::parse(String::from_utf8(value.clone()).unwrap()).unwrap();
             assert!(set.name().len() + set.value().len() <= 4096, "{} is too long for a browser", set.name());
@@ -268,6 +270,8 @@ pub(crate) struct Provider {
     /// Does not answer the requests whose URL ends so.
     pub silent: Vec<&'static str>,
     pub seconds_to_answer: u64,
+    /// `None`: it issues no refresh token.
+    pub refresh_tokens: Option<RefreshTokens>,
     codes: BTreeMap<String, Issued>,
 }
 
@@ -306,6 +310,7 @@ impl Provider {
             content_type: None,
             silent: vec![],
             seconds_to_answer: 0,
+            refresh_tokens: None,
             codes: BTreeMap::new(),
         }
     }
@@ -392,6 +397,9 @@ impl Provider {
             return (401, json!({ "error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided." }));
         }
         let form: BTreeMap<String, String> = url::form_urlencoded::parse(&request.body).into_owned().collect();
+        if form["grant_type"] == "refresh_token" {
+            return self.refresh(&form["refresh_token"], now);
+        }
         let Some(issued) = self.codes.remove(&form["code"]) else { return (400, json!({ "error": "invalid_grant" })) };
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(form["code_verifier"].as_bytes()));
         if challenge != issued.challenge {
@@ -407,15 +415,47 @@ impl Provider {
         if let Some(change) = &self.edit_claims {
             change(&mut claims);
         }
+        let id_token = self.id_token(claims.clone());
+        let mut answer = json!({ "access_token": access_token, "token_type": "Bearer", "expires_in": 300, "id_token": id_token });
+        if let Some(tokens) = &mut self.refresh_tokens {
+            answer["refresh_token"] = tokens.begin(claims).into();
+            answer["expires_in"] = tokens.expires_in.clone();
+        }
+        edit(&self.edit_answer, &mut answer);
+        (200, answer)
+    }
+
+    fn refresh(&mut self, token: &str, now: u64) -> (u16, Value) {
+        let spent = self.refresh_tokens.as_mut().and_then(|tokens| Some((tokens.spend(token)?, tokens.refreshed)));
+        let Some(((next, mut claims), number)) = spent else { return (400, json!({ "error": "invalid_grant" })) };
+        let access_token = format!("access-token-{}", number + 1);
+        claims.remove("nonce");
+        for (name, value) in [("iat", json!(now)), ("exp", json!(now + 300)), ("at_hash", json!(self.key.half_of_hash(&access_token)))] {
+            claims.insert(name.to_owned(), value);
+        }
+        let Some(tokens) = &self.refresh_tokens else { unreachable!() };
+        if let Some(change) = &tokens.edit_claims {
+            change(&mut claims);
+        }
+        let mut answer = json!({ "access_token": access_token, "token_type": "Bearer", "expires_in": tokens.expires_in });
+        if tokens.has_id_token {
+            answer["id_token"] = self.id_token(claims).into();
+        }
+        if let Some(next) = next {
+            answer["refresh_token"] = next.into();
+        }
+        edit(&tokens.edit_answer, &mut answer);
+        (200, answer)
+    }
+
+    fn id_token(&self, claims: Map<String, Value>) -> String {
         let mut header = json!({ "alg": self.key.algorithm(), "typ": "JWT", "kid": self.kid });
         edit(&self.edit_header, &mut header);
         let mut id_token = self.sign(&header, &Value::Object(claims));
         if let Some(change) = &self.edit_token {
             change(&mut id_token);
         }
-        let mut answer = json!({ "access_token": access_token, "token_type": "Bearer", "expires_in": 300, "id_token": id_token });
-        edit(&self.edit_answer, &mut answer);
-        (200, answer)
+        id_token
     }
 
     /// A JWS in compact form, with exactly this header and payload: what a library would refuse to make.
@@ -432,7 +472,7 @@ impl Provider {
 
     fn userinfo(&self, request: &OutboundRequest) -> Value {
         let bearer = request.headers.iter().find(|(name, _)| name == "authorization").map(|(_, value)| value.clone());
-        assert_eq!(bearer.as_deref(), Some(b"Bearer access-token-1".as_slice()));
+        assert!(bearer.is_some_and(|bearer| bearer.starts_with(b"Bearer access-token-")));
         let mut answer = json!({ "sub": "alice", "locale": "de", "name": "Not The Signed Name" });
         edit(&self.edit_userinfo, &mut answer);
         answer

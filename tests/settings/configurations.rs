@@ -56,6 +56,7 @@ impl Place {
         let more = match (self.path, self.name()) {
             ("vestibule.authz", _) => "[vestibule]\nmode = \"authz\"\nauthz = { proxy = \"envoy\" }",
             ("vestibule", "mode") => "[vestibule.authz]\nproxy = \"envoy\"",
+            ("vestibule.session", "revalidate" | "on_outage") => "[vestibule.session]\nrefresh = \"auto\"",
             ("vestibule.streamlit", _) => "[vestibule]\napp = \"streamlit\"",
             ("vestibule", "insecure_http_hosts") => {
                 file["auth"]["server_metadata_url"] = "http://keycloak.auth.svc:8080/.well-known/openid-configuration".into();

@@ -1,6 +1,7 @@
 //! The compiled component, linked to what it imports.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
@@ -9,6 +10,7 @@ use crate::bindings;
 use crate::carried::Carried;
 use crate::error::ComponentError;
 use crate::host_state::{HostState, Imports};
+use crate::outbound::SharedAnswers;
 use crate::precompiled::{self, PrecompiledCache};
 use crate::runtime::{Runtime, RuntimeOptions};
 use crate::trusted_file::{TrustedFile, TrustedFileError};
@@ -21,6 +23,8 @@ const MAX_COMPONENT_BYTES: u64 = 64 << 20;
 pub struct FilterComponent {
     runtime: Runtime,
     linked: bindings::FilterPre<HostState>,
+    /// Of all filters that are loaded with it, one after the other.
+    shared_answers: Arc<SharedAnswers>,
 }
 
 impl FilterComponent {
@@ -66,11 +70,15 @@ impl FilterComponent {
 
     fn linked_in(runtime: Runtime, component: &Component) -> Result<Self, ComponentError> {
         let linked = link(runtime.engine(), component).map_err(|error| ComponentError::Unlinkable(format!("{error:#}")))?;
-        Ok(FilterComponent { runtime, linked })
+        Ok(FilterComponent { runtime, linked, shared_answers: Arc::default() })
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.runtime
+    }
+
+    pub(crate) fn shared_answers(&self) -> &Arc<SharedAnswers> {
+        &self.shared_answers
     }
 
     pub(crate) fn linked(&self) -> &bindings::FilterPre<HostState> {

@@ -10,7 +10,8 @@
 //! 5. Time and size are bounded by the smaller of what the component asks for and what the host allows.
 //! 6. Exchanges at once are bounded per origin; more wait for their turn, within their own time. Requests that are under way or
 //!    wait are bounded, in all and per origin; one more fails at once.
-//! 7. Requests for the same document that wait at the same time get it by one exchange, or by two.
+//! 7. Requests for the same document that wait at the same time get it by one exchange, or by two. Equal requests whose answer
+//!    counts for all of them, as the component says, get one answer.
 
 #[cfg(feature = "outbound")]
 mod certificate_fault;
@@ -24,6 +25,7 @@ mod provider_client;
 #[cfg(not(feature = "outbound"))]
 #[path = "outbound/no_client.rs"]
 mod provider_client;
+mod shared_answers;
 #[cfg(feature = "outbound")]
 mod system_roots;
 #[cfg(feature = "outbound")]
@@ -47,6 +49,7 @@ use flights::Flights;
 use observed::{Asking, Told};
 use places::Places;
 use provider_client::ProviderClient;
+pub(crate) use shared_answers::SharedAnswers;
 #[cfg(feature = "outbound")]
 pub use system_roots::system_roots_file;
 
@@ -130,6 +133,7 @@ pub(crate) struct Outbound {
     started: Instant,
     places: Places,
     flights: Flights,
+    shared: Arc<SharedAnswers>,
     told: Told,
 }
 
@@ -164,6 +168,7 @@ impl Outbound {
             started: Instant::now(),
             places: Places::new(max_exchanges, options.max_exchanges_per_origin),
             flights: Flights::new(flights::PATIENCE),
+            shared: Arc::default(),
             told: None,
         }
     }
@@ -173,12 +178,17 @@ impl Outbound {
         Outbound { told, ..self }
     }
 
-    pub(crate) async fn send(&self, request: Request) -> Result<Response, Error> {
-        let limit = Duration::from_millis(request.timeout_ms.into()).min(self.client.total_timeout());
-        timeout(limit, self.send_within_limit(request)).await.unwrap_or(Err(Error::TimedOut))
+    /// The same, with answers that may be another one's: after a reload, those of before.
+    pub(crate) fn sharing(self, shared: Arc<SharedAnswers>) -> Outbound {
+        Outbound { shared, ..self }
     }
 
-    async fn send_within_limit(&self, request: Request) -> Result<Response, Error> {
+    pub(crate) async fn send(&self, request: Request) -> Result<Response, Error> {
+        let limit = Duration::from_millis(request.timeout_ms.into()).min(self.client.total_timeout());
+        timeout(limit, self.send_within_limit(request, limit)).await.unwrap_or(Err(Error::TimedOut))
+    }
+
+    async fn send_within_limit(&self, request: Request, limit: Duration) -> Result<Response, Error> {
         let url = self.documents.permitted_url(&request.url).ok_or(Error::NotAllowed)?;
         // Before the permission: waiting for it takes a place as well, and so does waiting for another one's exchange.
         let Some(place) = self.places.take(url.origin()) else {
@@ -196,7 +206,13 @@ impl Outbound {
             }
             .boxed()
         };
-        self.flights.answer(request, exchange).await
+        match request.shared_for_ms {
+            Some(milliseconds) => {
+                let kept_for = Duration::from_millis(milliseconds.into());
+                self.shared.answer(request, kept_for, limit, exchange).await
+            }
+            None => self.flights.answer(request, exchange).await,
+        }
     }
 }
 
@@ -253,6 +269,7 @@ async fn read_document(Asked { client, documents, told }: Asked, url: Url) {
         body: Vec::new(),
         max_response_bytes: u32::MAX,
         timeout_ms: u32::MAX,
+        shared_for_ms: None,
     };
     let asking = Asking::begin(&told, &documents, &url, &request);
     let answer = timeout(client.total_timeout(), client.perform(url.clone(), request, Networks::ALL)).await;

@@ -42,7 +42,15 @@ pub enum ProviderError {
 pub(crate) fn request(url: &str, max_response_bytes: u32) -> Request {
     let headers = [("accept", "application/json"), ("accept-encoding", "identity")];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).into();
-    Request { method: "GET".into(), url: url.to_owned(), headers, body: vec![], max_response_bytes, timeout_ms: TIMEOUT_MS }
+    Request {
+        method: "GET".into(),
+        url: url.to_owned(),
+        headers,
+        body: vec![],
+        max_response_bytes,
+        timeout_ms: TIMEOUT_MS,
+        shared_for_ms: None,
+    }
 }
 
 impl From<Response> for ProviderAnswer {

@@ -32,6 +32,13 @@ impl RequestHead {
         head
     }
 
+    /// The same head, of a request that was decided on before and is open still: obligation 6 of `wit/filter.wit`.
+    #[must_use]
+    pub fn judged_again(mut self) -> RequestHead {
+        self.given |= types::Given::WAS_FORWARDED;
+        self
+    }
+
     /// Adds one field line, name and value as received.
     pub fn push(&mut self, name: &str, value: &[u8]) {
         self.put(name.as_bytes());

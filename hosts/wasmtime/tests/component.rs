@@ -4,12 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
 
 mod provider;
+mod rotating;
 mod visitor;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use provider::HeldProvider;
+use rotating::RotatingTokens;
 use tokio::time::timeout;
 use vestibule_dev_provider::{Options, Provider, Running, SigningAlgorithm};
 use vestibule_wasmtime::{Configuration, ConfigurationFile, Filter, FilterComponent, FilterOptions, LoadError, Runtime, RuntimeOptions};
@@ -383,4 +385,47 @@ async fn faults_name_file_line_key_and_remedy() {
     let fault = faults.iter().find(|fault| fault.key == "auth.cookie_secret").expect("the weak secret");
     assert!(fault.to_string().starts_with("secrets.toml:4: auth.cookie_secret: "), "{fault}");
     assert!(fault.fatal && !fault.remedy.is_empty());
+}
+
+/// On several instances, and after a reload.
+#[tokio::test]
+async fn a_page_of_thirty_requests_uses_a_refresh_token_once() {
+    let provider = Provider::start(Options { signing_algorithm: SigningAlgorithm::Es256, ..Options::default() }).await.unwrap();
+    let tokens = RotatingTokens::in_front_of(&provider).await;
+    let component = component();
+    let toml = secrets(&provider.metadata_url()).replace("client_secret", "expose_tokens = \"access\"\nclient_secret");
+    let toml = format!("{toml}[vestibule.session]\nrefresh = \"auto\"\n");
+    let load = async || {
+        let options = FilterOptions { instances: 4, in_flight_per_instance: 8, ..FilterOptions::default() };
+        Filter::load(&component, configuration(&component, &toml).await, options).await.unwrap_or_else(|error| panic!("{error}"))
+    };
+    let filter = load().await;
+    let mut visitor = Visitor::default();
+    visitor.log_in(&filter, "/", "alice").await;
+    // No provider is asked more often than every ten seconds, whatever lifetime it states.
+    tokio::time::sleep(Duration::from_secs(11)).await;
+
+    let page = |filter: Filter, visitor: &Visitor| {
+        let requests = (0..30).map(|_| {
+            let (filter, mut visitor) = (filter.clone(), visitor.clone());
+            async move {
+                let decision = visitor.open(&filter, "/").await;
+                (told(forward(&decision), "x-forwarded-access-token").to_owned(), visitor)
+            }
+        });
+        futures::future::join_all(requests)
+    };
+    let seen = page(filter.clone(), &visitor).await;
+    assert!(seen.iter().all(|(token, _)| token == "access-1"), "{:?}", seen.iter().map(|(token, _)| token).collect::<Vec<_>>());
+    assert_eq!(tokens.seen(), (1, false));
+    // The browser has dropped every answer, and the configuration is loaded again.
+    drop(filter);
+    let filter = load().await;
+    let seen = page(filter.clone(), &visitor).await;
+    assert!(seen.iter().all(|(token, _)| token == "access-1"));
+    assert_eq!(tokens.seen(), (1, false));
+    // It keeps one of them at last.
+    let (_, mut visitor) = seen.into_iter().next_back().unwrap();
+    assert_eq!(told(forward(&visitor.open(&filter, "/").await), "x-forwarded-access-token"), "access-1");
+    assert_eq!(tokens.seen(), (1, false));
 }

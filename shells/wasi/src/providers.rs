@@ -70,6 +70,7 @@ async fn read_document(loaded: Rc<Loaded>, client: impl ProviderClient, url: Url
         body: Vec::new(),
         max_response_bytes: METADATA_BYTES,
         timeout_ms: METADATA_MILLISECONDS,
+        shared_for_ms: None,
     };
     let unread = |reason: &str| log::line(&format!("WARN outbound.metadata_unread: {url} could not be read: {reason}"));
     match client.send(named(request)).await {

@@ -3,7 +3,7 @@
 //!
 //! 1. *As it was* means to the same application, and for the same session, or for nobody as before. When the session now
 //!    ends at another time, so does the exchange.
-//! 2. The question is the request as it was decided on, but not as a visit: no login begins, no session is renewed.
+//! 2. The question is the request as it was decided on, but not as a visit: no login begins, no session is renewed or refreshed.
 //! 3. A judgement has no effect but on the exchange. Its events are not logged, its cookies not sent, its sessions not
 //!    ended, and it counts for no limit.
 //! 4. Failing closed: when there is no decision within `PATIENCE`, the exchange is closed.
@@ -133,7 +133,7 @@ async fn verdict(question: &Question, active: &Active) -> Result<Verdict, Undeci
     let Ok(head) = request_head(&not_a_visit(&question.head), question.authority.as_deref(), question.server.as_deref()) else {
         return Ok(Verdict::NotAdmitted);
     };
-    let Decision { outcome, .. } = active.decider.decide(head, None).await?;
+    let Decision { outcome, .. } = active.decider.decide(head.judged_again(), None).await?;
     Ok(match outcome {
         Outcome::Forward(forward) if forward.session.as_deref() == question.session.as_deref() => {
             Verdict::Admitted { expires_at: forward.expires_at }

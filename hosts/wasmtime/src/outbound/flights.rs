@@ -125,7 +125,15 @@ mod tests {
 
     fn get(url: &str) -> Request {
         let headers = vec![("accept".to_owned(), b"application/json".to_vec())];
-        Request { method: "GET".into(), url: url.into(), headers, body: vec![], max_response_bytes: 1000, timeout_ms: 10_000 }
+        Request {
+            method: "GET".into(),
+            url: url.into(),
+            headers,
+            body: vec![],
+            max_response_bytes: 1000,
+            timeout_ms: 10_000,
+            shared_for_ms: None,
+        }
     }
 
     /// A provider that says how often it has been asked, at the time when it was asked, and holds each answer.

@@ -87,7 +87,15 @@ fn outbound(metadata_urls: &[String]) -> Outbound {
 }
 
 fn get_request(url: impl Into<String>) -> Request {
-    Request { method: "GET".into(), url: url.into(), headers: Vec::new(), body: Vec::new(), max_response_bytes: 1000, timeout_ms: 20_000 }
+    Request {
+        method: "GET".into(),
+        url: url.into(),
+        headers: Vec::new(),
+        body: Vec::new(),
+        max_response_bytes: 1000,
+        shared_for_ms: None,
+        timeout_ms: 20_000,
+    }
 }
 
 async fn send(outbound: &Outbound, request: Request) -> Result<Response, Error> {

@@ -101,8 +101,8 @@
   ;; Sends, and returns the callback's code: exit when there was an answer at once, else wait for one.
   (func $ask (param $url i32) (param $url_length i32) (result i32)
     (local $request i32) (local $answer i32) (local $status i32) (local $set i32)
-    (local.set $request (call $new (i32.const 40)))
-    (memory.fill (local.get $request) (i32.const 0) (i32.const 40))
+    (local.set $request (call $new (i32.const 48)))
+    (memory.fill (local.get $request) (i32.const 0) (i32.const 48))
     (call $store_list (local.get $request) (i32.const 16) (i32.const 4))
     (call $store_list (i32.add (local.get $request) (i32.const 8)) (local.get $url) (local.get $url_length))
     (i32.store offset=32 (local.get $request) (i32.const 65536))
