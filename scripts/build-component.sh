@@ -21,6 +21,7 @@ profile=component
 target=wasm32-wasip2
 # Its own folder: two toolchains in one would compile everything anew at each change of hands.
 target_dir=$PWD/target/wasm
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
 # A mirror that does not answer must not hold up the other way.
 rustup_seconds=120
 debian_packages=(rustc-web cargo-web rust-web-src rust-web-llvm wasi-libc)
@@ -28,6 +29,8 @@ debian_packages=(rustc-web cargo-web rust-web-src rust-web-llvm wasi-libc)
 main() {
   local way
   way=$(choose)
+  # Before `rust_flags` looks where the sources are.
+  cargo fetch --quiet --target "$target"
   case $way in
     rustup) build_with_rustup ;;
     debian) build_with_debian ;;
@@ -65,10 +68,15 @@ build_wide() {
 
 # build_guest PACKAGE SUFFIX ARGUMENT...: compiles it and copies the component to dist/.
 build_guest() {
-  local package=$1 suffix=$2
+  local package=$1 suffix=$2 built
   shift 2
   in_toolchain cargo rustc --profile "$profile" --package "$package" "$@" "${cargo_arguments[@]}" -- "${link_arguments[@]}"
-  scripts/install-artefact.sh "$target_dir/$target/$profile/${package//-/_}.wasm" "dist/$package$suffix.wasm"
+  built=$target_dir/$target/$profile/${package//-/_}.wasm
+  if grep --quiet --text --fixed-strings -e "$(pwd -P)/target/" -e "$cargo_home/registry/" "$built"; then
+    echo "error: $built has paths of this machine, and so is another one elsewhere; see rust_flags in scripts/build-component.sh" >&2
+    exit 1
+  fi
+  scripts/install-artefact.sh "$built" "dist/$package$suffix.wasm"
 }
 
 # Prints the way; says on stderr why.
@@ -110,7 +118,7 @@ debian_is_installed() {
 build_with_rustup() {
   echo "      by rustup's toolchain, $(rustc --version)$(first_time 3)"
   in_toolchain() {
-    RUSTFLAGS=$(rust_flags) "$@"
+    CARGO_ENCODED_RUSTFLAGS=$(rust_flags) "$@"
   }
   build_all
 }
@@ -121,7 +129,7 @@ build_with_debian() {
   # -Zbuild-std is what RUSTC_BOOTSTRAP is for: Debian has no compiled standard library for the target.
   cargo_arguments+=(-Zbuild-std=std,panic_abort)
   in_toolchain() {
-    PATH=$(linker_folders):/usr/bin:$PATH RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc RUSTFLAGS="-L /usr/lib/wasm32-wasi $(rust_flags)" "$@"
+    PATH=$(linker_folders):/usr/bin:$PATH RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc CARGO_ENCODED_RUSTFLAGS=$(rust_flags -L /usr/lib/wasm32-wasi) "$@"
   }
   build_all
 }
@@ -145,20 +153,28 @@ linker_folders() {
   return 1
 }
 
-# Those that the dependencies are compiled with too. Every host has SIMD on by default.
+# rust_flags FLAG...: those that the dependencies are compiled with too, as cargo separates them. Every host has SIMD on by default.
+# Panics name files of source: the paths of this machine are left out, so that every checkout gives the same bytes.
 rust_flags() {
-  echo "-C target-feature=+simd128${more_features:-}"
+  local sources flags=("$@" -C "target-feature=+simd128${more_features:-}")
+  flags+=("--remap-path-prefix=$(pwd -P)=." "--remap-path-prefix=$cargo_home=cargo")
+  # A folder for each registry or mirror, with a name of its own.
+  for sources in "$cargo_home"/registry/src/*/; do
+    [ ! -d "$sources" ] || flags+=("--remap-path-prefix=${sources%/}=cargo")
+  done
+  (IFS=$'\x1f' && echo "${flags[*]}")
 }
 
 cargo_arguments=(--lib --crate-type cdylib --target "$target" --target-dir "$target_dir")
 
 # Without an adapter for preview 1, a call to the system that shells/preview1 does not answer fails the link.
-# The stand-ins answer what wasi-libc imports directly; a test reads the result's imports.
+# The stand-ins answer what wasi-libc imports directly; a test reads the result's imports. Cargo hashes these arguments into
+# the names of symbols: they have no path of this machine.
 link_arguments=(-C link-arg=--wasi-adapter=none)
 # rustup's wasi-libc imports these, Debian's none of them; a stand-in that nobody imports is left out.
 for interface in cli/environment cli/exit cli/{stdin,stdout,stderr} cli/terminal-{input,output,stdin,stdout,stderr} \
   clocks/monotonic-clock io/{error,poll,streams}; do
-  link_arguments+=(-C "link-arg=--adapt=wasi:$interface@0.2.0=$PWD/scripts/guest/no_system.wat")
+  link_arguments+=(-C "link-arg=--adapt=wasi:$interface@0.2.0=scripts/guest/no_system.wat")
 done
 
 main

@@ -14,7 +14,7 @@ scripts/check-tools.sh
 
 step "building the components and, beside them, the native programs (Pingora and Wasmtime$first)"
 # The components' last steps take one processor only.
-beside scripts/build-component.sh -- cargo build --release --workspace --bins
+VESTIBULE_CARRY=later beside scripts/build-component.sh -- cargo build --release --workspace --bins
 
 step "compiling the component, and linking it into the programs"
 scripts/carry.sh release vestibule --workspace

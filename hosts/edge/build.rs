@@ -2,7 +2,8 @@
 //! `code` and `seal`, which `vestibule carry` writes. Only the program itself depends on their content, so that a new component
 //! costs a link; here it is enough that they are there. Empty ones make a program that carries none.
 //!
-//! The folder is `carried` in the profile's folder below `target/`, or what `VESTIBULE_CARRIED` names.
+//! The folder is `carried` in the profile's folder below `target/`, or what `VESTIBULE_CARRIED` names. A release build with nothing to
+//! carry has a warning, unless `VESTIBULE_CARRY` is `later`: the scripts build a program first to compile the component with it.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -19,7 +20,10 @@ fn main() {
     println!("cargo::rerun-if-env-changed=VESTIBULE_CARRIED");
     let Some(folder) = folder() else { fail("there is no OUT_DIR: cargo runs this") };
     match FILES.iter().try_for_each(|file| make(&folder, file)) {
-        Ok(()) => println!("cargo::rustc-env=VESTIBULE_CARRIED={}", folder.display()),
+        Ok(()) => {
+            println!("cargo::rustc-env=VESTIBULE_CARRIED={}", folder.display());
+            warn_of_nothing(&folder.join("component"));
+        }
         Err(error) => fail(&format!("{}: {error}", folder.display())),
     }
 }
@@ -40,6 +44,17 @@ fn make(folder: &Path, file: &str) -> io::Result<()> {
         Ok(mut made) => made.write_all(&packaged),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+/// What `cargo install` makes would be of no use, and say so at its first start only.
+fn warn_of_nothing(component: &Path) {
+    let is = |name: &str, value: &str| env::var(name).is_ok_and(|set| set == value);
+    let is_empty = fs::metadata(component).is_ok_and(|file| file.len() == 0);
+    if is_empty && is("PROFILE", "release") && is("CARGO_PKG_NAME", "vestibule-edge") && !is("VESTIBULE_CARRY", "later") {
+        println!("cargo::warning=this program carries no component, and starts with --component only: run `make build`, then build again");
+        // Said as long as it is true.
+        println!("cargo::rerun-if-changed={}", component.display());
     }
 }
 

@@ -16,7 +16,7 @@ use bindings::wasi::clocks::wall_clock;
 mod bindings {
     wit_bindgen::generate!({
         inline: "package vestibule:preview1; world clock { import wasi:clocks/wall-clock@0.2.6; }",
-        path: "../../wit/deps/clocks",
+        path: "wit/deps/clocks",
         generate_all,
     });
 }
