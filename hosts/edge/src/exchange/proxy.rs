@@ -20,7 +20,7 @@ use vestibule::language::Language;
 use vestibule::pages::{self, HostFailure};
 use vestibule::web::field_lines::FieldLines;
 use vestibule_enforcement::edits::NOT_FOR_CACHES;
-use vestibule_wasmtime::{Counted, Decision, Forward, Outcome, RequestHead, Response};
+use vestibule_wasmtime::{Counted, Decision, EndedWhat, Forward, Outcome, RequestHead, Response};
 
 use crate::audit::{self, Record};
 use crate::client::address::Client;
@@ -377,7 +377,8 @@ impl Edge {
         }
         exchange.record = active.audit.decided(audited, &exchange.request_id, exchange.client.address());
         if let Some(record) = exchange.record.as_ref().filter(|record| record.is_login()) {
-            ended_sessions.iter().for_each(|session| record.replaced(session));
+            let replaced = ended_sessions.iter().filter(|ended| ended.what == EndedWhat::Session);
+            replaced.for_each(|session| record.replaced(&session.name));
         }
         if !ended_sessions.is_empty() {
             let ends = self.session_ends();
