@@ -12,7 +12,7 @@ build: ## make the components and the program, in dist/
 wasi-config: ## make the components for hosts that have wasi:config, in dist/
 	@scripts/build-component.sh --wasi-config
 
-demo: ## run the edge, a provider and a sample application: open the URL and log in
+demo: ## run the edge, a provider and a sample application: open the URL and log in; LISTEN=HOST:PORT chooses another address
 	@scripts/demo.sh
 
 test: build ## run all tests but those in a browser

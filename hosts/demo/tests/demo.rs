@@ -74,3 +74,21 @@ async fn the_demo_refuses_to_be_reached_from_elsewhere() {
 fn the_provider_is_in_the_demo() {
     assert_eq!(provider_traces::missing_in(Path::new(env!("CARGO_BIN_EXE_vestibule-demo"))), Vec::<String>::new());
 }
+
+/// No other component, and no program of the tests: `make demo` compiles what it needs.
+#[test]
+fn nothing_that_the_demo_is_built_of_is_for_other_hosts_or_tests() {
+    let tree = std::process::Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--locked", "--package", "vestibule-demo", "--edges", "normal,build", "--prefix", "none"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo starts");
+    let tree = String::from_utf8(tree.stdout).expect("text");
+    let is_ours = |line: &&str| line.contains(" (/") && !line.contains("(proc-macro)");
+    let ours: std::collections::BTreeSet<_> = tree.lines().filter(is_ours).filter_map(|line| line.split(' ').next()).collect();
+    let needed = ["vestibule", "vestibule-demo", "vestibule-dev-provider", "vestibule-edge", "vestibule-enforcement", "vestibule-wasmtime"];
+    assert_eq!(Vec::from_iter(ours), needed, "{tree}");
+    for package in ["tikv-jemallocator ", "proptest "] {
+        assert!(!tree.contains(package), "{tree}");
+    }
+}
