@@ -87,16 +87,21 @@ impl Site {
     }
 
     async fn asked(&self, node: &Serving, path: &str, cookies: &str) -> (u16, Option<String>) {
+        self.tried(node, path, cookies).await.expect("a response")
+    }
+
+    async fn tried(&self, node: &Serving, path: &str, cookies: &str) -> Option<(u16, Option<String>)> {
         let host = self.public.expect("a first node");
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Mode: cors\r\nCookie: {cookies}\r\nConnection: close\r\n\r\n");
-        let (head, _) = Wire::connect(node.address).await.exchange(&request).await.expect("a response");
-        (head.status(), head.values("retry-after").first().map(|value| (*value).to_owned()))
+        let (head, _) = Wire::connect(node.address).await.exchange(&request).await?;
+        Some((head.status(), head.values("retry-after").first().map(|value| (*value).to_owned())))
     }
 
     async fn becomes(&self, node: &Serving, cookies: &str, status: u16) -> Duration {
         let started = Instant::now();
-        while self.status(node, "/page", cookies).await != status {
+        // A request that is under way when its session ends has no answer.
+        while self.tried(node, "/page", cookies).await.is_none_or(|(found, _)| found != status) {
             assert!(started.elapsed() < PATIENCE, "it does not become {status}");
             sleep(Duration::from_millis(20)).await;
         }
@@ -152,6 +157,15 @@ impl Serving {
             .await
             .expect("a response");
         body.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    }
+
+    /// Waits until the store has confirmed so many entries of this node.
+    async fn has_written(&self, number: f64) {
+        let started = Instant::now();
+        while self.metric("vestibule_store_entries_written_total").await < Some(number) {
+            assert!(started.elapsed() < PATIENCE, "nothing is written");
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     async fn kill(self) {
@@ -236,6 +250,7 @@ async fn a_node_that_starts_without_its_store_admits_no_session() {
     let one = site.node(&store(&redis)).await;
     let (browser, cookies) = site.logged_in().await;
     site.log_out(&browser).await;
+    one.has_written(1.0).await;
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut redis.connection().await).await.expect("keys");
     assert!(keys.len() == 1 && keys[0].starts_with(STREAM_PREFIX), "{keys:?}");
     redis.kill();
@@ -257,6 +272,7 @@ async fn a_node_that_restarts_knows_from_its_file_what_has_ended() {
     let (browser, cookies) = site.logged_in().await;
     let (_, others) = site.logged_in().await;
     site.log_out(&browser).await;
+    one.has_written(1.0).await;
     one.kill().await;
     let again = site.node(&file).await;
     assert_eq!((site.status(&again, "/page", &cookies).await, site.status(&again, "/page", &others).await), (401, 200));
