@@ -261,6 +261,10 @@ pub enum HostFailure {
     Filter,
     /// There are more requests than instances can take.
     Overloaded,
+    /// It is not known whether the request's session has ended; again after this many seconds.
+    StoreUnreachable {
+        retry_after: u64,
+    },
     /// The application does not answer.
     UpstreamUnreachable,
     UpstreamTimedOut,
@@ -280,7 +284,7 @@ impl HostFailure {
     pub fn status(self) -> u16 {
         match self {
             HostFailure::Filter => 500,
-            HostFailure::Overloaded => 503,
+            HostFailure::Overloaded | HostFailure::StoreUnreachable { .. } => 503,
             HostFailure::UpstreamUnreachable => 502,
             HostFailure::UpstreamTimedOut => 504,
             HostFailure::BodyTooLarge => 413,
@@ -295,6 +299,7 @@ impl HostFailure {
         match self {
             HostFailure::Filter => "host.filter_failed",
             HostFailure::Overloaded => "host.overloaded",
+            HostFailure::StoreUnreachable { .. } => "host.store_unreachable",
             HostFailure::UpstreamUnreachable => "host.upstream_unreachable",
             HostFailure::UpstreamTimedOut => "host.upstream_timed_out",
             HostFailure::BodyTooLarge => "host.body_too_large",
@@ -308,6 +313,7 @@ impl HostFailure {
         match self {
             HostFailure::Filter => &texts.filter_failed,
             HostFailure::Overloaded => &texts.overloaded,
+            HostFailure::StoreUnreachable { .. } => &texts.store_unreachable,
             HostFailure::UpstreamUnreachable => &texts.upstream_unreachable,
             HostFailure::UpstreamTimedOut => &texts.upstream_timed_out,
             HostFailure::BodyTooLarge => &texts.body_too_large,
@@ -341,7 +347,7 @@ pub fn host_failure(failure: HostFailure, reader: Option<Language>, look: &Look,
     };
     match failure {
         HostFailure::Overloaded | HostFailure::TooManyRequests => response.with("retry-after", "1"),
-        HostFailure::TooManyLogins { retry_after } => response.with("retry-after", &retry_after.to_string()),
+        HostFailure::TooManyLogins { retry_after } | HostFailure::StoreUnreachable { retry_after } => response.with("retry-after", &retry_after.to_string()),
         _ => response,
     }
 }

@@ -31,6 +31,7 @@ mod secret_strength;
 mod section;
 mod session;
 pub mod setting;
+mod store;
 mod streamlit;
 mod streamlit_pages;
 mod summary;
@@ -46,6 +47,7 @@ use toml::de::DeTable;
 
 pub use fault::Fault;
 pub use outside::references;
+pub use store::StoreSettings;
 pub use summary::{Authorization, Summary};
 
 use crate::audit::AuditSettings;
@@ -142,6 +144,8 @@ pub struct Config {
     pub log_subjects: bool,
     /// `None`: there is no audit.
     pub audit: Option<AuditSettings>,
+    /// `None`: the list of ended sessions is in the host's memory only.
+    pub store: Option<StoreSettings>,
     /// Where a provider's metadata may name endpoints that are not on the internet, in the spelling of URLs.
     pub internal_hosts: Vec<String>,
     pub upstream: Option<String>,
@@ -211,7 +215,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let extras = vestibule.section("provider");
 
     let login = vestibule.choice("login", &LOGIN);
-    let (lifetime, previous) = session::read(&vestibule.section("session"));
+    let (lifetime, previous, store) = session::read(&vestibule.section("session"));
     let preset = streamlit::read(&vestibule);
     let prefix = routes::read(&vestibule, preset.app.is_some());
     let identity = identity::read(&vestibule.section("identity"), preset.refused_headers);
@@ -313,6 +317,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let secrets: Vec<_> = std::iter::once(cookie_secret.clone()).chain(previous).collect();
     admission::warn_of_everybody(&auth, rules.sections(), policy.as_ref(), &providers, login == Some(Login::Optional));
     let keys = KeyRing::derive(&secrets, public.redirect_uri().as_str());
+    let store = store.map(|store| store.settings(&secrets, public.redirect_uri().as_str(), lifetime.max_age));
     let near_claims = identity::near_claims(&identity, policy.as_ref());
     Some(Config {
         providers,
@@ -339,6 +344,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         branding,
         log_subjects: log.subjects,
         audit: log.audit,
+        store,
         names_trusted_proxies: vestibule.has(trusted_proxies::KEY),
         trusted_proxies: who_may_ask.or(in_front).unwrap_or_default(),
         internal_hosts,

@@ -210,10 +210,19 @@ impl<'a> Section<'a> {
     /// `"30d"`, `"8h"`, `"15m"`: whole seconds, at least one, at most 400 days (the longest a browser keeps a cookie,
     /// RFC 6265bis section 5.5).
     pub(super) fn duration(&self, name: &'static str) -> Option<Duration> {
+        self.duration_of(name, 1)
+    }
+
+    /// The same, and `"0s"`.
+    pub(super) fn duration_or_none(&self, name: &'static str) -> Option<Duration> {
+        self.duration_of(name, 0)
+    }
+
+    fn duration_of(&self, name: &'static str, least: u64) -> Option<Duration> {
         let Some(Form::Duration) = self.form(name) else { return self.not_described(name) };
         let text = self.text(name)?;
         let parsed = humantime::parse_duration(&text.value).ok();
-        let in_range = parsed.filter(|d| (1..=400 * 24 * 60 * 60).contains(&d.as_secs()));
+        let in_range = parsed.filter(|d| d.is_zero() && least == 0 || (1..=400 * 24 * 60 * 60).contains(&d.as_secs()));
         if in_range.is_none() {
             let problem = format!("`{}` is not a duration between one second and 400 days", text.value);
             self.findings.fatal(text.at, &text.key, problem, "write \"30d\", \"8h\" or \"15m\" for example");

@@ -126,6 +126,10 @@ pub(super) const TEXTS: Texts = Texts {
         text: "The login failed to decide about this request, so it was not passed on.",
     },
     overloaded: Notice { title: "Too busy", text: "There are more requests than can be answered now. Please try again in a moment." },
+    store_unreachable: Notice {
+        title: "Please try again soon",
+        text: "At the moment it cannot be checked whether your session is still valid. Please try again in a minute.",
+    },
     upstream_unreachable: Notice {
         title: "The application is not available",
         text: "It cannot be reached now. Please try again in a minute.",

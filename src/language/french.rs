@@ -146,6 +146,10 @@ pub(super) const TEXTS: Texts = Texts {
         title: "Trop d’affluence",
         text: "Il y a plus de requêtes qu’il n’est possible d’en traiter. Veuillez réessayer dans un instant.",
     },
+    store_unreachable: Notice {
+        title: "Veuillez réessayer bientôt",
+        text: "Il est impossible pour le moment de vérifier si votre session est toujours valable. Veuillez réessayer dans une minute.",
+    },
     upstream_unreachable: Notice {
         title: "L’application est indisponible",
         text: "Elle est injoignable pour le moment. Veuillez réessayer dans une minute.",

@@ -146,6 +146,10 @@ pub(super) const TEXTS: Texts = Texts {
         title: "Zu viel Betrieb",
         text: "Es gibt mehr Anfragen, als zurzeit beantwortet werden können. Bitte versuchen Sie es gleich noch einmal.",
     },
+    store_unreachable: Notice {
+        title: "Bitte gleich noch einmal",
+        text: "Zurzeit lässt sich nicht prüfen, ob Ihre Sitzung noch gültig ist. Bitte versuchen Sie es in einer Minute noch einmal.",
+    },
     upstream_unreachable: Notice {
         title: "Die Anwendung ist nicht verfügbar",
         text: "Sie ist zurzeit nicht erreichbar. Bitte versuchen Sie es in einer Minute erneut.",

@@ -146,6 +146,10 @@ pub(super) const TEXTS: Texts = Texts {
         title: "混み合っています",
         text: "現在、処理できる数を超えるリクエストがあります。少し待ってからもう一度お試しください。",
     },
+    store_unreachable: Notice {
+        title: "しばらくしてからお試しください",
+        text: "現在、セッションがまだ有効かどうかを確認できません。1分ほど待ってからもう一度お試しください。",
+    },
     upstream_unreachable: Notice {
         title: "アプリケーションを利用できません",
         text: "現在、接続できません。しばらくしてからもう一度お試しください。",

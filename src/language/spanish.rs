@@ -138,6 +138,10 @@ pub(super) const TEXTS: Texts = Texts {
         title: "Demasiada actividad",
         text: "Hay más solicitudes de las que se pueden responder ahora. Inténtelo de nuevo en un momento.",
     },
+    store_unreachable: Notice {
+        title: "Inténtelo de nuevo en breve",
+        text: "En este momento no se puede comprobar si su sesión sigue siendo válida. Inténtelo de nuevo en un minuto.",
+    },
     upstream_unreachable: Notice {
         title: "La aplicación no está disponible",
         text: "Ahora no se puede contactar con ella. Inténtelo de nuevo en un minuto.",

@@ -84,6 +84,7 @@ pub struct Texts {
 
     pub(crate) filter_failed: Notice,
     pub(crate) overloaded: Notice,
+    pub(crate) store_unreachable: Notice,
     pub(crate) upstream_unreachable: Notice,
     pub(crate) upstream_timed_out: Notice,
     pub(crate) too_many_logins: Notice,
@@ -142,6 +143,7 @@ mod tests {
             not_set_up,
             filter_failed,
             overloaded,
+            store_unreachable,
             upstream_unreachable,
             upstream_timed_out,
             too_many_logins,
@@ -197,6 +199,7 @@ mod tests {
             logged_out,
             filter_failed,
             overloaded,
+            store_unreachable,
             upstream_unreachable,
             upstream_timed_out,
             too_many_logins,

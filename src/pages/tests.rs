@@ -90,9 +90,10 @@ accent = "#fd0"
 support = "<b>Help</b>: a&b@example.com, https://help.example.com/?a=<&b=\"c\" or javascript:alert(1)"
 "##;
 
-const FAILURES: [HostFailure; 8] = [
+const FAILURES: [HostFailure; 9] = [
     HostFailure::Filter,
     HostFailure::Overloaded,
+    HostFailure::StoreUnreachable { retry_after: 5 },
     HostFailure::UpstreamUnreachable,
     HostFailure::UpstreamTimedOut,
     HostFailure::BodyTooLarge,

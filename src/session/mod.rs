@@ -9,6 +9,7 @@
 
 mod attempt;
 mod ended;
+mod ended_store;
 mod envelope;
 mod jar;
 mod kept_token;
@@ -59,6 +60,8 @@ pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 
 pub use attempt::LoginAttempt;
 pub use ended::{Ended, EndedName, EndedWhat, NothingEnded};
+pub use ended_store::EntryKey;
+pub(crate) use ended_store::list_name;
 pub use envelope::{KeyRing, Opened, Purpose, Version};
 pub use jar::{CookieJar, CookieNames, CookieWriter, MAX_ATTEMPT_BYTES, MAX_SESSION_BYTES, MAX_TOKENS_BYTES};
 pub(crate) use jar::{cookie_pairs, is_joined_by_commas};

@@ -22,5 +22,6 @@ pub mod metrics;
 pub mod observe;
 pub mod random;
 pub mod service_manager;
+pub mod store;
 pub mod upgrade;
 pub mod upstream;

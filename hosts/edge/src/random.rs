@@ -33,6 +33,13 @@ pub fn request_id() -> String {
     format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
+/// From 0 to 1, for pauses: where all would do the same at the same moment.
+pub fn fraction() -> f64 {
+    let mut bytes = [0; 4];
+    System.fill(&mut bytes);
+    f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX)
+}
+
 /// What ties a page's own style to its Content-Security-Policy.
 pub fn nonce() -> String {
     entropy::token::<NONCE_BYTES>(&mut System)

@@ -24,12 +24,16 @@ use crate::listen::tls;
 use crate::metrics::Metrics;
 use crate::observe::admin::Admin;
 use crate::service_manager;
+use crate::store::Keeper;
 
 /// The port of Streamlit, and of the six-line example.
 pub const DEFAULT_PORT: u16 = 8501;
 
 /// How long the end of the program waits for the disk of the audit.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long the start waits for the store to be read, and the end for what is to be written.
+const STORE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -94,6 +98,11 @@ pub async fn until(
     let listener = listener.with_limits(limits);
     let port = listener.address().port();
     let current = Current::new(source.load(&reading, port).await?);
+    let edge = Edge::new(current.clone(), acceptor.is_some()).with_ended(source.ended()).with_metrics(metrics.clone());
+    let keeper = Arc::new(Keeper::new(Arc::new(edge.session_ends()), metrics.store.clone()));
+    keeper.keep(reading.store(port)?);
+    let keeping = tokio::spawn(keeper.clone().run());
+    keeper.known(STORE_PATIENCE).await;
     let listening = Listening::on(listener.address(), acceptor.is_some());
     if let Some(warning) = reading.config(port).and_then(|config| public_address::warning(&config, listening)) {
         tracing::warn!(code = "configuration.warning", "{}: {warning}", arguments.config.display());
@@ -102,26 +111,27 @@ pub async fn until(
     let stopping = Arc::new(AtomicBool::new(false));
     let admin = match &arguments.admin {
         Some(address) => {
-            let admin = Admin { current: current.clone(), metrics: metrics.clone(), stopping: stopping.clone() };
+            let admin = Admin { current: current.clone(), metrics: metrics.clone(), store: keeper.clone(), stopping: stopping.clone() };
             Some(tokio::spawn(admin.serve(address).await?))
         }
         None => None,
     };
-    let ended = source.ended();
-    let reloading = tokio::spawn(reload::keep_current(source, port, reading, current.clone())?);
+    let reloading = tokio::spawn(reload::keep_current(source, port, reading, current.clone(), keeper.clone())?);
     let rotating = tokio::spawn(rotation::follow()?);
 
     let (scheme, address) = (if acceptor.is_some() { "https" } else { "http" }, listener.address());
     tracing::info!(code = "listener.listening", address = %address, "listening on {scheme}://{address}");
     current.load().1.audit.happened(AuditEvent::Started, None);
     ready(address);
-    let edge = Edge::new(current.clone(), acceptor.is_some()).with_ended(ended).with_metrics(metrics);
+    let edge = edge.with_store(keeper.clone());
     let stop = async {
         stop.await;
         stopping.store(true, Ordering::Relaxed);
     };
     edge.serve(listener, acceptor, stop, arguments.grace).await;
 
+    keeper.written(STORE_PATIENCE).await;
+    keeping.abort();
     reloading.abort();
     rotating.abort();
     if let Some(admin) = admin {

@@ -95,6 +95,35 @@ impl EndedSessions {
         }
     }
 
+    /// Of these, those that change what is remembered.
+    pub fn unknown<'e>(&self, entries: &'e [EndedName]) -> Vec<&'e EndedName> {
+        let is_unknown = |entry: &&EndedName| {
+            name(&entry.name).is_some_and(|name| {
+                let at = self.look(&name, |shard| {
+                    let kind = if is_once(entry.what) { &shard.once } else { &shard.since };
+                    kind.names.get(&name).map(|mark| mark.at)
+                });
+                at.is_none_or(|at| !is_once(entry.what) && at < seconds(entry.at))
+            })
+        };
+        entries.iter().filter(is_unknown).collect()
+    }
+
+    /// Everything that is remembered and not over: logout tokens as sessions, and sessions of a provider as accounts, which come to the
+    /// same.
+    pub fn all(&self) -> Vec<EndedName> {
+        let now = now();
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            for (kind, what) in [(&shard.once, EndedWhat::Session), (&shard.since, EndedWhat::Account)] {
+                let lasting = kind.names.iter().filter(|(_, mark)| u64::from(mark.until) > now);
+                all.extend(lasting.map(|(name, mark)| EndedName::new(URL_SAFE_NO_PAD.encode(name), what, mark.at.into(), mark.until.into())));
+            }
+        }
+        all
+    }
+
     /// Sessions last so long by a configuration that is in force from now on.
     pub fn note_lifetime(&self, max_age: Duration) {
         self.longest.fetch_max(max_age.as_secs(), Ordering::Relaxed);
@@ -271,6 +300,30 @@ mod tests {
         known.note_lifetime(Duration::from_secs(60));
         assert_eq!(known.until(&ended), 6000);
         assert_eq!(known.until(&entry(0, EndedWhat::Session, 1000, 1600)), 1600, "a session's own end is known");
+    }
+
+    #[test]
+    fn what_changes_nothing_is_told_apart() {
+        let known = EndedSessions::default();
+        let (at, until) = (now(), now() + 60);
+        let all = [entry(0, EndedWhat::Session, at, until), entry(1, EndedWhat::Account, at, until)];
+        assert_eq!(known.unknown(&all).len(), 2);
+        known.remember(&all);
+        assert!(known.unknown(&all).is_empty());
+        let later = [entry(0, EndedWhat::Session, at + 1, until), entry(1, EndedWhat::Account, at + 1, until)];
+        assert_eq!(known.unknown(&later), [&later[1]], "a session ends once");
+        assert!(known.unknown(&[EndedName::new("", EndedWhat::Session, at, until)]).is_empty());
+    }
+
+    #[test]
+    fn all_are_told_but_those_that_are_over() {
+        let known = EndedSessions::default();
+        let lasting = [entry(0, EndedWhat::Session, now(), now() + 60), entry(1, EndedWhat::Account, now(), now() + 60)];
+        known.remember(&lasting);
+        known.remember(&[entry(2, EndedWhat::Session, 1, 2)]);
+        let mut all = known.all();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        assert_eq!(all, lasting);
     }
 
     #[test]

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use vestibule::config::{self, Config};
+use anyhow::{Context as _, ensure};
+use toml_edit::DocumentMut;
+use vestibule::config::{self, Config, StoreSettings};
 use vestibule::pages::Look;
 use vestibule::secret::Secret;
+use vestibule::session::EntryKey;
 use vestibule_wasmtime::{Configuration, ConfigurationError, ConfigurationFile, Reference};
 
 /// Reads a configuration file and what it names, without a component.
@@ -18,6 +21,7 @@ pub async fn read(path: &Path, port: u16) -> Result<Configuration, Configuration
 }
 
 use crate::metrics::Countable;
+use crate::store::{self, Keys, Location};
 
 /// The configuration, read by the core itself.
 ///
@@ -42,6 +46,27 @@ pub fn loaded(file: Configuration) -> Option<Config> {
 pub fn look(file: Configuration) -> (Look, Countable, Duration) {
     let read = |config: Config| (Look::of(&config), countable(&config), config.sessions.lifetime.max_age);
     loaded(file).map(read).unwrap_or_default()
+}
+
+/// Where a configuration that the component has loaded wants the list of ended sessions to be kept.
+///
+/// # Errors
+/// The component is of another release, and what it accepts is a fault here: what the file says of a store cannot be carried out.
+pub fn store(file: Configuration) -> anyhow::Result<Option<store::Settings>> {
+    let toml = file.toml.clone();
+    let Some(config) = loaded(file) else {
+        let names_store = toml.parse::<DocumentMut>().is_ok_and(|document| {
+            let session = document.get("vestibule").and_then(|table| table.get("session")).and_then(|table| table.as_table_like());
+            session.is_some_and(|session| session.iter().any(|(key, _)| key.starts_with("store")))
+        });
+        ensure!(!names_store, "the component is of another release, and this program cannot read [vestibule.session] store: use those of one release");
+        return Ok(None);
+    };
+    let Some(StoreSettings { url, patience, retention, list, keys }) = config.store else { return Ok(None) };
+    let location = Location::parse(url.expose())?;
+    let mut keys = keys.iter().map(EntryKey::expose);
+    let keys = Keys::new(keys.next().context("a configuration without a secret")?, keys);
+    Ok(Some(store::Settings { location, list, keys, patience, retention }))
 }
 
 fn countable(config: &Config) -> Countable {

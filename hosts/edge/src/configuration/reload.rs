@@ -38,6 +38,7 @@ use crate::configuration::native;
 use crate::configuration::watch::{Watch, is_open_for_writing};
 use crate::metrics::{Counts, Metrics};
 use crate::service_manager;
+use crate::store::{self, Keeper};
 use crate::upstream::application::Upstream;
 
 /// How long the start waits for files that are being written: longer than writing them takes.
@@ -75,6 +76,16 @@ impl Reading {
         let mut loaded = self.configuration.clone();
         loaded.port = Some(port);
         native::loaded(loaded)
+    }
+
+    /// Where the list of ended sessions is to be kept beyond the process.
+    ///
+    /// # Errors
+    /// The component is of another release, and this program cannot read what the file says of it.
+    pub fn store(&self, port: u16) -> anyhow::Result<Option<store::Settings>> {
+        let mut loaded = self.configuration.clone();
+        loaded.port = Some(port);
+        native::store(loaded)
     }
 }
 
@@ -283,7 +294,13 @@ pub fn everybody_reads(path: &Path) -> String {
 ///
 /// # Errors
 /// The system gives no signals.
-pub fn keep_current(mut source: ActiveSource, port: u16, taken: Reading, current: Current) -> std::io::Result<impl Future<Output = ()>> {
+pub fn keep_current(
+    mut source: ActiveSource,
+    port: u16,
+    taken: Reading,
+    current: Current,
+    keeper: Arc<Keeper>,
+) -> std::io::Result<impl Future<Output = ()>> {
     let mut hangup = signal(SignalKind::hangup())?;
     // What is in use, or was refused.
     let mut taken = Ok(taken);
@@ -322,12 +339,16 @@ pub fn keep_current(mut source: ActiveSource, port: u16, taken: Reading, current
             }
             service_manager::reloading();
             let loaded = match &found {
-                Ok(reading) => source.load(reading, port).await,
+                Ok(reading) => match source.load(reading, port).await {
+                    Ok(active) => reading.store(port).map(|store| (active, store)),
+                    Err(error) => Err(error),
+                },
                 Err(error) => Err(anyhow::anyhow!("{error}")),
             };
             taken = found;
             match loaded {
-                Ok(active) => {
+                Ok((active, store)) => {
+                    keeper.keep(store);
                     active.audit.happened(AuditEvent::ConfigurationLoaded, None);
                     source.metrics.in_force(&active.counts);
                     current.replace(active);

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, StatusCode, Version};
+use memchr::memmem;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -36,12 +37,13 @@ use crate::exchange::failure::{self, Shown};
 use crate::exchange::judge;
 use crate::exchange::open_exchanges::{OpenExchange, OpenExchanges, Question};
 use crate::exchange::request_head::{check_length, into_origin_form, request_head};
-use crate::exchange::session_ends::{Ending, SessionEnds};
+use crate::exchange::session_ends::{Ending, SessionEnds, to_entry};
 use crate::listen::limits::ConnectionLimits;
 use crate::listen::request_bytes::RequestBytes;
 use crate::metrics::Metrics;
 use crate::observe::log;
 use crate::random;
+use crate::store::Keeper;
 use crate::upgrade::farewell::Farewell;
 use crate::upgrade::link::Link;
 use crate::upgrade::resumption::{Openers, Opening};
@@ -65,6 +67,9 @@ const TURN_PATIENCE: Duration = Duration::from_secs(10);
 /// When it may look better.
 const TURN_RETRY: Duration = Duration::from_secs(5);
 
+/// When a store may be back.
+const STORE_RETRY_SECONDS: u64 = 5;
+
 /// The edge, as Pingora calls it.
 pub struct Edge {
     current: Current,
@@ -73,6 +78,8 @@ pub struct Edge {
     open: Arc<OpenExchanges>,
     /// Asked by the filter, told here.
     ended: Arc<EndedSessions>,
+    /// Of what has ended on other nodes, and on this one before it was started.
+    store: Option<Arc<Keeper>>,
     openers: Arc<Openers>,
     budgets: Budgets,
     /// Requests in flight.
@@ -166,7 +173,7 @@ impl Edge {
         let ConnectionLimits { all, each, .. } = ConnectionLimits::default();
         let turns = Turns::new(TURNS, WAITING_TURNS, TURN_PATIENCE);
         let (budgets, requests, metrics) = (Budgets::new(), Shares::new(all, each), Metrics::new(None));
-        Self { current, tls, patience, open, ended, openers, budgets, requests, turns, metrics, limited: Seldom::default() }
+        Self { current, tls, patience, open, ended, store: None, openers, budgets, requests, turns, metrics, limited: Seldom::default() }
     }
 
     /// The same with other places for requests in flight.
@@ -206,6 +213,12 @@ impl Edge {
         judge::judge(self.open.clone(), self.current.clone())
     }
 
+    /// The same with a store, which is told of what ends here, and whose state says whether requests with a session are forwarded.
+    #[must_use]
+    pub fn with_store(self, store: Arc<Keeper>) -> Self {
+        Self { store: Some(store), ..self }
+    }
+
     /// The same with other patience with its peers.
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
@@ -226,6 +239,9 @@ impl Edge {
             Err(spent) => return Ok(Decided::Respond(self.too_many(spent, attempt, session, &exchange.request_id, &active))),
         };
         let decided = self.decide_admitted(session, (generation, &active), authority, exchange).await?;
+        if self.store.as_ref().is_some_and(|store| !store.state().admits()) && rests_on_session(&decided, session, &active) {
+            return Ok(Decided::Respond(self.store_unreachable(session, exchange, &active)));
+        }
         if let Decided::Respond(Response { counts_as: Some(counted), .. }) = &decided
             && let Err(spent) = self.budgets.count(attempt, *counted)
         {
@@ -270,6 +286,23 @@ impl Edge {
         }
         let page =
             pages::host_failure(HostFailure::TooManyLogins { retry_after }, reader(session), &active.look, &reference, &random::nonce());
+        let mut response = Response::new(page.status, page.body);
+        response.headers = page.headers;
+        response
+    }
+
+    /// What a request with a session gets when nobody knows whether that has ended. The log has one line for it in a minute for each
+    /// client.
+    fn store_unreachable(&self, session: &Session, exchange: &Exchange, active: &Active) -> Response {
+        let (client, reference) = (exchange.client.address(), random::reference());
+        let code = "store.session_refused";
+        if let Some(left_out) = self.limited.is_due(code, client) {
+            let (request_id, client) = (exchange.request_id.as_str(), client.map(tracing::field::display));
+            let message = "a request with a session is answered 503: it is not known whether the session has ended";
+            tracing::warn!(code, request_id, client, reference, left_out, "{message}; the log has this once in a minute for each client");
+        }
+        let failure = HostFailure::StoreUnreachable { retry_after: STORE_RETRY_SECONDS };
+        let page = pages::host_failure(failure, reader(session), &active.look, &reference, &random::nonce());
         let mut response = Response::new(page.status, page.body);
         response.headers = page.headers;
         response
@@ -335,6 +368,9 @@ impl Edge {
         if !ended_sessions.is_empty() {
             let ends = self.session_ends();
             ends.remember(&ended_sessions);
+            if let Some(store) = &self.store {
+                store.tell(&ended_sessions.iter().filter_map(to_entry).collect::<Vec<_>>());
+            }
             exchange.ending = Some(Ending { ends, entries: ended_sessions });
         }
         Ok(outcome)
@@ -378,6 +414,23 @@ enum Decided {
     Forward(Onward),
     Respond(Response),
 }
+
+/// Whether a request is forwarded for a session's sake, here or by the proxy that asks. That one is answered without the session's name:
+/// there every permission counts that was asked for with the cookie of one.
+fn rests_on_session(decided: &Decided, session: &Session, active: &Active) -> bool {
+    match (decided, &active.service) {
+        (Decided::Forward(onward), _) => onward.forward.session.is_some(),
+        (Decided::Respond(response), Service::Authz) => {
+            let cookies = session.req_header().headers.get_all(COOKIE);
+            let has_session = || cookies.iter().any(|line| memmem::find(line.as_bytes(), SESSION_COOKIE).is_some());
+            (200..300).contains(&response.status) && has_session()
+        }
+        (Decided::Respond(_), Service::Proxy(_)) => false,
+    }
+}
+
+/// In the names of all cookies of a session.
+const SESSION_COOKIE: &[u8] = b"vestibule_session";
 
 /// What the application says that it is, for a request to upgrade and a filter that goes by it.
 async fn application_server(active: &Active, request: &RequestHeader) -> Option<String> {

@@ -15,6 +15,7 @@ mod page;
 mod process;
 mod reloads;
 mod requests;
+mod store;
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub use configured::{Countable, Counts, NoDecision};
 pub use connections::{Connections, OpenConnection, OpenUpgrade, UpgradeEnd, Upgrades};
 pub use reloads::Reloads;
 pub use requests::{Outcome, Requests};
+pub use store::StoreCounts;
 
 use configured::Configured;
 use process::Process;
@@ -46,6 +48,7 @@ pub struct Metrics {
     pub connections: Connections,
     pub upgrades: Upgrades,
     pub reloads: Reloads,
+    pub store: StoreCounts,
     configured: Configured,
     instances_in_use: Gauge,
     instances_limit: Gauge,
@@ -73,13 +76,14 @@ impl Metrics {
         let connections = Connections::registered(own);
         let upgrades = Upgrades::registered(own);
         let reloads = Reloads::registered(own);
+        let store = StoreCounts::registered(own);
         if let Some(not_after) = certificate_not_after {
             let gauge: Gauge = Gauge::default();
             gauge.set(not_after);
             let help = "Unix time after which the certificate that is served is invalid; absent without TLS";
             own.register_with_unit("tls_certificate_not_after_timestamp", help, Unit::Seconds, gauge);
         }
-        Arc::new(Self { requests, connections, upgrades, reloads, configured, instances_in_use, instances_limit, waiting, registry })
+        Arc::new(Self { requests, connections, upgrades, reloads, store, configured, instances_in_use, instances_limit, waiting, registry })
     }
 
     /// The counters of a configuration that is being loaded.

@@ -2,7 +2,8 @@
 //!
 //! 1. `/healthz` says that the process lives: 200 as long as it answers. Who restarts a program goes by it.
 //! 2. `/readyz` says that requests may be sent here: 200 once a configuration is in use, and 503 from the request to stop on. The
-//!    listener exists only when a configuration is loaded; one that is broken later leaves the old one in use. Neither the
+//!    listener exists only when a configuration is loaded; one that is broken later leaves the old one in use. 503 also while requests
+//!    with a session are answered so for want of the store: another node may reach it. Neither the
 //!    application nor a provider is asked: where one of them is down, all nodes would leave the load balancer together.
 //! 3. `/metrics` has what is counted ([`crate::metrics`]).
 //! 4. `GET` and `HEAD` only. Connections are limited like those of the public address, by numbers of their own: a crowd there does
@@ -26,6 +27,7 @@ use crate::configuration::active::Current;
 use crate::listen::limits::ConnectionLimits;
 use crate::listen::listener::{CannotListen, Listener};
 use crate::metrics::{self, Metrics};
+use crate::store::{Keeper, State};
 
 /// The path that says whether requests may be sent here.
 pub const READY: &str = "/readyz";
@@ -36,6 +38,7 @@ const METRICS: &str = "/metrics";
 pub struct Admin {
     pub current: Current,
     pub metrics: Arc<Metrics>,
+    pub store: Arc<Keeper>,
     /// The program was told to stop.
     pub stopping: Arc<AtomicBool>,
 }
@@ -65,7 +68,13 @@ impl Admin {
             (READY, &Method::GET | &Method::HEAD) if self.stopping.load(Ordering::Relaxed) => {
                 Answer::json(StatusCode::SERVICE_UNAVAILABLE, "{\"status\":\"unavailable\",\"reason\":\"stopping\"}\n")
             }
-            (READY, &Method::GET | &Method::HEAD) => Answer::json(StatusCode::OK, "{\"status\":\"ready\"}\n"),
+            (READY, &Method::GET | &Method::HEAD) => match self.store.state() {
+                State::Alone | State::Current => Answer::json(StatusCode::OK, "{\"status\":\"ready\"}\n"),
+                State::Patient => Answer::json(StatusCode::OK, "{\"status\":\"ready\",\"store\":\"unreachable\"}\n"),
+                State::Stale | State::Unknown => {
+                    Answer::json(StatusCode::SERVICE_UNAVAILABLE, "{\"status\":\"unavailable\",\"reason\":\"store\"}\n")
+                }
+            },
             (METRICS, &Method::GET | &Method::HEAD) => self.metrics(),
             (HEALTH | READY | METRICS, _) => Answer::text(StatusCode::METHOD_NOT_ALLOWED, ""),
             _ => Answer::text(StatusCode::NOT_FOUND, ""),
