@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 . scripts/steps.sh
 steps 2
 
+scripts/check-redis.sh
 step "compiling the tests$([ -e target/release/.tests ] || echo ' (first time about 5 minutes on 2 cores)')"
 compiled=$(mktemp)
 trap 'rm -f "$compiled"' EXIT

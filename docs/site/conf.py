@@ -24,7 +24,7 @@ NAVIGATION = {
     "Providers": ["docs/providers"],
     "Applications": ["docs/applications", "docs/streamlit", "docs/browsers", "docs/identity"],
     "Hosts": ["docs/serve", "docs/behind-a-proxy", "docs/authz", "docs/wasi-http", "docs/deploy", "docs/embed", "docs/hosts"],
-    "Operate": ["docs/log", "docs/audit", "docs/metrics", "docs/cookies"],
+    "Operate": ["docs/store", "docs/log", "docs/audit", "docs/metrics", "docs/cookies"],
     "Reference": ["docs/settings", "docs/routes"],
     "Explain": ["ARCHITECTURE", "SECURITY"],
     "Develop": ["CONTRIBUTING", "RELEASING", "CHANGELOG", "fuzz/README"],

@@ -31,7 +31,8 @@ impl Redis {
 
     pub(crate) async fn start_with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        // What a line of its file would be is several arguments here.
+        let arguments: Vec<_> = arguments.iter().flat_map(|argument| argument.split_whitespace()).map(str::to_owned).collect();
         let server = spawn(folder.path(), &arguments);
         let redis = Self { folder, arguments, server };
         redis.answers().await;
@@ -105,6 +106,9 @@ impl Drop for Redis {
         let _ = self.server.wait();
     }
 }
+
+/// Before the name of a list.
+pub(crate) const STREAM_PREFIX: &str = "vestibule:ended:";
 
 /// The key of the list that the tests have.
 pub(crate) const STREAM: &str = "vestibule:ended:list";
