@@ -102,6 +102,11 @@ pub(crate) fn is_spent(ended: &dyn Ended, issuer: &str, jti: &str) -> bool {
     ended.ended(&logout_token(issuer, jti), UnixTime::from_secs(0))
 }
 
+/// The name of an account, as an [`EndedName`] has it.
+pub fn account_name(issuer: &str, sub: &str) -> String {
+    text(&account(issuer, sub))
+}
+
 pub(super) fn account(issuer: &str, sub: &str) -> Name {
     digest("account", &[issuer, sub])
 }

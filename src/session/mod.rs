@@ -59,7 +59,7 @@ pub struct SessionSettings {
 pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 
 pub use attempt::LoginAttempt;
-pub use ended::{Ended, EndedName, EndedWhat, NothingEnded};
+pub use ended::{Ended, EndedName, EndedWhat, NothingEnded, account_name};
 pub use ended_store::EntryKey;
 pub(crate) use ended_store::list_name;
 pub use envelope::{KeyRing, Opened, Purpose, Version};

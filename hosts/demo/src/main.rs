@@ -145,6 +145,7 @@ fn serve_arguments(demo: &Demo, config: PathBuf, app: SocketAddr) -> Serve {
         upstream: Some(format!("http://{app}")),
         upstream_timeout: Duration::from_secs(60),
         admin: None,
+        control: None,
         tls_cert: None,
         tls_key: None,
         // Whoever stops a demo wants it gone.

@@ -35,6 +35,9 @@ pub enum Command {
     /// Asks /readyz at the address that `vestibule serve --admin` has, once, and prints one line. It follows no redirect and uses no
     /// proxy. Made for the health check of a container: HEALTHCHECK CMD ["vestibule", "health"].
     Health(Health),
+    /// End sessions of a running `vestibule serve`
+    #[command(subcommand)]
+    Sessions(Sessions),
     /// Print a fresh secret for `cookie_secret`
     CookieSecret,
     /// Print the completions for a shell
@@ -64,6 +67,9 @@ pub struct Serve {
     /// Address and port for /healthz, /readyz and /metrics; keep it from the public
     #[arg(long, value_name = "HOST:PORT")]
     pub admin: Option<String>,
+    /// A Unix socket for `vestibule sessions end`, of the user who runs this
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
     /// Certificate chain, PEM: listen with TLS and HTTP/2
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -120,6 +126,32 @@ pub struct Explain {
     /// The request's Host [default: that of redirect_uri]
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum Sessions {
+    /// End sessions at once, with their open connections; with a store, on every node
+    End(EndSessions),
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["user", "session", "all"])))]
+pub struct EndSessions {
+    /// All sessions of a user: the issuer and `sub` of the ID token
+    #[arg(long, num_args = 2, value_names = ["ISSUER", "SUB"])]
+    pub user: Vec<String>,
+    /// One session, by its name in the audit
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
+    /// All sessions
+    #[arg(long)]
+    pub all: bool,
+    /// With --all, those that began until then: 2026-01-31T12:00:00Z [default: now]
+    #[arg(long, value_name = "TIME", requires = "all", value_parser = humantime::parse_rfc3339)]
+    pub before: Option<std::time::SystemTime>,
+    /// The path that `vestibule serve --control` has
+    #[arg(long, value_name = "PATH")]
+    pub control: PathBuf,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -13,3 +13,4 @@ pub mod online;
 pub mod program;
 pub mod schema;
 pub mod serve;
+pub mod sessions;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use vestibule_wasmtime::Carried;
 
-use crate::cli::arguments::{Arguments, Command};
-use crate::cli::{carry, check, completions, explain, health, init, manual, schema, serve};
+use crate::cli::arguments::{Arguments, Command, Sessions};
+use crate::cli::{carry, check, completions, explain, health, init, manual, schema, serve, sessions};
 use crate::observe::log;
 use crate::random;
 
@@ -41,6 +41,7 @@ async fn dispatch(command: Command, carried: &Carried) -> anyhow::Result<ExitCod
         }
         Command::Explain(arguments) => return explain::run(&arguments).await,
         Command::Health(arguments) => return Ok(health::run(&arguments).await),
+        Command::Sessions(Sessions::End(arguments)) => return Ok(sessions::end(&arguments).await),
         Command::Schema => schema::run()?,
         Command::CookieSecret => println!("{}", random::cookie_secret()),
         Command::Completions(arguments) => completions::run(&arguments)?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use vestibule::audit::AuditEvent;
 use vestibule_wasmtime::{Carried, ConfigurationFile};
@@ -17,6 +17,7 @@ use crate::configuration::active::Current;
 use crate::configuration::public_address::{self, Listening};
 use crate::configuration::reload::{self, ActiveSource};
 use crate::configuration::rotation;
+use crate::exchange::control::Control;
 use crate::exchange::proxy::Edge;
 use crate::listen::limits::{self, ConnectionLimits};
 use crate::listen::listener::Listener;
@@ -116,6 +117,13 @@ pub async fn until(
         }
         None => None,
     };
+    let control = match &arguments.control {
+        Some(path) => {
+            let control = Control { known: source.ended(), ends: edge.session_ends(), store: keeper.clone() };
+            Some(tokio::spawn(control.serve(path).with_context(|| format!("cannot listen on {}", path.display()))?))
+        }
+        None => None,
+    };
     let reloading = tokio::spawn(reload::keep_current(source, port, reading, current.clone(), keeper.clone())?);
     let rotating = tokio::spawn(rotation::follow()?);
 
@@ -134,8 +142,8 @@ pub async fn until(
     keeping.abort();
     reloading.abort();
     rotating.abort();
-    if let Some(admin) = admin {
-        admin.abort();
+    for task in admin.into_iter().chain(control) {
+        task.abort();
     }
     current.load().1.audit.happened(AuditEvent::Stopped, None);
     audit::flush_files(AUDIT_PATIENCE);

@@ -20,6 +20,9 @@ use vestibule_wasmtime::{Ended, EndedName, EndedWhat};
 
 type Name = [u8; 16];
 
+/// The account whose end is everybody's: no digest is this but by a chance of 1 in 2^128.
+pub const EVERYBODY: Name = [0; 16];
+
 /// So many parts that a table of each is full before it grows beyond 16,384 places.
 const SHARDS: usize = 70;
 /// 7/8 of 16,384, what the standard library fills.
@@ -163,6 +166,8 @@ impl Ended for EndedSessions {
         let is_since = |shard: &Shard, name: &Name| shard.since.names.get(name).is_some_and(|mark| u64::from(mark.at) >= began_at);
         self.look(session, |shard| shard.once.names.contains_key(session))
             || others.iter().any(|name| self.look(name, |shard| is_since(shard, name)))
+            // A logout token is asked for by its name alone.
+            || (!others.is_empty() && self.look(&EVERYBODY, |shard| is_since(shard, &EVERYBODY)))
     }
 }
 
@@ -300,6 +305,15 @@ mod tests {
         known.note_lifetime(Duration::from_secs(60));
         assert_eq!(known.until(&ended), 6000);
         assert_eq!(known.until(&entry(0, EndedWhat::Session, 1000, 1600)), 1600, "a session's own end is known");
+    }
+
+    #[test]
+    fn an_end_of_everybody_ends_what_began_before() {
+        let known = EndedSessions::default();
+        let at = now();
+        known.remember(&[EndedName::new(URL_SAFE_NO_PAD.encode(EVERYBODY), EndedWhat::Account, at, at + 60)]);
+        assert!(known.ended(&[name(0), name(1)], at) && !known.ended(&[name(0), name(1)], at + 1));
+        assert!(!known.ended(&[name(0)], 0), "a logout token is no session");
     }
 
     #[test]

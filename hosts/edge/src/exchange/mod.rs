@@ -1,5 +1,6 @@
 //! One exchange between a peer and the application: from the head of the request to the end of what it has opened.
 
+pub mod control;
 mod counted;
 pub mod ending;
 pub mod failure;

@@ -19,7 +19,7 @@ use vestibule_dev_provider::{Options, Provider, Running};
 use crate::application::Application;
 use crate::browser::Browser;
 use crate::node::PATIENCE;
-use crate::program::Program;
+use crate::program::{self, Program};
 use crate::raw::Wire;
 use crate::redis::{Redis, STREAM_PREFIX};
 
@@ -62,13 +62,19 @@ impl Site {
         );
         let config = self.folder.path().join(format!("{}.toml", if self.public.is_some() { "other" } else { "first" }));
         std::fs::write(&config, toml).expect("written");
-        let program = Program::start(
-            &["serve", "--config", text(&config), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--grace", "1s"],
-            &[],
-        );
-        let node = Serving::new(program).await;
+        let control = config.with_extension("control");
+        let mut arguments = vec!["serve", "--config", text(&config), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--grace", "1"];
+        arguments.extend(["--control", text(&control)]);
+        let node = Serving::new(Program::start(&arguments, &[])).await;
         self.public.get_or_insert(node.address);
         node
+    }
+
+    /// What `vestibule sessions end` prints when it asks the first node.
+    async fn end(&self, which: &[&str]) -> String {
+        let control = self.folder.path().join("first.control");
+        let output = program::run(&[&["sessions", "end", "--control", text(&control)], which].concat()).await;
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
     }
 
     fn url(&self, path: &str) -> String {
@@ -247,4 +253,33 @@ async fn a_node_that_restarts_knows_from_its_file_what_has_ended() {
     one.kill().await;
     let again = site.node(&file).await;
     assert_eq!((site.status(&again, "/page", &cookies).await, site.status(&again, "/page", &others).await), (401, 200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_ended_on_all_nodes_by_who_runs_one_of_them() {
+    let (redis, mut site) = (Redis::start().await, Site::start().await);
+    let (_one, two) = (site.node(&store(&redis)).await, site.node(&store(&redis)).await);
+    let issuer = site.provider.metadata_url();
+    let issuer = issuer.strip_suffix("/.well-known/openid-configuration").expect("a metadata URL");
+    assert!(site.end(&["--session", "AAAA"]).await.contains("this is no question"));
+
+    for which in [&["--user", issuer, "alice"][..], &["--all"]] {
+        let (_, cookies) = site.logged_in().await;
+        let mut socket = site.socket(&two, &cookies).await;
+        if which.contains(&"--user") {
+            assert_eq!(site.end(&["--user", issuer, "bob"]).await, "ended\n");
+        }
+        sleep(SECOND).await;
+        assert_eq!(site.status(&two, "/page", &cookies).await, 200, "that was somebody else");
+        assert_eq!(site.end(which).await, "ended\n");
+        ends(&mut socket).await;
+        assert!(site.becomes(&two, &cookies, 401).await < SECOND);
+        // A login within the allowance for clocks counts as older than the end.
+        sleep(6 * SECOND).await;
+    }
+    let (_, cookies) = site.logged_in().await;
+    assert_eq!(site.status(&two, "/page", &cookies).await, 200, "who logs in again is in");
+    assert_eq!(site.end(&["--all", "--before", "2020-01-01T00:00:00Z"]).await, "ended\n");
+    sleep(SECOND).await;
+    assert_eq!(site.status(&two, "/page", &cookies).await, 200, "it began later");
 }

@@ -1,0 +1,105 @@
+//! The control socket: `vestibule sessions end` ends sessions of a running program by it, and with a store those on all nodes.
+//!
+//! 1. A Unix socket that only the user who runs the program, and root, may use: the system says who asks. There is no other way in,
+//!    so no page in a browser and no neighbour on the network can ask.
+//! 2. One line asks: `session NAME`, `account NAME` or `all TIME`. One line answers: `ended`, or why not.
+//! 3. Bounded: so many bytes, so many seconds, and one question after the other.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{sleep, timeout};
+use vestibule_wasmtime::{EndedName, EndedWhat};
+
+use crate::configuration::ended_sessions::{EVERYBODY, EndedSessions};
+use crate::exchange::session_ends::{SessionEnds, to_entry};
+use crate::store::Keeper;
+
+/// Of a question; the longest has 40.
+const MAX_QUESTION_BYTES: u64 = 128;
+/// For a question and its answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Longer than a login may be under way.
+const KEPT_LONGER: u64 = 24 * 60 * 60;
+/// After a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What ends when it is asked for.
+pub struct Control {
+    pub known: Arc<EndedSessions>,
+    pub ends: SessionEnds,
+    pub store: Arc<Keeper>,
+}
+
+impl Control {
+    /// Listens at `path`, and answers until the result is dropped.
+    ///
+    /// # Errors
+    /// The path is taken by another program or file, or cannot be made.
+    pub fn serve(self, path: &Path) -> io::Result<impl Future<Output = ()> + use<>> {
+        let listener = bind(path)?;
+        tracing::info!(code = "control.listening", "vestibule sessions end --control {}", path.display());
+        Ok(async move {
+            loop {
+                match listener.accept().await {
+                    Ok((mut asking, _)) => {
+                        // Who is too slow, or gone, has asked for nothing.
+                        let _ = timeout(PATIENCE, self.answer(&mut asking)).await;
+                    }
+                    Err(_) => sleep(PAUSE).await,
+                }
+            }
+        })
+    }
+
+    async fn answer(&self, asking: &mut UnixStream) -> io::Result<()> {
+        let own = rustix::process::geteuid().as_raw();
+        if ![own, 0].contains(&asking.peer_cred()?.uid()) {
+            return asking.write_all(b"only the user who runs vestibule may ask\n").await;
+        }
+        let mut question = String::new();
+        (&mut *asking).take(MAX_QUESTION_BYTES).read_to_string(&mut question).await?;
+        let Some(entry) = self.entry(question.trim_end()) else {
+            return asking.write_all(b"this is no question of this release\n").await;
+        };
+        let entries = [entry];
+        self.ends.remember(&entries);
+        self.store.tell(&entries.iter().filter_map(to_entry).collect::<Vec<_>>());
+        self.ends.end_open(&entries);
+        tracing::info!(code = "control.sessions_ended", what = question.trim_end(), "sessions were ended by `vestibule sessions end`");
+        asking.write_all(b"ended\n").await
+    }
+
+    fn entry(&self, question: &str) -> Option<EndedName> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let is_name = |name: &str| URL_SAFE_NO_PAD.decode(name).is_ok_and(|name| name.len() == 16);
+        let (name, what, at) = match question.split_once(' ')? {
+            ("session", name) if is_name(name) => (name.to_owned(), EndedWhat::Session, now),
+            ("account", name) if is_name(name) => (name.to_owned(), EndedWhat::Account, now),
+            ("all", time) => (URL_SAFE_NO_PAD.encode(EVERYBODY), EndedWhat::Account, time.parse().ok().filter(|time| *time <= now)?),
+            _ => return None,
+        };
+        let kept = now + KEPT_LONGER;
+        // As long as any session may last that began until now, whatever it is the name of.
+        let until = self.known.until(&EndedName::new("", EndedWhat::Account, kept, kept));
+        Some(EndedName::new(name, what, at, until))
+    }
+}
+
+/// A socket that was left behind by a program that has ended is replaced.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    if is_socket && std::os::unix::net::UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
