@@ -781,3 +781,34 @@ fn a_warning_hides_no_fault() {
     let faults = parse(&toml).unwrap_err();
     assert!(faults.iter().any(|fault| fault.fatal && fault.key == "vestibule.rule[1].require.any"), "{faults:?}");
 }
+
+#[test]
+fn a_store_has_a_place_and_its_password_is_not_shown() {
+    let store = |lines: &str| with(&format!("[vestibule.session]\n{lines}\n"));
+    let written = store("store = \"rediss://vestibule:hidden@redis.internal\"\nstore_patience = \"0s\"\nmax_age = \"1h\"");
+    let settings = parse(&written).unwrap().store.unwrap();
+    assert_eq!((settings.patience.as_secs(), settings.retention.as_secs(), settings.keys.len()), (0, 25 * 60 * 60, 1));
+    assert!(!format!("{settings:?}").contains("hidden"));
+    let wrong = store("store = \"http://vestibule:hidden@redis.internal\"");
+    assert_eq!(faults(&wrong), [(8, "vestibule.session.store".to_owned())]);
+    assert!(!parse(&wrong).unwrap_err()[0].to_string().contains("hidden"));
+    assert_eq!(faults(&store("store = \"file:/ended\"\nstore_patience = \"401d\"")), [(9, "vestibule.session.store_patience".to_owned())]);
+    assert_eq!(faults(&store("max_age = \"0s\"")), [(8, "vestibule.session.max_age".to_owned())]);
+    let config = parse(&store("store_patience = \"1m\"")).unwrap();
+    assert!(config.store.is_none());
+    assert!(config.warnings.iter().any(|warning| warning.key == "vestibule.session.store_patience"), "{:?}", config.warnings);
+}
+
+#[test]
+fn nodes_with_one_address_share_a_list_and_every_secret_reads_it() {
+    let with_store = |more: &str| with(&format!("[vestibule.session]\nstore = \"file:/ended\"\n{more}\n"));
+    let of = |toml: &str| parse(toml).unwrap().store.unwrap();
+    let other = "q7Rz8fKw2mQLbXeR4tY9uVn3JcH6aPd5";
+    let (before, after) =
+        (of(&with_store("")), of(&with_store(&format!("previous_cookie_secrets = [\"{SECRET}\"]")).replacen(SECRET, other, 1)));
+    assert_eq!(before.list, after.list);
+    assert_eq!(before.keys[0], after.keys[1]);
+    assert_ne!(before.keys[0], after.keys[0]);
+    let elsewhere = of(&with_store("").replace("http://localhost:8501", "https://other.example"));
+    assert!(before.list != elsewhere.list && before.keys != elsewhere.keys);
+}

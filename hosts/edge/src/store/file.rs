@@ -39,7 +39,7 @@ impl Store for File {
     async fn open(&self) -> Result<(Box<dyn Reader>, Box<dyn Writer>), StoreError> {
         let path = self.path.clone();
         let (database, entries) = blocking(move || open(&path)).await?;
-        Ok((Box::new(Told { entries }), Box::new(Written { database: Arc::new(database) })))
+        Ok((Box::new(Told { entries: Some(entries) }), Box::new(Written { database: Arc::new(database) })))
     }
 }
 
@@ -72,21 +72,22 @@ fn key(entry: &Entry) -> [u8; 17] {
 }
 
 struct Told {
-    entries: Vec<Entry>,
+    /// `None` when all have been told.
+    entries: Option<Vec<Entry>>,
 }
 
 #[async_trait]
 impl Reader for Told {
     async fn next(&mut self) -> Result<News, StoreError> {
-        if self.entries.is_empty() {
-            if self.entries.capacity() == 0 {
-                sleep(PAUSE).await;
-            }
-            self.entries = Vec::new();
+        let Some(mut entries) = self.entries.take() else {
+            sleep(PAUSE).await;
+            return Ok(News::Nothing);
+        };
+        if entries.is_empty() {
             return Ok(News::Nothing);
         }
-        let rest = self.entries.split_off(self.entries.len().min(MAX_BATCH));
-        Ok(News::Entries(std::mem::replace(&mut self.entries, rest)))
+        self.entries = Some(entries.split_off(entries.len().min(MAX_BATCH)));
+        Ok(News::Entries(entries))
     }
 }
 

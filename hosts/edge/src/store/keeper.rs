@@ -120,6 +120,8 @@ impl Keeper {
             Location::File(path) => Box::new(File::new(path)),
             Location::Redis(server) => Box::new(Redis::new(server, &settings, self.tls.clone())),
         };
+        // What was true of another store is not true of this one until it has been read.
+        self.standing.down();
         let (mut is_told, mut is_stale_told) = (false, false);
         loop {
             let Err(error) = self.hold(&*store, &settings, &mut is_told).await;
@@ -155,13 +157,11 @@ impl Keeper {
         let mut held = HashMap::new();
         while let News::Entries(entries) = reader.next().await? {
             if held.len() < MAX_COMPARED {
-                for entry in &entries {
-                    let at = held.entry(entry.key()).or_insert(entry.at);
-                    *at = entry.at.max(*at);
-                }
+                hold_all(&mut held, &entries);
             }
             self.remember(entries, settings);
         }
+        hold_all(&mut held, &self.queue.first(usize::MAX));
         self.write_queued(&mut *writer).await?;
         self.write_missing(&mut *writer, &held).await?;
         drop(held);
@@ -227,6 +227,13 @@ impl Keeper {
         });
         self.counts.read(entries.len());
         self.list.remember(&entries);
+    }
+}
+
+fn hold_all(held: &mut Held, entries: &[Entry]) {
+    for entry in entries {
+        let at = held.entry(entry.key()).or_insert(entry.at);
+        *at = entry.at.max(*at);
     }
 }
 

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
@@ -187,7 +187,9 @@ impl Following {
             // What has come since is read next.
             return Ok(());
         };
-        let newest = found.map_or(self.last.millis, |found| found.millis.max(self.last.millis));
+        // By the server's clock as far as it is known, or by this node's: a list that nobody writes to expires without an entry.
+        let now = millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+        let newest = found.map_or(self.last, |found| found.max(self.last)).millis.max(now);
         let may_be_gone = first.millis.saturating_add(millis(self.retention)) <= newest;
         match found {
             Some(found) if found > first && !may_be_gone => Err(StoreError::Lost),

@@ -259,8 +259,7 @@ async fn a_node_that_restarts_knows_from_its_file_what_has_ended() {
 async fn sessions_are_ended_on_all_nodes_by_who_runs_one_of_them() {
     let (redis, mut site) = (Redis::start().await, Site::start().await);
     let (_one, two) = (site.node(&store(&redis)).await, site.node(&store(&redis)).await);
-    let issuer = site.provider.metadata_url();
-    let issuer = issuer.strip_suffix("/.well-known/openid-configuration").expect("a metadata URL");
+    let issuer = &site.provider.issuer();
     assert!(site.end(&["--session", "AAAA"]).await.contains("this is no question"));
 
     for which in [&["--user", issuer, "alice"][..], &["--all"]] {
