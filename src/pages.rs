@@ -347,7 +347,9 @@ pub fn host_failure(failure: HostFailure, reader: Option<Language>, look: &Look,
     };
     match failure {
         HostFailure::Overloaded | HostFailure::TooManyRequests => response.with("retry-after", "1"),
-        HostFailure::TooManyLogins { retry_after } | HostFailure::StoreUnreachable { retry_after } => response.with("retry-after", &retry_after.to_string()),
+        HostFailure::TooManyLogins { retry_after } | HostFailure::StoreUnreachable { retry_after } => {
+            response.with("retry-after", &retry_after.to_string())
+        }
         _ => response,
     }
 }

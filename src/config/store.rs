@@ -17,7 +17,8 @@ const KEPT_LONGER: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest path that systems take, in bytes (`PATH_MAX` of Linux).
 const MAX_PATH: usize = 4096;
 
-const REMEDY: &str = "write \"redis://host:6379\", \"rediss://host:6379\", \"redis+unix:///run/redis/redis.sock\", or \"file:\" with an absolute path";
+const REMEDY: &str =
+    "write \"redis://host:6379\", \"rediss://host:6379\", \"redis+unix:///run/redis/redis.sock\", or \"file:\" with an absolute path";
 
 pub(super) const STORE: Setting = Setting::new(
     "store",

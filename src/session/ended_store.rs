@@ -23,7 +23,8 @@ impl EntryKey {
     pub(crate) fn derive(secret: &Secret, redirect_uri: &str) -> Self {
         let mut key = [0; 32];
         // RFC 5869 section 2.3: any length up to 255 times 32 bytes can be had.
-        let _ = Hkdf::<Sha256>::new(None, secret.expose().as_bytes()).expand_multi_info(&[b"vestibule/1/ended-entry/", redirect_uri.as_bytes()], &mut key);
+        let _ = Hkdf::<Sha256>::new(None, secret.expose().as_bytes())
+            .expand_multi_info(&[b"vestibule/1/ended-entry/", redirect_uri.as_bytes()], &mut key);
         Self(key)
     }
 

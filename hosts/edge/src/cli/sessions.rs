@@ -34,7 +34,10 @@ async fn ask(arguments: &EndSessions) -> anyhow::Result<()> {
     let question = question(arguments, SystemTime::now())?;
     let path = &arguments.control;
     let mut stream = UnixStream::connect(path).await.with_context(|| {
-        format!("no connection to {}; give --control the path that `vestibule serve --control` has, and run this as the same user", path.display())
+        format!(
+            "no connection to {}; give --control the path that `vestibule serve --control` has, and run this as the same user",
+            path.display()
+        )
     })?;
     stream.write_all(question.as_bytes()).await.context("the question cannot be sent")?;
     stream.shutdown().await.context("the question cannot be sent")?;

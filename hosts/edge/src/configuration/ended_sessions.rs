@@ -121,7 +121,9 @@ impl EndedSessions {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
             for (kind, what) in [(&shard.once, EndedWhat::Session), (&shard.since, EndedWhat::Account)] {
                 let lasting = kind.names.iter().filter(|(_, mark)| u64::from(mark.until) > now);
-                all.extend(lasting.map(|(name, mark)| EndedName::new(URL_SAFE_NO_PAD.encode(name), what, mark.at.into(), mark.until.into())));
+                all.extend(
+                    lasting.map(|(name, mark)| EndedName::new(URL_SAFE_NO_PAD.encode(name), what, mark.at.into(), mark.until.into())),
+                );
             }
         }
         all

@@ -59,7 +59,10 @@ pub fn store(file: Configuration) -> anyhow::Result<Option<store::Settings>> {
             let session = document.get("vestibule").and_then(|table| table.get("session")).and_then(|table| table.as_table_like());
             session.is_some_and(|session| session.iter().any(|(key, _)| key.starts_with("store")))
         });
-        ensure!(!names_store, "the component is of another release, and this program cannot read [vestibule.session] store: use those of one release");
+        ensure!(
+            !names_store,
+            "the component is of another release, and this program cannot read [vestibule.session] store: use those of one release"
+        );
         return Ok(None);
     };
     let Some(StoreSettings { url, patience, retention, list, keys }) = config.store else { return Ok(None) };

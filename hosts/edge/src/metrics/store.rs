@@ -17,7 +17,11 @@ pub struct StoreCounts {
 impl StoreCounts {
     pub(super) fn registered(registry: &mut Registry) -> Self {
         let Self { up, queued, read, written, failures } = Self::default();
-        registry.register("store_up", "1 while the store of the ended sessions is in reach and has been read; 0 without a store", up.clone());
+        registry.register(
+            "store_up",
+            "1 while the store of the ended sessions is in reach and has been read; 0 without a store",
+            up.clone(),
+        );
         registry.register("store_entries_queued", "Entries that the store has not confirmed yet", queued.clone());
         registry.register("store_entries_read", "Entries that were read from the store, those of this node included", read.clone());
         registry.register("store_entries_written", "Entries that the store has confirmed", written.clone());

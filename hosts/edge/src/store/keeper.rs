@@ -95,7 +95,11 @@ impl Keeper {
         };
         if timeout(patience, written).await.is_err() {
             let lost = self.queue.len();
-            tracing::error!(code = "store.entries_lost", lost, "the program ends, and the store has not taken everything that has ended here");
+            tracing::error!(
+                code = "store.entries_lost",
+                lost,
+                "the program ends, and the store has not taken everything that has ended here"
+            );
         }
     }
 
@@ -145,7 +149,10 @@ impl Keeper {
                 tracing::debug!(code = "store.unreachable", "{place}: {error}");
             }
             if self.standing.state() == State::Stale && !std::mem::replace(&mut is_stale_told, true) {
-                tracing::error!(code = "store.stale", "{place} has been out of reach for store_patience; requests with a session are answered 503");
+                tracing::error!(
+                    code = "store.stale",
+                    "{place} has been out of reach for store_patience; requests with a session are answered 503"
+                );
             }
             sleep(pause()).await;
         }

@@ -73,7 +73,8 @@ impl fmt::Display for Location {
             Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Redis(Server { address: Address::Unix(path), .. }) => write!(f, "redis+unix://{}", path.display()),
             Self::Redis(Server { address: Address::Tcp { host, port, is_tls }, .. }) => {
-                let (scheme, (open, close)) = (if *is_tls { "rediss" } else { "redis" }, if host.contains(':') { ("[", "]") } else { ("", "") });
+                let (scheme, (open, close)) =
+                    (if *is_tls { "rediss" } else { "redis" }, if host.contains(':') { ("[", "]") } else { ("", "") });
                 write!(f, "{scheme}://{open}{host}{close}:{port}")
             }
         }
@@ -121,7 +122,17 @@ mod tests {
 
     #[test]
     fn what_is_no_place_is_refused() {
-        for url in ["", "file:", "file:ended", "http://redis.example", "rediss://redis.example/#insecure", "redis://", "redis.example", "redis://h/x", "unix:///run/s"] {
+        for url in [
+            "",
+            "file:",
+            "file:ended",
+            "http://redis.example",
+            "rediss://redis.example/#insecure",
+            "redis://",
+            "redis.example",
+            "redis://h/x",
+            "unix:///run/s",
+        ] {
             assert_eq!(Location::parse(url).err(), Some(NoLocation), "{url}");
         }
     }

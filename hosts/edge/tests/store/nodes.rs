@@ -88,7 +88,8 @@ impl Site {
 
     async fn asked(&self, node: &Serving, path: &str, cookies: &str) -> (u16, Option<String>) {
         let host = self.public.expect("a first node");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Mode: cors\r\nCookie: {cookies}\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Mode: cors\r\nCookie: {cookies}\r\nConnection: close\r\n\r\n");
         let (head, _) = Wire::connect(node.address).await.exchange(&request).await.expect("a response");
         (head.status(), head.values("retry-after").first().map(|value| (*value).to_owned()))
     }
@@ -136,14 +137,20 @@ impl Serving {
     }
 
     async fn ready(&self) -> (u16, Value) {
-        let (head, body) =
-            Wire::connect(self.admin).await.exchange("GET /readyz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.expect("a response");
+        let (head, body) = Wire::connect(self.admin)
+            .await
+            .exchange("GET /readyz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            .await
+            .expect("a response");
         (head.status(), serde_json::from_str(&body).expect("JSON"))
     }
 
     async fn metric(&self, name: &str) -> Option<f64> {
-        let (_, body) =
-            Wire::connect(self.admin).await.exchange("GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await.expect("a response");
+        let (_, body) = Wire::connect(self.admin)
+            .await
+            .exchange("GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            .await
+            .expect("a response");
         body.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 

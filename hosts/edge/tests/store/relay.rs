@@ -44,7 +44,9 @@ async fn pass(node: TcpStream, server: PathBuf, left: Arc<AtomicUsize>, cuts: Ar
     let answers = tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_node).await });
     let mut buffer = vec![0; 4096];
     while let Ok(read @ 1..) = from_node.read(&mut buffer).await {
-        let before = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| Some(if left == usize::MAX { left } else { left.saturating_sub(read) }));
+        let before = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+            Some(if left == usize::MAX { left } else { left.saturating_sub(read) })
+        });
         let before = before.unwrap_or(usize::MAX);
         if before < read {
             // A part of the command arrives, and its answer never.

@@ -18,8 +18,13 @@ async fn what_others_write_ends_nothing() {
     stranger.ends(&[session(1)]);
     stranger.has_written().await;
     let mut connection = redis.connection().await;
-    let lines: [(&[u8], &[u8]); 5] =
-        [(b"e", b""), (b"e", b"session AAAAAAAAAAAAAAAAAAAAAA 1 9999999999 AAAAAAAAAAAAAAAAAAAAAA"), (b"\xff", b"\xff"), (b"x", b"y"), (b"e", &[b'a'; 10_000])];
+    let lines: [(&[u8], &[u8]); 5] = [
+        (b"e", b""),
+        (b"e", b"session AAAAAAAAAAAAAAAAAAAAAA 1 9999999999 AAAAAAAAAAAAAAAAAAAAAA"),
+        (b"\xff", b"\xff"),
+        (b"x", b"y"),
+        (b"e", &[b'a'; 10_000]),
+    ];
     for (field, value) in lines {
         let _: String = connection.xadd(STREAM, "*", &[(field, value)]).await.expect("added");
     }
