@@ -154,6 +154,15 @@ impl Serving {
         body.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
+    /// Waits until the store has confirmed so many entries of this node.
+    async fn has_written(&self, number: f64) {
+        let started = Instant::now();
+        while self.metric("vestibule_store_entries_written_total").await < Some(number) {
+            assert!(started.elapsed() < PATIENCE, "nothing is written");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     async fn kill(self) {
         self.program.signal(Signal::KILL);
         self.program.ended().await;
@@ -236,6 +245,7 @@ async fn a_node_that_starts_without_its_store_admits_no_session() {
     let one = site.node(&store(&redis)).await;
     let (browser, cookies) = site.logged_in().await;
     site.log_out(&browser).await;
+    one.has_written(1.0).await;
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut redis.connection().await).await.expect("keys");
     assert!(keys.len() == 1 && keys[0].starts_with(STREAM_PREFIX), "{keys:?}");
     redis.kill();
@@ -257,6 +267,7 @@ async fn a_node_that_restarts_knows_from_its_file_what_has_ended() {
     let (browser, cookies) = site.logged_in().await;
     let (_, others) = site.logged_in().await;
     site.log_out(&browser).await;
+    one.has_written(1.0).await;
     one.kill().await;
     let again = site.node(&file).await;
     assert_eq!((site.status(&again, "/page", &cookies).await, site.status(&again, "/page", &others).await), (401, 200));
