@@ -37,7 +37,7 @@ pub(super) const PATIENCE: Setting = Setting::new(
      means at once.",
     "\"30s\"",
 )
-.or("\"5m\"");
+.or_said("`\"5m\"`");
 
 /// Where a host keeps which sessions have ended.
 #[derive(Debug)]
