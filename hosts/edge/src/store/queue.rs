@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::Entry;
 
-/// As many as the list in memory has (`EndedSessions`): some 30 MB. What comes on top of it is in memory only until the next connection, when all
+/// As many as the list in memory has (`EndedSessions`): some 40 MB. What comes on top of it is in memory only until the next connection, when all
 /// of memory is compared with the store.
 const MAX_QUEUED: usize = 1_000_000;
 

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
@@ -101,8 +101,8 @@ impl Store for Redis {
         let writer = Appending { connection: appending, key, list, keys, retention: self.retention };
         let (key, list, keys) = (self.key.clone(), self.list.clone(), self.keys.clone());
         let connection = self.connect(WAIT).await?;
-        let (last, first, is_whole, has_skipped) = (Id::default(), None, false, false);
-        let reader = Following { connection, key, list, keys, retention: self.retention, last, first, is_whole, has_skipped };
+        let (last, first, looked_at, is_whole, has_skipped) = (Id::default(), None, Instant::now(), false, false);
+        let reader = Following { connection, key, list, keys, retention: self.retention, last, first, looked_at, is_whole, has_skipped };
         Ok((Box::new(reader), Box::new(writer)))
     }
 }
@@ -129,6 +129,7 @@ struct Following {
     last: Id,
     /// Of the first that the stream had when it was looked at.
     first: Option<Id>,
+    looked_at: Instant,
     /// All that was there at the beginning has been read.
     is_whole: bool,
     /// The log has been told of entries that are not ours.
@@ -138,6 +139,11 @@ struct Following {
 #[async_trait]
 impl Reader for Following {
     async fn next(&mut self) -> Result<News, StoreError> {
+        // Also while something comes all the time.
+        if self.is_whole && self.looked_at.elapsed() >= WAIT {
+            self.look_at_first().await?;
+            self.looked_at = Instant::now();
+        }
         let answer = if self.is_whole {
             let mut command = cmd("XREAD");
             command.arg("COUNT").arg(MAX_BATCH).arg("BLOCK").arg(millis(WAIT)).arg("STREAMS").arg(&self.key).arg(self.last.to_string());
@@ -146,9 +152,6 @@ impl Reader for Following {
             self.connection.ask(cmd("XRANGE").arg(&self.key).arg(self.last.next().to_string()).arg("+").arg("COUNT").arg(MAX_BATCH)).await?
         };
         let Some(items) = array(answer).filter(|items| !items.is_empty()) else {
-            if self.is_whole {
-                self.look_at_first().await?;
-            }
             self.is_whole = true;
             return Ok(News::Nothing);
         };
