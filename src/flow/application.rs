@@ -116,11 +116,11 @@ fn decide(
                 forward.response_headers = cookies.into_headers();
             }
         }
-        // Of a refresh.
-        forward.response_headers.append(&mut visit.set_cookies);
         forward.expires_at = Some(session.ends_at(&config.sessions));
         forward.session = Some(session.handle());
     }
+    // Of a refresh, also of one that has ended the session.
+    forward.response_headers.append(&mut visit.set_cookies);
     Ok(Progress::Done(Outcome::Forward(forward)))
 }
 
