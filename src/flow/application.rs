@@ -30,7 +30,8 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
         match refresh::look(request, found, visit, context)? {
             Look::GoOn => {}
             Look::NotInForce => session = None,
-            Look::Ask(question, asking) => {
+            Look::Ask(asked) => {
+                let (question, asking) = *asked;
                 drop(session);
                 // There is a session, so that it was sealed.
                 let Some(sealed) = sealed else { return Err(Error::LoginRequired) };
