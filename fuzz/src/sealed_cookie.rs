@@ -13,7 +13,7 @@ use vestibule::session::{KeyRing, Opened, Purpose};
 use super::site::{self, CLIENT_ID, COOKIE_SECRET, ISSUER, NOW};
 use super::visitor::{self, Cookies};
 
-const PURPOSES: [Purpose; 4] = Purpose::ALL;
+const PURPOSES: [Purpose; 5] = Purpose::ALL;
 
 const DAY: f64 = 24.0 * 60.0 * 60.0;
 
