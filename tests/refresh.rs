@@ -374,6 +374,22 @@ fn whom_the_provider_has_disabled_is_out_within_the_interval() {
     assert!(!browser.cookies.keys().any(|name| name.contains("_session_")));
 }
 
+/// Where everybody may pass, the request goes on without the session.
+#[test]
+fn who_is_out_is_nobody_where_no_login_is_needed() {
+    let toml = validating("").replace("[vestibule.session]", "[vestibule]\nlogin = \"optional\"\n[vestibule.session]");
+    let mut rig = Rig::new(&toml);
+    rig.provider.refresh_tokens = Some(RefreshTokens::default());
+    let mut browser = Browser::default();
+    browser.log_in(&mut rig, "/.vestibule/login", "alice");
+    assert_eq!(header(&browser.visit(&mut rig, "/").forward(), "x-forwarded-user").as_deref(), Some("alice"));
+    tokens(&mut rig).revoke_all();
+    rig.now += 300;
+    let forward = browser.visit(&mut rig, "/").forward();
+    assert_eq!((header(&forward, "x-forwarded-user"), forward.session), (None, None));
+    assert!(!browser.cookies.keys().any(|name| name.contains("_session_")), "{:?}", browser.cookies.keys());
+}
+
 #[test]
 fn a_session_without_a_refresh_token_ends_when_it_would_be_validated() {
     let mut rig = Rig::new(&validating(""));

@@ -30,7 +30,8 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
         match refresh::look(request, found, visit, context)? {
             Look::GoOn => {}
             Look::NotInForce => session = None,
-            Look::Ask(question, asking) => {
+            Look::Ask(asked) => {
+                let (question, asking) = *asked;
                 drop(session);
                 // There is a session, so that it was sealed.
                 let Some(sealed) = sealed else { return Err(Error::LoginRequired) };
@@ -116,11 +117,11 @@ fn decide(
                 forward.response_headers = cookies.into_headers();
             }
         }
-        // Of a refresh.
-        forward.response_headers.append(&mut visit.set_cookies);
         forward.expires_at = Some(session.ends_at(&config.sessions));
         forward.session = Some(session.handle());
     }
+    // Of a refresh, also of one that has ended the session.
+    forward.response_headers.append(&mut visit.set_cookies);
     Ok(Progress::Done(Outcome::Forward(forward)))
 }
 

@@ -39,7 +39,7 @@ pub(super) enum Look {
     /// It may not be used without the provider's answer, and there is none to be had.
     NotInForce,
     /// The provider is asked.
-    Ask(OutboundRequest, Asking),
+    Ask(Box<(OutboundRequest, Asking)>),
 }
 
 /// What is asked, beside the session that it is about.
@@ -88,12 +88,12 @@ pub(super) fn look(request: &Request<'_>, session: &Session<'_>, visit: &Visit, 
     Ok(match context.cache.metadata(&provider.name, context.now) {
         Lookup::Fresh(metadata) | Lookup::Paused(Some(metadata)) => {
             let request = refresh::request(&token.0, &metadata, provider, credentials);
-            Look::Ask(request, asking(token, Awaited::Tokens(metadata)))
+            Look::Ask(Box::new((request, asking(token, Awaited::Tokens(metadata)))))
         }
         Lookup::Paused(None) => return unless_refused(session, context),
         Lookup::Fetch => {
             let question = context.cache.ask_for_metadata(&provider.name, context.now);
-            Look::Ask(ProviderMetadata::request(provider), asking(token, Awaited::Metadata(question)))
+            Look::Ask(Box::new((ProviderMetadata::request(provider), asking(token, Awaited::Metadata(question)))))
         }
     })
 }
@@ -133,7 +133,7 @@ impl Expect {
         match next {
             Next::Over(end) => over(end, session, provider, request, visit, context),
             Next::Ask(question, awaited) => {
-                let asking = Asking { provider: provider.name.clone(), token, course, awaited };
+                let asking = Asking { provider: provider.name.clone(), token, course, awaited: *awaited };
                 drop(session);
                 Ok(Progress::Fetch(question, Flow::Refresh(Box::new(Self { sealed, asking }))))
             }

@@ -128,6 +128,10 @@ pub(super) fn with_those_of_the_login(mut refreshed: Map<String, Value>, login: 
             None => drop(refreshed.remove(name)),
         }
     }
+    // By this a provider ends its session: a refresh that does not repeat it must not take the session out of its reach.
+    if let Some(sid) = login.get("sid").filter(|_| !refreshed.contains_key("sid")) {
+        refreshed.insert("sid".to_owned(), sid.clone());
+    }
     refreshed
 }
 
@@ -229,6 +233,10 @@ mod tests {
         assert_eq!(with_those_of_the_login(refreshed.clone(), &login()), login());
         refreshed.insert("groups".into(), json!([]));
         assert_eq!(with_those_of_the_login(refreshed.clone(), &login())["groups"], json!([]));
+        let (mut with_sid, refreshed_sid) = (login(), changed("sid", json!("s-2")));
+        with_sid.insert("sid".into(), json!("s-1"));
+        assert_eq!(with_those_of_the_login(refreshed.clone(), &with_sid)["sid"], "s-1", "a provider can end it by its name still");
+        assert_eq!(with_those_of_the_login(refreshed_sid, &with_sid)["sid"], "s-2");
         refreshed.remove("groups");
         assert!(!with_those_of_the_login(refreshed, &login()).contains_key("groups"));
     }

@@ -13,9 +13,9 @@ pub(crate) struct RefreshTokens {
     /// `expires_in` of every answer.
     pub expires_in: Value,
     /// Changes the claims of an ID token that a refresh brings.
-    pub edit_claims: Option<Box<dyn Fn(&mut Map<String, Value>)>>,
+    pub edit_claims: super::Edit<Map<String, Value>>,
     /// Changes the answer to a refresh.
-    pub edit_answer: Option<Box<dyn Fn(&mut Value)>>,
+    pub edit_answer: super::Edit<Value>,
     /// Requests that have been answered with tokens.
     pub refreshed: usize,
     issued: BTreeMap<String, Grant>,

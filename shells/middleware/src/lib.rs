@@ -47,5 +47,6 @@ fn head(request: &Request) -> RequestHead {
         headers: FieldLines::default(),
         // For upgrades, of which wasi:http has none.
         application_server: None,
+        was_forwarded: false,
     }
 }

@@ -51,5 +51,6 @@ fn head(request: &IncomingRequest) -> RequestHead {
         headers: FieldLines::default(),
         // For upgrades, of which wasi:http has none.
         application_server: None,
+        was_forwarded: false,
     }
 }

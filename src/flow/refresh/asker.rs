@@ -46,7 +46,7 @@ pub(super) struct Issued {
 }
 
 pub(super) enum Next {
-    Ask(OutboundRequest, Awaited),
+    Ask(OutboundRequest, Box<Awaited>),
     Over(End),
 }
 
@@ -117,7 +117,7 @@ impl Asker<'_> {
 
     fn ask_for_tokens(&self, metadata: ProviderMetadata) -> Next {
         let request = refresh::request(&self.token.0, &metadata, self.provider, self.course.credentials);
-        Next::Ask(request, Awaited::Tokens(metadata))
+        Next::Ask(request, Box::new(Awaited::Tokens(metadata)))
     }
 
     fn receive_tokens(
@@ -166,7 +166,7 @@ impl Asker<'_> {
     fn ask_for_keys(&mut self, issued: Issued, context: &mut Context<'_>) -> Next {
         self.course.has_asked_for_keys = true;
         let question = context.cache.ask_for_keys(&issued.metadata.issuer, &issued.metadata.jwks_uri, context.now);
-        Next::Ask(KeySet::request(&issued.metadata.jwks_uri), Awaited::Keys(issued, question))
+        Next::Ask(KeySet::request(&issued.metadata.jwks_uri), Box::new(Awaited::Keys(issued, question)))
     }
 
     fn ask_for_userinfo_keys(
@@ -178,7 +178,7 @@ impl Asker<'_> {
     ) -> Next {
         self.course.has_asked_for_keys = true;
         let question = context.cache.ask_for_keys(&issued.metadata.issuer, &issued.metadata.jwks_uri, context.now);
-        Next::Ask(KeySet::request(&issued.metadata.jwks_uri), Awaited::UserinfoKeys(issued, proof, response, question))
+        Next::Ask(KeySet::request(&issued.metadata.jwks_uri), Box::new(Awaited::UserinfoKeys(issued, proof, response, question)))
     }
 
     fn receive_keys(
@@ -214,7 +214,7 @@ impl Asker<'_> {
         };
         match verifier.verify(id_token, context.now) {
             Ok(proof) => match metadata.userinfo_endpoint.as_ref().filter(|_| self.provider.userinfo) {
-                Some(endpoint) => Next::Ask(userinfo::request(endpoint, &tokens.access_token), Awaited::Userinfo(issued, proof)),
+                Some(endpoint) => Next::Ask(userinfo::request(endpoint, &tokens.access_token), Box::new(Awaited::Userinfo(issued, proof))),
                 None => learned(issued, proof.into_identity()),
             },
             Err(rejection) if self.may_ask_for_keys(rejection.reason, metadata, context) => {
