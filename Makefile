@@ -1,13 +1,16 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build release test-install wasi-config demo test test-hosts test-wasi-hosts e2e test-applications docs fuzz bench bench-edge bench-hosts bench-signatures bench-peers load siege check-deploy lint clean
+.PHONY: help build release test-install check-reproducible check-packages wasi-config demo test test-hosts test-wasi-hosts e2e test-applications docs fuzz bench bench-edge bench-hosts bench-signatures bench-peers load siege check-deploy lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
 
 build: ## make the components and the program, in dist/
 	@scripts/build.sh
+
+check-packages: ## pack the crates that are published, and compile each from its package
+	@scripts/check-packages.sh
 
 wasi-config: ## make the components for hosts that have wasi:config, in dist/
 	@scripts/build-component.sh --wasi-config
@@ -24,12 +27,15 @@ test-hosts: build ## run the contract in every host, other proxies included
 test-wasi-hosts: build ## run the components for wasi:http in wasmtime serve and jco serve, and the examples
 	@scripts/test-wasi-hosts.sh
 
-release: build ## make what is published, in dist/release: archive, Debian package, container image, sums; LIBC=musl chooses musl
+release: build ## make what is published, in dist/release; ARCH=aarch64 adds it for ARM, LIBC=musl or glibc chooses the C library
 	@scripts/release.sh
 
 test-install: release ## install what is published where nothing else is, log in, and run the program confined; needs root
 	@scripts/check-install.sh
-	@scripts/check-confined.sh "$$PWD/target/release-program/vestibule"
+	@$(if $(filter-out $(shell uname -m),$(ARCH)),,scripts/check-confined.sh "$$PWD/target/release-$$(uname -m)/vestibule")
+
+check-reproducible: build ## build the components once more in another folder, and compare: about 6 minutes on 2 cores
+	@scripts/check-reproducible.sh
 
 e2e: build ## run the tests against oidc-provider from npm and django-allauth from PyPI, and in Chromium
 	@scripts/e2e.sh

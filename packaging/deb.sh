@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# deb.sh STAGE VERSION PACKAGE: with VERSION as Debian has it, 1.2.3-1 for example, makes a Debian package of what packaging/stage.sh made. The same stage gives the same bytes.
+# deb.sh STAGE VERSION PACKAGE: with VERSION as Debian has it, 1.2.3-1 for example, makes a Debian package of what packaging/stage.sh made,
+# for the processor that ARCH chooses (scripts/release-target.sh). The same stage gives the same bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/release-target.sh
 
 stage=$1 version=$2 package=$3
 root=$(mktemp -d)
@@ -42,7 +44,7 @@ put 644 "$stage/sbom.cdx.json" "$doc/sbom.cdx.json"
 # In KiB, as the policy of Debian has it.
 size=$(du --summarize --apparent-size --block-size=1024 "$root" | cut -f 1)
 mkdir "$root/DEBIAN"
-sed "s/@VERSION@/$version/; s/@ARCHITECTURE@/$(dpkg --print-architecture)/; s/@SIZE@/$size/" packaging/debian/control >"$root/DEBIAN/control"
+sed "s/@VERSION@/$version/; s/@ARCHITECTURE@/$architecture/; s/@SIZE@/$size/" packaging/debian/control >"$root/DEBIAN/control"
 install -m 644 packaging/debian/conffiles "$root/DEBIAN/conffiles"
 install -m 755 packaging/debian/{postinst,prerm,postrm} "$root/DEBIAN"
 (cd "$root" && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # image.sh STAGE VERSION ARCHIVE: makes a container image of what packaging/stage.sh made, without a daemon: an archive in the OCI
 # image layout, which `podman load`, `docker load` (25 and newer) and `skopeo copy oci-archive:` read. The same stage gives the same
-# bytes. In the image are the program, the certificates of this system's authorities, and licences; no shell and no other program.
+# bytes. ARCH chooses the processor (scripts/release-target.sh). In the image are the program, the certificates of this system's
+# authorities, and licences; no shell and no other program.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. scripts/packages.sh
+. scripts/release-target.sh
 
 stage=$1 version=$2 archive=$3
 user=65532
@@ -33,6 +34,7 @@ umoci init --layout "$layout"
 umoci new --image "$layout:$version"
 umoci insert --image "$layout:$version" "${history[@]}" "$root" /
 settings=(
+  --architecture "$architecture"
   --author Vestibule
   --created "$made"
   --config.user "$user:$user"

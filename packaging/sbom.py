@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""sbom.py SBOM NOTICES: lists what the program contains, as CycloneDX 1.5 in JSON, and writes the licences of it as text.
+"""sbom.py SBOM NOTICES TARGET [GLIBC]: lists what the program contains, as CycloneDX 1.5 in JSON, and writes the licences of it as text.
 
-Reads `cargo metadata` of the folder that it runs in. What is only for tests and for the build is left out. Exits with an error if a
+TARGET is Rust's name of what the program was compiled for, GLIBC the version of glibc in it; without it, musl is in it. Reads
+`cargo metadata` of the folder that it runs in. What is only for tests and for the build is left out. Exits with an error if a
 package names no licence.
 """
 
@@ -14,21 +15,20 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 PROGRAM = "vestibule-edge"
+MUSL_LICENCE = Path(__file__).with_name("musl-licence.txt")
 LICENCE_FILES = ("licen", "copying", "notice", "unlicense")
 
 
-def main(sbom_path, notices_path):
-    host = subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout
-    platform = next(line.removeprefix("host: ") for line in host.splitlines() if line.startswith("host: "))
-    command = ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", platform]
+def main(sbom_path, notices_path, target, glibc=None):
+    command = ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", target]
     metadata = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     packages = {package["id"]: package for package in metadata["packages"]}
     root, edges = contained(metadata)
     unlicensed = [packages[identity]["name"] for identity in edges if not packages[identity]["license"]]
     if unlicensed:
         sys.exit(f"error: no licence is named by {', '.join(unlicensed)}")
-    Path(sbom_path).write_text(json.dumps(sbom(root, edges, packages), indent=1, sort_keys=True) + "\n")
-    Path(notices_path).write_text(notices(edges, packages, metadata["workspace_members"]))
+    Path(sbom_path).write_text(json.dumps(sbom(root, edges, packages, glibc), indent=1, sort_keys=True) + "\n")
+    Path(notices_path).write_text(notices(edges, packages, metadata["workspace_members"], glibc))
 
 
 def contained(metadata):
@@ -73,7 +73,7 @@ def component(package, kind):
     return described
 
 
-def sbom(root, edges, packages):
+def sbom(root, edges, packages, glibc):
     described = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -82,7 +82,7 @@ def sbom(root, edges, packages):
             "timestamp": datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), timezone.utc).isoformat().replace("+00:00", "Z"),
             "component": component(packages[root], "application"),
         },
-        "components": [component(packages[identity], "library") for identity in edges if identity != root] + [c_library()],
+        "components": [component(packages[identity], "library") for identity in edges if identity != root] + [c_library(glibc)],
         "dependencies": [
             {"ref": reference(packages[identity]), "dependsOn": sorted({reference(packages[linked]) for linked in edges[identity]})}
             for identity in edges
@@ -93,20 +93,19 @@ def sbom(root, edges, packages):
     return described
 
 
-def c_library():
-    if os.environ.get("LIBC", "glibc") == "musl":
+def c_library(glibc):
+    if glibc is None:
         return {"type": "library", "bom-ref": "musl", "name": "musl", "licenses": [{"license": {"id": "MIT"}}]}
-    version = subprocess.run(["getconf", "GNU_LIBC_VERSION"], check=True, capture_output=True, text=True).stdout.split()[1]
     return {
         "type": "library",
         "bom-ref": "glibc",
         "name": "glibc",
-        "version": version,
+        "version": glibc,
         "licenses": [{"license": {"id": "LGPL-2.1-or-later"}}],
     }
 
 
-def notices(edges, packages, members):
+def notices(edges, packages, members, glibc):
     texts = {}
     for identity in edges:
         package = packages[identity]
@@ -117,7 +116,9 @@ def notices(edges, packages, members):
         for path in files:
             texts.setdefault(path.read_text(errors="replace").strip(), []).append(f"{package['name']} {package['version']}")
     parts = ["What the program `vestibule` contains of other projects, and their licences.\n"]
-    if os.environ.get("LIBC", "glibc") != "musl":
+    if glibc is None:
+        texts[MUSL_LICENCE.read_text().strip()] = ["musl"]
+    else:
         parts.append(
             "The program is linked with the GNU C Library, under the GNU Lesser General Public License 2.1 or later. Its source is\n"
             "Debian's package glibc. scripts/link-static.sh of Vestibule's source links the program with another version.\n"
@@ -128,6 +129,6 @@ def notices(edges, packages, members):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
     main(*sys.argv[1:])

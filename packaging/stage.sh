@@ -1,24 +1,26 @@
 #!/usr/bin/env bash
-# stage.sh PROGRAM FOLDER: makes FOLDER anew, with everything that the archive, the package and the image have in common. All times
-# are SOURCE_DATE_EPOCH, and no mode depends on the umask.
+# stage.sh PROGRAM FOLDER: makes FOLDER anew, with everything that the archive, the package and the image have in common, of a program
+# that scripts/link-static.sh made. All times are SOURCE_DATE_EPOCH, and no mode depends on the umask.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/release-target.sh
 
 program=$1 folder=$2
 rm -rf "$folder"
 mkdir -p "$folder"/{man,completions,systemd}
 install -m 755 "$program" "$folder/vestibule"
-vestibule=$folder/vestibule
-"$vestibule" man >"$folder/man/vestibule.1"
+vestibule() { "${runner[@]}" "$folder/vestibule" "$@"; }
+vestibule man >"$folder/man/vestibule.1"
 # The first page names those of the commands.
 grep -o '^vestibule\\-[a-z\-]*(1)' "$folder/man/vestibule.1" | sed 's/^vestibule\\-\(.*\)(1)$/\1/; s/\\-/-/g' | while read -r command; do
-  "$vestibule" man "$command" >"$folder/man/vestibule-$command.1"
+  vestibule man "$command" >"$folder/man/vestibule-$command.1"
 done
-"$vestibule" completions bash >"$folder/completions/vestibule.bash"
-"$vestibule" completions zsh >"$folder/completions/_vestibule"
-"$vestibule" completions fish >"$folder/completions/vestibule.fish"
+vestibule completions bash >"$folder/completions/vestibule.bash"
+vestibule completions zsh >"$folder/completions/_vestibule"
+vestibule completions fish >"$folder/completions/vestibule.fish"
 cp packaging/vestibule.toml LICENSE CHANGELOG.md "$folder"
 cp packaging/systemd/vestibule.{service,socket} "$folder/systemd"
-packaging/sbom.py "$folder/sbom.cdx.json" "$folder/third-party-licences.txt"
+read -r target glibc <"$program.target"
+packaging/sbom.py "$folder/sbom.cdx.json" "$folder/third-party-licences.txt" "$target" $glibc
 chmod -R u=rwX,go=rX "$folder"
 find "$folder" -exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +

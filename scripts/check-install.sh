@@ -6,10 +6,11 @@
 #   image     unpacked, as its user, with a read-only root
 #
 # and checks the systemd unit, its filter of system calls included. The provider and the application are those of the demo, outside
-# of the roots. Needs Linux and root. What is downloaded is kept in target/install.
+# of the roots. Needs Linux and root. What is downloaded is kept in target/install. With ARCH, what was made for the other processor
+# runs in an emulator, and package and unit are left out: dpkg does not install another architecture's package here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. scripts/packages.sh
+. scripts/release-target.sh
 . scripts/steps.sh
 
 release=$PWD/dist/release
@@ -34,7 +35,10 @@ main() {
   start_demo
 
   local part parts=("$@")
-  [ $# -gt 0 ] || parts=(sums parts archive image package unit)
+  if [ $# -eq 0 ]; then
+    parts=(sums parts archive image package unit)
+    if [ -n "$tools" ]; then parts=(sums parts archive image); fi
+  fi
   steps ${#parts[@]}
   for part in "${parts[@]}"; do
     case $part in
@@ -49,7 +53,8 @@ main() {
     "check_$part"
   done
   step_ended
-  echo "What is published was installed, and logged in with: ${parts[*]}."
+  echo "What is published for $machine was installed, and logged in with: ${parts[*]}."
+  [ -z "$tools" ] || echo "NOT run: the Debian package and the systemd unit, which need a system for $machine, and a processor of that kind."
 }
 
 clean() {
@@ -128,6 +133,14 @@ log_in() {
   grep -q '"code":"login.succeeded"' "$folder/log" || fail "the log has no login; it is above"
 }
 
+# in_root ROOT: sets `emulator` to the words before a program for $machine in this root, where the emulator is then the only addition.
+in_root() {
+  emulator=()
+  [ -n "$tools" ] || return 0
+  cp "${runner[0]}" "$1/emulator"
+  emulator=(/emulator)
+}
+
 # confined ROOT VARIABLES OPTION... ROOT COMMAND...: chroot with these options and this environment, and nothing can be written.
 # Of /dev there is what every container has and the program needs.
 confined() {
@@ -148,14 +161,16 @@ confined() {
 # Packed once more, of the same stage, everything is the same.
 check_sums() {
   (cd "$release" && sha256sum --check --quiet SHA256SUMS)
-  local stage=$PWD/target/release-stage version file again=$folder/again
+  local stage=$made/stage version file again=$folder/again
   mkdir "$again"
-  version=$("$stage/vestibule" --version | cut -d ' ' -f 2)
+  version=$("${runner[@]}" "$stage/vestibule" --version | cut -d ' ' -f 2)
   SOURCE_DATE_EPOCH=$(stat --format %Y "$stage/vestibule")
   export SOURCE_DATE_EPOCH
-  packaging/tarball.sh "$stage" "$again/vestibule-$version-$(uname -m)-linux.tar.gz"
-  packaging/deb.sh "$stage" "$version-1" "$again/vestibule_${version}-1_$(dpkg --print-architecture).deb"
-  packaging/image.sh "$stage" "$version" "$again/vestibule-$version-$(uname -m)-linux-oci.tar"
+  packaging/tarball.sh "$stage" "$again/vestibule-$version-$machine-linux.tar.gz"
+  packaging/deb.sh "$stage" "$version-1" "$again/vestibule_${version}-1_$architecture.deb"
+  packaging/image.sh "$stage" "$version" "$again/vestibule-$version-$machine-linux-oci.tar"
+  packaging/manifest.py "$release" "$version" "$(sed -n 's/^ "revision": "\(.*\)",$/\1/p' "$release/manifest.json")" |
+    cmp - "$release/manifest.json" || fail "the manifest is not that of the files"
   for file in "$again"/*; do cmp "$file" "$release/$(basename "$file")" || fail "$(basename "$file") is not the same when it is packed again"; done
   rm -r "$again"
 }
@@ -166,32 +181,33 @@ check_parts() {
     python3 -m pip install --quiet --no-warn-conflicts --disable-pip-version-check --root-user-action ignore \
       --target "$kept/python" 'cyclonedx-python-lib[json-validation]==11.5.0' >"$folder/log" 2>&1 || fail "the schema of CycloneDX cannot be installed"
   fi
-  PYTHONPATH=$kept/python packaging/check_sbom.py "$(echo "$release"/vestibule-*.cdx.json)" || fail "the list of parts is not valid"
+  PYTHONPATH=$kept/python packaging/check_sbom.py "$(echo "$release"/vestibule-*-"$machine"-linux.cdx.json)" || fail "the list of parts is not valid"
 }
 
 check_archive() {
-  local archive root=$folder/empty program
-  archive=$(echo "$release"/vestibule-*-linux.tar.gz)
+  local archive root=$folder/empty program emulator
+  archive=$(echo "$release"/vestibule-*-"$machine"-linux.tar.gz)
   mkdir "$root"
   tar --extract --gzip --file "$archive" --directory "$root" --strip-components 1
-  program=$root/vestibule
-  "$program" carry dist/vestibule-wide.wasm || fail "the program carries another component"
+  program=("${runner[@]}" "$root/vestibule")
+  in_root "$root"
+  "${program[@]}" carry dist/vestibule-wide.wasm || fail "the program carries another component"
   for page in vestibule vestibule-serve vestibule-check; do [ -s "$root/man/$page.1" ] || fail "$page.1 is not in the archive"; done
   bash -n "$root/completions/vestibule.bash" || fail "the completions are no bash"
   configure "$root/vestibule.toml"
-  (umask 077 && "$program" cookie-secret >"$root/cookie-secret" && printf vestibule-demo-secret >"$root/client-secret")
+  (umask 077 && "${program[@]}" cookie-secret >"$root/cookie-secret" && printf vestibule-demo-secret >"$root/client-secret")
   chgrp 65534 "$root"/*-secret && chmod 640 "$root"/*-secret "$root/vestibule.toml" && chgrp 65534 "$root/vestibule.toml"
-  confined "$root" "" --userspec 65534:65534 "$root" /vestibule check --config /vestibule.toml --online --strict >"$folder/log" 2>&1 ||
+  confined "$root" "" --userspec 65534:65534 "$root" "${emulator[@]}" /vestibule check --config /vestibule.toml --online --strict >"$folder/log" 2>&1 ||
     fail "the configuration is not accepted; the reasons are above"
-  start confined "$root" "" --userspec 65534:65534 "$root" /vestibule serve --config /vestibule.toml --log json
+  start confined "$root" "" --userspec 65534:65534 "$root" "${emulator[@]}" /vestibule serve --config /vestibule.toml --log json
   log_in
   stop
 }
 
 check_image() {
-  local layout=$folder/layout bundle=$folder/bundle root user
+  local layout=$folder/layout bundle=$folder/bundle root user emulator
   mkdir "$layout"
-  tar --extract --file "$(echo "$release"/vestibule-*-oci.tar)" --directory "$layout"
+  tar --extract --file "$(echo "$release"/vestibule-*-"$machine"-linux-oci.tar)" --directory "$layout"
   umoci unpack --image "$layout:$(umoci list --layout "$layout")" "$bundle"
   root=$bundle/rootfs
   read_config() { python3 -c 'import json, sys
@@ -207,7 +223,8 @@ print(process["user"]["uid"]); print(*process["args"], sep="\n")' "$bundle/confi
   dist/vestibule cookie-secret >"$root/etc/vestibule/cookie-secret"
   printf vestibule-demo-secret >"$root/etc/vestibule/client-secret"
   chgrp "$user" "$root"/etc/vestibule/* && chmod 640 "$root"/etc/vestibule/*
-  start confined "$root" "" --userspec "$user:$user" "$root" "${process[@]:1}"
+  in_root "$root"
+  start confined "$root" "" --userspec "$user:$user" "$root" "${emulator[@]}" "${process[@]:1}"
   log_in
   stop
 }
@@ -237,7 +254,7 @@ make_debian() {
 check_package() {
   make_debian
   local package secret credentials=$debian/run/credentials/vestibule.service user=61184 group
-  package=$(echo "$release"/vestibule_*.deb)
+  package=$(echo "$release"/vestibule_*_"$architecture".deb)
   cp "$package" "$debian/vestibule.deb"
   in_debian() { chroot "$debian" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@" >"$folder/log" 2>&1; }
   in_debian dpkg --install /vestibule.deb || fail "the package cannot be installed"
@@ -274,7 +291,7 @@ check_unit() {
   local unit=$folder/units/vestibule.service denied
   mkdir "$folder/units"
   # Verified where its program is.
-  local program=$PWD/target/release-stage/vestibule
+  local program=$made/stage/vestibule
   cp packaging/vestibule.toml "$folder/units/"
   configure "$folder/units/vestibule.toml"
   (umask 077 && "$program" cookie-secret >"$folder/units/cookie-secret" && printf vestibule-demo-secret >"$folder/units/client-secret")

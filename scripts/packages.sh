@@ -33,3 +33,19 @@ unpack_package() {
   (cd "$2/download" && rm -f "$1"_*.deb && { apt-get download -qq "$1" 2>/dev/null || { apt-get update -qq && apt-get download -qq "$1"; }; })
   dpkg-deb -x "$2/download/$1"_*.deb "$2/$1"
 }
+
+# unpack_foreign_package NAME ARCHITECTURE FOLDER: the same of another architecture, with an index of its own: this system's is left alone.
+unpack_foreign_package() {
+  local index=$3/index options
+  command -v apt-get >/dev/null || {
+    echo "error: Debian's package $1:$2 is needed, and this system has no apt-get" >&2
+    return 1
+  }
+  mkdir -p "$3/download" "$index/lists/partial" "$index/cache/archives/partial"
+  options=(-qq -o "APT::Architecture=$2" -o "APT::Architectures=$2" -o "Dir::State::Lists=$index/lists" -o "Dir::Cache=$index/cache"
+    -o Dir::State::status=/dev/null -o APT::Sandbox::User=root)
+  apt-get "${options[@]}" update
+  (cd "$3/download" && rm -f "$1"_*.deb && apt-get "${options[@]}" download "$1")
+  dpkg-deb -x "$3/download/$1"_*.deb "$3/$1"
+  rm -rf "$index"
+}

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-/// What many connections have left behind goes back to the system within seconds, by jemalloc's own thread.
-#[cfg(all(feature = "jemalloc", unix, not(target_env = "musl")))]
+/// What many connections have left behind goes back to the system within seconds, by jemalloc's own thread. With musl, which that
+/// thread does not support, it goes back as soon as something else is allocated.
+#[cfg(all(feature = "jemalloc", unix))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
