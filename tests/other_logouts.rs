@@ -204,7 +204,8 @@ fn a_frame_that_names_another_session_or_comes_without_cookies_ends_nothing() {
 
 #[test]
 fn a_logout_token_arrives_beside_another_proxy_and_below_every_prefix() {
-    let authz = ["nginx", "envoy", "traefik", "caddy"].map(|proxy| format!("[vestibule]\nmode = \"authz\"\n[vestibule.authz]\nproxy = \"{proxy}\"\n"));
+    let authz = ["nginx", "envoy", "traefik", "caddy"]
+        .map(|proxy| format!("[vestibule]\nmode = \"authz\"\n[vestibule.authz]\nproxy = \"{proxy}\"\n"));
     let others = ["[vestibule]\nroutes = \"/a/b\"\n", "[vestibule]\napp = \"streamlit\"\n"].map(str::to_owned);
     for more in authz.iter().chain(&others) {
         let mut rig = rig_with(more);

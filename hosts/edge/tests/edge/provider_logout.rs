@@ -27,7 +27,9 @@ async fn site() -> Site {
 
 /// Logs in, in a session of the provider's with this name.
 async fn log_in(site: &Site, person: &str, sid: &'static str) -> Browser {
-    site.provider.faults().script(|script| script.edit_id_token = Some(Box::new(move |claims| drop(claims.insert("sid".into(), json!(sid))))));
+    site.provider
+        .faults()
+        .script(|script| script.edit_id_token = Some(Box::new(move |claims| drop(claims.insert("sid".into(), json!(sid))))));
     let browser = Browser::new();
     let page = browser.log_in(&site.url("/"), person).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
