@@ -225,6 +225,7 @@ async fn a_redis_that_is_killed_opens_no_door_and_closes_none_before_its_time() 
     let (other, others) = site.logged_in().await;
     site.log_out(&other).await;
     assert!(site.becomes(&two, &others, 401).await < SECOND);
+    one.has_written(1.0).await;
 
     redis.kill();
     site.becomes(&two, &cookies, 503).await;
