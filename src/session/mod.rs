@@ -63,9 +63,9 @@ pub struct SessionSettings {
 pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 
 pub use attempt::LoginAttempt;
+pub(crate) use ended::is_spent;
 pub use ended::{Ended, EndedName, EndedWhat, NothingEnded, account_name};
 pub use ended_store::EntryKey;
-pub(crate) use ended::is_spent;
 pub(crate) use ended_store::list_name;
 pub use envelope::{KeyRing, Opened, Purpose, Version};
 pub use freshness::{Due, FreshTokens, OnOutage, RefreshSettings};

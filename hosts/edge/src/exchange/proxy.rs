@@ -1,43 +1,40 @@
 //! The proxy: what happens to one request between the peer and the application.
 
-use std::net::IpAddr;
+mod answer;
+mod deciding;
+mod peer;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, Method, StatusCode, Version};
-use memchr::memmem;
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE};
+use http::{Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
-use tokio::time::timeout;
-use vestibule::audit::AuditEvent;
-use vestibule::language::Language;
 use vestibule::pages::{self, HostFailure};
-use vestibule::web::field_lines::FieldLines;
-use vestibule_enforcement::edits::NOT_FOR_CACHES;
-use vestibule_wasmtime::{Counted, Decision, EndedWhat, Forward, Outcome, RequestHead, Response};
 
-use crate::audit::{self, Record};
+use self::answer::{close_unless_whole, close_websocket, linger, send, send_status};
+use self::deciding::{Decided, Onward};
+use self::peer::{asks_for_websocket, names_websocket, path_of, peer, reader};
+use crate::audit::Record;
 use crate::client::address::Client;
-use crate::client::budgets::{Attempt, Budgets, Spent};
+use crate::client::budgets::Budgets;
 use crate::client::request_id::RequestId;
 use crate::client::seldom::Seldom;
-use crate::client::shares::{Busy, Full, Place, Shares, Turn, Turns};
-use crate::configuration::active::{Active, Current, Generation, Service};
-use crate::configuration::decider::Undecided;
+use crate::client::shares::{Place, Shares, Turns};
+use crate::configuration::active::Current;
 use crate::configuration::ended_sessions::EndedSessions;
 use crate::exchange::counted::{self, CountedUpgrade};
 use crate::exchange::ending;
 use crate::exchange::failure::{self, Shown};
 use crate::exchange::judge;
 use crate::exchange::open_exchanges::{OpenExchange, OpenExchanges, Question};
-use crate::exchange::request_head::{check_length, into_origin_form, request_head};
-use crate::exchange::session_ends::{Ending, SessionEnds, to_entry};
+use crate::exchange::session_ends::{Ending, SessionEnds};
 use crate::listen::limits::ConnectionLimits;
 use crate::listen::request_bytes::RequestBytes;
 use crate::metrics::Metrics;
@@ -47,16 +44,8 @@ use crate::store::Keeper;
 use crate::upgrade::farewell::Farewell;
 use crate::upgrade::link::Link;
 use crate::upgrade::resumption::{Openers, Opening};
-use crate::upstream::application::{Candidate, Upstream};
+use crate::upstream::application::Candidate;
 use crate::upstream::forwarding;
-
-/// The largest body that can be read for the decision and then still be forwarded: what Pingora keeps for retries.
-const REPLAYED_BODY_BYTES: usize = 64 * 1024;
-
-/// What is read of a body for nothing, so that the page that answers it arrives: closing on unread bytes resets the
-/// connection, and browsers then show that instead.
-const LINGER_BYTES: usize = 1024 * 1024;
-const LINGER_TIME: Duration = Duration::from_secs(1);
 
 /// Of the 32 exchanges that may wait for one provider (`OutboundOptions`), one client's callbacks and logins take an eighth.
 const TURNS: usize = 4;
@@ -64,11 +53,6 @@ const TURNS: usize = 4;
 const WAITING_TURNS: usize = 64;
 /// As long as a provider may take for one answer.
 const TURN_PATIENCE: Duration = Duration::from_secs(10);
-/// When it may look better.
-const TURN_RETRY: Duration = Duration::from_secs(5);
-
-/// When a store may be back.
-const STORE_RETRY_SECONDS: u64 = 5;
 
 /// The edge, as Pingora calls it.
 pub struct Edge {
@@ -142,23 +126,6 @@ pub struct Exchange {
     ending: Option<Ending>,
 }
 
-/// A decision to forward, with what it takes. The decider is not kept: its instances would stay as long as an upgraded
-/// connection, and there is room for so many only.
-struct Onward {
-    forward: Forward,
-    /// Of the configuration that has decided.
-    generation: Generation,
-    authority: Option<String>,
-    /// What the application calls itself, as the filter was told.
-    server: Option<String>,
-    upstream: Arc<Upstream>,
-    public_origin: Arc<str>,
-    /// The filter goes by what the application says in `Server`.
-    notes_server: bool,
-    /// The path of Streamlit's WebSocket.
-    streamlit: Option<Arc<str>>,
-}
-
 /// The connection to the application that was tried last.
 struct UpstreamAttempt {
     address: usize,
@@ -225,172 +192,6 @@ impl Edge {
         Self { patience, ..self }
     }
 
-    /// Asks for the decision, unless the client has no more of what it costs.
-    async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Decided> {
-        let (generation, active) = self.current.load();
-        exchange.client = client(session, &active, &exchange.request_id)?;
-        exchange.place = Some(self.place(&exchange.client, &active)?);
-        check_length(session.req_header())?;
-        let authority = into_origin_form(session.req_header_mut())?;
-        let path = path_of(session).to_vec();
-        let attempt = Attempt { limits: &active.limits, client: exchange.client.address(), path: &path };
-        let _turn = match self.admit(attempt).await {
-            Ok(turn) => turn,
-            Err(spent) => return Ok(Decided::Respond(self.too_many(spent, attempt, session, &exchange.request_id, &active))),
-        };
-        let decided = self.decide_admitted(session, (generation, &active), authority, exchange).await?;
-        if self.store.as_ref().is_some_and(|store| !store.state().admits()) && rests_on_session(&decided, session, &active) {
-            return Ok(Decided::Respond(self.store_unreachable(session, exchange, &active)));
-        }
-        if let Decided::Respond(Response { counts_as: Some(counted), .. }) = &decided
-            && let Err(spent) = self.budgets.count(attempt, *counted)
-        {
-            return Ok(Decided::Respond(self.too_many(spent, attempt, session, &exchange.request_id, &active)));
-        }
-        Ok(decided)
-    }
-
-    /// A place among the requests in flight. A trusted proxy that does not tell its client has no share: it is everybody.
-    fn place(&self, client: &Client, active: &Active) -> Result<Place> {
-        let counted = client.address().filter(|address| !active.trusted_proxies.contains(*address));
-        self.requests.take(counted).map_err(|full| match full {
-            Full::Client => Error::explain(ErrorType::HTTPStatus(429), "this client has too many requests in flight").into_down(),
-            Full::All => failure::error(HostFailure::Overloaded, "too many requests are in flight"),
-        })
-    }
-
-    /// Waits for the client's turn on a route that has limits.
-    async fn admit<'a>(&'a self, attempt: Attempt<'_>) -> Result<Option<Turn<'a>>, Spent> {
-        self.budgets.admit(attempt)?;
-        let Some(counted) = attempt.counted() else { return Ok(None) };
-        let turn = self.turns.wait(attempt.client).await.map_err(|Busy| Spent { counted, wait: TURN_RETRY })?;
-        // Those before it may have used up what there was.
-        self.budgets.admit(attempt)?;
-        Ok(Some(turn))
-    }
-
-    /// What a client gets that has nothing left. It costs the client nothing: log and audit have one line for it in a minute.
-    fn too_many(&self, spent: Spent, attempt: Attempt<'_>, session: &Session, request_id: &RequestId, active: &Active) -> Response {
-        let retry_after = spent.retry_after();
-        let code = match spent.counted {
-            Counted::LoginStart => "login.limited",
-            Counted::BadCallback => "callback.limited",
-            Counted::BadLogoutToken => "logout.limited",
-        };
-        let reference = random::reference();
-        if let Some(left_out) = self.limited.is_due(code, attempt.client) {
-            let event = if spent.counted == Counted::BadLogoutToken { AuditEvent::Refused } else { AuditEvent::LoginFailed };
-            active.audit.undecided(event, code, undecided_request(session, request_id, attempt.client));
-            let client = attempt.client.map(tracing::field::display);
-            let request_id = request_id.as_str();
-            let message = "this client has reached its limit of [vestibule.limits]; the log has this once in a minute";
-            tracing::info!(code, request_id, client, retry_after, reference, left_out, "{message}");
-        }
-        let page =
-            pages::host_failure(HostFailure::TooManyLogins { retry_after }, reader(session), &active.look, &reference, &random::nonce());
-        let mut response = Response::new(page.status, page.body);
-        response.headers = page.headers;
-        response
-    }
-
-    /// Writes that a callback has failed without a decision; of each client once in a minute.
-    fn audit_failed_callback(&self, session: &Session, exchange: &Exchange, active: &Active, code: &'static str) {
-        let client = exchange.client.address();
-        let request = undecided_request(session, &exchange.request_id, client);
-        if active.audit.is_callback(request.path) && self.limited.is_due(code, client).is_some() {
-            active.audit.undecided(AuditEvent::LoginFailed, code, request);
-        }
-    }
-
-    /// What a request with a session gets when nobody knows whether that has ended. The log has one line for it in a minute for each
-    /// client.
-    fn store_unreachable(&self, session: &Session, exchange: &Exchange, active: &Active) -> Response {
-        let (client, reference) = (exchange.client.address(), random::reference());
-        let code = "store.session_refused";
-        if let Some(left_out) = self.limited.is_due(code, client) {
-            let (request_id, client) = (exchange.request_id.as_str(), client.map(tracing::field::display));
-            let message = "a request with a session is answered 503: it is not known whether the session has ended";
-            tracing::warn!(code, request_id, client, reference, left_out, "{message}; the log has this once in a minute for each client");
-        }
-        let failure = HostFailure::StoreUnreachable { retry_after: STORE_RETRY_SECONDS };
-        let page = pages::host_failure(failure, reader(session), &active.look, &reference, &random::nonce());
-        let mut response = Response::new(page.status, page.body);
-        response.headers = page.headers;
-        response
-    }
-
-    /// Asks for the decision, with the body where the filter needs it.
-    async fn decide_admitted(
-        &self,
-        session: &mut Session,
-        (generation, active): (Generation, &Active),
-        authority: Option<String>,
-        exchange: &mut Exchange,
-    ) -> Result<Decided> {
-        let onward = |forward, authority, server| match &active.service {
-            Service::Proxy(upstream) => {
-                let (upstream, public_origin) = (upstream.clone(), active.public_origin.clone());
-                let (notes_server, streamlit) = (active.application_probe.is_some(), active.streamlit.clone());
-                Ok(Decided::Forward(Onward { forward, generation, authority, server, upstream, public_origin, notes_server, streamlit }))
-            }
-            Service::Authz => Err(failure::error(HostFailure::Filter, "the filter forwards, and there is no application")),
-        };
-        let server = application_server(active, session.req_header()).await;
-        let head = request_head(session.req_header(), authority.as_deref(), server.as_deref())?;
-        let limit = match self.ask(active, head, None, exchange).await? {
-            Outcome::Forward(forward) => return onward(forward, authority, server),
-            Outcome::Respond(response) => return Ok(Decided::Respond(response)),
-            Outcome::NeedBody(limit) => limit as usize,
-        };
-        let Ok(body) = timeout(self.patience.body, read_body(session, limit)).await else {
-            return Err(Error::explain(ErrorType::ReadTimedout, "the body takes too long").into_down());
-        };
-        let body = body?;
-        exchange.body_was_read = true;
-        let body_bytes = body.len();
-        let head = request_head(session.req_header(), authority.as_deref(), server.as_deref())?;
-        match self.ask(active, head, Some(body), exchange).await? {
-            Outcome::Forward(_) if body_bytes > REPLAYED_BODY_BYTES => {
-                Err(failure::error(HostFailure::BodyTooLarge, "a body this long cannot be forwarded after the decision"))
-            }
-            Outcome::Forward(forward) => onward(forward, authority, server),
-            Outcome::Respond(response) => Ok(Decided::Respond(response)),
-            Outcome::NeedBody(_) => Err(failure::error(HostFailure::Filter, "the filter asks for the body that it has")),
-        }
-    }
-
-    async fn ask(&self, active: &Active, head: RequestHead, body: Option<Vec<u8>>, exchange: &mut Exchange) -> Result<Outcome> {
-        let decision = active.decider.decide(head, body).await.map_err(|undecided| {
-            active.counts.undecided(undecided.reason());
-            let failure = match undecided {
-                Undecided::Overloaded(_) => HostFailure::Overloaded,
-                Undecided::TimedOut(_) | Undecided::Failed(_) => HostFailure::Filter,
-            };
-            failure::error(failure, &undecided.to_string())
-        })?;
-        active.counts.decided(&decision);
-        let Decision { outcome, mut events, ended_sessions, audited, .. } = decision;
-        for event in &mut events {
-            // What the request calls itself is somebody's word.
-            event.request_id = Some(exchange.request_id.to_string());
-            vestibule_wasmtime::log(event);
-        }
-        exchange.record = active.audit.decided(audited, &exchange.request_id, exchange.client.address());
-        if let Some(record) = exchange.record.as_ref().filter(|record| record.is_login()) {
-            let replaced = ended_sessions.iter().filter(|ended| ended.what == EndedWhat::Session);
-            replaced.for_each(|session| record.replaced(&session.name));
-        }
-        if !ended_sessions.is_empty() {
-            let ends = self.session_ends();
-            ends.remember(&ended_sessions);
-            if let Some(store) = &self.store {
-                store.tell(&ended_sessions.iter().filter_map(to_entry).collect::<Vec<_>>());
-            }
-            exchange.ending = Some(Ending { ends, entries: ended_sessions });
-        }
-        Ok(outcome)
-    }
-
     /// Ties the exchange with the application to its session and to the configuration.
     fn begin(&self, session: &Session, onward: &Onward) -> Result<OpenExchange> {
         let closer = ending::closer().ok_or_else(undecided)?;
@@ -411,9 +212,7 @@ impl Edge {
         self.current.note_admission(*generation);
         if asks_for_upgrade && open.session_has_ended { Err(session_ended()) } else { Ok(open) }
     }
-}
 
-impl Edge {
     /// Over HTTP/2, which Pingora reads without an end of its patience.
     fn expect_body(&self, session: &Session, is_whole: bool) {
         if session.is_http2()
@@ -422,118 +221,6 @@ impl Edge {
             closer.expect_body((!is_whole).then(|| tokio::time::Instant::now() + self.patience.piece_of_stream));
         }
     }
-}
-
-/// A decision without its question for the body.
-enum Decided {
-    Forward(Onward),
-    Respond(Response),
-}
-
-/// Whether a request is forwarded for a session's sake, here or by the proxy that asks. That one is answered without the session's name:
-/// there every permission counts that was asked for with the cookie of one.
-fn rests_on_session(decided: &Decided, session: &Session, active: &Active) -> bool {
-    match (decided, &active.service) {
-        (Decided::Forward(onward), _) => onward.forward.session.is_some(),
-        (Decided::Respond(response), Service::Authz) => {
-            let cookies = session.req_header().headers.get_all(COOKIE);
-            let has_session = || cookies.iter().any(|line| memmem::find(line.as_bytes(), SESSION_COOKIE).is_some());
-            (200..300).contains(&response.status) && has_session()
-        }
-        (Decided::Respond(_), Service::Proxy(_)) => false,
-    }
-}
-
-/// In the names of all cookies of a session.
-const SESSION_COOKIE: &[u8] = b"vestibule_session";
-
-/// What the application says that it is, for a request to upgrade and a filter that goes by it.
-async fn application_server(active: &Active, request: &RequestHeader) -> Option<String> {
-    let Service::Proxy(upstream) = &active.service else { return None };
-    let path = active.application_probe.as_deref().filter(|_| request.headers.contains_key(UPGRADE))?;
-    upstream.server.find_out(upstream, path, request.headers.get(HOST)).await
-}
-
-/// Who has sent a request.
-fn client(session: &Session, active: &Active, request_id: &RequestId) -> Result<Client> {
-    let peer = peer(session);
-    let told = Client::of(&session.req_header().headers, peer, &active.trusted_proxies);
-    match (&active.service, told) {
-        (Service::Proxy(_), Ok(client)) => Ok(client),
-        (Service::Proxy(_), Err(unclear)) => {
-            tracing::info!(
-                code = "forwarded.unclear",
-                request_id = request_id.as_str(),
-                peer = peer.map(tracing::field::display),
-                "{unclear}; a proxy in vestibule.trusted_proxies must write X-Forwarded-* and Forwarded alike, or remove what it does not write"
-            );
-            Err(Error::explain(ErrorType::HTTPStatus(400), "what a trusted proxy says of the client is unclear").into_down())
-        }
-        // Questions hold whatever clients send, and nothing but the client's budget goes by this.
-        (Service::Authz, told) => {
-            check_peer(session, peer, active, request_id)?;
-            Ok(told.unwrap_or_else(|_| Client::from_peer(peer)))
-        }
-    }
-}
-
-/// The person who looks at the answer, if one does.
-fn reader(session: &Session) -> Option<Language> {
-    pages::reader(&vestibule::web::http::RequestHead { headers: fields(session), ..Default::default() })
-}
-
-/// The request's header fields, as pages go by them.
-fn fields(session: &Session) -> FieldLines {
-    session.req_header().headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
-}
-
-/// Who is at the other end of the connection.
-fn peer(session: &Session) -> Option<IpAddr> {
-    session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip())
-}
-
-/// For the audit: a request that is answered without a decision.
-fn undecided_request<'a>(session: &'a Session, request_id: &'a RequestId, client: Option<IpAddr>) -> audit::Undecided<'a> {
-    let request = session.req_header();
-    audit::Undecided { request_id, client, method: request.method.as_str(), path: request.uri.path() }
-}
-
-/// Questions of strangers are not even read. A peer that cannot be told is one.
-fn check_peer(session: &Session, peer: Option<IpAddr>, active: &Active, request_id: &RequestId) -> Result<()> {
-    if peer.is_some_and(|peer| active.trusted_proxies.contains(peer)) {
-        return Ok(());
-    }
-    active.audit.undecided(AuditEvent::Refused, "authz.peer_refused", undecided_request(session, request_id, peer));
-    let address = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
-    tracing::warn!(
-        code = "authz.peer_refused",
-        request_id = request_id.as_str(),
-        peer = address,
-        "a peer that may not ask; if it is the proxy, add its address to vestibule.authz.trusted_proxies"
-    );
-    Err(Error::explain(ErrorType::HTTPStatus(403), "the peer is none of the trusted proxies").into_down())
-}
-
-/// The whole body, of at most `limit` bytes.
-async fn read_body(session: &mut Session, limit: usize) -> Result<Vec<u8>> {
-    let too_large = || failure::error(HostFailure::BodyTooLarge, "the body is longer than the filter takes");
-    let announced = session.get_header(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit as u64) {
-        return Err(too_large());
-    }
-    // The decision may be to forward after all.
-    session.enable_retry_buffering();
-    if session.req_header().headers.contains_key(EXPECT) {
-        session.write_continue_response().await?;
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = session.downstream_session.read_request_body().await? {
-        if body.len() + chunk.len() > limit {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 fn undecided() -> Box<Error> {
@@ -552,82 +239,6 @@ fn has_end(session: &Session, response: &ResponseHeader) -> bool {
         || matches!(response.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
         // RFC 9112 section 6.3: with `Transfer-Encoding` the length means nothing.
         || (!response.headers.contains_key(TRANSFER_ENCODING) && length().is_some())
-}
-
-/// Sends a response that does not come from the application.
-async fn send(session: &mut Session, mut head: ResponseHeader, body: Vec<u8>) -> Result<()> {
-    let is_head = session.req_header().method == Method::HEAD;
-    if is_head {
-        // RFC 9110 section 8.6: the length would have to be that of the answer to GET, which nobody has made.
-        head.remove_header(&CONTENT_LENGTH);
-    }
-    let empty = is_head || body.is_empty();
-    close_unless_whole(session);
-    session.write_response_header(Box::new(head), empty).await?;
-    if !empty {
-        session.write_response_body(Some(Bytes::from(body)), true).await?;
-    }
-    Ok(())
-}
-
-/// Before an answer: the connection ends with it when there is more of the request to read.
-fn close_unless_whole(session: &mut Session) {
-    if !session.is_body_done() {
-        session.set_keepalive(None);
-    }
-}
-
-/// A status without a page. Pingora's own would say which server this is.
-async fn send_status(session: &mut Session, status: u16) -> Result<()> {
-    let headers = [("Cache-Control".to_owned(), NOT_FOR_CACHES.as_bytes().to_vec())];
-    send(session, forwarding::own_response(status, &headers, 0)?, Vec::new()).await
-}
-
-/// As it is decided on, without the query.
-fn path_of(session: &Session) -> &[u8] {
-    let target = session.req_header().raw_path();
-    target.split(|&byte| byte == b'?').next().unwrap_or(target)
-}
-
-/// Whether a request asks for what is passed on: `websocket`, alone and in one line.
-fn asks_for_websocket(session: &Session) -> bool {
-    session.is_upgrade_req() && names_websocket(&session.req_header().headers)
-}
-
-/// Whether `Upgrade` is `websocket`, alone and in one line.
-fn names_websocket(headers: &HeaderMap) -> bool {
-    let mut lines = headers.get_all(UPGRADE).iter();
-    lines.next().is_some_and(|protocol| protocol.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket")) && lines.next().is_none()
-}
-
-/// Tells the browser why its WebSocket ends, and waits for its answer: closing on unread bytes resets the connection, and what
-/// was said is lost. [`ending::run`] does not wait for ever.
-async fn close_websocket(session: &mut Session, farewell: &mut Farewell) {
-    let reason = Language::preferred(&fields(session)).session_ended();
-    let is_upgraded = session.response_written().is_some_and(|response| response.status == StatusCode::SWITCHING_PROTOCOLS);
-    let Some(frame) = farewell.close_frame(reason).filter(|_| is_upgraded) else { return };
-    if session.downstream_session.write_response_body(frame, false).await.is_err() {
-        return;
-    }
-    while !farewell.is_answered() {
-        let Ok(Some(piece)) = session.downstream_session.read_request_body().await else { return };
-        farewell.look(Some(&piece));
-    }
-}
-
-/// Reads what the peer still sends, within bounds.
-async fn linger(session: &mut Session) {
-    let reading = async {
-        let mut left = LINGER_BYTES;
-        while let Ok(Some(chunk)) = session.downstream_session.read_request_body().await {
-            left = left.saturating_sub(chunk.len());
-            if left == 0 {
-                return;
-            }
-        }
-    };
-    // Who has more to send than fits has to do without the page.
-    let _ = timeout(LINGER_TIME, reading).await;
 }
 
 #[async_trait]
