@@ -194,7 +194,7 @@ impl Error {
             Error::UnknownState => explain(&texts.unknown_state, true),
             Error::LoginEnded => explain(&texts.login_ended, true),
             Error::Oidc(oidc::Error::ProviderReported(reported)) => {
-                let told = match reported.error.as_str() {
+                let told = match reported.kind() {
                     "access_denied" => &texts.cancelled,
                     "consent_required" => &texts.consent_required,
                     "login_required" => &texts.provider_login_required,

@@ -462,6 +462,23 @@ fn the_provider_of_the_file_is_found_by_issuer_and_audience() {
     assert_eq!((response(decision).status, rig.sent.len()), (200, 2), "the others are not asked");
 }
 
+/// One of two clients of the provider does not trust the other as an audience.
+#[test]
+fn a_token_for_two_clients_of_the_file_counts_whichever_is_first() {
+    let base = CONFIG.split("client_id").next().unwrap();
+    let provider = |name: &str, client: &str| {
+        let url = "https://op.example/.well-known/openid-configuration";
+        format!("[auth.{name}]\nclient_id = \"{client}\"\nclient_secret = \"a~secret/of the client\"\nserver_metadata_url = \"{url}\"\n")
+    };
+    for trusting in ["one", "two"] {
+        let more = format!("[vestibule.provider.{trusting}]\naudiences = [\"client-1\", \"client-2\"]\n");
+        let mut rig = Rig::new(&format!("{base}{}{}{more}", provider("one", "client-1"), provider("two", "client-2")));
+        rig.memory = Memory::of_everything();
+        let token = token(&rig, set("aud", json!(["client-1", "client-2"])));
+        accepted(&mut rig, &token);
+    }
+}
+
 #[test]
 fn a_tenant_of_entra_logs_out_its_own_users_only() {
     let (tenant, other) = ("9188040d-6c67-4c5b-b112-36a304b66dad", "72f988bf-86f1-41af-91ab-2d7cd011db47");

@@ -85,7 +85,11 @@ fn to_provider(site: &Site, rig: &mut Rig, browser: &mut Browser, page: &str) ->
     is_in_order(site, &response)?;
     if response.status == 200 {
         let body = std::str::from_utf8(&response.body).unwrap();
-        let link = body.split('"').find(|text| text.starts_with('/') && text.contains("/login?")).expect("a link to the login").replace("&#38;", "&");
+        let link = body
+            .split('"')
+            .find(|text| text.starts_with('/') && text.contains("/login?"))
+            .expect("a link to the login")
+            .replace("&#38;", "&");
         response = browser.visit(rig, &link).response();
     }
     prop_assert_eq!(response.status, 302, "{}", String::from_utf8_lossy(&response.body));

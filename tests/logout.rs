@@ -199,7 +199,7 @@ fn an_address_that_is_no_page_of_the_public_origin_is_a_fault() {
         ("https://app.example/.vestibule/login", "starts the next login"),
         ("https://app.example/.vestibule/login?return_to=%2Fgoodbye", "starts the next login"),
         ("https://app.example/.vestibule/logout", "starts the next logout"),
-        ("https://app.example/.vestibule/user", "is for scripts"),
+        ("https://app.example/.vestibule/user", "is a route for scripts"),
     ] {
         let [fault] = &faults(&toml("", address))[..] else { panic!("{address}: {:?}", faults(&toml("", address))) };
         assert_eq!((fault.line, fault.key.as_str()), (11, "vestibule.provider.default.post_logout_redirect_uri"), "{address}");

@@ -220,6 +220,22 @@ fn endpoints_that_have_moved_are_found_within_the_same_login() {
     }
 }
 
+/// The host of the keys is switched off after a move, while the keys that it had are still known.
+#[test]
+fn keys_that_have_moved_are_found_while_older_ones_are_known() {
+    for (silent, instead) in [(vec!["/jwks"], vec![]), (vec![], vec![("/jwks", 404, vec![])])] {
+        let mut rig = rig("");
+        assert_eq!(log_in(&mut rig), succeeded());
+        move_endpoint(&mut rig, "jwks_uri", "/v2/keys2");
+        (rig.provider.silent, rig.provider.instead) = (silent, instead);
+        rig.provider.key = SigningKey::ed25519(7);
+        rig.provider.kid = Some("new".into());
+        rig.now += 60;
+        assert_eq!(log_in(&mut rig), succeeded(), "{:?}", rig.messages);
+        assert!(rig.events.iter().any(|code| code == "metadata.refetch") && rig.asked("/v2/keys2") > 0);
+    }
+}
+
 /// Instances know what they have asked for themselves: one can have older metadata than the login that comes back to it.
 #[test]
 fn an_endpoint_that_was_given_up_gets_no_code_from_an_instance_that_still_knows_it() {
@@ -357,7 +373,7 @@ fn what_is_optional_in_metadata_and_of_no_use_loses_its_feature_and_not_the_logi
         ("end_session_endpoint", vec![json!(""), json!("/logout"), json!(7), json!({}), json!("http://op.example/logout")]),
         ("userinfo_endpoint", vec![json!(""), json!("userinfo"), json!(false)]),
         ("authorization_response_iss_parameter_supported", vec![json!("true"), json!(1), json!([])]),
-        ("token_endpoint_auth_methods_supported", vec![json!("client_secret_basic"), json!([1])]),
+        ("token_endpoint_auth_methods_supported", vec![json!("client_secret_basic"), json!([1]), json!([])]),
         ("id_token_signing_alg_values_supported", vec![json!("EdDSA"), json!({ "a": 1 })]),
         ("prompt_values_supported", vec![json!("none"), json!(3)]),
     ] {
@@ -457,6 +473,31 @@ fn each_refusal_has_its_own_words_and_keeps_the_way_back() {
         let words = body.split("<p>").nth(1).unwrap().to_owned();
         assert!(seen.insert(words), "{error} says what another one says");
     }
+}
+
+/// LinkedIn's names, and others', for a user who does not go on.
+#[test]
+fn a_user_who_does_not_go_on_has_cancelled_whatever_the_provider_calls_it() {
+    for error in ["user_cancelled_login", "user_cancelled_authorize", "user_denied", "cancelled", "authorization_declined", "Access_Denied"]
+    {
+        let (mut rig, mut browser) = (rig(""), Browser::default());
+        let location = browser.start(&mut rig, "/.vestibule/login?return_to=%2Freports");
+        let state = &query(&location)["state"];
+        let page = browser.visit(&mut rig, &format!("/oauth2callback?error={error}&state={state}&iss=https%3A%2F%2Fop.example")).response();
+        assert_eq!((page.status, rig.last_event()), (403, "callback.access_denied"), "{error}");
+        assert!(rig.last_message().contains(error), "{}", rig.last_message());
+    }
+}
+
+/// GitHub answers so.
+#[test]
+fn an_error_of_the_token_endpoint_is_told_under_a_status_of_success_as_well() {
+    let mut rig = rig("");
+    let answer = br#"{"error":"incorrect_client_credentials","error_description":"The client_id is not known."}"#;
+    rig.provider.instead = vec![("/token", 200, answer.to_vec())];
+    assert_eq!(Browser::default().log_in(&mut rig, "/", "alice").status, 502);
+    assert_eq!(rig.last_event(), "token.refused");
+    assert!(rig.last_message().contains("`incorrect_client_credentials`, \"The client_id is not known.\""), "{}", rig.last_message());
 }
 
 #[test]

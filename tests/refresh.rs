@@ -375,6 +375,21 @@ fn whom_the_provider_has_disabled_is_out_within_the_interval() {
 }
 
 /// Where everybody may pass, the request goes on without the session.
+/// What no person does counts for no idle time, also when the provider is asked for it.
+#[test]
+fn images_prolong_no_session() {
+    let toml = format!("{CONFIG}\n[vestibule.session]\nrefresh = \"auto\"\nrevalidate = \"1m\"\nidle_timeout = \"90s\"\n");
+    for (dest, is_in) in [("image", false), ("document", true)] {
+        let (mut rig, mut browser) = logged_in(&toml);
+        for _ in 0..3 {
+            rig.now += 62;
+            let head = browser.head("/").with("sec-fetch-dest", dest);
+            browser.send(&mut rig, &head);
+        }
+        assert_eq!(user(&mut rig, &browser)["is_logged_in"], is_in, "{dest}");
+    }
+}
+
 #[test]
 fn who_is_out_is_nobody_where_no_login_is_needed() {
     let toml = validating("").replace("[vestibule.session]", "[vestibule]\nlogin = \"optional\"\n[vestibule.session]");

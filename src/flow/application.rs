@@ -205,7 +205,7 @@ fn exposed_now(session: &Session<'_>, context: &Context<'_>) -> ExposeTokens {
 }
 
 /// Not on what a page is made of: such answers are what caches keep longest.
-fn may_renew(request: &Request<'_>) -> bool {
+pub(super) fn may_renew(request: &Request<'_>) -> bool {
     request.header("sec-fetch-dest").all(|dest| matches!(dest, b"document" | b"iframe" | b"empty"))
 }
 

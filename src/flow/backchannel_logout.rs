@@ -17,7 +17,7 @@ use crate::limit::Counted;
 use crate::oidc::cache::{Lookup, Question};
 use crate::oidc::error::{Rejected, Rejection};
 use crate::oidc::jwks::KeySet;
-use crate::oidc::logout_token::{LogoutToken, Signed, Unverified};
+use crate::oidc::logout_token::{LogoutToken, Unverified};
 use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::Provider;
 use crate::session::{EndedName, is_spent};
@@ -68,6 +68,8 @@ struct Notice {
 enum Unverifiable {
     Nobody,
     Rejected(Rejection),
+    /// The provider has signed it.
+    Unfit(Rejection),
     NoAnswer(String),
 }
 
@@ -77,6 +79,7 @@ impl Notice {
         let Some(provider) = self.providers.pop().and_then(|name| context.config.provider(&name)) else {
             return match otherwise {
                 Unverifiable::Rejected(rejection) => rejected(&rejection, Some(Counted::BadLogoutToken), visit),
+                Unverifiable::Unfit(rejection) => rejected(&rejection, None, visit),
                 Unverifiable::Nobody => unverifiable("no provider is left that it may be from", visit),
                 Unverifiable::NoAnswer(why) => unverifiable(&why, visit),
             };
@@ -124,7 +127,11 @@ impl Notice {
         context: &mut Context<'_>,
     ) -> Progress {
         let rejection = match self.token.verify(&metadata, keys) {
-            Ok(signed) => return accept(signed, provider, visit, context),
+            Ok(signed) => match signed.matched(provider, context.now) {
+                Ok(token) => return accept(token, provider, visit, context),
+                // It may be for another client of the same issuer.
+                Err(rejection) => return self.next(Unverifiable::Unfit(rejection), visit, context),
+            },
             Err(rejection) => rejection,
         };
         let (issuer, uri) = (&metadata.issuer, &metadata.jwks_uri);
@@ -211,13 +218,11 @@ impl ExpectKeys {
     }
 }
 
-/// The provider has signed the token.
-fn accept(signed: Signed, provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> Progress {
-    let token = match signed.matched(provider, context.now) {
-        Ok(token) if is_spent(context.ended, &token.issuer, &token.jti) => return rejected(&Rejected::Spent.into(), None, visit),
-        Ok(token) => token,
-        Err(rejection) => return rejected(&rejection, None, visit),
-    };
+/// The provider has signed the token, and it fits.
+fn accept(token: LogoutToken, provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> Progress {
+    if is_spent(context.ended, &token.issuer, &token.jti) {
+        return rejected(&Rejected::Spent.into(), None, visit);
+    }
     let LogoutToken { issuer, sub, sid, jti, logged_out_at, expires_at } = token;
     let lifetime = &context.config.sessions.lifetime;
     visit.ended_sessions.push(EndedName::logout_token(&issuer, &jti, context.now, expires_at));

@@ -171,6 +171,8 @@ struct Course {
     has_changed_credentials: bool,
     has_renewed_metadata: bool,
     keys: Keys,
+    /// The keys are older ones, since those of now cannot be had from where they were.
+    keys_are_gone: bool,
     /// Whose answer the keys are, where they were asked for in this login and not yet compared with what is known.
     answered: Option<Question>,
 }
@@ -271,7 +273,7 @@ fn known_keys(
         Lookup::Fresh(keys) => Ok(Some(keys)),
         Lookup::Paused(Some(keys)) => {
             note_stale_keys(visit);
-            course.keys = Keys::Settled;
+            (course.keys, course.keys_are_gone) = (Keys::Settled, true);
             Ok(Some(keys))
         }
         Lookup::Paused(None) => Err(oidc::Error::Unreachable {
@@ -301,10 +303,10 @@ fn received_keys(
             Ok(keys)
         }
         Err(error) => {
-            let failure = error.failure();
+            let (failure, is_gone) = (error.failure(), error.is_gone());
             let stale = context.cache.keys_failed(&metadata.issuer, &metadata.jwks_uri, question, failure, context.now).ok_or(error)?;
             note_stale_keys(visit);
-            course.keys = Keys::Settled;
+            (course.keys, course.keys_are_gone) = (Keys::Settled, is_gone);
             Ok(stale)
         }
     }
@@ -354,7 +356,8 @@ enum Then {
 /// Asks for the metadata again, where the endpoint may have moved; else the error stands.
 fn renew(mut renewal: Renewal, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     let provider = context.config.provider(&renewal.grant.provider).ok_or(Error::UnknownProvider)?;
-    if !renewal.cause.is_gone() || renewal.course.has_renewed_metadata {
+    let may_have_moved = renewal.cause.is_gone() || renewal.course.keys_are_gone;
+    if !may_have_moved || renewal.course.has_renewed_metadata {
         return Err(renewal.cause.into());
     }
     renewal.course.has_renewed_metadata = true;
@@ -489,7 +492,14 @@ fn verify(
             visit.note(Level::Info, Code::KeysRefetch, format!("the ID token does not fit the keys that are known: {rejection}"));
             return Ok(fetch_keys(grant, course, tokens, context));
         }
-        Err(rejection) => return Err(oidc::Error::IdToken { provider: provider.name.clone(), rejection }.into()),
+        Err(rejection) => {
+            let may_have_moved = course.keys_are_gone && matches!(rejection.reason, Rejected::UnknownKey | Rejected::Signature);
+            let cause = oidc::Error::IdToken { provider: provider.name.clone(), rejection };
+            if may_have_moved {
+                return renew(Renewal { grant, course, then: Then::Keys(tokens), cause }, visit, context);
+            }
+            return Err(cause.into());
+        }
     };
     if !provider.userinfo {
         return establish(&grant, tokens, proof.into_identity(), provider, visit, context);

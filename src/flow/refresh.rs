@@ -152,6 +152,8 @@ fn over(
 ) -> Result<Progress, Error> {
     let config = context.config;
     context.name(visit, session.claims());
+    // An image is refreshed for as well, and prolongs nothing.
+    let session = if application::may_renew(request) && !visit.only_looks { session.seen(context.now) } else { session };
     match end {
         End::Refreshed(tokens, learned) => {
             let (session, tokens) = keep(tokens, learned, session, provider, visit, context)?;
@@ -225,14 +227,14 @@ fn keep<'s>(
     // Before the claims change, which they are opened with.
     let known_id_token = context.tokens(visit, &session, ExposeTokens::ID).and_then(|tokens| tokens.id_token);
     let session = match learned {
-        Learned::NothingElse => session.refreshed(None, fresh, context.now),
+        Learned::NothingElse => session.refreshed(None, fresh),
         Learned::Claims(identity) => {
             let is_judged = |name: &str| {
                 let mut judged = config.admission.policy.iter().flat_map(|policy| policy.claims());
                 judged.any(|claim| root(claim) == name)
             };
             let claims = with_the_profile(identity.into_claims().into_whole(), session.claims().whole(), is_judged);
-            session.refreshed(Some(claims), fresh, context.now)
+            session.refreshed(Some(claims), fresh)
         }
         Learned::Unknown(error) => {
             visit.note(

@@ -51,6 +51,24 @@ impl ReportedError {
         Self { error, description: shown(description), uri: shown(uri) }
     }
 
+    /// The error as RFC 6749 section 4.1.2.1 and OpenID Connect Core section 3.1.2.6 call it. Some providers have names of their own
+    /// for a user who does not go on.
+    pub(crate) fn kind(&self) -> &str {
+        const CANCELLED: [&str; 9] = [
+            "access_denied",
+            "user_denied",
+            "user_cancelled",
+            "user_canceled",
+            "user_cancelled_login",
+            "user_cancelled_authorize",
+            "cancelled",
+            "canceled",
+            "authorization_declined",
+        ];
+        let is_cancelled = CANCELLED.iter().any(|name| name.eq_ignore_ascii_case(&self.error));
+        if is_cancelled { CANCELLED[0] } else { &self.error }
+    }
+
     /// What the person who runs this can do about it.
     fn advice(&self) -> &'static str {
         match self.error.as_str() {
@@ -265,7 +283,7 @@ impl Error {
         match self {
             Error::AuthorizationResponse(_) => Code::CallbackMalformed,
             Error::IssuerParameter { .. } => Code::CallbackIssuerMismatch,
-            Error::ProviderReported(reported) if reported.error == "access_denied" => Code::CallbackAccessDenied,
+            Error::ProviderReported(reported) if reported.kind() == "access_denied" => Code::CallbackAccessDenied,
             Error::ProviderReported(_) => Code::CallbackProviderError,
             Error::Unreachable { .. } => Code::ProviderUnreachable,
             Error::Status { what: Endpoint::Token, .. } => Code::TokenRefused,
@@ -282,7 +300,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Error::AuthorizationResponse(_) | Error::IssuerParameter { .. } => 400,
-            Error::ProviderReported(reported) => match reported.error.as_str() {
+            Error::ProviderReported(reported) => match reported.kind() {
                 "temporarily_unavailable" | "server_error" => 503,
                 "access_denied" | "login_required" | "interaction_required" | "account_selection_required" | "consent_required" => 403,
                 _ => 502,

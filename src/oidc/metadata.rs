@@ -123,6 +123,13 @@ impl ProviderMetadata {
         let prompts = names_if_any("prompt_values_supported", document.prompt_values_supported);
         // Only where a refresh token is wanted is it of use, and nothing is lost where it is not.
         let scopes: Vec<String> = serde_json::from_value(document.scopes_supported).unwrap_or_default();
+        // A list of none says nothing of what there is.
+        let authentication_methods = authentication_methods.filter(|names| {
+            if names.is_empty() {
+                ignored.push("its token_endpoint_auth_methods_supported is empty".to_owned());
+            }
+            !names.is_empty()
+        });
         let sends_iss = document.authorization_response_iss_parameter_supported;
         if !sends_iss.is_boolean() && !sends_iss.is_null() {
             ignored.push("its authorization_response_iss_parameter_supported is not true or false".to_owned());

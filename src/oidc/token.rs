@@ -179,7 +179,7 @@ pub(super) fn issued(
     asked_with: &[&Secret],
 ) -> Result<Issued, Error> {
     if let Ok(answer) = &answer
-        && answer.status != 200
+        && (answer.status != 200 || is_failure(answer))
     {
         let detail = refusal(answer, provider, asked_with);
         return Err(Error::Status { provider: provider.name.clone(), what: Endpoint::Token, status: answer.status, detail });
@@ -222,10 +222,16 @@ pub(super) fn error_code(answer: &Result<OutboundResponse, OutboundError>) -> Op
     outbound::object::<Failure>(body).ok().map(|failure| failure.error)
 }
 
+/// Whether an answer is an error by what it says, under a status of success: GitHub's are. One with a token is none.
+fn is_failure(answer: &OutboundResponse) -> bool {
+    let has_token = || outbound::object::<Success>(&answer.body).is_ok_and(|success| success.access_token.is_some());
+    outbound::object::<Failure>(&answer.body).is_ok_and(|failure| !failure.error.is_empty()) && !has_token()
+}
+
 /// What a refusal says, for the log. An answer may repeat what it was asked, in some spelling: our secrets are taken out of
 /// it, and where a piece of one is left, nothing of it is told. An answer that is no error may hold a token.
 fn refusal(answer: &OutboundResponse, provider: &Provider, asked_with: &[&Secret]) -> String {
-    if answer.status < 400 {
+    if answer.status < 400 && !is_failure(answer) {
         return String::new();
     }
     let secret = provider.client_secret.as_ref().map(Secret::expose);

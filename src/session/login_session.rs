@@ -211,27 +211,31 @@ impl<'a> Session<'a> {
         Self { freshness: settings.refresh.map(|_| Freshness::new(FreshTokens { lifetime, issued_at: now })), ..self }
     }
 
+    /// The same session, whose user was heard of now.
+    #[must_use]
+    pub fn seen(mut self, now: UnixTime) -> Self {
+        self.login.times.seen_at = now;
+        self
+    }
+
     /// The same session after a refresh: under its name, until its end. `claims`: what it says of the account from now on.
     #[must_use]
-    pub fn refreshed(self, claims: Option<Map<String, Value>>, tokens: FreshTokens, now: UnixTime) -> Self {
+    pub fn refreshed(self, claims: Option<Map<String, Value>>, tokens: FreshTokens) -> Self {
         let Self { mut login, claims: known, .. } = self;
         let claims = claims.map_or(known, Claims::from);
         login.names = Names::new(login.names.session, &claims);
-        login.times.seen_at = now;
         Self { login, claims, freshness: Some(Freshness::new(tokens)) }
     }
 
     /// The same session with other tokens, where nothing could be learned of the account.
     #[must_use]
-    pub fn with_tokens_only(mut self, tokens: FreshTokens, now: UnixTime) -> Self {
-        self.login.times.seen_at = now;
+    pub fn with_tokens_only(self, tokens: FreshTokens, now: UnixTime) -> Self {
         Self { freshness: Some(self.freshness().without_validation(tokens, now)), ..self }
     }
 
     /// The same session after a failure to refresh it.
     #[must_use]
-    pub fn postponed(mut self, now: UnixTime) -> Self {
-        self.login.times.seen_at = now;
+    pub fn postponed(self, now: UnixTime) -> Self {
         Self { freshness: Some(self.freshness().postponed(now)), ..self }
     }
 }

@@ -1,7 +1,10 @@
 //! The list in a file of this node's own, for one that restarts. The file is a database of `redb`: what is confirmed has been synced to
 //! the disk, and a crash leaves the state before or after a write. While one process has it open, no other can open it.
+//!
+//! Its entries have no code of authenticity: a file that another user can change, or replace, is not used.
 
 use std::fs::OpenOptions;
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,8 +13,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use rustix::fs::OFlags;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
+use vestibule_wasmtime::TrustedFile;
 
 use super::{Entry, MAX_BATCH, News, Reader, Store, StoreError, What, Writer};
 
@@ -45,8 +50,10 @@ impl Store for File {
 
 /// Opens or makes the file, and reads what is in it. What ends nothing any more is deleted.
 fn open(path: &Path) -> Result<(Database, Vec<Entry>), redb::Error> {
-    // Names of sessions are no secret, and nobody else's business either.
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    judge(path)?;
+    // Names of sessions are no secret, and nobody else's business either. No link: what it leads to has not been judged.
+    let no_link = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other)?;
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_link).open(path)?;
     let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let deleting = database.begin_write()?;
@@ -58,6 +65,13 @@ fn open(path: &Path) -> Result<(Database, Vec<Entry>), redb::Error> {
         entries.extend(entry(key.value(), times.value()));
     }
     Ok((database, entries))
+}
+
+/// Whether nobody else can change the file; of one that is not there, whether nobody else can make it.
+fn judge(path: &Path) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let judged = if path.symlink_metadata().is_ok() { path } else { folder };
+    TrustedFile::judge(judged).map_err(io::Error::other)
 }
 
 fn entry(key: &[u8], (at, until): (u64, u64)) -> Option<Entry> {

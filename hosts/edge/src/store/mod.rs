@@ -5,8 +5,9 @@
 //!    confirmed it: nothing is lost while the process lives.
 //! 3. After each connection everything that the store has is read, and what memory has and the store has not is written. So a store
 //!    that comes back without its data has them again.
-//! 4. A store opens nothing: its entries only end sessions. An entry is used only with a code of authenticity under a key that is
-//!    derived from the configuration's cookie secret (`entry.rs`), if it is of this list, and not older than any session may be.
+//! 4. A store opens nothing: its entries only end sessions. An entry that comes over a network is used only with a code of
+//!    authenticity under a key that is derived from the configuration's cookie secret (`entry.rs`), if it is of this list, and not
+//!    older than any session may be. A file is used only if no other user can change it (`file.rs`).
 //! 5. Failing closed: before the store has been read for the first time, and when it has been out of reach for longer than
 //!    the configuration's patience, requests with a session are not forwarded ([`State`]).
 

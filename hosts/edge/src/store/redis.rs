@@ -3,8 +3,8 @@
 //! 1. Two connections: one waits for what is appended (`XREAD BLOCK`), the other appends. The commands are those of Redis 6.0.
 //! 2. Each connection begins with the whole stream, so that nothing that was appended meanwhile is missed. What nobody of ours has
 //!    written is skipped.
-//! 3. The ids are times of the server's clock, and by them entries are deleted that may be: no node's clock decides on them. A
-//!    stream that is not written to for that long expires as a whole.
+//! 3. The ids are times of the server's clock, and by them entries are deleted that may be, but none that is young by the clock of the
+//!    node that deletes. A stream that is not written to for that long expires as a whole.
 //! 4. Whether the stream still begins where it did is looked at every second: if not, it was emptied, and everything is compared again.
 //! 5. Bounded: an answer has at most [`MAX_ANSWER_BYTES`]; connecting and answering have at most [`PATIENCE`].
 
@@ -35,6 +35,9 @@ const WAIT: Duration = Duration::from_secs(1);
 
 /// Several times what [`MAX_BATCH`] entries take.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// How far the server's clock is believed to be ahead of this node's.
+const MAX_AHEAD_MILLIS: u64 = 5 * 60 * 1000;
 
 /// The one field of an entry.
 const FIELD: &str = "e";
@@ -191,8 +194,8 @@ impl Following {
             return Ok(());
         };
         // By the server's clock as far as it is known, or by this node's: a list that nobody writes to expires without an entry.
-        let now = millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
-        let newest = found.map_or(self.last, |found| found.max(self.last)).millis.max(now);
+        let now = unix_millis();
+        let newest = found.map_or(self.last, |found| found.max(self.last)).millis.min(now.saturating_add(MAX_AHEAD_MILLIS)).max(now);
         let may_be_gone = first.millis.saturating_add(millis(self.retention)) <= newest;
         match found {
             Some(found) if found > first && !may_be_gone => Err(StoreError::Lost),
@@ -225,8 +228,9 @@ impl Writer for Appending {
         let retention = millis(self.retention);
         self.connection.ask::<Value>(cmd("PEXPIRE").arg(&self.key).arg(retention)).await?;
         match ids.last().and_then(|id| Id::parse(id.as_bytes())) {
-            Some(id) if id.millis > retention => self.delete_until(id.millis - retention).await,
-            _ => Ok(()),
+            // Who can write to the stream chooses ids: this node's clock bounds what is deleted.
+            Some(id) => self.delete_until(id.millis.min(unix_millis()).saturating_sub(retention)).await,
+            None => Ok(()),
         }
     }
 }
@@ -295,6 +299,11 @@ fn field(fields: Vec<Value>) -> Option<Vec<u8>> {
         (Value::BulkString(name), Value::BulkString(text), None) if name == FIELD.as_bytes() => Some(text),
         _ => None,
     }
+}
+
+/// This node's clock.
+fn unix_millis() -> u64 {
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -170,6 +170,25 @@ async fn a_file_is_one_process_s_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_others_can_change_is_not_used() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().expect("a folder");
+    let [path, link, open] = ["ended", "link", "open"].map(|name| folder.path().join(name));
+    let url = |path: &std::path::Path| settings(&format!("file:{}", path.display()));
+    Node::started(url(&path)).await.kill().await;
+    symlink(&path, &link).expect("a link");
+    std::fs::create_dir(&open).expect("a folder");
+    std::fs::set_permissions(&open, PermissionsExt::from_mode(0o777)).expect("changed");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).expect("changed");
+    for unsafe_path in [path, link, open.join("ended")] {
+        let node = Node::start(Some(url(&unsafe_path)));
+        sleep(Duration::from_millis(700)).await;
+        assert_eq!(node.keeper.state(), State::Unknown, "{}", unsafe_path.display());
+    }
+    assert!(!open.join("ended").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_database_is_not_written_over() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ended");

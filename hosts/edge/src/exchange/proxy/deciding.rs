@@ -29,6 +29,9 @@ use crate::exchange::session_ends::{Ending, to_entry};
 use crate::random;
 use crate::upstream::application::Upstream;
 
+/// How much longer a piece of a body may take than the whole: that it never is what ends first.
+const BODY_MARGIN: Duration = Duration::from_secs(5);
+
 /// The largest body that can be read for the decision and then still be forwarded: what Pingora keeps for retries.
 const REPLAYED_BODY_BYTES: usize = 64 * 1024;
 
@@ -75,9 +78,17 @@ impl Edge {
             Ok(turn) => turn,
             Err(spent) => return Ok(Decided::Respond(self.too_many(spent, attempt, session, &exchange.request_id, &active))),
         };
+        let admits = || self.store.as_ref().is_none_or(|store| store.state().admits());
+        let has_admitted = admits();
         let decided = self.decide_admitted(session, (generation, &active), authority, exchange).await?;
-        if self.store.as_ref().is_some_and(|store| !store.state().admits()) && rests_on_session(&decided, session, &active) {
-            return Ok(Decided::Respond(self.store_unreachable(session, exchange, &active)));
+        // Before as well: the list may have come while the decision was made without it.
+        if !(has_admitted && admits()) && rests_on_session(&decided, session, &active) {
+            let mut response = self.store_unreachable(session, exchange, &active);
+            if let Decided::Forward(onward) = decided {
+                // The provider may have spent the refresh token of the cookies that these replace.
+                response.headers.extend(onward.forward.response_headers);
+            }
+            return Ok(Decided::Respond(response));
         }
         if let Decided::Respond(Response { counts_as: Some(counted), .. }) = &decided
             && let Err(spent) = self.budgets.count(attempt, *counted)
@@ -179,7 +190,11 @@ impl Edge {
             Outcome::Respond(response) => return Ok(Decided::Respond(response)),
             Outcome::NeedBody(limit) => limit as usize,
         };
-        let Ok(body) = timeout(self.patience.body, read_body(session, limit)).await else {
+        // Pingora's own patience with a piece of it would end at the same time, and is no answer.
+        session.set_read_timeout(Some(self.patience.body + BODY_MARGIN));
+        let read = timeout(self.patience.body, read_body(session, limit)).await;
+        session.set_read_timeout(Some(self.patience.piece));
+        let Ok(body) = read else {
             return Err(Error::explain(ErrorType::ReadTimedout, "the body takes too long").into_down());
         };
         let body = body?;
