@@ -269,6 +269,8 @@ pub(crate) struct Provider {
     pub content_type: Option<&'static str>,
     /// Does not answer the requests whose URL ends so.
     pub silent: Vec<&'static str>,
+    /// Paths whose host takes no connection.
+    pub switched_off: Vec<&'static str>,
     pub seconds_to_answer: u64,
     /// `None`: it issues no refresh token.
     pub refresh_tokens: Option<RefreshTokens>,
@@ -309,6 +311,7 @@ impl Provider {
             instead: vec![],
             content_type: None,
             silent: vec![],
+            switched_off: vec![],
             seconds_to_answer: 0,
             refresh_tokens: None,
             codes: BTreeMap::new(),
@@ -348,6 +351,9 @@ impl Provider {
         }
         if self.silent.iter().any(|end| request.url.path().ends_with(end)) {
             return Err(OutboundError::TimedOut);
+        }
+        if self.switched_off.contains(&request.url.path()) {
+            return Err(OutboundError::Unreachable("connection refused".into()));
         }
         if let Some((_, status, body)) = self.instead.iter().find(|(end, ..)| request.url.path().ends_with(end)) {
             let content_type = self.content_type.map(|kind| ("Content-Type".to_owned(), kind.as_bytes().to_vec()));

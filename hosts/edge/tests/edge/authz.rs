@@ -92,7 +92,7 @@ async fn an_application_cannot_be_named_and_check_tells_what_the_proxy_needs() {
     let output = program::run_with_component(&["check", "--config", config]).await;
     let said = String::from_utf8(output.stdout).expect("text");
     assert!(said.contains("Cookie, X-Forwarded-User, X-Forwarded-Provider"), "{said}");
-    assert!(said.contains("cookies that an answer may set: vestibule_session_"), "{said}");
+    assert!(said.contains("cookies that an answer can set: vestibule_session_"), "{said}");
     let paths = "/.vestibule/login, /.vestibule/logout, /.vestibule/logged-out, /.vestibule/backchannel-logout, \
                  /.vestibule/frontchannel-logout, /.vestibule/user, /oauth2callback";
     assert!(said.contains(&format!("paths that the proxy sends to Vestibule, and does not ask about: {paths}\n")), "{said}");
