@@ -127,7 +127,7 @@ fn with_ports(text: &str, addresses: [SocketAddr; 3]) -> String {
 
 /// What `vestibule check` says of them, as a list.
 async fn session_cookies(secrets: &Path) -> Result<String> {
-    const LABEL: &str = "cookies that an answer may set: ";
+    const LABEL: &str = "cookies that an answer can set: ";
     let mut check = Command::new(built("dist/vestibule")?);
     let output = check.arg("check").arg("--config").arg(secrets).output().await?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
