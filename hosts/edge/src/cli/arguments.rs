@@ -156,7 +156,7 @@ pub struct EndSessions {
 
 #[derive(Debug, Clone, Args)]
 pub struct Health {
-    /// The address of `vestibule serve --admin`. For 0.0.0.0 and [::], the loopback address is asked
+    /// The address of `vestibule serve --admin`. For 0.0.0.0 and ::, the loopback address is asked
     #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_ADMIN)]
     pub admin: String,
 }

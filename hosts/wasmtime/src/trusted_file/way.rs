@@ -43,7 +43,6 @@ pub(super) fn open(path: &Path, user: u32, wanted: Wanted) -> io::Result<(File, 
 }
 
 /// Why others can change a file, or what is directly in a folder.
-#[cfg(feature = "outbound")]
 pub(super) fn judge(path: &Path, user: u32) -> io::Result<Vec<Reason>> {
     go(path, user, Wanted::Anything).map(|(_, reasons)| reasons)
 }

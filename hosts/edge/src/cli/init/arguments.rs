@@ -1,5 +1,7 @@
 //! The options of `vestibule init`. On a terminal, it asks for what no option answers.
 
+#![allow(rustdoc::bare_urls, reason = "clap prints these comments as they are")]
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
