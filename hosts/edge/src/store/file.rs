@@ -3,7 +3,7 @@
 //!
 //! Its entries have no code of authenticity: a file that another user can change, or replace, is not used.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -71,6 +71,8 @@ fn open(path: &Path) -> Result<(Database, Vec<Entry>), redb::Error> {
 fn judge(path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let judged = if path.symlink_metadata().is_ok() { path } else { folder };
+    // What cannot be opened is not judged, and a folder that cannot be read may still be written to.
+    fs::File::open(judged)?;
     TrustedFile::judge(judged).map_err(io::Error::other)
 }
 
