@@ -57,6 +57,15 @@ impl Redis {
         redis::cmd("XLEN").arg(STREAM).query_async(&mut self.connection().await).await.expect("a length")
     }
 
+    /// Waits until the list has so many entries.
+    pub(crate) async fn has(&self, entries: usize) {
+        let started = Instant::now();
+        while self.length().await != entries {
+            assert!(started.elapsed() < PATIENCE, "there are {} entries, not {entries}", self.length().await);
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// As when the machine loses its power.
     pub(crate) fn kill(&mut self) {
         self.server.kill().expect("it runs");
