@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build release test-install check-reproducible check-packages wasi-config demo test test-hosts test-wasi-hosts e2e test-applications docs fuzz bench bench-edge bench-hosts bench-signatures bench-peers load siege check-deploy lint clean
+.PHONY: help build release test-install check-reproducible check-packages wasi-config demo test test-hosts test-wasi-hosts e2e test-applications docs fuzz bench bench-edge bench-hosts bench-signatures bench-peers load load-sessions siege check-deploy lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -66,6 +66,10 @@ bench-peers: build ## compare what the login costs in other proxies: Apache, Env
 
 load: build ## five minutes of mixed visitors while the configuration is replaced; SECONDS_OF_LOAD changes the time
 	@scripts/load.sh $(SECONDS_OF_LOAD)
+
+load-sessions: build ## five minutes of 5,000 sessions on two nodes, while Redis is killed twice and a node once; SECONDS_OF_LOAD and SESSIONS change it
+	@scripts/check-redis.sh
+	@cargo bench --workspace --bench sessions --quiet
 
 siege: build ## three minutes of hostile clients against the default configuration: memory, processor, time, connections
 	@cargo bench --workspace --bench siege --quiet

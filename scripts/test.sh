@@ -15,7 +15,7 @@ programs=$(grep -c '^  Executable ' "$compiled")
 
 step "running $programs programs of tests, and the examples in the documentation"
 # One line for a program, and one for its result; of the tests, those that fail.
-cargo test --release --workspace 2>&1 | awk -v programs="$programs" '
+cargo test --release --workspace --no-fail-fast 2>&1 | awk -v programs="$programs" '
   /^ +Running / { ran++; sub(/^ +Running /, ""); sub(/ \(.*/, ""); $0 = sprintf("[%d/%d] %s", ran, programs, $0) }
   /^test .* \.\.\. ok$/ || /^running [0-9]+ tests?$/ || /^$/ || /^ +Finished/ { next }
   { print; fflush() }'

@@ -63,11 +63,11 @@ impl Grants {
         grant
     }
 
-    pub(crate) fn issue_access_token(&mut self, code: &str, grant: AccessGrant, now: u64, lifetime: Duration) -> String {
+    pub(crate) fn issue_access_token(&mut self, code: Option<&str>, grant: AccessGrant, now: u64, lifetime: Duration) -> String {
         self.access_tokens.retain(|_, (_, expires_at)| now < *expires_at);
         let token = opaque();
         self.access_tokens.insert(token.clone(), (grant, now.saturating_add(lifetime.as_secs())));
-        if let Some(code) = self.codes.get_mut(code) {
+        if let Some(code) = code.and_then(|code| self.codes.get_mut(code)) {
             code.access_token = Some(token.clone());
         }
         token
@@ -110,7 +110,7 @@ mod tests {
         let code = grants.issue_code(grant(), 100);
         grants.redeem(&code, 100);
         let access = AccessGrant { sub: "alice".into(), scope: "openid".into() };
-        let token = grants.issue_access_token(&code, access, 100, Duration::from_secs(10));
+        let token = grants.issue_access_token(Some(&code), access, 100, Duration::from_secs(10));
         assert!(grants.access(&token, 109).is_some());
         assert!(grants.access(&token, 110).is_none(), "expired");
         grants.redeem(&code, 101);

@@ -50,6 +50,7 @@ mod pages;
 mod parameters;
 mod person;
 mod provider;
+mod refresh;
 mod running;
 mod sign_on;
 mod signing_key;

@@ -20,6 +20,8 @@ pub struct Options {
     pub signing_algorithm: SigningAlgorithm,
     /// How long ID tokens and access tokens are valid, in whole seconds. Default: one hour.
     pub token_lifetime: Duration,
+    /// For how long a refresh token can be used again, in whole seconds; later, a second use ends the login. Default: 10 seconds.
+    pub refresh_leeway: Duration,
 }
 
 impl Default for Options {
@@ -35,6 +37,7 @@ impl Default for Options {
             people: Person::ready_made(),
             signing_algorithm: SigningAlgorithm::Rs256,
             token_lifetime: Duration::from_secs(60 * 60),
+            refresh_leeway: Duration::from_secs(10),
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::grant::Grants;
 use crate::options::Options;
 use crate::pages;
 use crate::person::Person;
+use crate::refresh::RefreshTokens;
 use crate::sign_on::SignOns;
 use crate::signing_key::{KeyRing, SigningAlgorithm, SigningKey};
 
@@ -29,9 +30,11 @@ pub struct Provider {
     pub(crate) people: Vec<Person>,
     pub(crate) signing_algorithm: SigningAlgorithm,
     pub(crate) token_lifetime: Duration,
+    pub(crate) refresh_leeway: Duration,
     pub(crate) faults: Faults,
     keys: Mutex<KeyRing>,
     grants: Mutex<Grants>,
+    refresh_tokens: Mutex<RefreshTokens>,
     sign_ons: Mutex<SignOns>,
     requests: Mutex<HashMap<String, usize>>,
 }
@@ -47,9 +50,11 @@ impl Provider {
             people: options.people,
             signing_algorithm: options.signing_algorithm,
             token_lifetime: options.token_lifetime,
+            refresh_leeway: options.refresh_leeway,
             faults: Faults::default(),
             keys: Mutex::new(KeyRing::new(key)),
             grants: Mutex::default(),
+            refresh_tokens: Mutex::default(),
             sign_ons: Mutex::new(SignOns::new(address.port())),
             requests: Mutex::default(),
         }
@@ -91,6 +96,10 @@ impl Provider {
 
     pub(crate) fn grants(&self) -> MutexGuard<'_, Grants> {
         lock(&self.grants)
+    }
+
+    pub(crate) fn refresh_tokens(&self) -> MutexGuard<'_, RefreshTokens> {
+        lock(&self.refresh_tokens)
     }
 
     pub(crate) fn sign_ons(&self) -> MutexGuard<'_, SignOns> {

@@ -43,7 +43,7 @@ impl Metadata {
             userinfo_endpoint: at("/userinfo"),
             jwks_uri: at("/jwks"),
             end_session_endpoint: at("/end_session"),
-            scopes_supported: &["openid", "profile", "email", "groups"],
+            scopes_supported: &["openid", "profile", "email", "groups", "offline_access"],
             claims_supported: &[
                 "sub",
                 "name",
@@ -57,7 +57,7 @@ impl Metadata {
             ],
             response_types_supported: &["code"],
             response_modes_supported: &["query"],
-            grant_types_supported: &["authorization_code"],
+            grant_types_supported: &["authorization_code", "refresh_token"],
             subject_types_supported: &["public"],
             prompt_values_supported: &["none", "login", "consent", "select_account"],
             id_token_signing_alg_values_supported: [provider.signing_algorithm.name()],

@@ -1,4 +1,4 @@
-//! `/token`: a code against tokens (OpenID Connect Core section 3.1.3).
+//! `/token`: a code or a refresh token against tokens (OpenID Connect Core sections 3.1.3 and 12).
 
 use std::sync::Arc;
 
@@ -32,10 +32,12 @@ enum TokenError {
     Client(#[from] ClientError),
     #[error("the parameter {0} is missing")]
     Missing(&'static str),
-    #[error("the grant type is not supported; send grant_type=authorization_code")]
+    #[error("the grant type is not supported; send grant_type=authorization_code or refresh_token")]
     GrantType,
     #[error("the code is unknown, expired or used already, or belongs to another client")]
     Code,
+    #[error("the refresh token is unknown, was used already, or belongs to another client")]
+    RefreshToken,
     #[error("the redirect_uri is not the one of the authorization request")]
     RedirectUri,
     #[error("the code_verifier does not fit the code_challenge of the authorization request")]
@@ -71,17 +73,26 @@ fn redeem(provider: &Provider, headers: &HeaderMap, form: Result<RawForm, RawFor
         return Err(ClientError::Missing.into());
     }
     let client = authenticate(&provider.clients, headers, &parameters)?;
-    match parameters.value("grant_type") {
-        Some("authorization_code") => {}
-        Some(_) => return Err(TokenError::GrantType),
-        None => return Err(TokenError::Missing("grant_type")),
-    }
-    let code = parameters.value("code").ok_or(TokenError::Missing("code"))?;
     let now = unix_time();
-    // Whatever is wrong from here on: the code is spent.
-    let grant = provider.grants().redeem(code, now).ok_or(TokenError::Code)?;
-    check(&grant, client, &parameters)?;
-    tokens(provider, code, &grant, now)
+    match parameters.value("grant_type") {
+        Some("authorization_code") => {
+            let code = parameters.value("code").ok_or(TokenError::Missing("code"))?;
+            // Whatever is wrong from here on: the code is spent.
+            let grant = provider.grants().redeem(code, now).ok_or(TokenError::Code)?;
+            check(&grant, client, &parameters)?;
+            let asked = grant.scope.split(' ').any(|scope| scope == "offline_access");
+            let refresh_token = asked.then(|| provider.refresh_tokens().begin(&grant));
+            tokens(provider, Some(code), &grant, refresh_token, now)
+        }
+        Some("refresh_token") => {
+            let token = parameters.value("refresh_token").ok_or(TokenError::Missing("refresh_token"))?;
+            let redeemed = provider.refresh_tokens().redeem(token, &client.client_id, now, provider.refresh_leeway);
+            let (grant, next) = redeemed.ok_or(TokenError::RefreshToken)?;
+            tokens(provider, None, &grant, Some(next), now)
+        }
+        Some(_) => Err(TokenError::GrantType),
+        None => Err(TokenError::Missing("grant_type")),
+    }
 }
 
 fn check(grant: &CodeGrant, client: &Client, parameters: &Parameters) -> Result<(), TokenError> {
@@ -103,7 +114,13 @@ fn check(grant: &CodeGrant, client: &Client, parameters: &Parameters) -> Result<
     Ok(())
 }
 
-fn tokens(provider: &Provider, code: &str, grant: &CodeGrant, now: u64) -> Result<Map<String, Value>, TokenError> {
+fn tokens(
+    provider: &Provider,
+    code: Option<&str>,
+    grant: &CodeGrant,
+    refresh_token: Option<String>,
+    now: u64,
+) -> Result<Map<String, Value>, TokenError> {
     let person = provider.person(&grant.sign_on.sub).ok_or(TokenError::NoSuchPerson)?;
     let lifetime = provider.token_lifetime;
     let access = AccessGrant { sub: person.sub.clone(), scope: grant.scope.clone() };
@@ -125,6 +142,7 @@ fn tokens(provider: &Provider, code: &str, grant: &CodeGrant, now: u64) -> Resul
             ("id_token".to_owned(), json!(id_token)),
             ("scope".to_owned(), json!(grant.scope)),
         ]);
+        tokens.extend(refresh_token.map(|token| ("refresh_token".to_owned(), json!(token))));
         if let Some(edit) = &script.edit_token_response {
             edit(&mut tokens);
         }
@@ -139,7 +157,9 @@ impl TokenError {
             Self::Client(ClientError::Several) => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::Client(_) => (StatusCode::UNAUTHORIZED, "invalid_client"),
             Self::GrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
-            Self::Code | Self::RedirectUri | Self::Verifier | Self::NoSuchPerson => (StatusCode::BAD_REQUEST, "invalid_grant"),
+            Self::Code | Self::RefreshToken | Self::RedirectUri | Self::Verifier | Self::NoSuchPerson => {
+                (StatusCode::BAD_REQUEST, "invalid_grant")
+            }
             Self::Key(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
             Self::Scripted(status) => (*status, "temporarily_unavailable"),
         }

@@ -71,8 +71,9 @@ impl Control {
         };
         let entries = [entry];
         self.ends.remember(&entries);
-        self.store.tell(&entries.iter().filter_map(to_entry).collect::<Vec<_>>());
+        let told = self.store.tell(&entries.iter().filter_map(to_entry).collect::<Vec<_>>());
         self.ends.end_open(&entries);
+        self.store.confirmed(told).await;
         tracing::info!(code = "control.sessions_ended", what = question.trim_end(), "sessions were ended by `vestibule sessions end`");
         asking.write_all(b"ended\n").await
     }

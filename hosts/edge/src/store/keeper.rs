@@ -23,6 +23,9 @@ const CLOCK_ALLOWANCE: u64 = 5;
 /// Entries that are compared with memory: twice what memory has.
 const MAX_COMPARED: usize = 2_000_000;
 
+/// How long the response of a logout waits for the store: several times what a store in reach takes, and little for the user.
+const MAX_CONFIRMATION: Duration = Duration::from_millis(500);
+
 /// What a store has: each with the latest time.
 type Held = HashMap<(bool, [u8; 16]), u64>;
 
@@ -35,6 +38,10 @@ pub struct Keeper {
     settings: watch::Sender<Option<Settings>>,
     tls: Option<Arc<ClientConfig>>,
 }
+
+/// What was told to the store: it is there when so many entries of this node have been written.
+#[derive(Clone, Copy, Debug)]
+pub struct Told(u64);
 
 impl Keeper {
     /// A keeper without a store.
@@ -55,10 +62,20 @@ impl Keeper {
     }
 
     /// What has ended here, for the store. The list has it already.
-    pub fn tell(&self, entries: &[Entry]) {
-        if self.settings.borrow().is_some() {
-            self.queue.add(entries);
-            self.counts.queued(self.queue.len());
+    pub fn tell(&self, entries: &[Entry]) -> Told {
+        if self.settings.borrow().is_none() {
+            return Told(0);
+        }
+        let told = Told(self.queue.add(entries));
+        self.counts.queued(self.queue.len());
+        told
+    }
+
+    /// Waits until the store has confirmed it: from then on it outlasts this process. Waits for half a second at most, and not at
+    /// all for a store that is out of reach.
+    pub async fn confirmed(&self, told: Told) {
+        if self.state() == State::Current {
+            let _ = timeout(MAX_CONFIRMATION, self.queue.has_written(told.0)).await;
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::Entry;
 
@@ -12,20 +12,37 @@ use super::Entry;
 const MAX_QUEUED: usize = 1_000_000;
 
 /// Entries to be written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
     entries: Mutex<VecDeque<Entry>>,
     added: Notify,
+    /// How many have been written since the beginning.
+    written: watch::Sender<u64>,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { entries: Mutex::default(), added: Notify::new(), written: watch::Sender::new(0) }
+    }
 }
 
 impl Queue {
-    /// Appends entries.
-    pub(super) fn add(&self, entries: &[Entry]) {
+    /// Appends entries. They have been written when so many have been since the beginning.
+    pub(super) fn add(&self, entries: &[Entry]) -> u64 {
         let mut queued = self.lock();
         let room = MAX_QUEUED.saturating_sub(queued.len());
         queued.extend(entries.iter().take(room));
+        // `written` counts under the same lock.
+        let last = self.written.borrow().saturating_add(queued.len() as u64);
         drop(queued);
         self.added.notify_one();
+        last
+    }
+
+    /// Waits until so many have been written since the beginning.
+    pub(super) async fn has_written(&self, number: u64) {
+        // It fails when the sender is gone, which is in `self`.
+        let _ = self.written.subscribe().wait_for(|written| *written >= number).await;
     }
 
     /// How many there are.
@@ -45,7 +62,9 @@ impl Queue {
 
     /// The first `number` have been written.
     pub(super) fn written(&self, number: usize) {
-        self.lock().drain(..number);
+        let mut queued = self.lock();
+        queued.drain(..number);
+        self.written.send_modify(|written| *written = written.saturating_add(number as u64));
     }
 
     /// Waits until something may have been added.

@@ -215,6 +215,42 @@ async fn a_logout_on_one_node_ends_the_session_and_its_websocket_on_the_other() 
     assert_eq!(three.metric("vestibule_store_up").await, Some(1.0));
 }
 
+/// So it outlasts the node, whatever happens to that next.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_is_in_the_store_before_who_asked_for_it_is_answered() {
+    let (redis, mut site) = (Redis::start().await, Site::start().await);
+    let _one = site.node(&store(&redis)).await;
+    let length = async || {
+        let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut redis.connection().await).await.expect("keys");
+        match keys.first() {
+            Some(key) => redis::cmd("XLEN").arg(key).query_async(&mut redis.connection().await).await.expect("a length"),
+            None => 0,
+        }
+    };
+    for number in 1..=5 {
+        let (browser, _) = site.logged_in().await;
+        site.log_out(&browser).await;
+        assert_eq!(length().await, number);
+    }
+    assert_eq!(site.end(&["--all"]).await, "ended\n");
+    assert_eq!(length().await, 6);
+}
+
+/// A store that hangs delays a logout by half a second, and does not prevent it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_does_not_wait_for_a_store_that_does_not_answer() {
+    let (redis, mut site) = (Redis::start().await, Site::start().await);
+    let one = site.node(&store(&redis)).await;
+    let (browser, cookies) = site.logged_in().await;
+    redis.hang();
+    let started = Instant::now();
+    site.log_out(&browser).await;
+    assert!(started.elapsed() < 2 * SECOND, "{:?}", started.elapsed());
+    assert_eq!(site.status(&one, "/page", &cookies).await, 401);
+    redis.go_on();
+    one.has_written(1.0).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_is_killed_opens_no_door_and_closes_none_before_its_time() {
     let (mut redis, mut site) = (Redis::start_keeping().await, Site::start().await);

@@ -235,10 +235,14 @@ impl Edge {
         if !ended_sessions.is_empty() {
             let ends = self.session_ends();
             ends.remember(&ended_sessions);
-            if let Some(store) = &self.store {
-                store.tell(&ended_sessions.iter().filter_map(to_entry).collect::<Vec<_>>());
-            }
+            let told = self.store.as_ref().map(|store| {
+                let entries: Vec<_> = ended_sessions.iter().filter_map(to_entry).collect();
+                (store, store.tell(&entries))
+            });
             exchange.ending = Some(Ending { ends, entries: ended_sessions });
+            if let Some((store, told)) = told {
+                store.confirmed(told).await;
+            }
         }
         Ok(outcome)
     }
