@@ -133,6 +133,35 @@ async fn a_code_used_twice_is_refused_and_takes_its_access_token_with_it() -> Te
 }
 
 #[tokio::test]
+async fn a_refresh_token_is_issued_where_it_is_asked_for_and_is_for_one_use() -> TestResult {
+    let provider = Provider::start(Options { refresh_leeway: std::time::Duration::ZERO, ..options() }).await?;
+    let mut browser = Browser::new(provider.issuer());
+    assert!(!browser.tokens("alice").await?.contains_key("refresh_token"));
+
+    let scope = authorization_query(CONFIDENTIAL.0, &[]).replace("scope=openid", "scope=openid+offline_access");
+    let response = browser.post(&format!("/consent?{scope}"), &[("person", "alice")]).await?.response()?;
+    let first = browser.post_as("/token", CONFIDENTIAL, &token_form(&response["code"])).await?.json()?;
+    let form = |tokens: &Map<String, Value>| tokens["refresh_token"].as_str().unwrap_or_default().to_owned();
+    let (first_token, mut token) = (form(&first), form(&first));
+    for _ in 0..2 {
+        let form_of = [("grant_type", "refresh_token"), ("refresh_token", token.as_str())];
+        let reply = browser.post_as("/token", CONFIDENTIAL, &form_of).await?;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        let tokens = reply.json()?;
+        let (_, claims) = decoded(tokens["id_token"].as_str().unwrap_or_default())?;
+        assert_eq!((&claims["sub"], claims.get("nonce")), (&json!("alice"), None));
+        token = form(&tokens);
+    }
+    // The leeway is in whole seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    for used in [first_token, token] {
+        let reply = browser.post_as("/token", CONFIDENTIAL, &[("grant_type", "refresh_token"), ("refresh_token", used.as_str())]).await?;
+        assert_eq!((reply.status, reply.error()?.as_str()), (400, "invalid_grant"));
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn each_client_authentication_and_its_failures() -> TestResult {
     let provider = Provider::start(options()).await?;
     let mut browser = Browser::new(provider.issuer());
