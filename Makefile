@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build release test-install check-reproducible check-packages wasi-config demo test test-hosts test-wasi-hosts e2e test-applications docs fuzz bench bench-edge bench-hosts bench-signatures bench-peers load load-sessions siege check-deploy lint clean
+.PHONY: help build release test-install check-reproducible check-packages wasi-config demo test test-hosts test-wasi-hosts e2e test-applications docs fuzz bench bench-edge bench-ended bench-hosts bench-signatures bench-peers load load-sessions siege check-deploy lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -54,6 +54,9 @@ bench: build ## compare decisions in the component with the same core compiled n
 
 bench-edge: build ## compare the edge with the same edge without a decision, and with a minimal Pingora
 	@cargo bench --workspace --bench serving --quiet
+
+bench-ended: build ## compare decisions without a list of ended sessions, with an empty one and with a full one
+	@cargo bench --workspace --bench ended --quiet
 
 bench-hosts: build ## compare every host with the same one without the login
 	@scripts/bench-hosts.sh
