@@ -57,6 +57,39 @@ pub async fn exchange_all(address: SocketAddr, requests: &str) -> Result<Receive
     read(address, requests, |_| false).await
 }
 
+/// Sends bytes as they are, and waits until the host closes, falls silent, or has had the time to answer.
+///
+/// # Errors
+/// The host does not listen.
+pub async fn send(address: SocketAddr, bytes: &[u8]) -> Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(bytes).await?;
+    let (mut received, mut limit) = (vec![], 4 * SILENCE);
+    // A host that does not speak the protocol may say nothing, or close.
+    while let Ok(Ok(1..)) = timeout(limit, stream.read_buf(&mut received)).await {
+        limit = SILENCE;
+    }
+    Ok(())
+}
+
+/// `GET` of a path of any bytes with prior knowledge of HTTP/2 (RFC 9113 section 3.3), as no client library sends it.
+///
+/// # Errors
+/// A value is longer than 126 bytes.
+pub fn http_2_request(path: &[u8], authority: &str) -> Result<Vec<u8>> {
+    let literal = |name: u8, value: &[u8]| {
+        let length = u8::try_from(value.len()).ok().filter(|length| *length < 127).context("a long value")?;
+        anyhow::Ok([&[name, length], value].concat())
+    };
+    // `:method: GET` and `:scheme: http` are in the table; `:path` and `:authority` are literals without an index (RFC 7541).
+    let fields = [vec![0x82, 0x86], literal(0x04, path)?, literal(0x01, authority.as_bytes())?].concat();
+    let length = u8::try_from(fields.len())?;
+    let settings = [0, 0, 0, 0x04, 0, 0, 0, 0, 0];
+    // Stream 1, which ends with this frame.
+    let headers = [0, 0, length, 0x01, 0x05, 0, 0, 0, 1];
+    Ok([&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings, &headers, &fields].concat())
+}
+
 async fn read(address: SocketAddr, request: &str, is_enough: fn(&str) -> bool) -> Result<Received> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;

@@ -9,7 +9,8 @@
 //! 4. Whether the client came with TLS, and the host that it named, are told by `X-Forwarded-Proto` and `X-Forwarded-Host`,
 //!    or by the last item of `Forwarded` that was read. Several values must be the same.
 //! 5. A client can send either name past a proxy that writes only the other. So what the two say must agree, `Forwarded`
-//!    must be of its form, and schemes and hosts must be such: else the request is [`Unclear`], to be answered 400.
+//!    must be of its form, and schemes and hosts must be such: else the request is [`Unclear`], to be answered 400. A proxy that
+//!    only asks ([`Client::of_question`]) is not answered 400: what it hands on of the client's is not read at all.
 //! 6. Nothing else is read (`X-Forwarded-Port`, `-Prefix`, `X-Real-IP`, …). The told host is for the application; rules,
 //!    redirects and cookies go by `Host` and by the configured public origin, whatever a proxy says.
 
@@ -86,6 +87,15 @@ impl Client {
         })
     }
 
+    /// The same of a question: by `X-Forwarded-For` alone, which a proxy that asks has to write. It hands on whatever else its client
+    /// sends, and a client must not hide behind the proxy by sending something unclear.
+    pub fn of_question(headers: &HeaderMap, peer: Option<IpAddr>, trusted: &TrustedProxies) -> Self {
+        let Some(nearest) = peer.map(|peer| peer.to_canonical()).filter(|peer| trusted.contains(*peer)) else {
+            return Self::from_peer(peer);
+        };
+        Self { route: forwarded_for(headers, nearest, trusted).unwrap_or_else(|| vec![nearest]), ..Self::default() }
+    }
+
     /// The peer is the client.
     pub fn from_peer(peer: Option<IpAddr>) -> Self {
         Self { route: peer.map(|peer| peer.to_canonical()).into_iter().collect(), ..Self::default() }
@@ -102,10 +112,7 @@ impl Told {
     fn by_names(headers: &HeaderMap, nearest: IpAddr, trusted: &TrustedProxies) -> Result<Self, Unclear> {
         let schemes = items(headers, "x-forwarded-proto").map(scheme);
         let hosts = items(headers, "x-forwarded-host").map(host);
-        let route = headers.contains_key("x-forwarded-for").then(|| {
-            let items: Vec<_> = items(headers, "x-forwarded-for").map(address).collect();
-            walk(nearest, items.into_iter().rev(), trusted).0
-        });
+        let route = forwarded_for(headers, nearest, trusted);
         Ok(Self { route, https: only(schemes, Unclear::Scheme)?, host: only(hosts, Unclear::Host)? })
     }
 
@@ -129,6 +136,14 @@ impl Told {
             host: last.host.as_deref().map(|name| host(name).ok_or(Unclear::Host)).transpose()?,
         })
     }
+}
+
+/// The way back from the peer to the client by `X-Forwarded-For`; none when there is no such header.
+fn forwarded_for(headers: &HeaderMap, nearest: IpAddr, trusted: &TrustedProxies) -> Option<Vec<IpAddr>> {
+    headers.contains_key("x-forwarded-for").then(|| {
+        let items: Vec<_> = items(headers, "x-forwarded-for").map(address).collect();
+        walk(nearest, items.into_iter().rev(), trusted).0
+    })
 }
 
 /// The way back from the peer to the client, and how many items were read for it.
@@ -234,6 +249,24 @@ mod tests {
             [("x-real-ip", "192.0.2.1"), ("x_forwarded_for", "192.0.2.1"), ("true-client-ip", "192.0.2.1"), ("x-forwarded-port", "1")];
         assert_eq!(client("10.0.0.1", &others), Ok(Client { route: route(&["10.0.0.1"]), ..Client::default() }));
         assert_eq!(Client::of(&headers(&lines), None, &TrustedProxies::default()), Ok(Client::default()));
+    }
+
+    #[test]
+    fn of_a_question_nothing_but_x_forwarded_for_is_read() {
+        let trusted = TrustedProxies::parse(["10.0.0.0/8"]).expect("networks");
+        let of_question = |peer: &str, lines: &[(&'static str, &str)]| Client::of_question(&headers(lines), peer.parse().ok(), &trusted);
+        let told = Client { route: route(&["192.0.2.1", "10.0.0.1"]), ..Client::default() };
+        for line in [
+            ("forwarded", "for=6.6.6.7"),
+            ("forwarded", "garbage;;"),
+            ("x-forwarded-host", "a b"),
+            ("x-forwarded-proto", "ftp, gopher"),
+            ("x-real-ip", "6.6.6.7"),
+        ] {
+            assert_eq!(of_question("10.0.0.1", &[("x-forwarded-for", "192.0.2.1"), line]), told, "{line:?}");
+            assert_eq!(of_question("10.0.0.1", &[line]).address(), "10.0.0.1".parse().ok(), "{line:?}");
+            assert_eq!(of_question("203.0.113.9", &[line]).address(), "203.0.113.9".parse().ok(), "{line:?}");
+        }
     }
 
     #[test]

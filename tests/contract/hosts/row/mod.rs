@@ -53,6 +53,7 @@ pub fn all() -> Vec<Row> {
         "a form without a session gets 401, and is not forwarded", Required: refusal::a_form_without_a_session_is_not_passed_on;
         "an image of `/.vestibule/logout` gets 403", Required: refusal::an_image_logs_nobody_out;
         "a path with two readings is rejected", Required: refusal::a_path_with_two_readings_does_not_pass;
+        "bytes in a path that are not UTF-8 lead past no rule", Ruled: refusal::bytes_that_are_no_text_lead_past_no_rule;
         "an encoded slash is forwarded unchanged", Required: refusal::an_encoded_slash_arrives_as_it_came;
         MALFORMED_HOST, Required: refusal::a_malformed_host_does_not_pass;
         "a client's headers with the user are removed", Optional: identity::claims_of_the_client_do_not_arrive;

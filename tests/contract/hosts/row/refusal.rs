@@ -56,6 +56,25 @@ pub(super) async fn a_path_with_two_readings_does_not_pass(site: &Site) -> Resul
     Ok(())
 }
 
+/// Overlong UTF-8: servers that decode it read two dots, and leave `/public`. Over HTTP/2 as well, where the host speaks it: a path
+/// is any bytes there, and a proxy can ask about others than it forwards.
+pub(super) async fn bytes_that_are_no_text_lead_past_no_rule(site: &Site) -> Result<()> {
+    let before = site.application.requests();
+    let paths: [&[u8]; 3] = [b"/public/\xc0\xae\xc0\xae/app", b"/public/%c0%ae%c0%ae/app", b"/\xff/../public/\xc0\xae\xc0\xae/app"];
+    for path in paths {
+        let request =
+            [b"GET ", path, b" HTTP/1.1\r\nHost: ", site.address().to_string().as_bytes(), b"\r\nConnection: close\r\n\r\n"].concat();
+        wire::send(site.address(), &request).await?;
+        wire::send(site.address(), &wire::http_2_request(path, &site.address().to_string())?).await?;
+        expect("the number of requests for the application", site.application.requests(), before)
+            .with_context(|| String::from_utf8_lossy(path).into_owned())?;
+    }
+    // Such a request does arrive in this way where the path is an ordinary one, unless the host does not speak HTTP/2 here.
+    wire::send(site.address(), &wire::http_2_request(b"/public/app", &site.address().to_string())?).await?;
+    ensure!(site.application.requests() <= before + 1, "one request has arrived more than once");
+    Ok(())
+}
+
 /// RabbitMQ calls a virtual host `/`, GitLab a project `group/name`, npm a package `@scope/name`. No rule here is between two
 /// ways to read them.
 pub(super) async fn an_encoded_slash_arrives_as_it_came(site: &Site) -> Result<()> {

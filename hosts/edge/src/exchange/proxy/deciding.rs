@@ -275,10 +275,14 @@ async fn application_server(active: &Active, request: &RequestHeader) -> Option<
 /// Who has sent a request.
 fn client(session: &Session, active: &Active, request_id: &RequestId) -> Result<Client> {
     let peer = peer(session);
-    let told = Client::of(&session.req_header().headers, peer, &active.trusted_proxies);
-    match (&active.service, told) {
-        (Service::Proxy(_), Ok(client)) => Ok(client),
-        (Service::Proxy(_), Err(unclear)) => {
+    let headers = &session.req_header().headers;
+    if let Service::Authz = active.service {
+        check_peer(session, peer, active, request_id)?;
+        return Ok(Client::of_question(headers, peer, &active.trusted_proxies));
+    }
+    match Client::of(headers, peer, &active.trusted_proxies) {
+        Ok(client) => Ok(client),
+        Err(unclear) => {
             tracing::info!(
                 code = "forwarded.unclear",
                 request_id = request_id.as_str(),
@@ -286,11 +290,6 @@ fn client(session: &Session, active: &Active, request_id: &RequestId) -> Result<
                 "{unclear}; a proxy in vestibule.trusted_proxies must write X-Forwarded-* and Forwarded alike, or remove what it does not write"
             );
             Err(Error::explain(ErrorType::HTTPStatus(400), "what a trusted proxy says of the client is unclear").into_down())
-        }
-        // Questions hold whatever clients send, and nothing but the client's budget goes by this.
-        (Service::Authz, told) => {
-            check_peer(session, peer, active, request_id)?;
-            Ok(told.unwrap_or_else(|_| Client::from_peer(peer)))
         }
     }
 }
