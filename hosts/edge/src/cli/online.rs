@@ -132,7 +132,7 @@ fn tell_of_protocol(metadata: &ProviderMetadata, document: &Value, provider: &Pr
 fn tell_of_keys(metadata: &ProviderMetadata, keys: &KeySet, found: &mut Found) {
     let listed = metadata.signing_algorithms.as_deref();
     let signs = |algorithm: &Algorithm| {
-        listed.is_none_or(|listed| listed.contains(algorithm)) && keys.candidates(*algorithm, None).next().is_some()
+        listed.is_none_or(|listed| listed.contains(algorithm)) && keys.has_one_for(*algorithm)
     };
     let usable: Vec<_> = Algorithm::ALL.iter().filter(|algorithm| signs(algorithm)).map(|algorithm| algorithm.name()).collect();
     found.lines.push(format!("keys: {keys}"));
