@@ -1,5 +1,6 @@
 //! The way back from the provider: the login attempt, the tokens, the keys, the session.
 
+mod groups;
 mod prompt;
 pub(crate) mod userinfo;
 
@@ -8,7 +9,6 @@ use std::collections::BTreeSet;
 use super::{Flow, Visit, looked_at, only_visited};
 use crate::account::Account;
 use crate::audit::AuditEvent;
-use crate::claims::Unusable;
 use crate::code::Code;
 use crate::config::Config;
 use crate::decision::{Event, Level, Outcome};
@@ -591,15 +591,7 @@ fn establish(
     for header in headers::left_out(&account, &config.identity) {
         visit.note(Level::Warn, Code::IdentityHeaderTooLong, format!("the application does not get {header}: its value is too long"));
     }
-    if headers::groups_are_withheld(&account, &config.identity) {
-        let message = "the provider does not tell the groups of this person, there are too many; the application gets none";
-        visit.note(Level::Warn, Code::IdentityGroupsWithheld, message);
-    }
-    if let Some(Unusable { found, remedy }) = headers::unusable_groups(&account, &config.identity) {
-        let message =
-            format!("the claim `{}` is {found} and gives no groups: {remedy} in [vestibule.identity]", config.identity.groups.name());
-        visit.note(Level::Warn, Code::IdentityGroupsUnusable, message);
-    }
+    groups::tell(&account, visit, context);
     visit.note(Level::Info, Code::LoginSucceeded, format!("login with provider `{}` succeeded", provider.name));
 
     let return_to = ReturnTo::parse(&grant.return_to, config.public.redirect_uri()).ok();
