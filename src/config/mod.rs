@@ -21,6 +21,7 @@ mod limits;
 mod log;
 mod origin;
 mod outside;
+mod own_logout;
 mod pages;
 mod plain_http;
 mod post_logout;

@@ -141,8 +141,13 @@ impl Signed {
         // Steps 4 and 5. Whatever a member is called, one that is no text names nobody.
         let text = |name: &str, otherwise: Rejected| match claims.get(name) {
             None => Ok(None),
-            Some(Value::String(text)) if !text.is_empty() && text.len() <= MAX_TEXT_BYTES => Ok(Some(text.clone())),
-            Some(_) => Err(otherwise.because(format!("its `{name}` is not a text of 1 to {MAX_TEXT_BYTES} bytes"))),
+            // A subject may be any text, as in an ID token.
+            Some(Value::String(text)) if (name == "sub" && !text.is_empty()) || !text.trim().is_empty() => match text.len() {
+                0..=MAX_TEXT_BYTES => Ok(Some(text.clone())),
+                length => Err(otherwise.because(format!("its `{name}` has {length} bytes, over the limit of {MAX_TEXT_BYTES}"))),
+            },
+            Some(Value::String(_)) => Err(otherwise.because(format!("its `{name}` is empty"))),
+            Some(other) => Err(otherwise.because(format!("its `{name}` is not a text but {}", kind_of(other)))),
         };
         let (sub, sid) = (text("sub", Rejected::Subject)?, text("sid", Rejected::Subject)?);
         if sub.is_none() && sid.is_none() {
