@@ -182,7 +182,16 @@ fn a_text_with_other_marks_or_json_is_read_where_that_is_said() {
     }
     let of_list = "groups_claim = \"/groups/0\"\ngroups_shape = \"json\"";
     check(of_list, &json!({ "groups": ["[\"admins\"]"] }), &["admins"]);
-    for claim in [json!(["admins"]), json!("admins"), json!("admins b"), json!({ "admins": 1 }), json!("{\"admins\": 1}"), json!("[null]"), json!("[[\"admins\"]]"), json!("[\"admins\"")] {
+    for claim in [
+        json!(["admins"]),
+        json!("admins"),
+        json!("admins b"),
+        json!({ "admins": 1 }),
+        json!("{\"admins\": 1}"),
+        json!("[null]"),
+        json!("[[\"admins\"]]"),
+        json!("[\"admins\""),
+    ] {
         check_unusable(json, &json!({ "groups": claim }));
     }
 }

@@ -45,9 +45,7 @@ fn a_token_without_kid_finds_its_key_among_hundreds() {
         ("that make no signature", json!({ "key_ops": ["encrypt"] })),
         ("that are broken", json!({ "x": "AA" })),
     ] {
-        let (status, rig) = log_in(SigningKey::ed25519(7), move |right| {
-            others(900).map(|key| with(key, &unfit)).chain([right]).collect()
-        });
+        let (status, rig) = log_in(SigningKey::ed25519(7), move |right| others(900).map(|key| with(key, &unfit)).chain([right]).collect());
         assert_eq!(status, 302, "{what}: {}", rig.last_message());
     }
     // All of them fit.
@@ -67,9 +65,8 @@ fn keys_that_say_what_they_are_for_are_tried_first_and_the_number_of_tries_is_bo
     // The rig's key says `alg` and `use`.
     let (status, rig) = log_in(SigningKey::ed25519(7), move |right| vague(600).chain([right]).collect());
     assert_eq!(status, 302, "{}", rig.last_message());
-    let (status, rig) = log_in(SigningKey::ed25519(7), move |right| {
-        vague(600).chain([with(right, &json!({ "use": null, "alg": null }))]).collect()
-    });
+    let (status, rig) =
+        log_in(SigningKey::ed25519(7), move |right| vague(600).chain([with(right, &json!({ "use": null, "alg": null }))]).collect());
     assert_eq!((status, rig.last_event()), (502, "id_token.signature"));
     for told in ["512 keys that fit were tried, and 89 were not", "have the provider send `kid`"] {
         assert!(rig.last_message().contains(told), "{}", rig.last_message());

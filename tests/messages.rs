@@ -122,7 +122,8 @@ fn an_id_token_that_differs_is_told_with_what_it_differs_from() {
         ],
     );
     let narrow = |rig: &mut Rig| {
-        rig.provider.edit_metadata = Some(Box::new(|metadata| metadata["id_token_signing_alg_values_supported"] = json!(["PS256", "ES256"])));
+        rig.provider.edit_metadata =
+            Some(Box::new(|metadata| metadata["id_token_signing_alg_values_supported"] = json!(["PS256", "ES256"])));
     };
     check(
         CONFIG,
@@ -169,7 +170,11 @@ fn what_the_configuration_demands_is_told_with_what_the_token_says() {
         &tenants,
         vec![
             (no_claim("tid"), "id_token.tenant", &["it has no `tid`", TENANT]),
-            (claim("tid", json!("9188040d-6c67-4c5b-b112-36a304b66dad")), "id_token.tenant", &["`9188040d-6c67-4c5b-b112-36a304b66dad`", TENANT]),
+            (
+                claim("tid", json!("9188040d-6c67-4c5b-b112-36a304b66dad")),
+                "id_token.tenant",
+                &["`9188040d-6c67-4c5b-b112-36a304b66dad`", TENANT],
+            ),
         ],
     );
     let hd = demanding("client_kwargs = { hd = \"acme.example\" }\n");
@@ -258,9 +263,17 @@ fn metadata_and_keys_are_told_with_what_is_expected_of_them() {
 #[test]
 fn a_token_endpoint_that_refuses_makes_the_log_say_what_to_check() {
     let secret = "check client_id and client_secret";
-    for body in
-        ["", "  \r\n", "Unauthorized", "<html><h1>401</h1></html>", "{\"message\": \"Unauthorized\"}", "{\"error\": {\"code\": 401}}", "[]", "{\"error\": \"\"}", "null"]
-    {
+    for body in [
+        "",
+        "  \r\n",
+        "Unauthorized",
+        "<html><h1>401</h1></html>",
+        "{\"message\": \"Unauthorized\"}",
+        "{\"error\": {\"code\": 401}}",
+        "[]",
+        "{\"error\": \"\"}",
+        "null",
+    ] {
         for status in [400, 401, 403] {
             check(CONFIG, vec![(instead("/token", status, body), "token.refused", &[&format!("status {status}"), secret])]);
         }
@@ -281,7 +294,11 @@ fn a_token_endpoint_that_refuses_makes_the_log_say_what_to_check() {
             (instead("/token", 200, "{\"access_token\": \"x\", \"token_type\": \"mac\"}"), "token.invalid", &["`mac`", "`Bearer`"]),
             (instead("/token", 200, "{\"access_token\": \"x\"}"), "token.invalid", &["no token_type", "`Bearer`"]),
             (instead("/token", 200, "{\"token_type\": \"Bearer\"}"), "token.invalid", &["no access_token"]),
-            (instead("/token", 200, "{\"token_type\": \"Bearer\", \"access_token\": \"x\"}"), "token.invalid", &["no ID token", "`openid`"]),
+            (
+                instead("/token", 200, "{\"token_type\": \"Bearer\", \"access_token\": \"x\"}"),
+                "token.invalid",
+                &["no ID token", "`openid`"],
+            ),
         ],
     );
     let message = message(CONFIG, &instead("/token", 400, "{\"error\":\"invalid_grant\"}"), "token.refused");
@@ -302,7 +319,11 @@ fn a_userinfo_response_that_differs_is_told_as_an_id_token_is() {
     check(
         &config,
         vec![
-            (instead("/userinfo", 401, "token access-token-1 is no good"), "provider.status", &["status 401", "token (secret) is no good", "`scope`"]),
+            (
+                instead("/userinfo", 401, "token access-token-1 is no good"),
+                "provider.status",
+                &["status 401", "token (secret) is no good", "`scope`"],
+            ),
             (instead("/userinfo", 404, ""), "provider.status", &["status 404", "`userinfo_endpoint`"]),
             (instead("/userinfo", 200, "<html>"), "userinfo.invalid", &["HTML or XML"]),
             (instead("/userinfo", 200, "{}"), "userinfo.invalid", &["it has no `sub`"]),

@@ -61,7 +61,11 @@ fn every_spelling_of_not_knowing_select_account_leads_to_one_login_without_it() 
             // The next login is one of its own.
             let third = browser.start(&mut rig, "/auth/login?return_to=%2Freports");
             assert_eq!(query(&third)["prompt"], "select_account");
-            assert_eq!(query(&browser.start(&mut rig, &refusal(&third, spelling, has_state))).get("prompt"), None, "{spelling} {has_state}");
+            assert_eq!(
+                query(&browser.start(&mut rig, &refusal(&third, spelling, has_state))).get("prompt"),
+                None,
+                "{spelling} {has_state}"
+            );
         }
     }
 }

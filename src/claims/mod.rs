@@ -242,8 +242,7 @@ mod tests {
         ]
     }
 
-    const SHAPES: [Shape; 7] =
-        [Shape::List, Shape::Keys, Shape::Spaces, Shape::Commas, Shape::Semicolons, Shape::Lines, Shape::Json];
+    const SHAPES: [Shape; 7] = [Shape::List, Shape::Keys, Shape::Spaces, Shape::Commas, Shape::Semicolons, Shape::Lines, Shape::Json];
 
     /// By whichever form a claim is told, what is said of it is the same.
     fn told(claim: Option<Claim<'_>>, values: &[Value]) -> impl PartialEq + fmt::Debug {

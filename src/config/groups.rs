@@ -63,7 +63,12 @@ pub(super) fn read(section: &Section<'_>) -> GroupsClaim {
     let name = written.map_or_else(|| GroupsClaim::DEFAULT_NAME.to_owned(), |text| text.value);
     if shape == Shape::Keys && TEXTS.contains(&name.as_str()) {
         let problem = format!("`{name}` is a text, which has no keys");
-        section.findings.fatal(section.at(), &section.key("groups_shape"), problem, "write \"spaces\" or \"commas\" for example, or name an object");
+        section.findings.fatal(
+            section.at(),
+            &section.key("groups_shape"),
+            problem,
+            "write \"spaces\" or \"commas\" for example, or name an object",
+        );
     }
     GroupsClaim::new(&name, shape)
 }

@@ -173,7 +173,9 @@ pub(super) fn apart(name: &str, at: UnixTime, now: UnixTime, allowed: Duration) 
     let (sooner, later) = (at.min(now), at.max(now));
     let (difference, allowed) = (humantime::format_duration(later.since(sooner)), humantime::format_duration(allowed));
     let relation = if at < now { "ago" } else { "ahead" };
-    format!("its `{name}` is {at}, {difference} {relation}: it is {now} here, and {allowed} are allowed. If the clocks differ, set them right")
+    format!(
+        "its `{name}` is {at}, {difference} {relation}: it is {now} here, and {allowed} are allowed. If the clocks differ, set them right"
+    )
 }
 
 /// What kind of JSON a claim is, where its content is nobody's business.

@@ -66,7 +66,8 @@ impl Unverified {
         let of_issuer = || providers.iter().filter(|provider| provider.expected_issuer.admits_token(&self.iss, self.tid.as_deref()));
         if of_issuer().next().is_none() {
             let known: Vec<_> = providers.iter().take(8).map(|provider| provider.expected_issuer.to_string()).collect();
-            let words = format!("it is from the issuer `{}`, and the providers of the configuration have {}", shown(&self.iss), known.join("; "));
+            let words =
+                format!("it is from the issuer `{}`, and the providers of the configuration have {}", shown(&self.iss), known.join("; "));
             return Err(Rejected::Issuer.because(words));
         }
         let is_audience = |client_id: &str| match &self.aud {

@@ -109,9 +109,7 @@ pub(super) fn match_login(refreshed: &Map<String, Value>, login: &Map<String, Va
         return other(Rejected::AuthenticationTime, "auth_time");
     }
     match refreshed.get("nonce") {
-        Some(nonce) if login.get("nonce") != Some(nonce) => {
-            Err(Rejected::Nonce.because("its `nonce` is not that of the login's ID token"))
-        }
+        Some(nonce) if login.get("nonce") != Some(nonce) => Err(Rejected::Nonce.because("its `nonce` is not that of the login's ID token")),
         _ => Ok(()),
     }
 }

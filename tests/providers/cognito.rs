@@ -87,6 +87,7 @@ fn without_a_template_the_configuration_is_warned_of() {
     };
     let [remedy] = warnings("").try_into().expect("one warning");
     assert!(remedy.contains("logout?client_id={client_id}&logout_uri={return_to}"), "{remedy}");
-    let with = "[vestibule.provider.cognito]\nlogout_url = \"https://acme.auth.eu-central-1.amazoncognito.com/logout?logout_uri={return_to}\"";
+    let with =
+        "[vestibule.provider.cognito]\nlogout_url = \"https://acme.auth.eu-central-1.amazoncognito.com/logout?logout_uri={return_to}\"";
     assert_eq!(warnings(with), Vec::<String>::new());
 }

@@ -123,7 +123,9 @@ fn tell_of_logout(metadata: &ProviderMetadata, document: &Value, provider: &Prov
     let logout = match (&provider.logout_url, &metadata.end_session_endpoint) {
         (Some(_), _) => "at logout_url".to_owned(),
         (None, Some(endpoint)) => format!("at {endpoint}"),
-        (None, None) => "at Vestibule only: the metadata has no usable end_session_endpoint; if the provider has a logout, set logout_url".to_owned(),
+        (None, None) => {
+            "at Vestibule only: the metadata has no usable end_session_endpoint; if the provider has a logout, set logout_url".to_owned()
+        }
     };
     found.lines.push(format!("logout: {logout}"));
     if provider.logout_url.is_none() && metadata.end_session_endpoint.is_none() && is_auth0(metadata, document) {
@@ -145,9 +147,7 @@ fn is_auth0(metadata: &ProviderMetadata, document: &Value) -> bool {
 
 fn tell_of_keys(metadata: &ProviderMetadata, keys: &KeySet, found: &mut Found) {
     let listed = metadata.signing_algorithms.as_deref();
-    let signs = |algorithm: &Algorithm| {
-        listed.is_none_or(|listed| listed.contains(algorithm)) && keys.has_one_for(*algorithm)
-    };
+    let signs = |algorithm: &Algorithm| listed.is_none_or(|listed| listed.contains(algorithm)) && keys.has_one_for(*algorithm);
     let usable: Vec<_> = Algorithm::ALL.iter().filter(|algorithm| signs(algorithm)).map(|algorithm| algorithm.name()).collect();
     found.lines.push(format!("keys: {keys}"));
     if usable.is_empty() {

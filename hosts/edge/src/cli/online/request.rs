@@ -97,7 +97,10 @@ fn compare_forms(document: &Value, provider: &Provider, found: &mut Found) {
         let lists = is_unlisted(document, "code_challenge_methods_supported", "S256").unwrap_or_default();
         found.warnings.push(format!("it may refuse PKCE with S256, which Vestibule always uses: {lists}"));
     }
-    found.lines.push(format!("PKCE with S256: {}", if lists_s256 == Some(true) { "listed" } else { "not listed; Vestibule uses it nevertheless" }));
+    found.lines.push(format!(
+        "PKCE with S256: {}",
+        if lists_s256 == Some(true) { "listed" } else { "not listed; Vestibule uses it nevertheless" }
+    ));
     for acr in &provider.requirements.acr_values {
         if let Some(lists) = is_unlisted(document, "acr_values_supported", acr) {
             found.warnings.push(format!("it may not reach acr_values = \"{acr}\", without which Vestibule rejects the login: {lists}"));
@@ -199,15 +202,35 @@ mod tests {
         check(everything, all, &[], &[]);
         check("", json!({}), &[], &[]);
         for (config, members, warning) in [
-            ("client_kwargs = { prompt = \"consent\" }", json!({ "prompt_values_supported": ["none", "login"] }), "prompt=consent: prompt_values_supported lists none, login"),
+            (
+                "client_kwargs = { prompt = \"consent\" }",
+                json!({ "prompt_values_supported": ["none", "login"] }),
+                "prompt=consent: prompt_values_supported lists none, login",
+            ),
             ("client_kwargs = { prompt = \"login create\" }", json!({ "prompt_values_supported": ["login"] }), "prompt=create"),
-            ("[vestibule]\napp = \"streamlit\"\n", json!({ "prompt_values_supported": ["login"] }), "prompt=select_account, which Vestibule leaves out"),
-            ("client_kwargs = { scope = \"openid groups\" }", json!({ "scopes_supported": ["openid", "email"] }), "scope `groups`: scopes_supported lists openid, email"),
+            (
+                "[vestibule]\napp = \"streamlit\"\n",
+                json!({ "prompt_values_supported": ["login"] }),
+                "prompt=select_account, which Vestibule leaves out",
+            ),
+            (
+                "client_kwargs = { scope = \"openid groups\" }",
+                json!({ "scopes_supported": ["openid", "email"] }),
+                "scope `groups`: scopes_supported lists openid, email",
+            ),
             ("", json!({ "scopes_supported": ["email", "profile"] }), "scope `openid`"),
             ("", json!({ "response_modes_supported": ["fragment"] }), "response_mode=query"),
-            ("client_kwargs = { response_mode = \"form_post\" }", json!({ "response_modes_supported": ["query"] }), "response_mode=form_post"),
+            (
+                "client_kwargs = { response_mode = \"form_post\" }",
+                json!({ "response_modes_supported": ["query"] }),
+                "response_mode=form_post",
+            ),
             ("", json!({ "code_challenge_methods_supported": ["plain"] }), "PKCE with S256"),
-            ("client_kwargs = { token_endpoint_auth_method = \"client_secret_post\" }", json!({ "token_endpoint_auth_methods_supported": ["client_secret_basic"] }), "\"client_secret_post\""),
+            (
+                "client_kwargs = { token_endpoint_auth_method = \"client_secret_post\" }",
+                json!({ "token_endpoint_auth_methods_supported": ["client_secret_basic"] }),
+                "\"client_secret_post\"",
+            ),
             ("client_kwargs = { acr_values = \"mfa\" }", json!({ "acr_values_supported": ["pwd"] }), "acr_values_supported lists pwd"),
             ("", json!({ "grant_types_supported": ["implicit"] }), "grant_types_supported lists implicit"),
         ] {
@@ -232,7 +255,10 @@ mod tests {
         check(REFRESH, lists(&all), &[], &["does not list the scope offline_access"]);
         check("", lists(&all), &[], &[]);
         let [faults, warnings, lines] = said(REFRESH, lists(&["openid", "email", "profile", "offline_access"]));
-        assert!(faults.is_empty() && warnings.is_empty() && lines.iter().any(|line| line.contains("the scope offline_access")), "{lines:?}");
+        assert!(
+            faults.is_empty() && warnings.is_empty() && lines.iter().any(|line| line.contains("the scope offline_access")),
+            "{lines:?}"
+        );
         let asked = "client_kwargs = { scope = \"openid offline_access\" }\n[vestibule.session]\nrevalidate = \"5m\"\n";
         check(asked, json!({}), &[], &[]);
         check(asked, json!({ "grant_types_supported": ["authorization_code"] }), &[], &["may issue no refresh token"]);
