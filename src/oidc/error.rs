@@ -15,7 +15,7 @@ pub enum Error {
     #[error("the authorization response is malformed: {0}")]
     AuthorizationResponse(&'static str),
     #[error(
-        "the authorization response to a login with provider `{provider}` names {given} as its issuer, and that provider's is {expected} \
+        "the authorization response to a login with provider `{provider}` {given}, and that provider's issuer is {expected} \
          (RFC 9207): somebody may be mixing up providers on purpose"
     )]
     IssuerParameter { provider: String, given: String, expected: String },

@@ -129,8 +129,16 @@ impl<'a> SignedJwt<'a> {
         let kid = self.header.kid.as_deref();
         let Candidates { keys: candidates, untried } = keys.candidates(algorithm, kid);
         let tried = candidates.len();
-        let verifying = candidates.into_iter().filter(|candidate| candidate.key.verifies(self.signed.as_bytes(), &signature));
-        let issuers: Vec<_> = verifying.map(|candidate| candidate.issuer).collect();
+        let mut issuers = vec![];
+        for candidate in candidates {
+            if candidate.key.verifies(self.signed.as_bytes(), &signature) {
+                issuers.push(candidate.issuer);
+                // It signs for anybody: there is nothing to learn of another one.
+                if candidate.issuer.is_none() {
+                    break;
+                }
+            }
+        }
         if !issuers.is_empty() {
             return Ok(issuers);
         }

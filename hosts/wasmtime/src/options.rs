@@ -38,6 +38,13 @@ pub struct FilterOptions {
 /// Asked once: the system answers from six files.
 static PROCESSORS: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
 
+impl FilterOptions {
+    /// Decisions that may wait for providers at the same time, all together.
+    pub(crate) fn most_waiting(&self) -> usize {
+        (self.instances.saturating_mul(self.in_flight_per_instance) / 2).max(1)
+    }
+}
+
 impl Default for FilterOptions {
     fn default() -> Self {
         FilterOptions {
@@ -50,5 +57,20 @@ impl Default for FilterOptions {
             ended: None,
             observer: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::RuntimeOptions;
+
+    /// What docs/serve.md says, on a machine of any size; and each of them may get the largest key set at the same time.
+    #[test]
+    fn hundreds_of_logins_may_wait_for_one_provider() {
+        const KEY_SET_BYTES: usize = 256 * 1024;
+        let options = FilterOptions::default();
+        assert!(options.instances >= 4 && options.most_waiting() / 4 * 3 >= 384);
+        assert!(options.in_flight_per_instance * KEY_SET_BYTES <= RuntimeOptions::default().memory_limit / 2);
     }
 }
