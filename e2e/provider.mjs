@@ -1,9 +1,9 @@
-// A provider: oidc-provider as it comes, on loopback, over real HTTP.
+// A provider: oidc-provider as it comes, on loopback, over real HTTP. It refuses prompt=select_account, as it does everywhere.
 
 import { createServer } from 'node:http';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import OidcProvider, { interactionPolicy } from 'oidc-provider';
+import OidcProvider from 'oidc-provider';
 
 const KEYS = {
   RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
@@ -35,8 +35,7 @@ export class Provider {
   // name: of the provider's cookies, since those of two on one host would get in each other's way.
   // alg: of its ID tokens. claimsInUserinfo: ID tokens hold `sub` alone, as OpenID Connect Core section 5.4 has it.
   // claims: what it says of everybody, besides or instead of `claimsOf`. clientSecret: instead of the one below.
-  // settings: further lines of the configuration's table for it. knowsSelectAccount: as few providers do, but those that
-  // Streamlit itself is to log in with must: it sends prompt=select_account, and does not try again without.
+  // settings: further lines of the configuration's table for it.
   static async listen({ name, alg = 'RS256', claimsInUserinfo = false, claims = {}, ...options }) {
     const provider = new Provider();
     Object.assign(provider, options, { name, alg, claimsInUserinfo, claims, key: KEYS[alg]().privateKey.export({ format: 'jwk' }) });
@@ -81,7 +80,6 @@ export class Provider {
       },
       claims: { openid: ['sub'], profile: ['name', 'preferred_username', 'groups'], email: ['email', 'email_verified'] },
       conformIdTokenClaims: this.claimsInUserinfo,
-      ...(this.knowsSelectAccount && { interactions: { policy: policyWithSelectAccount() } }),
       findAccount: (_context, accountId) => ({ accountId, claims: () => ({ ...claimsOf(accountId), ...this.claims }) }),
     });
     this.answer = this.oidc.callback();
@@ -105,18 +103,4 @@ export class Provider {
     this.server.listen(port, '127.0.0.1');
     await once(this.server, 'listening');
   }
-}
-
-// The login page is where an account is chosen.
-function policyWithSelectAccount() {
-  const { Check, Prompt, base } = interactionPolicy;
-  const policy = base();
-  const selectAccount = new Prompt({ name: 'select_account', requestable: true });
-  selectAccount.checks.clear();
-  policy.add(selectAccount, 0);
-  policy.get('login').checks.add(new Check('account_selection', 'the End-User shall choose an account', (context) => {
-    const { prompts, result } = context.oidc;
-    return prompts.has('select_account') && !result?.login ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT;
-  }));
-  return policy;
 }

@@ -173,6 +173,10 @@ codes! {
     IdentityGroupsWithheld = "identity.groups_withheld",
     /// The claim of groups has another shape than the configuration states; the user gets no group from it.
     IdentityGroupsUnusable = "identity.groups_unusable",
+    /// The claim of groups is one text with separators that the configured shape does not separate; it counts as one group.
+    IdentityGroupsDoubtful = "identity.groups_doubtful",
+    /// The claim of groups, which the configuration or a rule names, is not in the login.
+    IdentityGroupsMissing = "identity.groups_missing",
     /// The claims do not fit into a request to Streamlit; the message names the largest claim.
     StreamlitTooLarge = "streamlit.too_large",
     /// The application does not say which server it is; Streamlit's newer cookies are used.

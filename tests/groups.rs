@@ -165,6 +165,134 @@ fn a_claim_of_another_shape_gives_no_group_and_the_log_says_so() {
 }
 
 #[test]
+fn a_text_with_other_marks_or_json_is_read_where_that_is_said() {
+    let semicolons = "groups_shape = \"semicolons\"";
+    check(semicolons, &json!({ "groups": "admins; b;;a" }), &["admins", "b", "a"]);
+    check(semicolons, &json!({ "groups": "cn=a,ou=x;admin" }), &["cn=a,ou=x", "admin"]);
+    let lines = "groups_shape = \"lines\"";
+    check(lines, &json!({ "groups": "admins\nb\r\n\n a \n" }), &["admins", "b", "a"]);
+    let json = "groups_shape = \"json\"";
+    for claim in ["[\"admins\",\"b\"]", " [ \"admins\" , \"b\" ] \n", "[\"admins\", \"\\u0062\"]"] {
+        check(json, &json!({ "groups": claim }), &["admins", "b"]);
+    }
+    check(json, &json!({ "groups": "[\"a,b\", \"a b\", \"\u{e4}\"]" }), &["a,b", "a b", "\u{e4}"]);
+    check(json, &json!({ "groups": "\"admins\"" }), &["admins"]);
+    for nothing in ["[]", "", " "] {
+        check(json, &json!({ "groups": nothing }), &[]);
+    }
+    let of_list = "groups_claim = \"/groups/0\"\ngroups_shape = \"json\"";
+    check(of_list, &json!({ "groups": ["[\"admins\"]"] }), &["admins"]);
+    for claim in [
+        json!(["admins"]),
+        json!("admins"),
+        json!("admins b"),
+        json!({ "admins": 1 }),
+        json!("{\"admins\": 1}"),
+        json!("[null]"),
+        json!("[[\"admins\"]]"),
+        json!("[\"admins\""),
+    ] {
+        check_unusable(json, &json!({ "groups": claim }));
+    }
+}
+
+/// Keycloak's mappers and others write a list as JSON into a text: it is no group, and its pieces are none.
+#[test]
+fn json_in_a_text_is_no_group_by_any_other_shape_and_the_log_says_so() {
+    for shape in ["list", "keys", "spaces", "commas", "semicolons", "lines"] {
+        for claim in ["[\"admins\",\"b\"]", "[\"a\"]", "[ \"admins\" ]", "{\"admins\": {}}", "[]", "\"admins\"", "[1, 2]"] {
+            check_unusable(&format!("groups_shape = \"{shape}\""), &json!({ "groups": claim }));
+        }
+    }
+    check_unusable("", &json!({ "groups": ["[\"admins\",\"b\"]"] }));
+    check_unusable("", &json!({ "groups": ["staff", "{\"admins\": 1}"] }));
+    check_unusable("groups_claim = \"/x/y\"", &json!({ "x": { "y": "[\"admins\"]" } }));
+    let (rig, _) = logged_in(&config("", &[]), &json!({ "groups": "[\"secret-name\"]" }));
+    let message = rig.messages.iter().find(|message| message.contains("gives no groups")).unwrap();
+    assert!(message.contains("a text that holds JSON") && message.contains("groups_shape = \"json\""), "{message}");
+    assert!(!message.contains("secret-name"), "what the claim holds stays out of the log");
+    // What only looks like it is a name.
+    for name in ["[admins]", "{admins}", "\"admins", "[", "{\"a\"", "admins\"]"] {
+        check("", &json!({ "groups": [name] }), &[name]);
+        check("", &json!({ "groups": name }), &[name]);
+    }
+}
+
+fn times(rig: &Rig, code: &str) -> usize {
+    rig.events.iter().filter(|event| *event == code).count()
+}
+
+#[test]
+fn one_text_that_may_be_several_groups_is_one_and_the_log_says_so_once() {
+    for (shape, claim, mark) in [
+        ("list", json!("a;b"), Some("semicolons")),
+        ("list", json!("a\nb"), Some("line ends")),
+        ("list", json!("a,b"), Some("commas")),
+        ("list", json!("a|b"), Some("vertical bars")),
+        ("list", json!("a\tb"), Some("tabs")),
+        ("list", json!("a b"), Some("spaces")),
+        ("list", json!(["a;b"]), Some("semicolons")),
+        ("list", json!(["a b"]), Some("spaces")),
+        ("list", json!(["a;b", "c"]), None),
+        ("list", json!("admins"), None),
+        ("spaces", json!("a;b"), Some("semicolons")),
+        ("spaces", json!("a,b c,d"), Some("commas")),
+        ("spaces", json!("a b"), None),
+        ("commas", json!("a;b"), Some("semicolons")),
+        ("commas", json!("a b"), None),
+        ("commas", json!("a;b,c"), None),
+        ("semicolons", json!("a,b"), Some("commas")),
+        ("semicolons", json!("cn=a,ou=b;cn=c,ou=b"), None),
+        ("lines", json!("a;b"), Some("semicolons")),
+        ("lines", json!("a b\nc"), None),
+    ] {
+        let config = config(&format!("groups_shape = \"{shape}\""), &[]);
+        let (mut rig, mut browser) = (Rig::new(&config), Browser::default());
+        let told = claim.clone();
+        rig.provider.edit_claims = Some(Box::new(move |claims| drop(claims.insert("groups".into(), told.clone()))));
+        for _ in 0..3 {
+            assert_eq!(browser.log_in(&mut rig, "/.vestibule/login", "alice").status, 302);
+        }
+        assert_eq!(times(&rig, "identity.groups_doubtful"), usize::from(mark.is_some()), "{shape} {claim}");
+        let message = rig.messages.iter().find(|message| message.contains("counts as one group"));
+        assert_eq!(message.map(|message| message.contains(mark.unwrap())), mark.map(|_| true), "{shape} {claim}: {message:?}");
+        assert_eq!(times(&rig, UNUSABLE), 0);
+    }
+}
+
+#[test]
+fn groups_that_are_nowhere_are_told_once_where_they_are_wanted() {
+    for (identity, claims, end) in [
+        ("groups_claim = \"/realm_access/roles\"", json!({}), Some("there is no claim `realm_access`")),
+        ("groups_claim = \"/realm_access/roles\"", json!({ "realm_access": {} }), Some("`/realm_access` has no `roles`")),
+        ("groups_claim = \"/realm_access/roles\"", json!({ "realm_access": "x" }), Some("`/realm_access` has no `roles`")),
+        ("groups_claim = \"/realm_access/roles\"", json!({ "realm_access": { "roles": null } }), Some("`/realm_access` has no `roles`")),
+        ("groups_claim = \"roles\"", json!({ "groups": ["a"] }), Some("there is no claim `roles`")),
+        ("groups_shape = \"keys\"", json!({}), Some("there is no claim `groups`")),
+        ("groups_claim = \"/a~1b/0\"", json!({ "a/b": [] }), Some("`/a~1b` has no `0`")),
+        ("groups_claim = \"roles\"", json!({ "roles": [] }), None),
+        ("", json!({}), None),
+        ("groups_claim = \"roles\"", json!({ "hasgroups": true }), None),
+    ] {
+        let (mut rig, mut browser) = (Rig::new(&config(identity, &[])), Browser::default());
+        let more = claims.as_object().unwrap().clone();
+        rig.provider.edit_claims = Some(Box::new(move |claims| {
+            claims.remove("groups");
+            claims.extend(more.clone());
+        }));
+        for _ in 0..3 {
+            assert_eq!(browser.log_in(&mut rig, "/.vestibule/login", "alice").status, 302);
+        }
+        assert_eq!(times(&rig, "identity.groups_missing"), usize::from(end.is_some()), "{identity} {claims}");
+        let message = rig.messages.iter().find(|message| message.contains("has no groups, since"));
+        assert!(end.is_none_or(|end| message.unwrap().contains(end)), "{identity} {claims}: {message:?}");
+    }
+    // A rule asks for them.
+    let (rig, _) = logged_in(&config("", &["admins"]), &json!({}));
+    assert_eq!(times(&rig, "identity.groups_missing"), 1);
+}
+
+#[test]
 fn a_session_is_read_by_the_settings_in_force() {
     let both = json!({ "groups": { "admins": {} }, "teams": "a b", "roles": ["x"] });
     let shapes = [

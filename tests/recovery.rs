@@ -374,12 +374,16 @@ fn what_is_optional_in_metadata_and_of_no_use_loses_its_feature_and_not_the_logi
         ("userinfo_endpoint", vec![json!(""), json!("userinfo"), json!(false)]),
         ("authorization_response_iss_parameter_supported", vec![json!("true"), json!(1), json!([])]),
         ("token_endpoint_auth_methods_supported", vec![json!("client_secret_basic"), json!([1]), json!([])]),
-        ("id_token_signing_alg_values_supported", vec![json!("EdDSA"), json!({ "a": 1 })]),
-        ("prompt_values_supported", vec![json!("none"), json!(3)]),
+        ("id_token_signing_alg_values_supported", vec![json!("EdDSA"), json!({ "a": 1 }), json!([]), json!([null]), json!([["EdDSA"]])]),
+        ("userinfo_signing_alg_values_supported", vec![json!([]), json!("EdDSA"), json!([1])]),
+        ("prompt_values_supported", vec![json!("none"), json!(3), json!([]), json!([{}])]),
+        ("scopes_supported", vec![json!("openid"), json!([]), json!([1])]),
     ] {
         for value in values.into_iter().map(Some).chain([Some(Value::Null), None]) {
             let (mut rig, mut browser) = (rig(""), Browser::default());
-            let is_fault = value.as_ref().is_some_and(|value| !value.is_null());
+            // The only one that Discovery requires.
+            let is_required = name == "id_token_signing_alg_values_supported";
+            let is_fault = value.as_ref().is_some_and(|value| is_required || !value.is_null());
             rig.provider.edit_metadata = Some(Box::new(move |metadata| {
                 let members = metadata.as_object_mut().unwrap();
                 members.remove(name);

@@ -46,9 +46,9 @@ pub fn run(data: &[u8]) {
     let ids = listed.iter().filter_map(|key| key["kid"].as_str()).map(Some).chain([None, Some(KEY_ID)]);
     for id in ids {
         for &algorithm in Algorithm::ALL {
-            let found = keys.candidates(algorithm, id).count();
+            let found = keys.candidates(algorithm, id).keys.len();
             let fits = |key: &&Value| id.is_none() || key["kid"].as_str() == id || key["kid"].as_str().is_none();
-            assert!(found <= listed.iter().filter(fits).count().min(64), "a key of another name");
+            assert!(found <= listed.iter().filter(fits).count().min(512), "a key of another name");
         }
     }
     let is_providers = |listed: &Value| {

@@ -1,9 +1,10 @@
 //! The groups of an account: which claim says them, and in which shape.
 //!
 //! Most providers send a list. Others send an object that is named by its members (ZITADEL's roles), or one text with all
-//! names in it. The shape is stated and not guessed: `a,admins` is one group where a list is stated, and two where names are
+//! names in it, separated in some way or as JSON. The shape is stated and not guessed: `a,admins` is one group where a list is stated, and two where names are
 //! separated by commas. A claim of another shape than the stated one gives nobody a group.
 
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::Claim;
@@ -19,6 +20,12 @@ pub enum Shape {
     Spaces,
     /// A text of names that commas separate, with or without spaces around.
     Commas,
+    /// A text of names that semicolons separate, with or without spaces around.
+    Semicolons,
+    /// A text of names, one a line.
+    Lines,
+    /// A text that holds a list as JSON.
+    Json,
 }
 
 /// The claim that says groups, with its shape.
@@ -34,10 +41,17 @@ pub struct GroupsClaim {
 const KEYS_OF: &str = "/~keys:";
 
 impl GroupsClaim {
+    pub(crate) const DEFAULT_NAME: &str = "groups";
+
     /// `name` may be a JSON pointer (RFC 6901).
     pub fn new(name: &str, shape: Shape) -> Self {
         let near_name = (shape == Shape::Keys).then(|| format!("{KEYS_OF}{name}"));
         Self { name: name.to_owned(), shape, near_name }
+    }
+
+    /// Whether it is another one than that which is looked for where nothing is configured.
+    pub(crate) fn is_of_choice(&self) -> bool {
+        self.name != Self::DEFAULT_NAME || self.shape != Shape::List
     }
 
     pub fn name(&self) -> &str {
@@ -78,7 +92,20 @@ const OBJECT: Unusable = Unusable {
     remedy: "set groups_shape = \"keys\" if its members are named after groups, or point groups_claim at the list in it",
 };
 const LIST: Unusable = Unusable { found: "a list", remedy: "set groups_shape = \"list\"" };
-const TEXT: Unusable = Unusable { found: "a text", remedy: "set groups_shape = \"list\", \"spaces\" or \"commas\"" };
+const TEXT: Unusable = Unusable {
+    found: "a text",
+    remedy: "set groups_shape = \"list\", \"spaces\", \"commas\", \"semicolons\", \"lines\" or \"json\", as the names in it are separated",
+};
+const JSON: Unusable = Unusable { found: "a text that holds JSON", remedy: "set groups_shape = \"json\"" };
+const JSON_IN_A_LIST: Unusable = Unusable {
+    found: "a list with a text that holds JSON",
+    remedy: "have the provider send the names of groups only; if the list has one text, point groups_claim at it (`/groups/0`), with \
+             groups_shape = \"json\",",
+};
+const OTHER_JSON: Unusable = Unusable {
+    found: "a text that holds other JSON than a list of names",
+    remedy: "have the provider send the names of groups only, or name another claim in groups_claim",
+};
 const MIXED: Unusable = Unusable {
     found: "a list that holds objects, lists or null",
     remedy: "have the provider send the names of groups only, or name another claim in groups_claim",
@@ -96,16 +123,80 @@ impl Shape {
             (_, Claim::Value(Value::Null)) => Ok(None),
             (Self::List, Claim::Value(Value::Object(_))) => Err(OBJECT),
             (Self::List, Claim::Value(Value::Array(items))) if !items.iter().all(is_scalar) => Err(MIXED),
+            (Self::List, Claim::Value(Value::Array(items))) if items.iter().filter_map(Value::as_str).any(holds_json) => {
+                Err(JSON_IN_A_LIST)
+            }
+            (Self::List, Claim::Texts(items)) if items.iter().any(|item| item.as_text().is_some_and(holds_json)) => Err(JSON_IN_A_LIST),
+            // Under another shape each piece of it would be a group.
+            (Self::List | Self::Keys | Self::Spaces | Self::Commas | Self::Semicolons | Self::Lines, Claim::Text(text))
+                if holds_json(text) =>
+            {
+                Err(JSON)
+            }
             (Self::List, claim) => Ok(Some(claim)),
             (Self::Keys, Claim::Value(Value::Object(members))) => Ok(Some(Claim::Keys(members))),
-            (Self::Spaces, Claim::Text(text)) => Ok(Some(Claim::Parts(text, ' '))),
-            (Self::Commas, Claim::Text(text)) => Ok(Some(Claim::Parts(text, ','))),
+            (Self::Json, Claim::Text(text)) if text.trim().is_empty() => Ok(Some(Claim::Json(text))),
+            (Self::Json, Claim::Text(text)) if !holds_json(text) => Err(TEXT),
+            (Self::Json, Claim::Text(text)) => match json_items(text) {
+                Some(items) if items.iter().all(is_scalar) => Ok(Some(Claim::Json(text))),
+                _ => Err(OTHER_JSON),
+            },
+            (shape, Claim::Text(text)) if let Some(separator) = shape.separator() => Ok(Some(Claim::Parts(text, separator))),
             (_, Claim::Value(Value::Object(_)) | Claim::Keys(_)) => Err(OBJECT),
             (_, Claim::Value(Value::Array(_)) | Claim::Texts(_) | Claim::Guids(_)) => Err(LIST),
-            (_, Claim::Value(Value::String(_)) | Claim::Text(_) | Claim::Parts(..)) => Err(TEXT),
+            (_, Claim::Value(Value::String(_)) | Claim::Text(_) | Claim::Parts(..) | Claim::Json(_)) => Err(TEXT),
             (_, Claim::Value(Value::Number(_) | Value::Bool(_)) | Claim::Integer(_) | Claim::Truth(_)) => Err(NUMBER_OR_BOOLEAN),
         }
     }
+
+    /// What stands between the names of a text.
+    fn separator(self) -> Option<char> {
+        match self {
+            Self::Spaces => Some(' '),
+            Self::Commas => Some(','),
+            Self::Semicolons => Some(';'),
+            Self::Lines => Some('\n'),
+            Self::List | Self::Keys | Self::Json => None,
+        }
+    }
+
+    /// A mark in a claim that is one group by this shape, and may separate several: then nobody is in any of them.
+    pub(crate) fn doubtful_mark(self, claim: Claim<'_>) -> Option<&'static str> {
+        const MARKS: [(char, &str); 6] =
+            [('\n', "line ends"), (';', "semicolons"), (',', "commas"), ('|', "vertical bars"), ('\t', "tabs"), (' ', "spaces")];
+        let one = match claim {
+            Claim::Value(Value::String(text)) => text.as_str(),
+            Claim::Value(Value::Array(items)) if items.len() == 1 => items.first()?.as_str()?,
+            Claim::Text(text) | Claim::Parts(text, _) => text,
+            Claim::Texts([item]) => item.as_text()?,
+            _ => return None,
+        };
+        let one = one.trim();
+        let separator = self.separator();
+        // Names have spaces in them, and a text that is separated as it is said to be may have names with other marks.
+        let is_separated = separator.is_some_and(|separator| separator != ' ' && one.contains(separator));
+        let is_told = |mark: char| Some(mark) != separator && (mark != ' ' || self == Self::List);
+        MARKS.into_iter().find(|(mark, _)| !is_separated && is_told(*mark) && one.contains(*mark)).map(|(_, name)| name)
+    }
+}
+
+/// Whether a text is JSON itself: a list, an object or a quoted text.
+fn holds_json(text: &str) -> bool {
+    text.trim_start().starts_with(['[', '{', '"']) && serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// What a text holds that is a list as JSON; a quoted text is a list of one.
+fn json_items(text: &str) -> Option<Vec<Value>> {
+    match serde_json::from_str(text).ok()? {
+        Value::Array(items) => Some(items),
+        Value::String(item) => Some(vec![Value::String(item)]),
+        _ => None,
+    }
+}
+
+/// The groups of a [`Claim::Json`].
+pub(crate) fn json_groups(text: &str) -> Value {
+    json_items(text).unwrap_or_default().into()
 }
 
 fn is_scalar(value: &Value) -> bool {
@@ -119,5 +210,5 @@ pub(crate) fn keys(members: &Map<String, Value>) -> impl Iterator<Item = &str> {
 
 /// The names in a text.
 pub(crate) fn parts(text: &str, separator: char) -> impl Iterator<Item = &str> {
-    text.split(separator).map(|part| part.trim_matches(' ')).filter(|part| !part.is_empty())
+    text.split(separator).map(|part| part.trim_matches([' ', '\r'])).filter(|part| !part.is_empty())
 }

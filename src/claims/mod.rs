@@ -16,10 +16,10 @@ use serde_json::{Map, Value};
 
 use crate::time::UnixTime;
 pub use groups::{GroupsClaim, Shape};
-pub(crate) use groups::{Unusable, keys, parts};
+pub(crate) use groups::{Unusable, json_groups, keys, parts};
 pub(crate) use id::{Id, with_guid};
 pub(crate) use packed::{Item, Packed, pack};
-pub(crate) use pointer::{is_email, is_name_or_pointer, is_same, root};
+pub(crate) use pointer::{end_of_way, is_email, is_name_or_pointer, is_same, root};
 
 /// The claims of one account.
 pub struct Claims<'a>(Form<'a>);
@@ -46,8 +46,10 @@ pub enum Claim<'a> {
     Integer(u64),
     /// An object of which the members' names count ([`Shape::Keys`]).
     Keys(&'a Map<String, Value>),
-    /// A text of several, and what separates them ([`Shape::Spaces`], [`Shape::Commas`]).
+    /// A text of several, and what separates them ([`Shape::Spaces`], [`Shape::Commas`], [`Shape::Semicolons`], [`Shape::Lines`]).
     Parts(&'a str, char),
+    /// A text with a list as JSON ([`Shape::Json`]).
+    Json(&'a str),
 }
 
 impl From<Map<String, Value>> for Claims<'_> {
@@ -143,7 +145,7 @@ impl<'a> Claim<'a> {
         match self {
             Self::Value(value) => value.as_str(),
             Self::Text(text) => Some(text),
-            Self::Texts(_) | Self::Guids(_) | Self::Truth(_) | Self::Integer(_) | Self::Keys(_) | Self::Parts(..) => None,
+            Self::Texts(_) | Self::Guids(_) | Self::Truth(_) | Self::Integer(_) | Self::Keys(_) | Self::Parts(..) | Self::Json(_) => None,
         }
     }
 
@@ -154,7 +156,7 @@ impl<'a> Claim<'a> {
             Self::Text(text) => text == "true" || text == "1",
             Self::Truth(truth) => truth,
             Self::Integer(number) => number == 1,
-            Self::Texts(_) | Self::Guids(_) | Self::Keys(_) | Self::Parts(..) => false,
+            Self::Texts(_) | Self::Guids(_) | Self::Keys(_) | Self::Parts(..) | Self::Json(_) => false,
         }
     }
 
@@ -163,7 +165,7 @@ impl<'a> Claim<'a> {
         match self {
             Self::Value(value) => UnixTime::from_numeric_date(value),
             Self::Integer(seconds) => UnixTime::from_numeric_date(&seconds.into()),
-            Self::Text(_) | Self::Texts(_) | Self::Guids(_) | Self::Truth(_) | Self::Keys(_) | Self::Parts(..) => None,
+            Self::Text(_) | Self::Texts(_) | Self::Guids(_) | Self::Truth(_) | Self::Keys(_) | Self::Parts(..) | Self::Json(_) => None,
         }
     }
 
@@ -180,6 +182,7 @@ impl<'a> Claim<'a> {
             Self::Guids(guids) => guids.iter().any(|guid| with_guid(guid, holds)),
             Self::Keys(members) => keys(members).any(holds),
             Self::Parts(text, separator) => parts(text, separator).any(holds),
+            Self::Json(text) => Claim::Value(&json_groups(text)).is_or_holds_one_of(values),
         }
     }
 }
@@ -239,7 +242,7 @@ mod tests {
         ]
     }
 
-    const SHAPES: [Shape; 4] = [Shape::List, Shape::Keys, Shape::Spaces, Shape::Commas];
+    const SHAPES: [Shape; 7] = [Shape::List, Shape::Keys, Shape::Spaces, Shape::Commas, Shape::Semicolons, Shape::Lines, Shape::Json];
 
     /// By whichever form a claim is told, what is said of it is the same.
     fn told(claim: Option<Claim<'_>>, values: &[Value]) -> impl PartialEq + fmt::Debug {

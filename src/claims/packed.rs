@@ -97,6 +97,14 @@ impl<'a> Item<'a> {
         guid(text).map_or(Self::Text(text), Self::Guid)
     }
 
+    /// `None` of a GUID.
+    pub(super) fn as_text(&self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Guid(_) => None,
+        }
+    }
+
     /// Shows the text.
     pub(crate) fn with_text<T>(&self, show: impl FnOnce(&str) -> T) -> T {
         match self {

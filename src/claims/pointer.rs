@@ -11,6 +11,24 @@ pub(super) fn find<'a>(claims: &'a Map<String, Value>, name_or_pointer: &str) ->
     }
 }
 
+/// What is not there of a name or a pointer by which [`find`] finds nothing, or `null`, in words for the log: they repeat the pointer and
+/// nothing of the claims.
+pub(crate) fn end_of_way(claims: &Map<String, Value>, name_or_pointer: &str) -> String {
+    let Some(path) = name_or_pointer.strip_prefix('/') else { return format!("there is no claim `{name_or_pointer}`") };
+    let mut pointer = String::new();
+    for segment in path.split('/') {
+        let before = pointer.clone();
+        pointer = format!("{pointer}/{segment}");
+        if find(claims, &pointer).is_none_or(Value::is_null) {
+            return match before.as_str() {
+                "" => format!("there is no claim `{}`", decoded(segment)),
+                before => format!("`{before}` has no `{}`", decoded(segment)),
+            };
+        }
+    }
+    format!("`{name_or_pointer}` leads to nothing")
+}
+
 /// Whether that is the claim `email`, or something in it: an address proves nothing unless it is verified.
 pub(crate) fn is_email(name_or_pointer: &str) -> bool {
     if name_or_pointer.starts_with('/') { root(name_or_pointer) == "email" } else { name_or_pointer == "email" }

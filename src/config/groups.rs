@@ -6,7 +6,15 @@ use super::setting::{Form, Setting, words};
 use crate::claims::{self, GroupsClaim, Shape};
 use crate::identity::headers;
 
-const SHAPES: [(&str, Shape); 4] = [("list", Shape::List), ("keys", Shape::Keys), ("spaces", Shape::Spaces), ("commas", Shape::Commas)];
+const SHAPES: [(&str, Shape); 7] = [
+    ("list", Shape::List),
+    ("keys", Shape::Keys),
+    ("spaces", Shape::Spaces),
+    ("commas", Shape::Commas),
+    ("semicolons", Shape::Semicolons),
+    ("lines", Shape::Lines),
+    ("json", Shape::Json),
+];
 
 pub(super) const CLAIM: Setting = Setting::new(
     "groups_claim",
@@ -52,10 +60,15 @@ pub(super) fn read(section: &Section<'_>) -> GroupsClaim {
         section.findings.fatal(text.at, &text.key, NO_CLAIM, "write groups_claim = \"roles\" or \"/realm_access/roles\" for example");
     }
     let shape = section.choice("groups_shape", &SHAPES).unwrap_or(Shape::List);
-    let name = written.map_or_else(|| "groups".to_owned(), |text| text.value);
+    let name = written.map_or_else(|| GroupsClaim::DEFAULT_NAME.to_owned(), |text| text.value);
     if shape == Shape::Keys && TEXTS.contains(&name.as_str()) {
         let problem = format!("`{name}` is a text, which has no keys");
-        section.findings.fatal(section.at(), &section.key("groups_shape"), problem, "write \"spaces\" or \"commas\", or name an object");
+        section.findings.fatal(
+            section.at(),
+            &section.key("groups_shape"),
+            problem,
+            "write \"spaces\" or \"commas\" for example, or name an object",
+        );
     }
     GroupsClaim::new(&name, shape)
 }

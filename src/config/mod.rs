@@ -21,6 +21,7 @@ mod limits;
 mod log;
 mod origin;
 mod outside;
+mod own_logout;
 mod pages;
 mod plain_http;
 mod post_logout;
@@ -60,7 +61,7 @@ use crate::identity::headers::IdentityHeaders;
 use crate::identity::streamlit::{self as streamlit_app, StreamlitApp};
 use crate::limit::{Counted, Limit, PerMinute};
 use crate::oidc::provider::Provider;
-use crate::policy::{Admission, Login};
+use crate::policy::{Admission, Login, Policy};
 use crate::secret::Secret;
 use crate::session::{CookieNames, KeyRing, SessionSettings};
 use crate::web::cors::Cors;
@@ -123,6 +124,8 @@ pub struct Config {
     pub admission: Admission,
     pub sessions: SessionSettings,
     pub identity: IdentityHeaders,
+    /// Whether the configuration or a rule is about groups, so that a login without them is worth a word.
+    pub wants_groups: bool,
     /// For `app = "streamlit"`.
     pub streamlit: Option<StreamlitApp>,
     /// Where a logout ends; `None` for our own page that says so.
@@ -329,6 +332,8 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     let keys = KeyRing::derive(&secrets, public.redirect_uri().as_str());
     let store = store.map(|store| store.settings(&secrets, public.redirect_uri().as_str(), lifetime.max_age));
     let near_claims = identity::near_claims(&identity, policy.as_ref());
+    let is_asked_for = |policy: &Policy| policy.claims().any(|claim| claim == identity.groups.near_name());
+    let wants_groups = identity.groups.is_of_choice() || policy.as_ref().is_some_and(is_asked_for);
     Some(Config {
         providers,
         // A Streamlit app asks for the login itself, by `st.login()`.
@@ -346,6 +351,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
             )),
         },
         identity,
+        wants_groups,
         after_logout,
         keep_fragment,
         authz,

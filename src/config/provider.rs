@@ -8,7 +8,7 @@ use super::client_options::{CLIENT_KEYS, ClientOptions};
 use super::cookie_secret::{is_placeholder, is_sample};
 use super::section::{Placed, Section};
 use super::setting::{Form, Key, Setting, keys};
-use super::{plain_http, post_logout};
+use super::{own_logout, plain_http, post_logout};
 use crate::oidc::issuer::{ExpectedIssuer, is_guid};
 use crate::oidc::logout_url::LogoutUrl;
 use crate::oidc::provider::{ClientAuthentication, Provider};
@@ -232,6 +232,10 @@ fn read(
     let tenants = extra.map(read_tenants).unwrap_or_default();
     let audiences = extra.and_then(|extra| extra.strings("audiences")).unwrap_or_default();
     let logout_url = extra.and_then(read_logout_url);
+    let has_logout_url = extra.is_some_and(|extra| extra.has("logout_url"));
+    if let Some(issuer) = expected_issuer.as_ref().filter(|_| !has_logout_url) {
+        own_logout::warn(name, issuer, section.at(), section.findings);
+    }
     let post_logout_redirect_uri = extra.and_then(|extra| post_logout::read(extra, public, logout_url.as_ref()));
     let clock_skew = extra.and_then(read_clock_skew).unwrap_or(DEFAULT_CLOCK_SKEW);
     if let Some(extra) = extra {

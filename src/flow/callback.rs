@@ -1,5 +1,7 @@
 //! The way back from the provider: the login attempt, the tokens, the keys, the session.
 
+mod groups;
+mod prompt;
 pub(crate) mod userinfo;
 
 use std::collections::BTreeSet;
@@ -7,7 +9,6 @@ use std::collections::BTreeSet;
 use super::{Flow, Visit, looked_at, only_visited};
 use crate::account::Account;
 use crate::audit::AuditEvent;
-use crate::claims::Unusable;
 use crate::code::Code;
 use crate::config::Config;
 use crate::decision::{Event, Level, Outcome};
@@ -58,7 +59,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     }
     let response = match Callback::parse(request.query_pairs(), visit.jar.is_logging_out())? {
         Callback::Response(response) => response,
-        Callback::ErrorWithoutState(reported) => return Err(stateless(reported, visit, context)),
+        Callback::ErrorWithoutState(reported) => return stateless(reported, visit, context),
         Callback::Landing => return Ok(Progress::Done(Outcome::Respond(landing(visit, context)))),
     };
     let attempt = match LoginAttempt::find(&visit.jar, response.state(), &config.sessions, &config.providers, context.now) {
@@ -80,15 +81,19 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
         (visit.is_second, visit.login_hint) = (way_back.is_second(), way_back.login_hint().map(str::to_owned));
     }
     let (has_optional_prompt, started_at) = (attempt.has_optional_prompt(), attempt.started_at());
+    let sent_prompt = prompt::sent(&attempt, provider);
     let grant = match attempt.redeem(response) {
-        Err(oidc::Error::ProviderReported(reported)) if has_optional_prompt && reported.error == "invalid_request" => {
-            return without_prompt(provider, &reported, visit, context);
+        Err(oidc::Error::ProviderReported(reported)) if has_optional_prompt && reported.may_be_about_prompt() => {
+            return prompt::start_without(provider, &reported, visit, context);
         }
         // A login page that was left open has nothing more to ask for.
         Err(error @ oidc::Error::ProviderReported(_)) if has_logged_in_since(started_at, visit, context) => {
             visit.note(Level::Info, Code::CallbackAlreadyLoggedIn, format!("{error}; the user has logged in meanwhile"));
             let page = super::login::destination(visit.return_to.take(), config);
             return Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), visit.method))));
+        }
+        Err(oidc::Error::ProviderReported(reported)) => {
+            return Err(oidc::Error::ProviderReported(reported.answering(sent_prompt)).into());
         }
         redeemed => redeemed?,
     };
@@ -136,10 +141,19 @@ fn has_logged_in_since(started_at: UnixTime, visit: &Visit, context: &Context<'_
 
 /// An error that does not say which login it is about: with one on its way it is that one, which stays as it is, for anybody
 /// can send a browser here.
-fn stateless(reported: ReportedError, visit: &mut Visit, context: &Context<'_>) -> Error {
+fn stateless(reported: ReportedError, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     let config = context.config;
     let pending = PendingAttempts::of(&visit.jar, &config.sessions, &config.providers, context.now);
     let pending = pending.open(&config.sessions, &config.providers, context.now);
+    let newest = pending.first().and_then(|attempt| Some((attempt, config.provider(attempt.provider())?)));
+    let reported = match newest {
+        Some((attempt, provider)) if attempt.has_optional_prompt() && reported.may_be_about_prompt() => {
+            visit.return_to = ReturnTo::parse(attempt.return_to(), config.public.redirect_uri()).ok();
+            return prompt::start_without(provider, &reported, visit, context);
+        }
+        Some((attempt, provider)) => reported.answering(prompt::sent(attempt, provider)),
+        None => reported,
+    };
     visit.ways_back =
         pending.iter().filter_map(|attempt| ReturnTo::parse(attempt.return_to(), config.public.redirect_uri()).ok()).collect();
     let mut seen = BTreeSet::new();
@@ -148,20 +162,7 @@ fn stateless(reported: ReportedError, visit: &mut Visit, context: &Context<'_>) 
         visit.return_to = visit.ways_back.pop();
     }
     visit.may_repeat = false;
-    oidc::Error::ProviderReported(reported).into()
-}
-
-/// Starts the login once more without a `prompt` that the provider may not know. That is not remembered: anybody can come
-/// back with this error, and the next one would no more be asked which account to use.
-fn without_prompt(provider: &Provider, reported: &ReportedError, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
-    visit.leave_prompt = true;
-    let message = format!(
-        "provider `{}` reports {reported}; starting the login once more without prompt=select_account: if it succeeds, set \
-         client_kwargs = {{ prompt = \"\" }}",
-        provider.name
-    );
-    visit.note(Level::Warn, Code::LoginWithoutPrompt, message);
-    super::login::start(provider, visit, context)
+    Err(oidc::Error::ProviderReported(reported).into())
 }
 
 /// What has been tried in this login beside its usual course: each is tried once.
@@ -590,15 +591,7 @@ fn establish(
     for header in headers::left_out(&account, &config.identity) {
         visit.note(Level::Warn, Code::IdentityHeaderTooLong, format!("the application does not get {header}: its value is too long"));
     }
-    if headers::groups_are_withheld(&account, &config.identity) {
-        let message = "the provider does not tell the groups of this person, there are too many; the application gets none";
-        visit.note(Level::Warn, Code::IdentityGroupsWithheld, message);
-    }
-    if let Some(Unusable { found, remedy }) = headers::unusable_groups(&account, &config.identity) {
-        let message =
-            format!("the claim `{}` is {found} and gives no groups: {remedy} in [vestibule.identity]", config.identity.groups.name());
-        visit.note(Level::Warn, Code::IdentityGroupsUnusable, message);
-    }
+    groups::tell(&account, visit, context);
     visit.note(Level::Info, Code::LoginSucceeded, format!("login with provider `{}` succeeded", provider.name));
 
     let return_to = ReturnTo::parse(&grant.return_to, config.public.redirect_uri()).ok();

@@ -214,6 +214,22 @@ pub(crate) fn unusable_groups(account: &Account<'_>, settings: &IdentityHeaders)
     account.claims.groups(&settings.groups).err()
 }
 
+/// What may separate several groups in a claim that counts as one.
+pub(crate) fn doubtful_groups(account: &Account<'_>, settings: &IdentityHeaders) -> Option<&'static str> {
+    let claim = account.claims.groups(&settings.groups).ok().flatten()?;
+    settings.groups.shape().doubtful_mark(claim)
+}
+
+/// Where the way to the groups ends, in words for the log; `None` where they are told, in whatever form.
+pub(crate) fn missing_groups(account: &Account<'_>, settings: &IdentityHeaders) -> Option<String> {
+    let name = settings.groups.name();
+    let is_there = |claim: Claim<'_>| !matches!(claim, Claim::Value(Value::Null));
+    if account.claims.find(name).is_some_and(is_there) || groups_are_withheld(account, settings) {
+        return None;
+    }
+    Some(claims::end_of_way(account.claims.whole(), name))
+}
+
 /// The header with the access token, for an application that may see it.
 pub(crate) fn access_token(token: &Secret) -> Option<(&'static str, &[u8])> {
     let token = token.expose();
@@ -265,6 +281,7 @@ fn write_value(value: &mut Vec<u8>, claim: Claim<'_>) -> Option<()> {
         }
         Claim::Keys(members) => write_texts(value, claims::keys(members)),
         Claim::Parts(text, separator) => write_texts(value, claims::parts(text, separator)),
+        Claim::Json(text) => return write_value(value, Claim::Value(&claims::json_groups(text))),
         Claim::Text(text) => write_text(value, text),
         Claim::Truth(truth) => write_scalar(value, &truth.into())?,
         Claim::Integer(number) => write_scalar(value, &number.into())?,

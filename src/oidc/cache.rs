@@ -11,7 +11,7 @@
 //! 5. What a provider has been found to take is remembered: how it reads client credentials.
 //! 6. An entry that a clock put into the future counts as none. Two decisions that find nothing at the same time both ask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use url::Url;
@@ -20,6 +20,7 @@ use super::error::Failure;
 use super::jwks::KeySet;
 use super::metadata::ProviderMetadata;
 use super::token::CredentialForm;
+use crate::code::Code;
 use crate::time::UnixTime;
 
 /// How long an answer is used without asking again.
@@ -35,8 +36,9 @@ const PAUSE: Duration = Duration::from_secs(3);
 const REFETCH_FLOOR: Duration = Duration::from_secs(10);
 
 /// So many logins may ask for the same within [`REFETCH_FLOOR`], all but the first because another one's question is under way.
-/// More than come back at once to an instance, so that keys that lag for long do not make every login ask.
-const MOST_TOGETHER: u32 = 64;
+/// As many as a host has in flight on an instance, so that every one of them may wait for the answer, and no more: keys that lag for
+/// long do not make every login ask.
+const MOST_TOGETHER: u32 = 256;
 
 /// A question that has no answer by now will get none: a request is given up after 10 s, and a decision may be dropped.
 const UNDER_WAY: Duration = Duration::from_secs(10);
@@ -50,6 +52,8 @@ pub struct ProviderCache {
     habits: BTreeMap<String, Habits>,
     /// When a token endpoint was last found to be unavailable for a refresh.
     refreshes_failed: BTreeMap<String, UnixTime>,
+    /// What the log has been told, which is the same at every login.
+    told: BTreeSet<Code>,
 }
 
 /// What a provider has been found to take, by the configuration's name for it.
@@ -151,6 +155,11 @@ impl ProviderCache {
     /// Whether that was a moment ago.
     pub fn is_refresh_paused(&self, provider: &str, now: UnixTime) -> bool {
         self.refreshes_failed.get(provider).is_some_and(|at| is_within(*at, PAUSE, now))
+    }
+
+    /// Whether the log has not yet been told this of the configuration in force: by this instance, since it has it.
+    pub fn is_news(&mut self, code: Code) -> bool {
+        self.told.insert(code)
     }
 
     pub fn habits(&self, provider: &str) -> Habits {

@@ -2,14 +2,12 @@
 
 use std::fmt;
 
+pub use super::reported_error::ReportedError;
 use crate::code::Code;
 use crate::web::http::OutboundError;
 
 /// Longest value from outside in a message, in characters.
 const MAX_SHOWN: usize = 120;
-
-/// Longest words of a provider about an error, in characters: Entra's begin with a number, and end with others.
-const MAX_DESCRIPTION: usize = 300;
 
 /// Why a step of the protocol failed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +15,7 @@ pub enum Error {
     #[error("the authorization response is malformed: {0}")]
     AuthorizationResponse(&'static str),
     #[error(
-        "the authorization response to a login with provider `{provider}` names {given} as its issuer, and that provider's is {expected} \
+        "the authorization response to a login with provider `{provider}` {given}, and that provider's issuer is {expected} \
          (RFC 9207): somebody may be mixing up providers on purpose"
     )]
     IssuerParameter { provider: String, given: String, expected: String },
@@ -25,74 +23,12 @@ pub enum Error {
     ProviderReported(ReportedError),
     #[error("{what} of provider `{provider}` {error}")]
     Unreachable { provider: String, what: Endpoint, error: OutboundError },
-    #[error("{what} of provider `{provider}` answered with status {status}{detail}")]
+    #[error("{what} of provider `{provider}` answered with status {status}{detail}{}", what.advice(*status))]
     Status { provider: String, what: Endpoint, status: u16, detail: String },
     #[error("{what} of provider `{provider}`: {fault}")]
     Answer { provider: String, what: Endpoint, fault: String },
     #[error("the ID token of provider `{provider}` is rejected: {rejection}")]
     IdToken { provider: String, rejection: Rejection },
-}
-
-/// What a provider says of an error (RFC 6749 sections 4.1.2.1 and 5.2): text from outside, made fit for the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReportedError {
-    /// Of the characters that the section allows, or `(unreadable)`.
-    pub error: String,
-    description: Option<String>,
-    uri: Option<String>,
-}
-
-impl ReportedError {
-    pub(crate) fn new(error: &str, description: Option<&str>, uri: Option<&str>) -> Self {
-        // Anything else is not an error code but an attempt.
-        let is_code = error.len() <= 64 && error.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'.');
-        let shown = |text: Option<&str>| text.filter(|text| !text.trim().is_empty()).map(|text| bounded(text, MAX_DESCRIPTION));
-        let error = if is_code { error.to_owned() } else { "(unreadable)".to_owned() };
-        Self { error, description: shown(description), uri: shown(uri) }
-    }
-
-    /// The error as RFC 6749 section 4.1.2.1 and OpenID Connect Core section 3.1.2.6 call it. Some providers have names of their own
-    /// for a user who does not go on.
-    pub(crate) fn kind(&self) -> &str {
-        const CANCELLED: [&str; 9] = [
-            "access_denied",
-            "user_denied",
-            "user_cancelled",
-            "user_canceled",
-            "user_cancelled_login",
-            "user_cancelled_authorize",
-            "cancelled",
-            "canceled",
-            "authorization_declined",
-        ];
-        let is_cancelled = CANCELLED.iter().any(|name| name.eq_ignore_ascii_case(&self.error));
-        if is_cancelled { CANCELLED[0] } else { &self.error }
-    }
-
-    /// What the person who runs this can do about it.
-    fn advice(&self) -> &'static str {
-        match self.error.as_str() {
-            "invalid_client" => ": check client_id and client_secret, and how they are sent (token_endpoint_auth_method)",
-            "invalid_grant" => ": the code was used before or took too long, or redirect_uri is not the registered one",
-            "unauthorized_client" => ": this client may not use the authorization code flow; see its registration",
-            "invalid_scope" => ": the provider does not know a word of `scope` in client_kwargs",
-            "unsupported_response_type" => ": register the client for the response type `code`",
-            _ => "",
-        }
-    }
-}
-
-impl fmt::Display for ReportedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the error `{}`", self.error)?;
-        if let Some(description) = &self.description {
-            write!(f, ", \"{description}\"")?;
-        }
-        if let Some(uri) = &self.uri {
-            write!(f, ", see {uri}")?;
-        }
-        f.write_str(self.advice())
-    }
 }
 
 /// A value from outside, for a message: bounded, and without the mark that ends a quotation. What is not printable goes when
@@ -101,7 +37,7 @@ pub(crate) fn shown(text: &str) -> String {
     bounded(text, MAX_SHOWN)
 }
 
-fn bounded(text: &str, characters: usize) -> String {
+pub(super) fn bounded(text: &str, characters: usize) -> String {
     let mut rest = text.trim().chars();
     let mut line: String = rest.by_ref().take(characters).map(|c| if c == '"' { '\'' } else { c }).collect();
     if rest.next().is_some() {
@@ -117,6 +53,24 @@ pub enum Endpoint {
     Token,
     Keys,
     Userinfo,
+}
+
+impl Endpoint {
+    /// What the operator can do about an answer of this status, whatever else it says.
+    fn advice(self, status: u16) -> &'static str {
+        match (self, status) {
+            (_, 300..=399) => ": Vestibule follows no redirect here; configure the address that it leads to",
+            (Endpoint::Metadata, 401 | 403 | 404 | 410) => ": check server_metadata_url",
+            (Endpoint::Keys, 401 | 403 | 404 | 410) => ": check `jwks_uri` in the provider's metadata",
+            (Endpoint::Token, 404 | 405 | 410) => ": check `token_endpoint` in the provider's metadata",
+            (Endpoint::Userinfo, 401 | 403) => {
+                ": the provider does not accept its own access token there; check `scope` in client_kwargs, or remove userinfo = true"
+            }
+            (Endpoint::Userinfo, 404 | 405 | 410) => ": check `userinfo_endpoint` in the provider's metadata, or remove userinfo = true",
+            (_, 429) => ": the provider limits requests; try again later",
+            _ => "",
+        }
+    }
 }
 
 impl std::fmt::Display for Endpoint {

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::error::{Rejected, Rejection, shown};
 use super::jwks::KeySet;
-use super::jws::{PLAIN, SignedJwt, apart, date, quoted};
+use super::jws::{PLAIN, SignedJwt, apart, date, key_of_another, kind_of, other_issuer, quoted};
 use super::refresh;
 use super::signature::Algorithm;
 use crate::claims::Claims;
@@ -106,8 +106,8 @@ impl IdTokenVerifier<'_> {
         for (name, otherwise) in
             [("iss", Rejected::Issuer), ("sub", Rejected::Subject), ("nonce", Rejected::Nonce), ("jti", Rejected::Malformed)]
         {
-            if claims.get(name).is_some_and(|value| !value.is_string()) {
-                return Err(otherwise.because(format!("its `{name}` is not a text")));
+            if let Some(value) = claims.get(name).filter(|value| !value.is_string()) {
+                return Err(otherwise.because(format!("its `{name}` is not a text but {}", kind_of(value))));
             }
         }
 
@@ -118,11 +118,10 @@ impl IdTokenVerifier<'_> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let iss = text("iss").ok_or_else(|| Rejected::Issuer.because("it has no `iss`"))?;
         if !is_issuer_of_token(self.issuer, iss, text("tid")) {
-            let words = format!("it is from the issuer `{}`, and the provider's metadata names `{}`", shown(iss), shown(self.issuer));
-            return Err(Rejected::Issuer.because(words));
+            return Err(Rejected::Issuer.because(other_issuer(iss, text("tid"), self.issuer)));
         }
         if !key_issuers.iter().any(|issuer| issuer.is_none_or(|issuer| may_sign_for(issuer, iss, text("tid")))) {
-            return Err(Rejected::Issuer.because(format!("its key signs for another issuer than `{}`", shown(iss))));
+            return Err(Rejected::Issuer.because(key_of_another(&key_issuers, iss)));
         }
         // 3. We are an audience, and every other one is trusted.
         check_audiences(self.provider, claims.get("aud"))?;
@@ -133,18 +132,21 @@ impl IdTokenVerifier<'_> {
             return Err(Rejected::AuthorizedParty.because(words));
         }
         let subject = text("sub").ok_or_else(|| Rejected::Subject.because("it has no `sub`"))?;
-        // Streamlit accepts an empty one.
-        if subject.trim().is_empty() {
+        // Streamlit accepts an empty one. A space is a name as any other: a person is found by the very bytes.
+        if subject.is_empty() {
             return Err(Rejected::Subject.because("its `sub` is empty"));
         }
         if subject.chars().count() > MAX_SUBJECT_CHARACTERS {
-            return Err(Rejected::Subject.because(format!("its `sub` has more than {MAX_SUBJECT_CHARACTERS} characters")));
+            let words = format!("its `sub` has {} characters, over the limit of {MAX_SUBJECT_CHARACTERS}", subject.chars().count());
+            return Err(Rejected::Subject.because(words));
         }
         self.check_dates(expires_at, issued_at, not_before, now)?;
         // 11. It was issued for this login. Whose else it is remains unsaid: a nonce is a secret.
         match (self.occasion, text("nonce")) {
             (Occasion::Login { .. }, None) => return Err(Rejected::Nonce.because("it has no `nonce`")),
-            (Occasion::Login { nonce: expected }, Some(nonce)) if !expected.matches(nonce) => return Err(Rejected::Nonce.into()),
+            (Occasion::Login { nonce: expected }, Some(nonce)) if !expected.matches(nonce) => {
+                return Err(Rejected::Nonce.because("its `nonce` is not that of this login: it was issued for another one"));
+            }
             (Occasion::Login { .. }, Some(_)) => {}
             (Occasion::Refresh { login }, _) => refresh::match_login(&claims, login)?,
         }
@@ -152,7 +154,8 @@ impl IdTokenVerifier<'_> {
         if let Some(at_hash) = claims.get("at_hash")
             && !at_hash.as_str().is_some_and(|hash| is_hash_of(hash, self.access_token, algorithm))
         {
-            return Err(Rejected::AccessTokenHash.into());
+            let words = format!("its `at_hash` is not that of the access token by {}: the tokens do not belong together", algorithm.name());
+            return Err(Rejected::AccessTokenHash.because(words));
         }
         let subject = subject.to_owned();
         let claims = match self.occasion {
@@ -170,14 +173,14 @@ impl IdTokenVerifier<'_> {
         let skew = self.provider.clock_skew;
         // 9. It has not expired.
         if now >= expires_at.after(skew) {
-            return Err(Rejected::Expired.because(apart("exp", expires_at, now)));
+            return Err(Rejected::Expired.because(apart("exp", expires_at, now, skew)));
         }
         // 10. It was issued just now: the code was redeemed a moment ago.
         if issued_at > now.after(skew) || now.since(issued_at) > MAX_AGE + skew {
-            return Err(Rejected::IssuedAt.because(apart("iat", issued_at, now)));
+            return Err(Rejected::IssuedAt.because(apart("iat", issued_at, now, if issued_at > now { skew } else { MAX_AGE + skew })));
         }
         match not_before.filter(|not_before| *not_before > now.after(skew)) {
-            Some(not_before) => Err(Rejected::NotBefore.because(apart("nbf", not_before, now))),
+            Some(not_before) => Err(Rejected::NotBefore.because(apart("nbf", not_before, now, skew))),
             None => Ok(()),
         }
     }
@@ -190,20 +193,28 @@ impl IdTokenVerifier<'_> {
             Unmet::AuthenticationTime => (Rejected::AuthenticationTime, "auth_time"),
             Unmet::HostedDomain => (Rejected::HostedDomain, "hd"),
         };
-        let Some(value) = claims.whole().get(name) else { return reason.because(format!("{reason}: it has no `{name}`")) };
         let Requirements { max_age, acr_values, hosted_domain } = &self.provider.requirements;
-        let wanted = match unmet {
-            Unmet::Issuer => {
-                return reason.because(format!("its issuer {} is not the one that the configuration stands for", quoted(value)));
-            }
-            Unmet::Tenant => format!("tenants = {:?}", self.provider.tenants),
-            Unmet::AuthenticationContext => format!("acr_values = {:?}", acr_values.join(" ")),
+        let expected = match unmet {
+            Unmet::Issuer => format!("expects the issuer {}", self.provider.expected_issuer),
+            Unmet::Tenant => format!("has tenants = {:?}", self.provider.tenants),
+            Unmet::AuthenticationContext => format!("has acr_values = {:?}", acr_values.join(" ")),
             Unmet::AuthenticationTime => {
-                format!("max_age = {}, and the login was started at {}", max_age.unwrap_or_default().as_secs(), self.requested_at)
+                format!("has max_age = {}; the login was started at {}", max_age.unwrap_or_default().as_secs(), self.requested_at)
             }
-            Unmet::HostedDomain => format!("hd = {:?}", hosted_domain.as_deref().unwrap_or_default()),
+            Unmet::HostedDomain => format!("has hd = {:?}", hosted_domain.as_deref().unwrap_or_default()),
         };
-        reason.because(format!("{reason}: its `{name}` is {}, and the configuration says {wanted}", quoted(value)))
+        let found = match (claims.whole().get(name), unmet) {
+            (None, _) => format!("it has no `{name}`"),
+            (Some(value), Unmet::AuthenticationTime) => match UnixTime::from_numeric_date(value) {
+                Some(at) => {
+                    let before = humantime::format_duration(self.requested_at.since(at));
+                    format!("{reason}: its `{name}` is {at}, {before} before the login was started")
+                }
+                None => format!("its `{name}` is {}, which is not a date", quoted(value)),
+            },
+            (Some(value), _) => format!("{reason}: its `{name}` is {}", quoted(value)),
+        };
+        reason.because(format!("{found}, and the configuration {expected}"))
     }
 }
 
@@ -211,24 +222,28 @@ impl IdTokenVerifier<'_> {
 pub(super) fn check_audiences(provider: &Provider, aud: Option<&Value>) -> Result<(), Rejection> {
     let client_id = provider.client_id.as_str();
     let audiences = match aud {
-        None => return Err(Rejected::Audience.because("it has no `aud`")),
+        None => return Err(Rejected::Audience.because(format!("it has no `aud`, and client_id is `{}`", shown(client_id)))),
         Some(Value::Array(audiences)) => audiences.as_slice(),
         Some(one) => std::slice::from_ref(one),
     };
     if let Some(other) = audiences.iter().find(|audience| !audience.is_string()) {
-        return Err(Rejected::Audience.because(format!("its `aud` holds {}, which is not a text", quoted(other))));
+        let words = format!("its `aud` holds {}, which is not a text, and client_id is `{}`", quoted(other), shown(client_id));
+        return Err(Rejected::Audience.because(words));
     }
     if !audiences.iter().any(|audience| audience == client_id) {
         let all: Vec<_> = audiences.iter().take(8).map(quoted).collect();
-        let words = format!("it is for the audience {}, and client_id is `{}`", all.join(", "), shown(client_id));
+        let all =
+            if all.is_empty() { "nobody (its `aud` is an empty list)".to_owned() } else { format!("the audience {}", all.join(", ")) };
+        let words = format!("it is for {all}, and client_id is `{}`", shown(client_id));
         return Err(Rejected::Audience.because(words));
     }
     let is_trusted = |audience: &Value| audience == client_id || provider.audiences.iter().any(|trusted| audience == trusted.as_str());
     match audiences.iter().find(|audience| !is_trusted(audience)) {
         None => Ok(()),
         Some(other) => Err(Rejected::Audience.because(format!(
-            "it is also for the audience {}, which is not trusted: if it should be, name it in vestibule.provider.{}.audiences",
+            "it is also for the audience {}, which is neither client_id `{}` nor trusted: if it should be, name it in vestibule.provider.{}.audiences",
             quoted(other),
+            shown(client_id),
             provider.name
         ))),
     }

@@ -1,5 +1,9 @@
 //! Which issuer is believed: the rule for metadata, for tokens, and for sessions that were made from them.
 
+use std::fmt;
+
+use super::error::shown;
+
 /// Which `issuer` the metadata, and then every ID token, must name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExpectedIssuer {
@@ -9,6 +13,17 @@ pub enum ExpectedIssuer {
     EntraAnyTenant,
     /// Microsoft Entra asked by a domain name: it answers with the tenant's GUID.
     EntraDomain,
+}
+
+/// In words for the log.
+impl fmt::Display for ExpectedIssuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(issuer) => write!(f, "`{}`", shown(issuer)),
+            Self::EntraAnyTenant => write!(f, "`{ENTRA_TEMPLATE}`, or the same of a tenant"),
+            Self::EntraDomain => write!(f, "`{ENTRA_TEMPLATE}` with the tenant's GUID"),
+        }
+    }
 }
 
 /// What every issuer of Microsoft Entra begins with.

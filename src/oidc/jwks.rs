@@ -17,12 +17,20 @@ use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 
 const MAX_BYTES: u32 = 256 * 1024;
 
-/// How many keys are tried for one token: each costs a verification.
-const MAX_CANDIDATES: usize = 64;
+/// What the keys that are tried for one token may cost, in verifications by RSA with 2048 bits ([`VerificationKey::cost`]). A key set
+/// of [`MAX_BYTES`] holds some 650 such keys, and more of other kinds: without a bound, each login could take seconds.
+const MAX_COST: usize = 512;
 
 /// Some publish numbers with padding, which RFC 7515 section 2 leaves out.
 const BASE64URL: GeneralPurpose =
     GeneralPurpose::new(&alphabet::URL_SAFE, GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent));
+
+/// The keys that are tried for a token.
+pub struct Candidates<'a> {
+    pub keys: Vec<Candidate<'a>>,
+    /// How many more fit, and are not tried.
+    pub untried: usize,
+}
 
 /// A key that may have signed a token.
 pub struct Candidate<'a> {
@@ -71,21 +79,60 @@ impl KeySet {
     pub fn parse(answer: Result<OutboundResponse, OutboundError>, provider: &Provider) -> Result<Self, Error> {
         let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Keys)?;
         let fault = |text: &str| outbound::unacceptable(&provider.name, Endpoint::Keys, text);
-        let document: Document = outbound::object(&body).map_err(|_| fault("not a JSON Web Key Set"))?;
+        let not_a_key_set = |_| match outbound::is_object(&body) {
+            true => fault("not a JSON Web Key Set: `keys` is missing, or no list, or comes twice"),
+            false => fault(&format!("not a JSON Web Key Set: {}", outbound::form_of(&body))),
+        };
+        let document: Document = outbound::object(&body).map_err(not_a_key_set)?;
         let objects = document.keys.into_iter().filter(Value::is_object);
         Ok(Self(objects.filter_map(|key| serde_json::from_value(key).ok()).collect()))
     }
 
-    /// The keys for a token with this header, at most 64. With a `kid`, those of that name; where there is
-    /// none, those without a name. Without a `kid`, all that fit.
-    pub fn candidates(&self, algorithm: Algorithm, kid: Option<&str>) -> impl Iterator<Item = Candidate<'_>> {
+    /// The keys for a token with this header, as many as [`MAX_COST`] allows. With a `kid`, those of that name; where there is
+    /// none, those without a name. Without a `kid`, all that fit by `kty`, `crv`, `use`, `key_ops` and `alg`: those first that say
+    /// that they are for this algorithm and for signatures.
+    pub fn candidates(&self, algorithm: Algorithm, kid: Option<&str>) -> Candidates<'_> {
+        let mut fitting: Vec<&Jwk> = self.named(kid).filter(|key| key.fits(algorithm)).collect();
+        fitting.sort_by_key(|key| (key.alg.is_none(), key.usage.is_none() && key.key_ops.is_none()));
+        let (mut left, mut keys, mut untried) = (MAX_COST, vec![], 0);
+        for jwk in fitting {
+            let Some(key) = jwk.for_algorithm(algorithm) else { continue };
+            match left.checked_sub(key.cost()) {
+                Some(rest) => {
+                    left = rest;
+                    keys.push(Candidate { key, issuer: jwk.issuer.as_str() });
+                }
+                None => untried += 1,
+            }
+        }
+        Candidates { keys, untried }
+    }
+
+    /// Whether some key can verify a signature by this algorithm.
+    pub fn has_one_for(&self, algorithm: Algorithm) -> bool {
+        self.0.iter().any(|key| key.fits(algorithm) && key.for_algorithm(algorithm).is_some())
+    }
+
+    fn named(&self, kid: Option<&str>) -> impl Iterator<Item = &Jwk> {
         let is_named = kid.is_some_and(|kid| self.0.iter().any(|key| key.kid.as_deref() == Some(kid)));
         let named = move |key: &&Jwk| match kid {
             Some(kid) if is_named => key.kid.as_deref() == Some(kid),
             Some(_) => key.kid.is_none(),
             None => true,
         };
-        self.0.iter().filter(named).filter_map(move |key| key.candidate(algorithm)).take(MAX_CANDIDATES)
+        self.0.iter().filter(named)
+    }
+
+    /// Why there is no candidate, in words for the log.
+    pub(super) fn why_none(&self, algorithm: Algorithm, kid: Option<&str>) -> String {
+        let algorithm = algorithm.name();
+        match kid {
+            None => format!("the provider's key set has no key for {algorithm}, and it has no `kid`; the key set has {self}"),
+            Some(kid) => match self.0.iter().find(|key| key.kid.as_deref() == Some(kid)) {
+                Some(key) => format!("the provider's key `{}` is not for {algorithm}: {key}", shown(kid)),
+                None => format!("the provider's key set has no key `{}` for {algorithm}; it has {self}", shown(kid)),
+            },
+        }
     }
 }
 
@@ -105,27 +152,49 @@ impl fmt::Display for KeySet {
     }
 }
 
+/// What it says that it is for.
+impl fmt::Display for Jwk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "its kty is `{}`", shown(&self.kty))?;
+        for (name, value) in [("crv", &self.crv), ("alg", &self.alg), ("use", &self.usage)] {
+            if let Some(value) = value {
+                write!(f, ", its {name} `{}`", shown(value))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Jwk {
-    fn candidate(&self, algorithm: Algorithm) -> Option<Candidate<'_>> {
-        Some(Candidate { key: self.for_algorithm(algorithm)?, issuer: self.issuer.as_str() })
+    /// By what it says of itself.
+    fn fits(&self, algorithm: Algorithm) -> bool {
+        let is_of_kind = match algorithm {
+            Algorithm::Rs256 | Algorithm::Rs384 | Algorithm::Rs512 | Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512 => {
+                self.kty == "RSA"
+            }
+            Algorithm::Es256 => self.is_on("EC", "P-256"),
+            Algorithm::Es384 => self.is_on("EC", "P-384"),
+            Algorithm::Es512 => self.is_on("EC", "P-521"),
+            Algorithm::EdDsa => self.is_on("OKP", "Ed25519"),
+        };
+        is_of_kind
+            && self.usage.as_deref().is_none_or(|usage| usage == "sig")
+            && self.key_ops.as_deref().is_none_or(|operations| operations.iter().any(|operation| operation == "verify"))
+            && self.alg.as_deref().is_none_or(|alg| Algorithm::from_name(alg) == Some(algorithm))
     }
 
+    fn is_on(&self, kty: &str, crv: &str) -> bool {
+        self.kty == kty && self.crv.as_deref() == Some(crv)
+    }
+
+    /// Of one that [`fits`](Self::fits); `None` where its numbers make no key.
     fn for_algorithm(&self, algorithm: Algorithm) -> Option<VerificationKey> {
-        let may_verify = self.usage.as_deref().is_none_or(|usage| usage == "sig")
-            && self.key_ops.as_deref().is_none_or(|operations| operations.iter().any(|operation| operation == "verify"))
-            && self.alg.as_deref().is_none_or(|alg| Algorithm::from_name(alg) == Some(algorithm));
-        if !may_verify {
-            return None;
-        }
-        match (algorithm, self.kty.as_str(), self.crv.as_deref()) {
-            (Algorithm::Rs256 | Algorithm::Rs384 | Algorithm::Rs512 | Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512, "RSA", _) => {
+        match algorithm {
+            Algorithm::Rs256 | Algorithm::Rs384 | Algorithm::Rs512 | Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512 => {
                 VerificationKey::rsa(algorithm, &number(&self.n)?, &number(&self.e)?)
             }
-            (Algorithm::Es256, "EC", Some("P-256")) | (Algorithm::Es384, "EC", Some("P-384")) | (Algorithm::Es512, "EC", Some("P-521")) => {
-                VerificationKey::ec(algorithm, &number(&self.x)?, &number(&self.y)?)
-            }
-            (Algorithm::EdDsa, "OKP", Some("Ed25519")) => VerificationKey::ed25519(&number(&self.x)?),
-            _ => None,
+            Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512 => VerificationKey::ec(algorithm, &number(&self.x)?, &number(&self.y)?),
+            Algorithm::EdDsa => VerificationKey::ed25519(&number(&self.x)?),
         }
     }
 }

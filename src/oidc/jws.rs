@@ -1,13 +1,15 @@
 //! A signed JWT as providers send it (RFC 7519, RFC 7515 section 3.1): its parts, and whose signature it has. What it must
 //! say is for its reader to match: `id_token.rs`, `userinfo.rs`, `logout_token.rs`.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::error::{Rejected, Rejection, shown};
-use super::jwks::KeySet;
+use super::jwks::{Candidates, KeySet};
 use super::outbound::{members, object};
 use super::signature::Algorithm;
 use crate::time::UnixTime;
@@ -22,16 +24,16 @@ pub(super) const PLAIN: [&str; 2] = ["JWT", "application/jwt"];
 /// anybody can make, and what is not known is ignored.
 #[derive(Deserialize)]
 struct Header {
-    alg: String,
+    alg: Option<String>,
     kid: Option<String>,
     typ: Option<String>,
-    /// Whether there is one, of whatever form.
-    #[serde(default, deserialize_with = "is_there")]
-    crit: bool,
+    /// Of whatever form, `null` as well.
+    #[serde(default, deserialize_with = "any")]
+    crit: Option<Value>,
 }
 
-fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
-    serde::de::IgnoredAny::deserialize(value).map(|_| true)
+fn any<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
 }
 
 /// A token in parts, of which nothing is proven yet.
@@ -57,14 +59,16 @@ impl<'a> SignedJwt<'a> {
             return Err(match raw.split('.').count() {
                 // RFC 7516 section 3.1.
                 5 => Rejected::Malformed.because(format!("it is encrypted: have the provider sign {kind}, and not encrypt them")),
-                _ => Rejected::Malformed.into(),
+                parts => Rejected::Malformed.because(format!("{}: it has {parts} parts, and one has 3", Rejected::Malformed)),
             });
         };
         if signature.is_empty() {
             return Err(Rejected::Signature.because("it is not signed"));
         }
         let signed = &raw[..header.len() + 1 + payload.len()];
-        let header: Header = object(&decoded(header)?).map_err(|_| Rejected::Malformed)?;
+        let not_a_header =
+            || Rejected::Malformed.because("its header is not base64url of a JSON object, in which `alg`, `kid` and `typ` are texts");
+        let header: Header = decoded(header).and_then(|json| object(&json).ok()).ok_or_else(not_a_header)?;
         if let Some(typ) = header.typ.as_deref()
             && !types.iter().any(|known| known.eq_ignore_ascii_case(typ))
         {
@@ -72,29 +76,41 @@ impl<'a> SignedJwt<'a> {
             return Err(Rejected::Type.because(format!("its type is `{}`, and that of {kind} is {expected}", shown(typ))));
         }
         // RFC 7515 section 4.1.11: what must be understood and is not, is rejected.
-        if header.crit {
-            return Err(Rejected::Critical.into());
+        if let Some(crit) = &header.crit {
+            let words = format!("its header demands critical extensions (`crit` is {}), and Vestibule supports none", quoted(crit));
+            return Err(Rejected::Critical.because(words));
         }
         Ok(Self { header, payload, signed, signature })
     }
 
     /// The algorithm of its signature: one of ours, and of those that the metadata lists, if it does, in `listing`.
     pub(super) fn algorithm(&self, listed: Option<&[Algorithm]>, listing: &str) -> Result<Algorithm, Rejection> {
-        let name = self.header.alg.as_str();
+        let Some(name) = self.header.alg.as_deref() else {
+            return Err(Rejected::Malformed.because("its header has no `alg`"));
+        };
+        let accepted = listed.unwrap_or(Algorithm::ALL);
+        let names = Algorithm::names(accepted);
         let Some(algorithm) = Algorithm::from_name(name) else {
-            let words = match name {
-                "none" => "it is not signed (`alg` is `none`): have the provider sign with RS256".to_owned(),
+            let why = match name {
+                "none" => "it is not signed (`alg` is `none`)".to_owned(),
                 "HS256" | "HS384" | "HS512" => {
-                    format!(
-                        "it is signed with {name}, which proves no more than that somebody has the client secret: have the provider sign with RS256 instead"
-                    )
+                    format!("it is signed with {name}, which proves no more than that somebody has the client secret")
                 }
-                _ => format!("its signature algorithm is `{}`: have the provider sign with RS256 instead", shown(name)),
+                _ => format!("its signature algorithm is `{}`", shown(name)),
+            };
+            let instead = accepted.first().copied().unwrap_or(Algorithm::Rs256).name();
+            let words = match listed {
+                Some([]) => format!(
+                    "{why}; {listing} of the provider's metadata has none that Vestibule accepts ({}): have the provider sign with RS256 instead",
+                    Algorithm::names(Algorithm::ALL)
+                ),
+                _ => format!("{why}; Vestibule accepts {names} here: have the provider sign with {instead} instead"),
             };
             return Err(Rejected::Algorithm.because(words));
         };
-        if listed.is_some_and(|listed| !listed.contains(&algorithm)) {
-            let words = format!("it is signed with {name}, which the provider's metadata does not list in {listing}");
+        if !accepted.contains(&algorithm) {
+            let listed = if accepted.is_empty() { "none that Vestibule accepts" } else { names.as_str() };
+            let words = format!("it is signed with {name}, and {listing} of the provider's metadata lists {listed}");
             return Err(Rejected::Algorithm.because(words));
         }
         Ok(algorithm)
@@ -102,7 +118,8 @@ impl<'a> SignedJwt<'a> {
 
     /// What it says, each member once. Nothing of it is proven before [`verify`](Self::verify).
     pub(super) fn claims(&self) -> Result<Map<String, Value>, Rejection> {
-        Ok(members(&decoded(self.payload)?).map_err(|_| Rejected::Malformed)?)
+        let not_claims = || Rejected::Malformed.because("its payload is not base64url of a JSON object that has each member once");
+        decoded(self.payload).and_then(|json| members(&json).ok()).ok_or_else(not_claims)
     }
 
     /// Returns for whom each key signs that the signature may be of, where the key says so.
@@ -110,27 +127,39 @@ impl<'a> SignedJwt<'a> {
         let malformed = || Rejected::Signature.because("its signature is not base64url");
         let signature = URL_SAFE_NO_PAD.decode(self.signature).map_err(|_| malformed())?;
         let kid = self.header.kid.as_deref();
-        let mut is_known = false;
-        let candidates = keys.candidates(algorithm, kid).inspect(|_| is_known = true);
-        let verifying = candidates.filter(|candidate| candidate.key.verifies(self.signed.as_bytes(), &signature));
-        let issuers: Vec<_> = verifying.map(|candidate| candidate.issuer).collect();
-        match (issuers.is_empty(), is_known) {
-            (false, _) => Ok(issuers),
-            (true, true) => Err(Rejected::Signature.because(match kid {
-                Some(kid) => format!("its signature is not of the provider's key `{}`", shown(kid)),
-                None => "its signature is of none of the provider's keys, and it does not name one".to_owned(),
-            })),
-            (true, false) => Err(Rejected::UnknownKey.because(match kid {
-                Some(kid) => format!("the provider's key set has no key `{}` for its algorithm; it has {keys}", shown(kid)),
-                None => format!("the provider's key set has no key for its algorithm; it has {keys}"),
-            })),
+        let Candidates { keys: candidates, untried } = keys.candidates(algorithm, kid);
+        let tried = candidates.len();
+        let mut issuers = vec![];
+        for candidate in candidates {
+            if candidate.key.verifies(self.signed.as_bytes(), &signature) {
+                issuers.push(candidate.issuer);
+                // It signs for anybody: there is nothing to learn of another one.
+                if candidate.issuer.is_none() {
+                    break;
+                }
+            }
         }
+        if !issuers.is_empty() {
+            return Ok(issuers);
+        }
+        let name = algorithm.name();
+        if tried == 0 {
+            return Err(Rejected::UnknownKey.because(keys.why_none(algorithm, kid)));
+        }
+        let of = match kid {
+            Some(kid) => format!("its signature by {name} is not of the provider's key `{}`", shown(kid)),
+            None => format!("its signature by {name} is of none of the provider's keys, and it has no `kid`"),
+        };
+        Err(Rejected::Signature.because(match untried {
+            0 => of,
+            _ => format!("{of}; {tried} keys that fit were tried, and {untried} were not: have the provider send `kid`"),
+        }))
     }
 }
 
 /// A part of a token is base64url.
-fn decoded(part: &str) -> Result<Vec<u8>, Rejection> {
-    Ok(URL_SAFE_NO_PAD.decode(part).map_err(|_| Rejected::Malformed)?)
+fn decoded(part: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(part).ok()
 }
 
 /// A claim as the log shows it.
@@ -147,10 +176,41 @@ pub(super) fn date(claims: &Map<String, Value>, name: &str, otherwise: Rejected)
     claims.get(name).map(|value| UnixTime::from_numeric_date(value).ok_or_else(|| wrong(value))).transpose()
 }
 
-/// In words for the log: a date that is not where it should be, and the time here.
-pub(super) fn apart(name: &str, at: UnixTime, now: UnixTime) -> String {
+/// In words for the log: a date that is not where it should be, the time here, and how far apart the two may be.
+pub(super) fn apart(name: &str, at: UnixTime, now: UnixTime, allowed: Duration) -> String {
     let (sooner, later) = (at.min(now), at.max(now));
-    let difference = humantime::format_duration(later.since(sooner));
+    let (difference, allowed) = (humantime::format_duration(later.since(sooner)), humantime::format_duration(allowed));
     let relation = if at < now { "ago" } else { "ahead" };
-    format!("its `{name}` is {at}, {difference} {relation}: it is {now} here. If the clocks differ, set them right")
+    format!(
+        "its `{name}` is {at}, {difference} {relation}: it is {now} here, and {allowed} are allowed. If the clocks differ, set them right"
+    )
+}
+
+/// What kind of JSON a claim is, where its content is nobody's business.
+pub(super) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// In words for the log: an issuer that is not that of the metadata, whose template for tenants (Entra's) a token without a tenant
+/// cannot fill in.
+pub(super) fn other_issuer(iss: &str, tid: Option<&str>, metadata_issuer: &str) -> String {
+    let tenant = match tid {
+        _ if !metadata_issuer.contains("{tenantid}") => String::new(),
+        Some(tid) => format!(" with the tenant `{}` (`tid`)", shown(tid)),
+        None => "; it has no `tid`, by which the tenant is known".to_owned(),
+    };
+    format!("it is from the issuer `{}`{tenant}, and the provider's metadata names `{}`", shown(iss), shown(metadata_issuer))
+}
+
+/// In words for the log: whose tokens the key may sign, and whose this is.
+pub(super) fn key_of_another(issuers: &[Option<&str>], iss: &str) -> String {
+    let named: Vec<_> = issuers.iter().flatten().take(4).map(|issuer| format!("`{}`", shown(issuer))).collect();
+    format!("its key signs for the issuer {}, and it is from `{}`", named.join(", "), shown(iss))
 }

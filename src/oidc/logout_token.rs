@@ -8,7 +8,7 @@ use super::error::{Rejected, Rejection, shown};
 use super::id_token::check_audiences;
 use super::issuer::{entra_tenant, is_issuer_of_token, may_sign_for};
 use super::jwks::KeySet;
-use super::jws::{SignedJwt, apart, date, quoted};
+use super::jws::{SignedJwt, apart, date, key_of_another, kind_of, other_issuer, quoted};
 use super::metadata::ProviderMetadata;
 use super::provider::Provider;
 use crate::secret::Secret;
@@ -46,7 +46,11 @@ impl Unverified {
     pub fn parse(raw: &str) -> Result<Self, Rejection> {
         let claims = SignedJwt::parse(raw, "logout tokens", &TYPES)?.claims()?;
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        let iss = text("iss").ok_or_else(|| Rejected::Issuer.because("it has no `iss`"))?.to_owned();
+        let iss = text("iss").ok_or_else(|| match claims.get("iss") {
+            None => Rejected::Issuer.because("it has no `iss`"),
+            Some(other) => Rejected::Issuer.because(format!("its `iss` is not a text but {}", kind_of(other))),
+        })?;
+        let iss = iss.to_owned();
         let aud = claims.get("aud").cloned().ok_or_else(|| Rejected::Audience.because("it has no `aud`"))?;
         // Where the issuer names the tenant, a token need not.
         let tid = text("tid").or_else(|| entra_tenant(&iss)).map(str::to_owned);
@@ -61,7 +65,10 @@ impl Unverified {
     pub fn providers(&self, providers: &[Provider]) -> Result<Vec<String>, Rejection> {
         let of_issuer = || providers.iter().filter(|provider| provider.expected_issuer.admits_token(&self.iss, self.tid.as_deref()));
         if of_issuer().next().is_none() {
-            return Err(Rejected::Issuer.because(format!("no provider of the configuration has its issuer `{}`", shown(&self.iss))));
+            let known: Vec<_> = providers.iter().take(8).map(|provider| provider.expected_issuer.to_string()).collect();
+            let words =
+                format!("it is from the issuer `{}`, and the providers of the configuration have {}", shown(&self.iss), known.join("; "));
+            return Err(Rejected::Issuer.because(words));
         }
         let is_audience = |client_id: &str| match &self.aud {
             Value::Array(audiences) => audiences.iter().any(|audience| audience == client_id),
@@ -69,7 +76,8 @@ impl Unverified {
         };
         let found: Vec<_> = of_issuer().filter(|provider| is_audience(&provider.client_id)).map(|provider| provider.name.clone()).collect();
         if found.is_empty() {
-            let words = format!("it is for the audience {}, which is no client_id of its issuer's", quoted(&self.aud));
+            let ours: Vec<_> = of_issuer().take(8).map(|provider| format!("`{}`", shown(&provider.client_id))).collect();
+            let words = format!("it is for the audience {}, and client_id of its issuer is {}", quoted(&self.aud), ours.join(" or "));
             return Err(Rejected::Audience.because(words));
         }
         Ok(found)
@@ -90,12 +98,11 @@ impl Unverified {
         let algorithm = token.algorithm(metadata.signing_algorithms.as_deref(), "id_token_signing_alg_values_supported")?;
         let key_issuers = token.verify(algorithm, keys)?;
         if !self.is_of(metadata) {
-            let (iss, expected) = (shown(&self.iss), shown(&metadata.issuer));
-            return Err(Rejected::Issuer.because(format!("it is from the issuer `{iss}`, and the provider's metadata names `{expected}`")));
+            return Err(Rejected::Issuer.because(other_issuer(&self.iss, self.tid.as_deref(), &metadata.issuer)));
         }
         let may_sign = |issuer: &str| may_sign_for(issuer, &self.iss, self.tid.as_deref());
         if !key_issuers.iter().any(|issuer| issuer.is_none_or(may_sign)) {
-            return Err(Rejected::Issuer.because(format!("its key signs for another issuer than `{}`", shown(&self.iss))));
+            return Err(Rejected::Issuer.because(key_of_another(&key_issuers, &self.iss)));
         }
         Ok(Signed { iss: self.iss.clone(), claims: token.claims()? })
     }
@@ -135,8 +142,13 @@ impl Signed {
         // Steps 4 and 5. Whatever a member is called, one that is no text names nobody.
         let text = |name: &str, otherwise: Rejected| match claims.get(name) {
             None => Ok(None),
-            Some(Value::String(text)) if !text.trim().is_empty() && text.len() <= MAX_TEXT_BYTES => Ok(Some(text.clone())),
-            Some(_) => Err(otherwise.because(format!("its `{name}` is not a text of 1 to {MAX_TEXT_BYTES} bytes"))),
+            // A subject may be any text, as in an ID token.
+            Some(Value::String(text)) if (name == "sub" && !text.is_empty()) || !text.trim().is_empty() => match text.len() {
+                0..=MAX_TEXT_BYTES => Ok(Some(text.clone())),
+                length => Err(otherwise.because(format!("its `{name}` has {length} bytes, over the limit of {MAX_TEXT_BYTES}"))),
+            },
+            Some(Value::String(_)) => Err(otherwise.because(format!("its `{name}` is empty"))),
+            Some(other) => Err(otherwise.because(format!("its `{name}` is not a text but {}", kind_of(other)))),
         };
         let (sub, sid) = (text("sub", Rejected::Subject)?, text("sid", Rejected::Subject)?);
         if sub.is_none() && sid.is_none() {
@@ -152,7 +164,7 @@ impl Signed {
         if claims.contains_key("nonce") {
             return Err(Rejected::Nonce.because("it has a `nonce`"));
         }
-        let jti = text("jti", Rejected::TokenId)?.ok_or(Rejected::TokenId)?;
+        let jti = text("jti", Rejected::TokenId)?.ok_or_else(|| Rejected::TokenId.because("it has no `jti`"))?;
         let logged_out_at = issued_at.after(provider.clock_skew).min(now);
         Ok(LogoutToken { issuer: iss, sub, sid, jti, logged_out_at, expires_at })
     }
@@ -162,18 +174,19 @@ impl Signed {
 fn check_dates(claims: &Map<String, Value>, skew: Duration, now: UnixTime) -> Result<(UnixTime, UnixTime), Rejection> {
     let issued_at = date(claims, "iat", Rejected::IssuedAt)?.ok_or_else(|| Rejected::IssuedAt.because("it has no `iat`"))?;
     if issued_at > now.after(skew) {
-        return Err(Rejected::IssuedAt.because(apart("iat", issued_at, now)));
+        return Err(Rejected::IssuedAt.because(apart("iat", issued_at, now, skew)));
     }
     let exp = date(claims, "exp", Rejected::Expired)?;
     if let Some(exp) = exp.filter(|exp| now >= exp.after(skew)) {
-        return Err(Rejected::Expired.because(apart("exp", exp, now)));
+        return Err(Rejected::Expired.because(apart("exp", exp, now, skew)));
     }
-    let too_old = issued_at.after(if exp.is_some() { MAX_AGE } else { MAX_AGE_WITHOUT_EXP });
+    let max_age = if exp.is_some() { MAX_AGE } else { MAX_AGE_WITHOUT_EXP };
+    let too_old = issued_at.after(max_age);
     if now >= too_old.after(skew) {
-        return Err(Rejected::IssuedAt.because(apart("iat", issued_at, now)));
+        return Err(Rejected::IssuedAt.because(apart("iat", issued_at, now, max_age + skew)));
     }
     if let Some(not_before) = date(claims, "nbf", Rejected::NotBefore)?.filter(|not_before| *not_before > now.after(skew)) {
-        return Err(Rejected::NotBefore.because(apart("nbf", not_before, now)));
+        return Err(Rejected::NotBefore.because(apart("nbf", not_before, now, skew)));
     }
     Ok((issued_at, exp.map_or(too_old, |exp| exp.min(too_old)).after(skew)))
 }

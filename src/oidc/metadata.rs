@@ -1,10 +1,10 @@
 //! Provider metadata (OpenID Connect Discovery 1.0, RFC 8414).
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use url::Url;
 
 use super::error::{Endpoint, Error, shown};
+use super::metadata_document::Document;
 use super::outbound;
 use super::signature::Algorithm;
 use super::token::encoding_changes;
@@ -17,6 +17,8 @@ const MAX_BYTES: u32 = 256 * 1024;
 
 /// The scope by which a client asks for a refresh token (OIDC Core section 11).
 pub(super) const OFFLINE_ACCESS: &str = "offline_access";
+
+const SIGNING_ALGORITHMS: &str = "id_token_signing_alg_values_supported";
 
 /// What of a provider's metadata a login needs; checked, so that every URL in it may be used.
 ///
@@ -33,7 +35,11 @@ pub struct ProviderMetadata {
     pub client_authentication: ClientAuthentication,
     /// Whether `iss` is promised in every authorization response (RFC 9207 section 3).
     pub sends_iss: bool,
-    /// Those of our algorithms that it signs ID tokens with; all when it does not say.
+    /// Those of our algorithms that it signs ID tokens with; `None` when it does not say, and then all of ours are accepted.
+    ///
+    /// Discovery section 3 requires the list. Without it, or with one that says nothing (empty, `null`, no list), a token proves as
+    /// much: its signature has to be of a key of the provider's own key set, by an algorithm that this key is for, and none of ours
+    /// can be forged by somebody who knows the public key or the client secret. The list can only narrow that down.
     pub signing_algorithms: Option<Vec<Algorithm>>,
     /// Those that it signs userinfo responses with; all when it does not say, and `None` where none is asked for.
     pub userinfo_algorithms: Option<Vec<Algorithm>>,
@@ -46,32 +52,6 @@ pub struct ProviderMetadata {
     /// What is optional and cannot be used, in words; it counts as absent.
     #[serde(skip)]
     pub ignored: Vec<String>,
-}
-
-/// The document as it comes. Unknown members are ignored (Discovery section 3), and so are optional ones that are of no use:
-/// their feature is lost, and not the login.
-#[derive(Deserialize)]
-struct Document {
-    issuer: String,
-    authorization_endpoint: String,
-    token_endpoint: String,
-    jwks_uri: String,
-    #[serde(default)]
-    userinfo_endpoint: Value,
-    #[serde(default)]
-    end_session_endpoint: Value,
-    #[serde(default)]
-    token_endpoint_auth_methods_supported: Value,
-    #[serde(default)]
-    id_token_signing_alg_values_supported: Value,
-    #[serde(default)]
-    userinfo_signing_alg_values_supported: Value,
-    #[serde(default)]
-    prompt_values_supported: Value,
-    #[serde(default)]
-    scopes_supported: Value,
-    #[serde(default)]
-    authorization_response_iss_parameter_supported: Value,
 }
 
 impl ProviderMetadata {
@@ -87,70 +67,70 @@ impl ProviderMetadata {
     pub fn parse(answer: Result<OutboundResponse, OutboundError>, provider: &Provider) -> Result<Self, Error> {
         let fault = |text: String| outbound::unacceptable(&provider.name, Endpoint::Metadata, text);
         let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Metadata)?;
-        let document: Document = outbound::object(&body).map_err(|error| fault(format!("not provider metadata: {error}")))?;
-        if !provider.expected_issuer.admits_metadata(&document.issuer) {
-            let words = format!("its issuer is `{}`, which is not the one that server_metadata_url stands for", shown(&document.issuer));
+        let mut document = Document::parse(&body).map_err(|words| fault(format!("not provider metadata: {words}")))?;
+        let required = |name: &str| document.required(name).map_err(|words| fault(format!("not provider metadata: {words}")));
+        let issuer = required("issuer")?;
+        if !provider.expected_issuer.admits_metadata(&issuer) {
+            let words = format!(
+                "its issuer is `{}`, and the configuration expects {}, by server_metadata_url or vestibule.provider.{}.issuer",
+                shown(&issuer),
+                provider.expected_issuer,
+                provider.name
+            );
             return Err(fault(words));
         }
-        let endpoint = |name: &str, text: &str| {
-            let is_usable = |url: &Url| {
-                let may_be_used = if FOR_BROWSERS.contains(&name) { may_be_visited(url, provider) } else { may_be_asked(url, provider) };
-                may_be_used && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
-            };
-            Url::parse(text).ok().filter(is_usable).ok_or_else(|| format!("its {name} is not an https URL"))
-        };
-        let mut ignored = vec![];
-        let mut endpoint_if_any = |name: &str, value: &Value| {
-            if value.is_null() {
-                return None;
-            }
-            let usable = endpoint(name, value.as_str().unwrap_or_default());
-            usable.map_err(|words| ignored.push(words)).ok()
-        };
-        let userinfo_endpoint = endpoint_if_any("userinfo_endpoint", &document.userinfo_endpoint);
-        let end_session_endpoint = endpoint_if_any("end_session_endpoint", &document.end_session_endpoint);
-        let mut names_if_any = |name: &str, value: Value| {
-            let is_given = !value.is_null();
-            let names: Option<Vec<String>> = serde_json::from_value(value).ok().filter(|_| is_given);
-            if names.is_none() && is_given {
-                ignored.push(format!("its {name} is not a list of names"));
-            }
-            names
-        };
-        let authentication_methods = names_if_any("token_endpoint_auth_methods_supported", document.token_endpoint_auth_methods_supported);
-        let signing_algorithms = names_if_any("id_token_signing_alg_values_supported", document.id_token_signing_alg_values_supported);
-        let userinfo_algorithms = names_if_any("userinfo_signing_alg_values_supported", document.userinfo_signing_alg_values_supported);
-        let prompts = names_if_any("prompt_values_supported", document.prompt_values_supported);
-        // Only where a refresh token is wanted is it of use, and nothing is lost where it is not.
-        let scopes: Vec<String> = serde_json::from_value(document.scopes_supported).unwrap_or_default();
-        // A list of none says nothing of what there is.
-        let authentication_methods = authentication_methods.filter(|names| {
-            if names.is_empty() {
-                ignored.push("its token_endpoint_auth_methods_supported is empty".to_owned());
-            }
-            !names.is_empty()
-        });
-        let sends_iss = document.authorization_response_iss_parameter_supported;
-        if !sends_iss.is_boolean() && !sends_iss.is_null() {
-            ignored.push("its authorization_response_iss_parameter_supported is not true or false".to_owned());
+        let authorization_endpoint = endpoint("authorization_endpoint", &required("authorization_endpoint")?, provider).map_err(fault)?;
+        let token_endpoint = endpoint("token_endpoint", &required("token_endpoint")?, provider).map_err(fault)?;
+        let jwks_uri = endpoint("jwks_uri", &required("jwks_uri")?, provider).map_err(fault)?;
+        let userinfo_endpoint = document.endpoint_if_any("userinfo_endpoint", provider);
+        let end_session_endpoint = document.endpoint_if_any("end_session_endpoint", provider);
+        let authentication_methods = document.names_if_any("token_endpoint_auth_methods_supported");
+        let signing_algorithms = document.names_if_any(SIGNING_ALGORITHMS);
+        // The only one of these that Discovery section 3 requires.
+        if document.is_null(SIGNING_ALGORITHMS) {
+            document.ignore(format!("its {SIGNING_ALGORITHMS} is null"));
         }
+        let userinfo_algorithms = document.names_if_any("userinfo_signing_alg_values_supported");
+        let prompts = document.names_if_any("prompt_values_supported");
+        let scopes = document.names_if_any("scopes_supported").unwrap_or_default();
+        let sends_iss = document.truth_if_any("authorization_response_iss_parameter_supported");
+        let client_authentication = client_authentication(provider, authentication_methods.as_deref()).ok_or_else(|| {
+            let listed = authentication_methods.unwrap_or_default();
+            let listed: Vec<_> = listed.iter().take(8).map(|name| format!("`{}`", shown(name))).collect();
+            fault(format!(
+                "its token_endpoint_auth_methods_supported lists {}, and Vestibule supports client_secret_basic, client_secret_post and none",
+                listed.join(", ")
+            ))
+        })?;
         Ok(Self {
-            authorization_endpoint: Some(endpoint("authorization_endpoint", &document.authorization_endpoint).map_err(fault)?),
-            token_endpoint: endpoint("token_endpoint", &document.token_endpoint).map_err(fault)?,
-            jwks_uri: endpoint("jwks_uri", &document.jwks_uri).map_err(fault)?,
+            authorization_endpoint: Some(authorization_endpoint),
+            token_endpoint,
+            jwks_uri,
             userinfo_endpoint,
             end_session_endpoint,
-            client_authentication: client_authentication(provider, authentication_methods.as_deref())
-                .ok_or_else(|| fault("it supports none of client_secret_basic, client_secret_post and none".into()))?,
+            client_authentication,
             signing_algorithms: signing_algorithms.map(|names| algorithms(&names)),
             userinfo_algorithms: userinfo_algorithms.filter(|_| provider.userinfo).map(|names| algorithms(&names)),
-            sends_iss: sends_iss == true,
+            sends_iss,
             takes_account_prompt: prompts.is_none_or(|prompts| prompts.iter().any(|prompt| prompt == "select_account")),
             lists_offline_access: scopes.iter().any(|scope| scope == OFFLINE_ACCESS),
-            ignored,
-            issuer: document.issuer,
+            ignored: document.into_ignored(),
+            issuer,
         })
     }
+}
+
+/// An endpoint that may be used.
+pub(super) fn endpoint(name: &str, text: &str, provider: &Provider) -> Result<Url, String> {
+    let is_usable = |url: &Url| {
+        let may_be_used = if FOR_BROWSERS.contains(&name) { may_be_visited(url, provider) } else { may_be_asked(url, provider) };
+        may_be_used && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+    };
+    let usable = Url::parse(text).ok().filter(is_usable);
+    usable.ok_or_else(|| match text.trim() {
+        "" => format!("its {name} is empty"),
+        _ => format!("its {name} is `{}`, which is not an https URL without a user and a fragment", shown(text)),
+    })
 }
 
 /// The endpoints to which it is the browser that goes.
@@ -170,9 +150,10 @@ fn may_be_asked(url: &Url, provider: &Provider) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && metadata_url.scheme() == "http" && is_alike)
 }
 
-/// Those of ours among them.
+/// Those of ours among them, each once: a login attempt carries them.
 fn algorithms(names: &[String]) -> Vec<Algorithm> {
-    names.iter().filter_map(|name| Algorithm::from_name(name)).collect()
+    let is_named = |algorithm: &Algorithm| names.iter().any(|name| Algorithm::from_name(name) == Some(*algorithm));
+    Algorithm::ALL.iter().copied().filter(is_named).collect()
 }
 
 /// The configured method, or the best that the provider lists; `client_secret_basic` when it lists none (Discovery

@@ -1,9 +1,11 @@
 //! What every request to a provider has in common.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::de::{self, DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -96,6 +98,56 @@ impl<'de> Visitor<'de> for MembersVisitor {
             }
         }
         Ok(Members(members))
+    }
+}
+
+/// The members of a JSON object as they are written, and the names of those that come more than once, whose last value stands.
+/// However deep one is nested, the others are there.
+pub(super) fn raw_members(json: &[u8]) -> serde_json::Result<RawMembers> {
+    object(json)
+}
+
+pub(super) struct RawMembers {
+    pub(super) members: BTreeMap<String, Box<RawValue>>,
+    pub(super) repeated: BTreeSet<String>,
+}
+
+impl<'de> Deserialize<'de> for RawMembers {
+    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
+        object.deserialize_map(RawMembersVisitor)
+    }
+}
+
+struct RawMembersVisitor;
+
+impl<'de> Visitor<'de> for RawMembersVisitor {
+    type Value = RawMembers;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<RawMembers, A::Error> {
+        let (mut members, mut repeated) = (BTreeMap::new(), BTreeSet::new());
+        while let Some((name, value)) = object.next_entry::<String, Box<RawValue>>()? {
+            if members.insert(name.clone(), value).is_some() {
+                repeated.insert(name);
+            }
+        }
+        Ok(RawMembers { members, repeated })
+    }
+}
+
+/// What a body is that is not the JSON object which was asked for, in words for the log that hold nothing of it.
+pub(super) fn form_of(body: &[u8]) -> &'static str {
+    let text = body.trim_ascii();
+    match serde_json::from_slice::<&RawValue>(text) {
+        _ if text.is_empty() => "the answer is empty",
+        Ok(_) if is_object(text) => "the answer is a JSON object, and a member comes twice or has another type than the standard says",
+        Ok(_) => "the answer is JSON, and not an object",
+        Err(_) if text.first() == Some(&b'<') => "the answer is HTML or XML, and not JSON",
+        Err(_) if text.first() == Some(&b'{') => "the answer is not complete JSON",
+        Err(_) => "the answer is not JSON",
     }
 }
 

@@ -143,6 +143,11 @@ impl Provider {
         }
     }
 
+    /// `prompt` of its authorization requests, as it is configured.
+    pub fn prompt(&self) -> Option<&str> {
+        self.authorize_params.iter().find(|(name, _)| name == "prompt").map(|(_, value)| value.as_str())
+    }
+
     /// A short name of the metadata URL, for what is sealed under this section.
     pub fn metadata_tag(&self) -> String {
         URL_SAFE_NO_PAD.encode(&Sha256::digest(self.metadata_url.as_str())[..METADATA_TAG_BYTES])

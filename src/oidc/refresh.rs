@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use super::error::{Error, Rejected, Rejection};
+use super::jws::quoted;
 use super::metadata::ProviderMetadata;
 use super::token::{self, CredentialForm, Issued};
 use crate::oidc::provider::Provider;
@@ -82,8 +83,17 @@ fn age(answer: &OutboundResponse) -> Duration {
 
 /// Matches the claims of a refreshed ID token with those of the login's (section 12.2).
 pub(super) fn match_login(refreshed: &Map<String, Value>, login: &Map<String, Value>) -> Result<(), Rejection> {
-    // Which other value it is stays out of the log.
-    let other = |reason: Rejected, name: &str| Err(reason.because(format!("its `{name}` is not that of the login's ID token")));
+    // Who it is stays out of the log.
+    let told = |claims: &Map<String, Value>, name: &str| match claims.get(name) {
+        None => "absent".to_owned(),
+        Some(_) if name == "sub" => "another one".to_owned(),
+        Some(value) => quoted(value),
+    };
+    let other = |reason: Rejected, name: &str| {
+        let (now, then) = (told(refreshed, name), told(login, name));
+        let then = if name == "sub" { String::new() } else { format!(", and was {then}") };
+        Err(reason.because(format!("its `{name}` is not that of the login's ID token: it is {now}{then}")))
+    };
     for (name, reason) in [("iss", Rejected::Issuer), ("sub", Rejected::Subject), ("azp", Rejected::AuthorizedParty)] {
         if refreshed.get(name) != login.get(name) {
             return other(reason, name);
@@ -99,7 +109,7 @@ pub(super) fn match_login(refreshed: &Map<String, Value>, login: &Map<String, Va
         return other(Rejected::AuthenticationTime, "auth_time");
     }
     match refreshed.get("nonce") {
-        Some(nonce) if login.get("nonce") != Some(nonce) => Err(Rejected::Nonce.into()),
+        Some(nonce) if login.get("nonce") != Some(nonce) => Err(Rejected::Nonce.because("its `nonce` is not that of the login's ID token")),
         _ => Ok(()),
     }
 }

@@ -7,6 +7,7 @@ use ed25519_compact::{PublicKey as Ed25519Key, Signature as Ed25519Signature};
 use p256::ecdsa::signature::Verifier as _;
 use rsa::sha2::{Sha256, Sha384, Sha512};
 use rsa::signature::Verifier as _;
+use rsa::traits::PublicKeyParts as _;
 use rsa::{BigUint, RsaPublicKey, pkcs1v15, pss};
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,11 @@ impl Algorithm {
             Self::Es512 => "ES512",
             Self::EdDsa => "EdDSA",
         }
+    }
+
+    /// Their names, for messages.
+    pub(super) fn names(algorithms: &[Self]) -> String {
+        algorithms.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>().join(", ")
     }
 
     /// By its name in a JWT header (RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864 section 2.2).
@@ -121,6 +127,23 @@ impl VerificationKey {
     /// An Ed25519 key of 32 bytes (RFC 8037 section 2).
     pub(super) fn ed25519(x: &[u8]) -> Option<Self> {
         Ed25519Key::from_slice(x).ok().map(Self::EdDsa)
+    }
+
+    /// About what a verification costs, in those by RSA with 2048 bits.
+    pub(super) fn cost(&self) -> usize {
+        let of_bits = |bits: usize| ((bits / 1024).pow(2) / 4).max(1);
+        match self {
+            Self::Rs256(key) => of_bits(key.as_ref().n().bits()),
+            Self::Rs384(key) => of_bits(key.as_ref().n().bits()),
+            Self::Rs512(key) => of_bits(key.as_ref().n().bits()),
+            Self::Ps256(key) => of_bits(key.as_ref().n().bits()),
+            Self::Ps384(key) => of_bits(key.as_ref().n().bits()),
+            Self::Ps512(key) => of_bits(key.as_ref().n().bits()),
+            Self::EdDsa(_) => 1,
+            Self::Es256(_) => 2,
+            Self::Es384(_) => 6,
+            Self::Es512(_) => 12,
+        }
     }
 
     /// Whether `signature` is this key's of `signed`.

@@ -10,8 +10,9 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
-use super::error::{Endpoint, Error, ReportedError, shown};
+use super::error::{Endpoint, Error, shown};
 use super::outbound;
+use super::refusal::{Failure, refusal};
 use crate::oidc::grant::AuthorizationGrant;
 use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::{ClientAuthentication, Provider};
@@ -45,7 +46,7 @@ impl CredentialForm {
         }
     }
 
-    fn write(self, text: &str) -> String {
+    pub(super) fn write(self, text: &str) -> String {
         match self {
             Self::Encoded => form_urlencoded::byte_serialize(text.as_bytes()).collect(),
             Self::Raw => text.to_owned(),
@@ -149,16 +150,6 @@ enum TextIfAny {
     Other(IgnoredAny),
 }
 
-/// RFC 6749 section 5.2.
-#[derive(Deserialize)]
-struct Failure {
-    error: String,
-    #[serde(default)]
-    error_description: Value,
-    #[serde(default)]
-    error_uri: Value,
-}
-
 impl TokenResponse {
     /// Parses the answer to [`request`]. `asked_with`: what of the request no log may show, beside the client secret.
     ///
@@ -187,11 +178,13 @@ pub(super) fn issued(
     let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Token)?;
     let fault = |text: &str| outbound::unacceptable(&provider.name, Endpoint::Token, text);
     // The parser's own message could quote a token.
-    let answer: Success = outbound::object(&body).map_err(|_| fault("not a token response"))?;
-    if !answer.token_type.is_some_and(|token_type| token_type.eq_ignore_ascii_case("bearer")) {
-        return Err(fault("the token type is not bearer"));
+    let answer: Success = outbound::object(&body).map_err(|_| fault(&format!("not a token response: {}", outbound::form_of(&body))))?;
+    match answer.token_type.as_deref() {
+        Some(token_type) if token_type.eq_ignore_ascii_case("bearer") => {}
+        Some(other) => return Err(fault(&format!("its token_type is `{}`, and Vestibule uses `Bearer` only", shown(other)))),
+        None => return Err(fault("there is no token_type, which must be `Bearer`")),
     }
-    let access_token = answer.access_token.ok_or_else(|| fault("there is no access token"))?;
+    let access_token = answer.access_token.ok_or_else(|| fault("there is no access_token"))?;
     let refresh_token = match answer.refresh_token {
         TextIfAny::Text(token) if !token.expose().is_empty() => Some(token),
         _ => None,
@@ -223,47 +216,7 @@ pub(super) fn error_code(answer: &Result<OutboundResponse, OutboundError>) -> Op
 }
 
 /// Whether an answer is an error by what it says, under a status of success: GitHub's are. One with a token is none.
-fn is_failure(answer: &OutboundResponse) -> bool {
+pub(super) fn is_failure(answer: &OutboundResponse) -> bool {
     let has_token = || outbound::object::<Success>(&answer.body).is_ok_and(|success| success.access_token.is_some());
     outbound::object::<Failure>(&answer.body).is_ok_and(|failure| !failure.error.is_empty()) && !has_token()
-}
-
-/// What a refusal says, for the log. An answer may repeat what it was asked, in some spelling: our secrets are taken out of
-/// it, and where a piece of one is left, nothing of it is told. An answer that is no error may hold a token.
-fn refusal(answer: &OutboundResponse, provider: &Provider, asked_with: &[&Secret]) -> String {
-    if answer.status < 400 && !is_failure(answer) {
-        return String::new();
-    }
-    let secret = provider.client_secret.as_ref().map(Secret::expose);
-    let pair =
-        |form: CredentialForm| secret.map(|secret| STANDARD.encode(format!("{}:{}", form.write(&provider.client_id), form.write(secret))));
-    let mut secrets: Vec<String> = asked_with.iter().map(|secret| secret.expose().to_owned()).chain(secret.map(str::to_owned)).collect();
-    secrets.extend(secrets.iter().map(|secret| CredentialForm::Encoded.write(secret)).collect::<Vec<_>>());
-    secrets.extend([pair(CredentialForm::Encoded), pair(CredentialForm::Raw)].into_iter().flatten());
-    secrets.retain(|secret| !secret.is_empty());
-    // The longest first: one may begin with another.
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    let told = |text: &str| {
-        // More than the log shows.
-        let text: String = text.chars().take(1000).collect();
-        let text = secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "(secret)"));
-        let is_clean = !secrets.iter().flat_map(|secret| pieces(secret)).any(|piece| text.contains(piece));
-        if is_clean { text } else { "(not shown: it repeats a secret)".to_owned() }
-    };
-    let text = |value: &Value| value.as_str().map(told);
-    match outbound::object::<Failure>(&answer.body) {
-        Ok(failure) => {
-            let (description, uri) = (text(&failure.error_description), text(&failure.error_uri));
-            format!(" and {}", ReportedError::new(&told(&failure.error), description.as_deref(), uri.as_deref()))
-        }
-        Err(_) if answer.body.trim_ascii().is_empty() => String::new(),
-        Err(_) => format!(" and \"{}\"", shown(&told(&String::from_utf8_lossy(&answer.body)))),
-    }
-}
-
-/// The parts of a secret that no encoding changes, long enough to be no word.
-fn pieces(secret: &str) -> impl Iterator<Item = &str> {
-    const BYTES: usize = 12;
-    let plain = secret.split(|c: char| !c.is_ascii_alphanumeric());
-    plain.flat_map(|run| (0..(run.len() + 1).saturating_sub(BYTES)).filter_map(move |start| run.get(start..start + BYTES)))
 }

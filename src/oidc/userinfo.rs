@@ -10,9 +10,10 @@ use super::error::{Endpoint, Error, Rejected, Rejection, shown};
 use super::id_token::{Identity, VerifiedIdToken};
 use super::issuer::{is_issuer_of_token, may_sign_for};
 use super::jwks::KeySet;
-use super::jws::{PLAIN, SignedJwt, apart, date};
+use super::jws::{PLAIN, SignedJwt, apart, date, key_of_another, other_issuer, quoted};
 use super::metadata::ProviderMetadata;
 use super::outbound;
+use super::refusal::refusal_of_token;
 use crate::oidc::provider::Provider;
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -44,11 +45,22 @@ pub enum Response {
 #[derive(Debug)]
 pub struct SignedUserinfo(Secret);
 
-/// Parses the answer to [`request`]: what is told of the person of this ID token.
+/// Parses the answer to [`request`] with that access token: what is told of the person of this ID token.
 ///
 /// # Errors
 /// When there is no answer, and when its `sub` is not the ID token's (section 5.3.2: then none of it may be used).
-pub fn parse(answer: Result<OutboundResponse, OutboundError>, token: &VerifiedIdToken, provider: &Provider) -> Result<Response, Error> {
+pub fn parse(
+    answer: Result<OutboundResponse, OutboundError>,
+    access_token: &Secret,
+    token: &VerifiedIdToken,
+    provider: &Provider,
+) -> Result<Response, Error> {
+    if let Ok(answer) = &answer
+        && answer.status != 200
+    {
+        let detail = refusal_of_token(answer, provider, access_token);
+        return Err(Error::Status { provider: provider.name.clone(), what: Endpoint::Userinfo, status: answer.status, detail });
+    }
     let is_said_to_be_signed = answer.as_ref().is_ok_and(is_jwt);
     let body = outbound::success(answer, MAX_BYTES, &provider.name, Endpoint::Userinfo)?;
     let fault = |text: &str| outbound::unacceptable(&provider.name, Endpoint::Userinfo, text);
@@ -57,7 +69,7 @@ pub fn parse(answer: Result<OutboundResponse, OutboundError>, token: &VerifiedId
         let jwt = String::from_utf8(body).map_err(|_| fault("it is not a signed JWT"))?;
         return Ok(Response::Signed(SignedUserinfo(Secret::new(jwt.trim()))));
     }
-    let claims = outbound::members(&body).map_err(|_| fault("not a JSON object, or one with a member twice"))?;
+    let claims = outbound::members(&body).map_err(|_| fault(&format!("not a userinfo response: {}", outbound::form_of(&body))))?;
     told(claims, token).map(Response::Told).map_err(fault)
 }
 
@@ -70,11 +82,12 @@ fn is_jwt(answer: &OutboundResponse) -> bool {
 
 /// The rule for both: `sub` is there, and the ID token's.
 fn told(claims: Map<String, Value>, token: &VerifiedIdToken) -> Result<Told, &'static str> {
-    match claims.get("sub").and_then(Value::as_str) {
+    match claims.get("sub") {
         None => Err("it has no `sub`"),
-        Some(sub) if sub == token.subject() => Ok(Told(claims)),
+        Some(Value::String(sub)) if sub == token.subject() => Ok(Told(claims)),
         // Who it is stays out of the log.
-        Some(_) => Err("its `sub` is not the ID token's"),
+        Some(Value::String(_)) => Err("its `sub` is not the ID token's"),
+        Some(_) => Err("its `sub` is not a text"),
     }
 }
 
@@ -102,32 +115,38 @@ impl UserinfoVerifier<'_> {
         let key_issuers = response.verify(algorithm, self.keys)?;
         // "If signed, the UserInfo Response MUST contain the Claims iss (issuer) and aud (audience) as members."
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        let iss = text("iss").ok_or_else(|| Rejected::Issuer.because("it has no `iss`"))?;
+        let iss = text("iss").ok_or_else(|| match claims.get("iss") {
+            None => Rejected::Issuer.because("it has no `iss`"),
+            Some(other) => Rejected::Issuer.because(format!("its `iss` is {}, which is not a text", quoted(other))),
+        })?;
         // Where a provider has an issuer for each tenant, it is that of the ID token's tenant: what a response says of its own
         // could be another one's.
         let tid = self.token.claims().get("tid").and_then(Value::as_str);
         if !is_issuer_of_token(&self.metadata.issuer, iss, tid) {
-            return Err(Rejected::Issuer.because(format!("it is from the issuer `{}`", shown(iss))));
+            return Err(Rejected::Issuer.because(other_issuer(iss, tid, &self.metadata.issuer)));
         }
         if !key_issuers.iter().any(|issuer| issuer.is_none_or(|issuer| may_sign_for(issuer, iss, tid))) {
-            return Err(Rejected::Issuer.because(format!("its key signs for another issuer than `{}`", shown(iss))));
+            return Err(Rejected::Issuer.because(key_of_another(&key_issuers, iss)));
         }
         // "The aud value MUST be or include the RP's Client ID value."
-        let is_for_us = match claims.get("aud") {
-            Some(Value::Array(audiences)) => audiences.iter().any(|audience| *audience == self.provider.client_id),
-            Some(one) => *one == self.provider.client_id,
-            None => return Err(Rejected::Audience.because("it has no `aud`")),
+        let client_id = self.provider.client_id.as_str();
+        let aud = claims.get("aud");
+        let is_for_us = match aud {
+            Some(Value::Array(audiences)) => audiences.iter().any(|audience| audience == client_id),
+            Some(one) => one == client_id,
+            None => false,
         };
         if !is_for_us {
-            return Err(Rejected::Audience.because(format!("it is for another audience than client_id `{}`", self.provider.client_id)));
+            let found = aud.map_or_else(|| "it has no `aud`".to_owned(), |aud| format!("it is for the audience {}", quoted(aud)));
+            return Err(Rejected::Audience.because(format!("{found}, and client_id is `{}`", shown(client_id))));
         }
         // Neither date must be there; one that is there counts (RFC 7519 sections 4.1.4 and 4.1.5).
         let skew = self.provider.clock_skew;
         if let Some(expires_at) = date(&claims, "exp", Rejected::Expired)?.filter(|expires_at| now >= expires_at.after(skew)) {
-            return Err(Rejected::Expired.because(apart("exp", expires_at, now)));
+            return Err(Rejected::Expired.because(apart("exp", expires_at, now, skew)));
         }
         if let Some(not_before) = date(&claims, "nbf", Rejected::NotBefore)?.filter(|not_before| *not_before > now.after(skew)) {
-            return Err(Rejected::NotBefore.because(apart("nbf", not_before, now)));
+            return Err(Rejected::NotBefore.because(apart("nbf", not_before, now, skew)));
         }
         told(claims, self.token).map_err(|fault| Rejected::Subject.because(fault))
     }

@@ -115,6 +115,9 @@ impl fmt::Display for Condition {
                     Shape::Keys => "has the key",
                     Shape::Spaces => "holds, between spaces,",
                     Shape::Commas => "holds, between commas,",
+                    Shape::Semicolons => "holds, between semicolons,",
+                    Shape::Lines => "holds, on a line,",
+                    Shape::Json => "holds, as JSON,",
                 };
                 write!(f, "claim `{}` {how} {}", claim.name(), alternatives(&told(values)))
             }

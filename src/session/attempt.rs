@@ -217,7 +217,10 @@ impl LoginAttempt {
             None => !self.metadata.sends_iss,
         };
         if !issuer_matches {
-            let given = response.iss().map_or_else(|| "none".to_owned(), |iss| format!("`{}`", oidc::shown(iss)));
+            let given = match response.iss() {
+                Some(iss) => format!("names the issuer `{}` (`iss`)", oidc::shown(iss)),
+                None => "has no `iss`, which the metadata promises (authorization_response_iss_parameter_supported)".to_owned(),
+            };
             let expected = format!("`{}`", oidc::shown(&self.metadata.issuer));
             return Err(oidc::Error::IssuerParameter { provider: self.provider, given, expected });
         }

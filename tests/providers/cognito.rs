@@ -76,3 +76,18 @@ fn a_template_that_names_what_is_not_known_is_a_fault() {
         "{faults:?}"
     );
 }
+
+#[test]
+fn without_a_template_the_configuration_is_warned_of() {
+    use vestibule::config::{Config, Source};
+    let warnings = |more: &str| {
+        let config = Config::parse(&Source::new("f", &config(more))).expect("a configuration");
+        let of_logout = config.warnings.iter().filter(|warning| warning.key == "vestibule.provider.cognito.logout_url");
+        of_logout.map(|warning| warning.remedy.clone()).collect::<Vec<_>>()
+    };
+    let [remedy] = warnings("").try_into().expect("one warning");
+    assert!(remedy.contains("logout?client_id={client_id}&logout_uri={return_to}"), "{remedy}");
+    let with =
+        "[vestibule.provider.cognito]\nlogout_url = \"https://acme.auth.eu-central-1.amazoncognito.com/logout?logout_uri={return_to}\"";
+    assert_eq!(warnings(with), Vec::<String>::new());
+}

@@ -13,11 +13,11 @@
 //! asked for again after `RETRY_AFTER`. Plain http is for endpoints of a document that itself comes by plain http: on this
 //! machine when the document is on this machine, else on the very host of the document.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use tokio::sync::Notify;
 use url::{Origin, Url};
 
@@ -223,9 +223,10 @@ fn may_have(document: &Url, endpoint: &Url) -> bool {
 
 /// None for what is no metadata: without what every login needs (OpenID Connect Discovery 1.0 section 3).
 fn endpoints(document: &Url, answer: &[u8]) -> Option<Vec<Url>> {
-    let metadata: Map<String, Value> = serde_json::from_slice(answer).ok()?;
-    let text = |member: &str| metadata.get(member)?.as_str();
-    let endpoint = |member: &str| configured_url(text(member)?).filter(|endpoint| may_have(document, endpoint));
+    // As they are written: however deep another one is nested, these can be read.
+    let metadata: BTreeMap<String, &RawValue> = serde_json::from_slice(answer).ok()?;
+    let text = |member: &str| serde_json::from_str::<String>(metadata.get(member)?.get()).ok();
+    let endpoint = |member: &str| configured_url(&text(member)?).filter(|endpoint| may_have(document, endpoint));
     text("issuer")?;
     endpoint("token_endpoint")?;
     endpoint("jwks_uri")?;

@@ -29,8 +29,7 @@ impl Filter {
     /// client cannot be set up.
     pub async fn load(component: &FilterComponent, configuration: Configuration, options: FilterOptions) -> Result<Filter, LoadError> {
         let (instance, summary) = Instance::load(component, &configuration, options.cpu_budget).await?;
-        let max_exchanges = (options.instances.saturating_mul(options.in_flight_per_instance) / 2).max(1);
-        let outbound = Outbound::new(&options.outbound, max_exchanges, &summary.metadata_urls, &summary.internal_hosts)?;
+        let outbound = Outbound::new(&options.outbound, options.most_waiting(), &summary.metadata_urls, &summary.internal_hosts)?;
         let outbound = Arc::new(outbound.observed_by(options.observer.clone()).sharing(Arc::clone(component.shared_answers())));
         let pool = Pool::new(component.clone(), configuration, Arc::clone(&outbound), options, instance);
         Ok(Filter { pool: Arc::new(pool), summary: Arc::new(summary), outbound })

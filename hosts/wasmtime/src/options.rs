@@ -11,10 +11,12 @@ use crate::outbound::OutboundOptions;
 /// Limits of one [`crate::Filter`].
 #[derive(Clone, Debug)]
 pub struct FilterOptions {
-    /// Instances at most; they are made when first needed. Default: two per processor.
+    /// Instances at most; they are made when first needed. Default: two per processor, and at least four.
     pub instances: usize,
-    /// Decisions in flight on one instance at most. Half of those of all instances may wait for a provider at the same
-    /// time: the others are for decisions that need none. Default: 64.
+    /// Decisions in flight on one instance at most. Half of those of all instances may wait for providers at the same time, and three
+    /// quarters of that half for one of them: the others are for decisions that need none. Default: 256, so that at least 384 logins
+    /// wait for one provider, which may have changed its keys. What waits takes memory of the instance: the head of its request, and an
+    /// answer ([`RuntimeOptions::memory_limit`](crate::RuntimeOptions::memory_limit)).
     pub in_flight_per_instance: usize,
     /// Requests that may wait for an instance; one more is [`crate::FilterError::Overloaded`]. Default: 1024.
     pub queue: usize,
@@ -36,11 +38,18 @@ pub struct FilterOptions {
 /// Asked once: the system answers from six files.
 static PROCESSORS: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
 
+impl FilterOptions {
+    /// Decisions that may wait for providers at the same time, all together.
+    pub(crate) fn most_waiting(&self) -> usize {
+        (self.instances.saturating_mul(self.in_flight_per_instance) / 2).max(1)
+    }
+}
+
 impl Default for FilterOptions {
     fn default() -> Self {
         FilterOptions {
-            instances: 2 * *PROCESSORS,
-            in_flight_per_instance: 64,
+            instances: (2 * *PROCESSORS).max(4),
+            in_flight_per_instance: 256,
             queue: 1024,
             decision_timeout: Duration::from_secs(30),
             cpu_budget: Duration::from_millis(500),
@@ -48,5 +57,20 @@ impl Default for FilterOptions {
             ended: None,
             observer: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::RuntimeOptions;
+
+    /// What docs/serve.md says, on a machine of any size; and each of them may get the largest key set at the same time.
+    #[test]
+    fn hundreds_of_logins_may_wait_for_one_provider() {
+        const KEY_SET_BYTES: usize = 256 * 1024;
+        let options = FilterOptions::default();
+        assert!(options.instances >= 4 && options.most_waiting() / 4 * 3 >= 384);
+        assert!(options.in_flight_per_instance * KEY_SET_BYTES <= RuntimeOptions::default().memory_limit / 2);
     }
 }

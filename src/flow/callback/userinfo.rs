@@ -48,7 +48,7 @@ impl ExpectUserinfo {
     ) -> Result<Progress, Error> {
         let provider = context.config.provider(&self.grant.provider).ok_or(Error::UnknownProvider)?;
         let Self { grant, mut course, tokens, proof } = self;
-        let response = match userinfo::parse(answer, &proof, provider) {
+        let response = match userinfo::parse(answer, &tokens.access_token, &proof, provider) {
             Ok(Response::Told(told)) => return establish(&grant, tokens, userinfo::complete(proof, told), provider, visit, context),
             Ok(Response::Signed(response)) => response,
             Err(error) => return renew(Renewal { grant, course, then: Then::Userinfo(tokens, proof), cause: error }, visit, context),

@@ -94,7 +94,7 @@ impl Asker<'_> {
                 Ok(keys) => self.verify(issued, &keys, visit, context),
                 Err(error) => unknown(issued, error),
             },
-            Awaited::Userinfo(issued, proof) => match userinfo::parse(answer, &proof, self.provider) {
+            Awaited::Userinfo(issued, proof) => match userinfo::parse(answer, &issued.tokens.access_token, &proof, self.provider) {
                 Ok(userinfo::Response::Told(told)) => learned(issued, userinfo::complete(proof, told)),
                 Ok(userinfo::Response::Signed(response)) => {
                     match context.cache.keys(&issued.metadata.issuer, &issued.metadata.jwks_uri, context.now) {

@@ -1,5 +1,7 @@
 //! `vestibule check --online`: what each provider says of itself, read as a login would read it.
 
+mod request;
+
 use std::fmt;
 use std::time::SystemTime;
 
@@ -41,13 +43,13 @@ pub async fn look(filter: &Filter, config: &Config) -> Vec<Found> {
     let mut all = Vec::new();
     for provider in &config.providers {
         let mut found = Found { name: provider.name.clone(), faults: vec![], warnings: vec![], lines: vec![] };
-        look_at(filter, provider, &mut found).await;
+        look_at(filter, provider, config.sessions.refresh.is_some(), &mut found).await;
         all.push(found);
     }
     all
 }
 
-async fn look_at(filter: &Filter, provider: &Provider, found: &mut Found) {
+async fn look_at(filter: &Filter, provider: &Provider, refreshes: bool, found: &mut Found) {
     let answer = ask(filter, ProviderMetadata::request(provider)).await;
     let clock = answer.as_ref().ok().and_then(clock);
     let document: Value = answer.as_ref().ok().and_then(|answer| serde_json::from_slice(&answer.body).ok()).unwrap_or_default();
@@ -58,7 +60,9 @@ async fn look_at(filter: &Filter, provider: &Provider, found: &mut Found) {
     found.lines.push(format!("issuer: {}", metadata.issuer));
     found.warnings.extend(metadata.ignored.iter().map(|ignored| format!("{ignored}; logins go on without it")));
     tell_of_clock(clock, provider, found);
-    tell_of_protocol(&metadata, &document, provider, found);
+    tell_of_protocol(&metadata, provider, found);
+    tell_of_logout(&metadata, &document, provider, found);
+    request::compare(&document, &metadata, provider, refreshes, found);
     let keys = match KeySet::parse(ask(filter, KeySet::request(&metadata.jwks_uri)).await, provider) {
         Ok(keys) => keys,
         Err(error) => return found.faults.push(error.to_string()),
@@ -103,37 +107,47 @@ fn tell_of_clock(clock: Option<i64>, provider: &Provider, found: &mut Found) {
     }
 }
 
-fn tell_of_protocol(metadata: &ProviderMetadata, document: &Value, provider: &Provider, found: &mut Found) {
+fn tell_of_protocol(metadata: &ProviderMetadata, provider: &Provider, found: &mut Found) {
     let way = match metadata.client_authentication {
         ClientAuthentication::Basic => "client_secret_basic",
         ClientAuthentication::Post => "client_secret_post",
         ClientAuthentication::None => "none",
     };
     found.lines.push(format!("client authentication: {way}"));
-    let lists_s256 =
-        document["code_challenge_methods_supported"].as_array().is_some_and(|methods| methods.iter().any(|method| method == "S256"));
-    found.lines.push(format!("PKCE with S256: {}", if lists_s256 { "listed" } else { "not listed; Vestibule uses it nevertheless" }));
-    let logout = match (&provider.logout_url, &metadata.end_session_endpoint) {
-        (Some(_), _) => "at logout_url".to_owned(),
-        (None, Some(endpoint)) => format!("at {endpoint}"),
-        (None, None) => "at Vestibule only: the metadata has no end_session_endpoint".to_owned(),
-    };
-    found.lines.push(format!("logout: {logout}"));
     if provider.userinfo && metadata.userinfo_endpoint.is_none() {
         found.faults.push("the metadata has no usable userinfo_endpoint, and the configuration has userinfo = true; remove that".into());
     }
-    if provider.asks_for_account && !metadata.takes_account_prompt {
-        found
-            .warnings
-            .push("it does not support prompt=select_account, which Vestibule leaves out; set client_kwargs = { prompt = \"\" }".into());
+}
+
+fn tell_of_logout(metadata: &ProviderMetadata, document: &Value, provider: &Provider, found: &mut Found) {
+    let logout = match (&provider.logout_url, &metadata.end_session_endpoint) {
+        (Some(_), _) => "at logout_url".to_owned(),
+        (None, Some(endpoint)) => format!("at {endpoint}"),
+        (None, None) => {
+            "at Vestibule only: the metadata has no usable end_session_endpoint; if the provider has a logout, set logout_url".to_owned()
+        }
+    };
+    found.lines.push(format!("logout: {logout}"));
+    if provider.logout_url.is_none() && metadata.end_session_endpoint.is_none() && is_auth0(metadata, document) {
+        let origin = metadata.token_endpoint.origin().ascii_serialization();
+        found.warnings.push(format!(
+            "a logout does not end the session at Auth0: switch on \"RP-Initiated Logout End Session Endpoint Discovery\" of the tenant, or set \
+             vestibule.provider.{}.logout_url = \"{origin}/v2/logout?client_id={{client_id}}&returnTo={{return_to}}\"",
+            provider.name
+        ));
     }
+}
+
+/// By its domain, or, under a domain of the tenant's own, by an endpoint that no standard has.
+fn is_auth0(metadata: &ProviderMetadata, document: &Value) -> bool {
+    let is_auth0s = |host: &str| host == "auth0.com" || host.ends_with(".auth0.com");
+    metadata.token_endpoint.host_str().is_some_and(is_auth0s)
+        || document["mfa_challenge_endpoint"].as_str().is_some_and(|endpoint| endpoint.ends_with("/mfa/challenge"))
 }
 
 fn tell_of_keys(metadata: &ProviderMetadata, keys: &KeySet, found: &mut Found) {
     let listed = metadata.signing_algorithms.as_deref();
-    let signs = |algorithm: &Algorithm| {
-        listed.is_none_or(|listed| listed.contains(algorithm)) && keys.candidates(*algorithm, None).next().is_some()
-    };
+    let signs = |algorithm: &Algorithm| listed.is_none_or(|listed| listed.contains(algorithm)) && keys.has_one_for(*algorithm);
     let usable: Vec<_> = Algorithm::ALL.iter().filter(|algorithm| signs(algorithm)).map(|algorithm| algorithm.name()).collect();
     found.lines.push(format!("keys: {keys}"));
     if usable.is_empty() {

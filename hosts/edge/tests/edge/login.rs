@@ -47,6 +47,18 @@ impl Site {
     /// `more`: further lines under `[vestibule]`.
     pub async fn start_configured(more: &str, app: Application, scheme: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let provider = Provider::start(Options::default()).await.expect("a provider");
+        Self::start_at(provider, more, app, scheme, arguments, environment).await
+    }
+
+    /// The same, with a provider of the test's choice.
+    pub async fn start_at(
+        provider: Running,
+        more: &str,
+        app: Application,
+        scheme: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("secrets.toml");
         let upstream = format!("{scheme}://localhost:{}", app.address.port());

@@ -8,6 +8,7 @@ mod application;
 mod audit;
 mod authz;
 mod browser;
+mod callbacks;
 mod carried;
 mod connections;
 mod failing_filter;
