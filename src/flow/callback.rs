@@ -53,7 +53,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
         }
         ("POST", None) => return Ok(Progress::Done(Outcome::NeedBody(MAX_FORM_BYTES))),
         // A cross-site POST brings no `SameSite=Lax` cookie along, a cross-site GET does: hand the form on as one.
-        ("POST", Some(form)) => return Ok(Progress::Done(Outcome::Respond(form_as_query(form, config)?))),
+        ("POST", Some(form)) => return Ok(Progress::Done(Outcome::Respond(form_as_query(form, visit.jar.is_logging_out(), config)?))),
         _ => return Err(Error::MethodNotAllowed),
     }
     let response = match Callback::parse(request.query_pairs(), visit.jar.is_logging_out())? {
@@ -544,6 +544,8 @@ fn establish(
     }
     let replaced = context.session(context.sealed(visit).as_ref()).map(|replaced| replaced.end(context.now));
     let mut cookies = visit.jar.writer();
+    // A logout that was left at the provider is over: what comes next without a response is none of its.
+    cookies.delete_logging_out();
     let pending = PendingAttempts::of(&visit.jar, &config.sessions, &config.providers, context.now);
     pending.without(visit.spent.as_deref()).delete_stale(&mut cookies);
     session.write(&mut cookies, &config.sessions, context.now, context.entropy)?;
@@ -633,7 +635,7 @@ fn keep_refresh_token(
     events.extend(problem.map(|problem| Event::new(Level::Warn, Code::SessionNoRefreshToken, problem)));
 }
 
-/// The callback without a response: where providers send the browser after a logout, and nothing else.
+/// Where providers send the browser after a logout.
 pub(super) fn landing(visit: &mut Visit, context: &mut Context<'_>) -> Response {
     let config = context.config;
     let mut cookies = visit.jar.writer();
@@ -654,9 +656,9 @@ pub(super) fn after_logout(visit: &Visit, context: &mut Context<'_>) -> Response
     }
 }
 
-fn form_as_query(form: &[u8], config: &Config) -> Result<Response, Error> {
+fn form_as_query(form: &[u8], is_logging_out: bool, config: &Config) -> Result<Response, Error> {
     // A form that is no response is not handed on, and one that is too long does not become a long address.
-    Callback::parse(url::form_urlencoded::parse(form), false)?;
+    Callback::parse(url::form_urlencoded::parse(form), is_logging_out)?;
     let mut url = config.public.redirect_uri().clone();
     let known = |name: &str| ["code", "state", "iss", "error", "error_description", "error_uri"].contains(&name);
     url.query_pairs_mut().extend_pairs(url::form_urlencoded::parse(form).filter(|(name, _)| known(name)));
