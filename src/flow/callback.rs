@@ -28,7 +28,7 @@ use crate::oidc::token::{self, CredentialForm, TokenResponse};
 use crate::pages;
 use crate::policy::Login;
 use crate::secret::Secret;
-use crate::session::{CookieWriter, LoginAttempt, PendingAttempts, RefreshToken, Session, Tokens, WayBack};
+use crate::session::{CookieJar, CookieWriter, LoginAttempt, PendingAttempts, RefreshToken, Session, Tokens, WayBack};
 use crate::time::UnixTime;
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
@@ -69,9 +69,10 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     // Spent from here on, whatever comes of it.
     visit.may_repeat = false;
     let mut cookies = visit.jar.writer();
-    cookies.delete_attempt(attempt.id());
+    cookies.delete_attempt(attempt.slot());
     visit.set_cookies = cookies.into_headers();
     visit.spent = Some(attempt.id().to_owned());
+    visit.has_lost_its_page = attempt.has_lost_its_page();
 
     let provider = config.provider(attempt.provider()).ok_or(Error::UnknownProvider)?;
     context.record_provider(visit, provider);
@@ -87,8 +88,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
         // A login page that was left open has nothing more to ask for.
         Err(error @ oidc::Error::ProviderReported(_)) if has_logged_in_since(started_at, visit, context) => {
             visit.note(Level::Info, Code::CallbackAlreadyLoggedIn, format!("{error}; the user has logged in meanwhile"));
-            let page = super::login::destination(visit.return_to.take(), config);
-            return Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), visit.method))));
+            return Ok(Progress::Done(Outcome::Respond(way_on(visit.return_to.take(), visit, config))));
         }
         redeemed => redeemed?,
     };
@@ -102,20 +102,22 @@ fn astray(error: Error, response: &AuthorizationResponse, visit: &mut Visit, con
     let config = context.config;
     let way_back = WayBack::of_state(response.state(), &config.sessions, context.now);
     let again = way_back.as_ref().and_then(|way_back| way_back.asks_again(&config.providers, context.now));
+    visit.has_lost_its_page = way_back.as_ref().is_some_and(|way_back| !way_back.has_page());
     let page = way_back
         .clone()
+        .filter(WayBack::has_page)
         .map(WayBack::into_page)
         .or_else(|| LoginAttempt::expired_way_back(&visit.jar, response.state(), &config.sessions, &config.providers, context.now));
     visit.return_to = page.and_then(|page| ReturnTo::parse(&page, config.public.redirect_uri()).ok());
+    visit.has_lost_its_page &= visit.return_to.is_none();
     if context.session(context.sealed(visit).as_ref()).is_some() {
         // The Back button onto a callback that has done its work, or another tab has logged in: take them in.
         visit.note(Level::Info, Code::CallbackAlreadyLoggedIn, "a used or foreign callback was visited by a logged-in user");
-        let page = super::login::destination(visit.return_to.take(), config);
-        return Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), visit.method))));
+        return Ok(Progress::Done(Outcome::Respond(way_on(visit.return_to.take(), visit, config))));
     }
     // Where there is no newer one, the browser takes no cookies, or this one was used, or it is somebody else's callback.
     let pending = PendingAttempts::of(&visit.jar, &config.sessions, &config.providers, context.now);
-    let lost = way_back.filter(|way_back| response.has_code() && pending.may_have_pushed_out(way_back.number()));
+    let lost = way_back.filter(|way_back| response.has_code() && pending.may_have_pushed_out(way_back));
     match (again, lost) {
         (Some(provider), Some(way_back)) => {
             (visit.is_second, visit.select_account) = (true, way_back.selects_account());
@@ -580,7 +582,8 @@ fn establish(
     if config.providers.len() > 1 {
         cookies.set_last(&provider.name);
     }
-    visit.set_cookies.append(&mut cookies.into_headers());
+    let cookies = cookies.into_headers();
+    visit.set_cookies = CookieJar::joined(std::mem::take(&mut visit.set_cookies), cookies);
     visit.ended_sessions.extend(replaced);
     if let Some(message) = hint_lost {
         visit.note(Level::Warn, Code::SessionNoLogoutHint, message);
@@ -604,9 +607,16 @@ fn establish(
     visit.note(Level::Info, Code::LoginSucceeded, format!("login with provider `{}` succeeded", provider.name));
 
     let return_to = ReturnTo::parse(&grant.return_to, config.public.redirect_uri()).ok();
+    Ok(Progress::Done(Outcome::Respond(way_on(return_to, visit, config))))
+}
+
+/// To the page that the login was started for. Where that was too long to be kept, the person is told.
+fn way_on(return_to: Option<ReturnTo>, visit: &Visit, config: &Config) -> Response {
+    if visit.has_lost_its_page {
+        return pages::lost_its_page(config, visit.language);
+    }
     let page = super::login::destination(return_to, config);
-    let response = pages::onward(&page, visit.method, &visit.set_cookies, visit.language, &config.embedding);
-    Ok(Progress::Done(Outcome::Respond(response)))
+    pages::onward(&page, visit.method, &visit.set_cookies, visit.language, &config.embedding)
 }
 
 /// Where sessions are refreshed. A login without a refresh token is one, but cannot go on being it for ever.

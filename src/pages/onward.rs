@@ -6,7 +6,8 @@
 
 use askama::Template;
 
-use crate::language::Language;
+use crate::config::Config;
+use crate::language::{Language, Notice};
 use crate::web::embedding::Embedding;
 use crate::web::http::{Header, Response};
 use crate::web::return_to::ReturnTo;
@@ -23,6 +24,8 @@ const OF_THE_HOST_BYTES: usize = 96;
 struct Onward<'a> {
     language: Language,
     page: &'a str,
+    /// `None`: it goes on by itself.
+    told: Option<&'static Notice>,
     text: &'static str,
 }
 
@@ -37,10 +40,19 @@ pub(crate) fn onward(page: &ReturnTo, method: &str, set_cookies: &[Header], lang
     if bytes(&page.headers) < bytes(&redirect.headers) { page } else { redirect }
 }
 
+/// Says that the person is logged in, and that the page they were on their way to was too long to be kept.
+pub(crate) fn lost_its_page(config: &Config, language: Language) -> Response {
+    render(&config.public.home(), Some(&language.texts().address_too_long), language, &config.embedding)
+}
+
 fn by_a_page(page: &ReturnTo, language: Language, embedding: &Embedding) -> Response {
+    render(page.as_str(), None, language, embedding)
+}
+
+fn render(page: &str, told: Option<&'static Notice>, language: Language, embedding: &Embedding) -> Response {
     let text = language.texts().back_to_the_application;
     // The template has no part that can fail.
-    let body = Onward { language, page: page.as_str(), text }.render().unwrap_or_default().into_bytes();
+    let body = Onward { language, page, told, text }.render().unwrap_or_default().into_bytes();
     // The rest of the policy is in the page, where `frame-ancestors` would not count (Content Security Policy Level 3, section 3.3).
     let policy = format!("frame-ancestors {}", embedding.frame_ancestors());
     Response { status: 200, body, ..Response::default() }
