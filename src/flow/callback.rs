@@ -1,5 +1,6 @@
 //! The way back from the provider: the login attempt, the tokens, the keys, the session.
 
+mod onward;
 pub(crate) mod userinfo;
 
 use std::collections::BTreeSet;
@@ -55,6 +56,9 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
         // A cross-site POST brings no `SameSite=Lax` cookie along, a cross-site GET does: hand the form on as one.
         ("POST", Some(form)) => return Ok(Progress::Done(Outcome::Respond(form_as_query(form, visit.jar.is_logging_out(), config)?))),
         _ => return Err(Error::MethodNotAllowed),
+    }
+    if let Some(sealed) = onward::sealed(request) {
+        return onward::begin(&sealed, visit, context);
     }
     let response = match Callback::parse(request.query_pairs(), visit.jar.is_logging_out())? {
         Callback::Response(response) => response,
@@ -552,6 +556,7 @@ fn establish(
     pending.without(visit.spent.as_deref()).delete_stale(&mut cookies);
     session.write(&mut cookies, &config.sessions, context.now, context.entropy)?;
 
+    let refresh_token = tokens.refresh_token.clone();
     keep_refresh_token(tokens.refresh_token, &session, provider, &mut cookies, &mut visit.events, context);
     let mut hint_lost = None;
     let exposed = config.sessions.expose_tokens;
@@ -607,7 +612,11 @@ fn establish(
     visit.note(Level::Info, Code::LoginSucceeded, format!("login with provider `{}` succeeded", provider.name));
 
     let return_to = ReturnTo::parse(&grant.return_to, config.public.redirect_uri()).ok();
-    Ok(Progress::Done(Outcome::Respond(way_on(return_to, visit, config))))
+    let response = way_on(return_to.clone(), visit, config);
+    let token =
+        refresh_token.map(RefreshToken).filter(|_| config.sessions.refresh.is_some() && !pages::fits(&response, &visit.set_cookies));
+    let onward = token.and_then(|token| onward::lead(&token, return_to, &session, visit, config, context.entropy));
+    Ok(Progress::Done(Outcome::Respond(onward.unwrap_or(response))))
 }
 
 /// To the page that the login was started for. Where that was too long to be kept, the person is told.

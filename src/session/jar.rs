@@ -208,6 +208,15 @@ impl CookieJar {
         earlier
     }
 
+    /// The same headers without one that sets a refresh token.
+    pub(crate) fn without_refresh_token(&self, mut headers: Vec<Header>) -> Vec<Header> {
+        headers.retain(|(_, line)| {
+            let name = line.split(|&byte| byte == b'=').next().and_then(|name| std::str::from_utf8(name).ok());
+            !name.is_some_and(|name| is_chunk_of(&self.names.refresh_token, name))
+        });
+        headers
+    }
+
     /// For changing them.
     pub fn writer(&self) -> CookieWriter<'_> {
         CookieWriter { jar: self, headers: vec![] }
