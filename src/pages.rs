@@ -21,7 +21,7 @@ use crate::web::http::{RequestHead, Response};
 use crate::web::return_to::ReturnTo;
 use crate::web::route;
 
-pub(crate) use onward::onward;
+pub(crate) use onward::{by_itself, fits, lost_its_page, onward};
 
 #[derive(Template)]
 #[template(path = "page.html")]

@@ -63,7 +63,8 @@ fn a_callback_that_is_refused_counts_and_one_that_ends_well_does_not() {
         (browser.head("/oauth2callback?code=x&state=y").with("sec-fetch-mode", "no-cors"), None, (403, None)),
         (RequestHead { method: "PUT".into(), ..browser.head("/oauth2callback") }, None, (405, None)),
         (RequestHead { method: "HEAD".into(), ..browser.head("/oauth2callback?code=x&state=y") }, None, (200, None)),
-        (browser.head("/oauth2callback"), None, (200, None)),
+        (browser.head("/oauth2callback"), None, (400, bad)),
+        (browser.head("/oauth2callback?state=logout.x"), None, (400, bad)),
     ] {
         assert_eq!(counted(&mut rig, &head, body), expected, "{} {}", head.method, head.path_with_query);
     }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use rig::{Browser, CONFIG, HOST, Rig, query};
 use url::Url;
 use vestibule::config::{Config, Fault, Source};
+use vestibule::decision::Outcome;
 use vestibule::web::http::RequestHead;
 
 const LOGGED_OUT: &str = "https://app.example/.vestibule/logged-out";
@@ -153,10 +154,90 @@ fn the_end_of_a_logout_leads_where_the_callback_would() {
             let path = rig.route(&format!("/logged-out{query}"));
             let response = Browser::default().visit(&mut rig, &path).response();
             assert_eq!((response.status, response.header("location")), (if expected.is_some() { 302 } else { 200 }, expected), "{path}");
-            let callback = Browser::default().visit(&mut rig, "/oauth2callback").response();
-            assert_eq!((callback.status, callback.header("location")), (response.status, expected), "{vestibule}");
+        }
+        let (mut browser, _) = logged_out(&mut rig);
+        let callback = browser.visit(&mut rig, "/oauth2callback").response();
+        assert_eq!((callback.status, callback.header("location")), (if expected.is_some() { 302 } else { 200 }, expected), "{vestibule}");
+    }
+}
+
+/// What carries neither a code nor an error, and could be from anybody.
+const NOTHING: [&str; 9] = [
+    "",
+    "?",
+    "?&&",
+    "?state=logout.x",
+    "?state=logout.AAAAAAAAAAAAAAAAAAAAAA&lc=1033",
+    "?state=",
+    "?state=x",
+    "?foo=bar&session_state=y",
+    "?logout=1",
+];
+
+fn is_logged_out_page(response: &vestibule::web::http::Response) -> bool {
+    response.status == 200 && String::from_utf8_lossy(&response.body).contains("You are logged out")
+}
+
+#[test]
+fn a_callback_that_carries_nothing_is_no_end_of_a_logout() {
+    for vestibule in ["", "login = \"optional\"", "after_logout = \"/goodbye\"", "app = \"streamlit\""] {
+        let mut rig = Rig::new(&format!("{CONFIG}[vestibule]\n{vestibule}\n"));
+        let mut somebody = Browser::default();
+        let login = rig.route("/login");
+        somebody.log_in(&mut rig, &login, "alice");
+        for query in NOTHING {
+            for mut browser in [Browser::default(), somebody.clone()] {
+                let before = browser.cookies.clone();
+                let page = browser.visit(&mut rig, &format!("/oauth2callback{query}")).response();
+                assert_eq!((page.status, rig.last_event()), (400, "callback.malformed"), "{vestibule} {query}");
+                assert!(!String::from_utf8_lossy(&page.body).contains("You are logged out") && browser.cookies == before, "{query}");
+                // The same as a form, with and without cookies, is refused where it is posted.
+                let post = RequestHead { method: "POST".into(), ..browser.head("/oauth2callback") }
+                    .with("content-type", "application/x-www-form-urlencoded");
+                let decision = rig.decide(&post, Some(query.trim_start_matches('?').as_bytes()));
+                let Outcome::Respond(page) = decision.outcome else { panic!("{query}") };
+                assert_eq!((page.status, rig.last_event()), (400, "callback.malformed"), "{vestibule} {query}");
+            }
         }
     }
+}
+
+/// Whatever the provider adds, or leaves out, and also where a page of it posts the browser back.
+#[test]
+fn a_browser_that_has_logged_out_here_lands_once() {
+    for query in NOTHING {
+        for is_posted in [false, true] {
+            let mut rig = Rig::new(CONFIG);
+            let (mut browser, _) = logged_out(&mut rig);
+            let mut stranger = Browser::default();
+            let callback = format!("/oauth2callback{query}");
+            assert_eq!(stranger.visit(&mut rig, &callback).response().status, 400, "another browser: {query}");
+            if is_posted {
+                let post = RequestHead { method: "POST".into(), ..browser.head("/oauth2callback") }
+                    .with("content-type", "application/x-www-form-urlencoded");
+                let Outcome::Respond(onward) = rig.decide(&post, Some(query.trim_start_matches('?').as_bytes())).outcome else { panic!() };
+                assert_eq!(onward.status, 303, "{query}");
+                assert!(onward.header("location").is_some_and(|location| location.starts_with("/oauth2callback")), "{query}");
+            }
+            assert!(is_logged_out_page(&browser.visit(&mut rig, &callback).response()), "{query}");
+            assert!(browser.cookies.is_empty(), "{query}: {:?}", browser.cookies);
+            assert_eq!(browser.visit(&mut rig, &callback).response().status, 400, "it has landed: {query}");
+        }
+    }
+}
+
+#[test]
+fn a_logout_that_was_left_at_the_provider_does_not_cover_what_comes_later() {
+    let mut rig = Rig::new(CONFIG);
+    let (mut browser, _) = logged_out(&mut rig);
+    assert!(browser.cookies.keys().any(|name| name.contains("vestibule_logout_")));
+    // A JWT is a response that nobody asked for, also now.
+    let page = browser.clone().visit(&mut rig, "/oauth2callback?response=a.b.c").response();
+    assert_eq!((page.status, rig.last_event()), (400, "callback.malformed"));
+    browser.log_in(&mut rig, "/", "alice");
+    assert!(browser.cookies.keys().all(|name| !name.contains("vestibule_logout_")), "{:?}", browser.cookies.keys());
+    let page = browser.visit(&mut rig, "/oauth2callback").response();
+    assert_eq!((page.status, rig.last_event()), (400, "callback.malformed"));
 }
 
 #[test]

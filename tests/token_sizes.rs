@@ -178,6 +178,121 @@ fn an_answer_with_both_tokens_of_fifty_groups_fits_whatever_the_page() {
     }
 }
 
+/// Characters of a refresh token, as issued: Entra's are opaque, Keycloak's are JWTs, Okta's are 43 characters long.
+fn refresh_token(shape: &Shape) -> String {
+    let length = match shape.name {
+        "Entra" => 1_500,
+        "Keycloak" => 780,
+        _ => 43,
+    };
+    text::<1_200>(&format!("refresh token of {}", shape.name))[..length].to_owned()
+}
+
+fn refreshing(shape: &Shape) -> Rig {
+    let (plain, _) = rig(shape, r#"["id", "access"]"#);
+    let config = CONFIG
+        .replace("https://op.example", &shape.issuer)
+        .replace("client-1", &shape.client_id)
+        .replace("client_secret", "expose_tokens = [\"id\", \"access\"]\nclient_secret");
+    let mut rig = Rig::new(&format!("{config}\n[vestibule.session]\nrefresh = \"auto\"\n"));
+    rig.provider = plain.provider;
+    let (issue, token) = (rig.provider.edit_answer.take().unwrap(), refresh_token(shape));
+    rig.provider.edit_answer = Some(Box::new(move |answer| {
+        issue(answer);
+        answer["refresh_token"] = token.clone().into();
+    }));
+    rig
+}
+
+/// One that is too long for an address is in the answer, whatever its size.
+#[test]
+fn a_refresh_token_that_is_longer_than_an_address_is_not_lost() {
+    let shape = entra();
+    let (mut rig, mut browser) = (refreshing(&shape), Browser::default());
+    let issue = rig.provider.edit_answer.take().unwrap();
+    rig.provider.edit_answer = Some(Box::new(move |answer| {
+        issue(answer);
+        answer["refresh_token"] = text::<3_600>("long").into();
+    }));
+    assert_eq!(way_on(&browser.log_in(&mut rig, "/page", "alice")), "/page");
+    assert!(has_refresh_token(&browser));
+}
+
+fn has_refresh_token(browser: &Browser) -> bool {
+    browser.cookies.keys().any(|name| name.contains("vestibule_refresh_"))
+}
+
+#[test]
+fn every_answer_of_a_login_with_a_refresh_token_fits_whatever_the_page() {
+    for shape in [entra(), keycloak(), okta()] {
+        for page in ["/", &long_link(), &format!("/x?q={}", "y".repeat(5_000)), &format!("/x?q={}", text::<1_500>("page"))] {
+            let (mut rig, mut browser) = (refreshing(&shape), Browser::default());
+            let first = browser.log_in(&mut rig, page, "alice");
+            println!("{}, a page of {} bytes: {}", shape.name, page.len(), head_bytes(&first));
+            assert!(head_bytes(&first) <= MAX_HEAD_BYTES, "{}: {}", shape.name, head_bytes(&first));
+            let mut onward = way_on(&first);
+            if onward != page {
+                assert!(!has_refresh_token(&browser) && onward.starts_with("/oauth2callback?vestibule_onward="), "{onward}");
+                assert!(onward.len() < 5 * 1024, "{}", onward.len());
+                let second = browser.visit(&mut rig, &onward).response();
+                println!("  the second: {}", head_bytes(&second));
+                assert!(head_bytes(&second) <= MAX_HEAD_BYTES.max(page.len() + 512), "{}: {}", shape.name, head_bytes(&second));
+                onward = way_on(&second);
+            }
+            assert_eq!(onward, page, "{}", shape.name);
+            assert!(has_refresh_token(&browser));
+            // The token is the one that was issued: it is asked with.
+            rig.now += 3_600;
+            browser.visit(&mut rig, "/data");
+            let asked =
+                rig.sent.iter().rfind(|request| String::from_utf8_lossy(&request.body).contains("grant_type=refresh_token")).unwrap();
+            let sent: std::collections::BTreeMap<_, _> = url::form_urlencoded::parse(&asked.body).into_owned().collect();
+            assert_eq!(sent["refresh_token"], refresh_token(&shape), "{}", shape.name);
+        }
+    }
+}
+
+#[test]
+fn the_second_half_of_a_login_is_for_its_own_session_and_counts_once() {
+    let shape = entra();
+    let (mut rig, mut browser) = (refreshing(&shape), Browser::default());
+    let onward = way_on(&browser.log_in(&mut rig, "/page", "alice"));
+    assert!(onward.contains("vestibule_onward"));
+    let (_, sealed) = onward.split_once('=').unwrap();
+    assert!(!sealed.contains(&refresh_token(&shape)[..20]));
+    let mut other = Browser::default();
+    other.log_in(&mut rig, "/", "alice");
+    for mut stranger in [Browser::default(), other] {
+        let before = stranger.cookies.clone();
+        let refused = stranger.visit(&mut rig, &onward).response();
+        assert_eq!((refused.status, rig.last_event()), (400, "callback.malformed"));
+        assert_eq!(stranger.cookies, before);
+    }
+    // Changed, cut, doubled, and with something else beside it.
+    for changed in
+        [format!("{onward}A"), onward[..onward.len() - 1].to_owned(), format!("{onward}&vestibule_onward=x"), format!("{onward}&state=x")]
+    {
+        let before = browser.cookies.clone();
+        assert_eq!(browser.clone().visit(&mut rig, &changed).response().status, 400, "{changed}");
+        assert_eq!(browser.cookies, before);
+    }
+    // A cookie is not an address, and an address is no cookie.
+    let name = browser.cookies.keys().find(|name| name.contains("_session_")).unwrap().replace("_session_", "_refresh_");
+    let mut planted = browser.clone();
+    planted.cookies.insert(name, format!("1~{sealed}"));
+    rig.now += 1;
+    assert_eq!(way_on(&planted.visit(&mut rig, &onward).response()), "/page", "what is planted is none, and makes room");
+    assert!(planted.cookies.values().all(|value| !value.contains(sealed)));
+
+    assert_eq!(way_on(&browser.visit(&mut rig, &onward).response()), "/page");
+    let after = browser.cookies.clone();
+    assert_eq!(way_on(&browser.visit(&mut rig, &onward).response()), "/page");
+    assert_eq!(browser.cookies, after, "a token that may have been used since does not come back");
+    rig.now += 2 * 60;
+    assert_eq!(browser.visit(&mut rig, &onward).response().status, 400, "an address of the history");
+    assert_eq!(browser.cookies, after);
+}
+
 /// The room that no encoding can spare, for what the answer has to say: bytes drawn at random by the provider or by Vestibule.
 #[test]
 fn four_fifths_of_the_cookies_are_random() {

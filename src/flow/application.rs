@@ -16,7 +16,7 @@ use crate::policy::{Access, Ruling, Verdict};
 use crate::session::{ExposeTokens, Session, Tokens};
 use crate::web::cors::Preflight;
 use crate::web::http::{Request, Response, Upgrade};
-use crate::web::return_to::ReturnTo;
+use crate::web::return_to::{self, ReturnTo};
 
 pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     let ruling = context.config.admission.ruling(request)?;
@@ -212,7 +212,9 @@ pub(super) fn may_renew(request: &Request<'_>) -> bool {
 fn not_logged_in(request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     let config = context.config;
     // A page that is too long to be remembered is not worth failing a login for.
-    visit.return_to = ReturnTo::parse(&request.path_with_query(), config.public.redirect_uri()).ok();
+    let page = request.path_with_query();
+    visit.return_to = ReturnTo::parse(&page, config.public.redirect_uri()).ok();
+    visit.has_lost_its_page = page.len() > return_to::MAX_LENGTH && visit.return_to.is_none();
     if !visit.is_navigation {
         let login = pages::login_url(config, None, None);
         // Not an event of its own: pages poll, and the log would be full of it.

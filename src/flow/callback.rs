@@ -2,6 +2,7 @@
 
 mod groups;
 mod prompt;
+mod onward;
 pub(crate) mod userinfo;
 
 use std::collections::BTreeSet;
@@ -29,7 +30,7 @@ use crate::oidc::token::{self, CredentialForm, TokenResponse};
 use crate::pages;
 use crate::policy::Login;
 use crate::secret::Secret;
-use crate::session::{CookieWriter, LoginAttempt, PendingAttempts, RefreshToken, Session, Tokens, WayBack};
+use crate::session::{CookieJar, CookieWriter, LoginAttempt, PendingAttempts, RefreshToken, Session, Tokens, WayBack};
 use crate::time::UnixTime;
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
@@ -54,8 +55,11 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
         }
         ("POST", None) => return Ok(Progress::Done(Outcome::NeedBody(MAX_FORM_BYTES))),
         // A cross-site POST brings no `SameSite=Lax` cookie along, a cross-site GET does: hand the form on as one.
-        ("POST", Some(form)) => return Ok(Progress::Done(Outcome::Respond(form_as_query(form, config)?))),
+        ("POST", Some(form)) => return Ok(Progress::Done(Outcome::Respond(form_as_query(form, visit.jar.is_logging_out(), config)?))),
         _ => return Err(Error::MethodNotAllowed),
+    }
+    if let Some(sealed) = onward::sealed(request) {
+        return onward::begin(&sealed, visit, context);
     }
     let response = match Callback::parse(request.query_pairs(), visit.jar.is_logging_out())? {
         Callback::Response(response) => response,
@@ -70,9 +74,10 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     // Spent from here on, whatever comes of it.
     visit.may_repeat = false;
     let mut cookies = visit.jar.writer();
-    cookies.delete_attempt(attempt.id());
+    cookies.delete_attempt(attempt.slot());
     visit.set_cookies = cookies.into_headers();
     visit.spent = Some(attempt.id().to_owned());
+    visit.has_lost_its_page = attempt.has_lost_its_page();
 
     let provider = config.provider(attempt.provider()).ok_or(Error::UnknownProvider)?;
     context.record_provider(visit, provider);
@@ -89,8 +94,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
         // A login page that was left open has nothing more to ask for.
         Err(error @ oidc::Error::ProviderReported(_)) if has_logged_in_since(started_at, visit, context) => {
             visit.note(Level::Info, Code::CallbackAlreadyLoggedIn, format!("{error}; the user has logged in meanwhile"));
-            let page = super::login::destination(visit.return_to.take(), config);
-            return Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), visit.method))));
+            return Ok(Progress::Done(Outcome::Respond(way_on(visit.return_to.take(), visit, config))));
         }
         Err(oidc::Error::ProviderReported(reported)) => {
             return Err(oidc::Error::ProviderReported(reported.answering(sent_prompt)).into());
@@ -107,20 +111,22 @@ fn astray(error: Error, response: &AuthorizationResponse, visit: &mut Visit, con
     let config = context.config;
     let way_back = WayBack::of_state(response.state(), &config.sessions, context.now);
     let again = way_back.as_ref().and_then(|way_back| way_back.asks_again(&config.providers, context.now));
+    visit.has_lost_its_page = way_back.as_ref().is_some_and(|way_back| !way_back.has_page());
     let page = way_back
         .clone()
+        .filter(WayBack::has_page)
         .map(WayBack::into_page)
         .or_else(|| LoginAttempt::expired_way_back(&visit.jar, response.state(), &config.sessions, &config.providers, context.now));
     visit.return_to = page.and_then(|page| ReturnTo::parse(&page, config.public.redirect_uri()).ok());
+    visit.has_lost_its_page &= visit.return_to.is_none();
     if context.session(context.sealed(visit).as_ref()).is_some() {
         // The Back button onto a callback that has done its work, or another tab has logged in: take them in.
         visit.note(Level::Info, Code::CallbackAlreadyLoggedIn, "a used or foreign callback was visited by a logged-in user");
-        let page = super::login::destination(visit.return_to.take(), config);
-        return Ok(Progress::Done(Outcome::Respond(Response::redirect(page.as_str(), visit.method))));
+        return Ok(Progress::Done(Outcome::Respond(way_on(visit.return_to.take(), visit, config))));
     }
     // Where there is no newer one, the browser takes no cookies, or this one was used, or it is somebody else's callback.
     let pending = PendingAttempts::of(&visit.jar, &config.sessions, &config.providers, context.now);
-    let lost = way_back.filter(|way_back| response.has_code() && pending.may_have_pushed_out(way_back.number()));
+    let lost = way_back.filter(|way_back| response.has_code() && pending.may_have_pushed_out(way_back));
     match (again, lost) {
         (Some(provider), Some(way_back)) => {
             (visit.is_second, visit.select_account) = (true, way_back.selects_account());
@@ -545,10 +551,13 @@ fn establish(
     }
     let replaced = context.session(context.sealed(visit).as_ref()).map(|replaced| replaced.end(context.now));
     let mut cookies = visit.jar.writer();
+    // A logout that was left at the provider is over: what comes next without a response is none of its.
+    cookies.delete_logging_out();
     let pending = PendingAttempts::of(&visit.jar, &config.sessions, &config.providers, context.now);
     pending.without(visit.spent.as_deref()).delete_stale(&mut cookies);
     session.write(&mut cookies, &config.sessions, context.now, context.entropy)?;
 
+    let refresh_token = tokens.refresh_token.clone();
     keep_refresh_token(tokens.refresh_token, &session, provider, &mut cookies, &mut visit.events, context);
     let mut hint_lost = None;
     let exposed = config.sessions.expose_tokens;
@@ -579,7 +588,8 @@ fn establish(
     if config.providers.len() > 1 {
         cookies.set_last(&provider.name);
     }
-    visit.set_cookies.append(&mut cookies.into_headers());
+    let cookies = cookies.into_headers();
+    visit.set_cookies = CookieJar::joined(std::mem::take(&mut visit.set_cookies), cookies);
     visit.ended_sessions.extend(replaced);
     if let Some(message) = hint_lost {
         visit.note(Level::Warn, Code::SessionNoLogoutHint, message);
@@ -595,9 +605,20 @@ fn establish(
     visit.note(Level::Info, Code::LoginSucceeded, format!("login with provider `{}` succeeded", provider.name));
 
     let return_to = ReturnTo::parse(&grant.return_to, config.public.redirect_uri()).ok();
+    let response = way_on(return_to.clone(), visit, config);
+    let token =
+        refresh_token.map(RefreshToken).filter(|_| config.sessions.refresh.is_some() && !pages::fits(&response, &visit.set_cookies));
+    let onward = token.and_then(|token| onward::lead(&token, return_to, &session, visit, config, context.entropy));
+    Ok(Progress::Done(Outcome::Respond(onward.unwrap_or(response))))
+}
+
+/// To the page that the login was started for. Where that was too long to be kept, the person is told.
+fn way_on(return_to: Option<ReturnTo>, visit: &Visit, config: &Config) -> Response {
+    if visit.has_lost_its_page {
+        return pages::lost_its_page(config, visit.language);
+    }
     let page = super::login::destination(return_to, config);
-    let response = pages::onward(&page, visit.method, &visit.set_cookies, visit.language, &config.embedding);
-    Ok(Progress::Done(Outcome::Respond(response)))
+    pages::onward(&page, visit.method, &visit.set_cookies, visit.language, &config.embedding)
 }
 
 /// Where sessions are refreshed. A login without a refresh token is one, but cannot go on being it for ever.
@@ -626,7 +647,7 @@ fn keep_refresh_token(
     events.extend(problem.map(|problem| Event::new(Level::Warn, Code::SessionNoRefreshToken, problem)));
 }
 
-/// The callback without a response: where providers send the browser after a logout, and nothing else.
+/// Where providers send the browser after a logout.
 pub(super) fn landing(visit: &mut Visit, context: &mut Context<'_>) -> Response {
     let config = context.config;
     let mut cookies = visit.jar.writer();
@@ -647,9 +668,9 @@ pub(super) fn after_logout(visit: &Visit, context: &mut Context<'_>) -> Response
     }
 }
 
-fn form_as_query(form: &[u8], config: &Config) -> Result<Response, Error> {
+fn form_as_query(form: &[u8], is_logging_out: bool, config: &Config) -> Result<Response, Error> {
     // A form that is no response is not handed on, and one that is too long does not become a long address.
-    Callback::parse(url::form_urlencoded::parse(form), false)?;
+    Callback::parse(url::form_urlencoded::parse(form), is_logging_out)?;
     let mut url = config.public.redirect_uri().clone();
     let known = |name: &str| ["code", "state", "iss", "error", "error_description", "error_uri"].contains(&name);
     url.query_pairs_mut().extend_pairs(url::form_urlencoded::parse(form).filter(|(name, _)| known(name)));

@@ -19,9 +19,9 @@ use crate::oidc::issuer::ExpectedIssuer;
 use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::Provider;
 use crate::pages;
-use crate::session::{NewAttempt, Place, Wanted};
+use crate::session::{CookieJar, NewAttempt, Place, Wanted};
 use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
-use crate::web::return_to::ReturnTo;
+use crate::web::return_to::{self, ReturnTo};
 use crate::web::route;
 
 /// `GET /.vestibule/login`, with `provider` (a name, or Streamlit's signed one), `return_to` and `prompt` (`select_account`); or with
@@ -90,6 +90,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
 /// dropped, and said.
 fn page_asked_for(value: &str, visit: &mut Visit, config: &Config) -> Option<ReturnTo> {
     let page = ReturnTo::parse(value, config.public.redirect_uri());
+    visit.has_lost_its_page = value.len() > return_to::MAX_LENGTH && page.is_err();
     if let Err(error) = &page {
         visit.note(Level::Warn, Code::LoginReturnToRefused, format!("return_to is {error}"));
     }
@@ -251,16 +252,19 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
     let has_optional_prompt = prompt == Prompt::SelectAccount;
     let offline = if config.sessions.refresh.is_some() { Offline::at(&metadata) } else { Offline::No };
     let (select_account, login_hint, is_second) = (visit.select_account, visit.login_hint.as_deref(), visit.is_second);
-    let wanted = Wanted { provider, metadata, return_to: &return_to, has_optional_prompt, select_account, login_hint, is_second };
-    let spent = visit.spent.as_deref();
-    let place = Place { jar: &visit.jar, spent, settings: &config.sessions, providers: &config.providers, now: context.now };
+    let has_lost_its_page = visit.has_lost_its_page;
+    let wanted =
+        Wanted { provider, metadata, return_to: &return_to, has_lost_its_page, has_optional_prompt, select_account, login_hint, is_second };
+    let (spent, turn) = (visit.spent.as_deref(), context.cache.turn(context.entropy));
+    let place = Place { jar: &visit.jar, spent, turn, settings: &config.sessions, providers: &config.providers, now: context.now };
     let attempt = NewAttempt::start(wanted, place, context.entropy);
     let asking =
         Asking { state: attempt.state(), nonce: attempt.nonce(), code_verifier: attempt.code_verifier(), prompt, offline, login_hint };
     let location = authorization::request(&endpoint, provider, config.public.redirect_uri(), &asking);
     let mut cookies = visit.jar.writer();
     attempt.write(&mut cookies, context.entropy)?;
-    visit.set_cookies.append(&mut cookies.into_headers());
+    let cookies = cookies.into_headers();
+    visit.set_cookies = CookieJar::joined(std::mem::take(&mut visit.set_cookies), cookies);
     visit.note(Level::Info, Code::LoginStarted, format!("login with provider `{}` started", provider.name));
     let redirect = Response { counts_as: Some(Counted::LoginStart), ..Response::redirect(location.as_str(), visit.method) };
     Ok(Progress::Done(Outcome::Respond(redirect)))

@@ -86,6 +86,8 @@ pub(crate) struct Visit {
     pub(crate) leave_prompt: bool,
     /// Id of the login attempt that this visit has spent: the response deletes it.
     pub(crate) spent: Option<String>,
+    /// The page that the person was on their way to was too long to be kept.
+    pub(crate) has_lost_its_page: bool,
     /// This login is started in place of one whose attempt was pushed out of the browser.
     pub(crate) is_second: bool,
     /// What a refusal of this visit counts as.
@@ -129,6 +131,7 @@ impl Visit {
             leave_prompt: false,
             spent: None,
             keeps_fragment: true,
+            has_lost_its_page: false,
             is_second: false,
             refusal_counts_as: None,
             events: vec![],

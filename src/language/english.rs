@@ -29,6 +29,10 @@ pub(super) const TEXTS: Texts = Texts {
     on_the_way: "You are on your way to the login.",
     last_used: "Last used",
     logged_out: Notice { title: "You are logged out", text: "You can close this page, or log in again." },
+    address_too_long: Notice {
+        title: "You are logged in",
+        text: "The address that you came from is too long to be kept during a login. Open it again, and you get there.",
+    },
     everywhere: Notice {
         title: "Log out everywhere?",
         text: "Every session of your account in this application ends, in all browsers and on all devices.",

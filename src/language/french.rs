@@ -30,6 +30,10 @@ pub(super) const TEXTS: Texts = Texts {
     on_the_way: "Vous allez être dirigé vers la page de connexion.",
     last_used: "Dernier choix",
     logged_out: Notice { title: "Déconnexion effectuée", text: "Vous pouvez fermer cette page ou vous reconnecter." },
+    address_too_long: Notice {
+        title: "Vous êtes connecté",
+        text: "L’adresse d’où vous venez est trop longue pour être conservée pendant la connexion. Ouvrez-la de nouveau.",
+    },
     everywhere: Notice {
         title: "Se déconnecter partout ?",
         text: "Toutes les sessions de votre compte dans cette application se terminent, dans tous les navigateurs et sur tous les appareils.",

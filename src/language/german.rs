@@ -31,6 +31,10 @@ pub(super) const TEXTS: Texts = Texts {
     on_the_way: "Sie werden zur Anmeldung weitergeleitet.",
     last_used: "Zuletzt verwendet",
     logged_out: Notice { title: "Sie sind abgemeldet", text: "Sie können diese Seite schließen oder sich erneut anmelden." },
+    address_too_long: Notice {
+        title: "Sie sind angemeldet",
+        text: "Die Adresse, von der Sie kamen, ist zu lang, um während der Anmeldung gemerkt zu werden. Öffnen Sie sie noch einmal.",
+    },
     everywhere: Notice {
         title: "Überall abmelden?",
         text: "Alle Sitzungen Ihres Kontos in dieser Anwendung enden, in allen Browsern und auf allen Geräten.",

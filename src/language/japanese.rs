@@ -32,6 +32,10 @@ pub(super) const TEXTS: Texts = Texts {
     logged_out: Notice {
         title: "ログアウトしました", text: "このページを閉じるか、もう一度ログインしてください。"
     },
+    address_too_long: Notice {
+        title: "ログインしました",
+        text: "元のアドレスが長すぎるため、ログイン中に保持できませんでした。もう一度そのアドレスを開いてください。",
+    },
     everywhere: Notice {
         title: "すべての場所でログアウトしますか",
         text: "このアプリケーションでのあなたのアカウントのセッションが、すべてのブラウザーと端末で終了します。",

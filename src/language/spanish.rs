@@ -30,6 +30,10 @@ pub(super) const TEXTS: Texts = Texts {
     on_the_way: "Se le está llevando al inicio de sesión.",
     last_used: "Última opción usada",
     logged_out: Notice { title: "Ha cerrado la sesión", text: "Puede cerrar esta página o volver a iniciar sesión." },
+    address_too_long: Notice {
+        title: "Ha iniciado sesión",
+        text: "La dirección de la que viene es demasiado larga para conservarla durante el inicio de sesión. Ábrala de nuevo.",
+    },
     everywhere: Notice {
         title: "¿Cerrar sesión en todas partes?",
         text: "Todas las sesiones de su cuenta en esta aplicación terminan, en todos los navegadores y dispositivos.",

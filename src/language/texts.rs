@@ -48,6 +48,8 @@ pub struct Texts {
     pub(crate) on_the_way: &'static str,
     pub(crate) last_used: &'static str,
     pub(crate) logged_out: Notice,
+    /// At the end of a login whose page was too long to be kept.
+    pub(crate) address_too_long: Notice,
     /// Asks for it.
     pub(crate) everywhere: Notice,
     /// Without a page around it. Ends a WebSocket, so that it has 123 bytes at most (RFC 6455 section 5.5, without the code).
@@ -121,6 +123,7 @@ mod tests {
             on_the_way,
             last_used,
             logged_out,
+            address_too_long,
             everywhere,
             session_ended,
             reference_number,
@@ -210,6 +213,7 @@ mod tests {
         }
         for notice in [
             logged_out,
+            address_too_long,
             everywhere,
             filter_failed,
             overloaded,

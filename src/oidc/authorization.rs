@@ -100,7 +100,8 @@ pub enum Callback {
     Response(AuthorizationResponse),
     /// An error that does not say which login it is about.
     ErrorWithoutState(ReportedError),
-    /// The end of a logout: providers send the browser here after it, with the `state` that we gave them, or with nothing.
+    /// The end of a logout: providers send the browser here after it, with the `state` that we gave them, with another, or with
+    /// nothing.
     Landing,
 }
 
@@ -113,16 +114,15 @@ pub struct AuthorizationResponse {
 }
 
 impl Callback {
-    /// Reads the query (or form) of the callback; `is_logging_out`: this browser was sent to a provider to log out.
+    /// Reads the query (or form) of the callback; `is_logging_out`: this browser was sent to a provider to log out, and is not
+    /// back. Nothing in the query proves that: anybody can write it.
     ///
     /// # Errors
     /// [`Error::AuthorizationResponse`] when a parameter comes twice (RFC 6749 section 3.1), is missing, empty or too
     /// long, and when the response both succeeds and fails, or does neither.
     pub fn parse(pairs: url::form_urlencoded::Parse<'_>, is_logging_out: bool) -> Result<Self, Error> {
         let [mut code, mut state, mut iss, mut error, mut description, mut uri, mut jwt] = [const { None::<String> }; 7];
-        let mut is_empty = true;
         for (name, value) in pairs {
-            is_empty = false;
             let slot = match &*name {
                 "code" => &mut code,
                 "state" => &mut state,
@@ -147,11 +147,14 @@ impl Callback {
             (None, Some(error)) => Err(ReportedError::new(&error, description.as_deref(), uri.as_deref())),
             (Some(_), Some(_)) => return Err(Error::AuthorizationResponse("it holds a code and an error")),
             (Some(_), None) => return Err(Error::AuthorizationResponse("the code is empty")),
-            (None, None) if is_empty || is_logging_out || state.as_deref().is_some_and(is_of_logout) => return Ok(Self::Landing),
             (None, None) if jwt.is_some() => {
                 return Err(Error::AuthorizationResponse(
                     "it is a JWT, which nobody asked for (response_mode): set the provider to `query`",
                 ));
+            }
+            (None, None) if is_logging_out => return Ok(Self::Landing),
+            (None, None) if state.as_deref().is_some_and(is_of_logout) => {
+                return Err(Error::AuthorizationResponse("it is the end of a logout, and this browser has none under way"));
             }
             (None, None) => return Err(Error::AuthorizationResponse("it holds neither a code nor an error")),
         };
@@ -163,7 +166,7 @@ impl Callback {
     }
 }
 
-/// What the `state` of a logout begins with, so that its end can be told from a login that went wrong.
+/// What the `state` of a logout begins with, so that the log tells its end from a login that went wrong.
 pub const LOGOUT_STATE: &str = "logout.";
 
 fn is_of_logout(state: &str) -> bool {
@@ -212,9 +215,7 @@ mod tests {
         };
         assert_eq!((success.state(), success.iss()), ("s", Some("https://op")));
         assert!(success.into_code().is_ok());
-        assert!(matches!(parse("").unwrap(), Callback::Landing));
-        assert!(matches!(parse("state=logout.abc&lc=1033").unwrap(), Callback::Landing));
-        for query in ["state=another", "foo=bar"] {
+        for query in ["", "state=logout.abc&lc=1033", "state=another", "state=", "foo=bar"] {
             let after_logout = Callback::parse(url::form_urlencoded::parse(query.as_bytes()), true);
             assert!(matches!(after_logout.unwrap(), Callback::Landing), "{query}");
         }
@@ -245,7 +246,11 @@ mod tests {
             ("code=c&state=s&iss=a&iss=b", "a parameter comes twice"),
             ("error=e&state=s&error_description=a&error_description=b", "a parameter comes twice"),
             ("code=c&error=e&state=s", "it holds a code and an error"),
+            ("", "it holds neither a code nor an error"),
+            ("state=", "it holds neither a code nor an error"),
             ("state=s", "it holds neither a code nor an error"),
+            ("state=logout.x", "it is the end of a logout, and this browser has none under way"),
+            ("state=logout.&lc=1033", "it is the end of a logout, and this browser has none under way"),
             ("foo=bar", "it holds neither a code nor an error"),
             ("iss=https%3A%2F%2Fop&session_state=x", "it holds neither a code nor an error"),
             ("response=a.b.c", "it is a JWT, which nobody asked for (response_mode): set the provider to `query`"),

@@ -9,7 +9,8 @@
 //!    the other one may be older than its token. Hosts answer such questions together ([`OutboundRequest`](crate::web::http::OutboundRequest)).
 //! 4. Answers may overtake each other: that to the latest question is kept. A login takes its own answer, and then what is kept.
 //! 5. What a provider has been found to take is remembered: how it reads client credentials.
-//! 6. An entry that a clock put into the future counts as none. Two decisions that find nothing at the same time both ask.
+//! 6. Beside that it counts the logins that begin, so that those that begin at the same moment are kept in different cookies.
+//! 7. An entry that a clock put into the future counts as none. Two decisions that find nothing at the same time both ask.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use super::jwks::KeySet;
 use super::metadata::ProviderMetadata;
 use super::token::CredentialForm;
 use crate::code::Code;
+use crate::entropy::Entropy;
 use crate::time::UnixTime;
 
 /// How long an answer is used without asking again.
@@ -54,6 +56,8 @@ pub struct ProviderCache {
     refreshes_failed: BTreeMap<String, UnixTime>,
     /// What the log has been told, which is the same at every login.
     told: BTreeSet<Code>,
+    /// How many times [`Self::turn`] was asked for.
+    turns: Option<usize>,
 }
 
 /// What a provider has been found to take, by the configuration's name for it.
@@ -113,6 +117,20 @@ pub enum Lookup<T> {
 }
 
 impl ProviderCache {
+    /// A number that is one more at every call, from a random one on: where the cookie of a login has its place.
+    pub fn turn(&mut self, entropy: &mut dyn Entropy) -> usize {
+        let turn = self.turns.map_or_else(
+            || {
+                let mut first = [0];
+                entropy.fill(&mut first);
+                usize::from(first[0])
+            },
+            |turn| turn.wrapping_add(1),
+        );
+        self.turns = Some(turn);
+        turn
+    }
+
     pub fn metadata(&self, provider: &str, now: UnixTime) -> Lookup<ProviderMetadata> {
         self.metadata.get(provider).map_or(Lookup::Fetch, |entry| entry.look_up(now))
     }

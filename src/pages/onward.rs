@@ -6,7 +6,8 @@
 
 use askama::Template;
 
-use crate::language::Language;
+use crate::config::Config;
+use crate::language::{Language, Notice};
 use crate::web::embedding::Embedding;
 use crate::web::http::{Header, Response};
 use crate::web::return_to::ReturnTo;
@@ -14,6 +15,16 @@ use crate::web::return_to::ReturnTo;
 /// The largest head of an answer that sets a session, in bytes: 3.5 KiB, so that 512 bytes of nginx's 4 KiB are left for what
 /// other servers add.
 const MAX_HEAD_BYTES: usize = 3_584;
+
+/// Whether the head of an answer with these headers has room for them.
+pub(crate) fn fits(response: &Response, set_cookies: &[Header]) -> bool {
+    bytes(&response.headers) + bytes(set_cookies) + OF_THE_HOST_BYTES <= MAX_HEAD_BYTES
+}
+
+/// Leads to an address of ours by itself.
+pub(crate) fn by_itself(address: &str, language: Language, embedding: &Embedding) -> Response {
+    render(address, None, language, embedding)
+}
 
 /// Status line, `Date` and `Content-Length`, which the host adds.
 const OF_THE_HOST_BYTES: usize = 96;
@@ -23,6 +34,8 @@ const OF_THE_HOST_BYTES: usize = 96;
 struct Onward<'a> {
     language: Language,
     page: &'a str,
+    /// `None`: it goes on by itself.
+    told: Option<&'static Notice>,
     text: &'static str,
 }
 
@@ -30,23 +43,30 @@ struct Onward<'a> {
 /// not otherwise, or at least shorter.
 pub(crate) fn onward(page: &ReturnTo, method: &str, set_cookies: &[Header], language: Language, embedding: &Embedding) -> Response {
     let redirect = Response::redirect(page.as_str(), method);
-    if bytes(&redirect.headers) + bytes(set_cookies) + OF_THE_HOST_BYTES <= MAX_HEAD_BYTES {
+    if fits(&redirect, set_cookies) {
         return redirect;
     }
-    let page = by_a_page(page, language, embedding);
+    let page = by_itself(page.as_str(), language, embedding);
     if bytes(&page.headers) < bytes(&redirect.headers) { page } else { redirect }
 }
 
-fn by_a_page(page: &ReturnTo, language: Language, embedding: &Embedding) -> Response {
+/// Says that the person is logged in, and that the page they were on their way to was too long to be kept.
+pub(crate) fn lost_its_page(config: &Config, language: Language) -> Response {
+    render(&config.public.home(), Some(&language.texts().address_too_long), language, &config.embedding)
+}
+
+fn render(page: &str, told: Option<&'static Notice>, language: Language, embedding: &Embedding) -> Response {
     let text = language.texts().back_to_the_application;
     // The template has no part that can fail.
-    let body = Onward { language, page: page.as_str(), text }.render().unwrap_or_default().into_bytes();
+    let body = Onward { language, page, told, text }.render().unwrap_or_default().into_bytes();
     // The rest of the policy is in the page, where `frame-ancestors` would not count (Content Security Policy Level 3, section 3.3).
-    let policy = format!("frame-ancestors {}", embedding.frame_ancestors());
-    Response { status: 200, body, ..Response::default() }
-        .with("content-type", "text/html")
-        .with("content-security-policy", &policy)
-        .with("cache-control", "no-store")
+    // Where no frame may have the page, the shorter field says so (HTML Standard, "The `X-Frame-Options` header").
+    let response =
+        Response { status: 200, body, ..Response::default() }.with("content-type", "text/html").with("cache-control", "no-store");
+    match embedding.is_on() {
+        true => response.with("content-security-policy", &format!("frame-ancestors {}", embedding.frame_ancestors())),
+        false => response.with("x-frame-options", "DENY"),
+    }
 }
 
 /// Of a head in HTTP/1.1.
@@ -76,7 +96,7 @@ mod tests {
         let page = lead(&long, limit + 1);
         assert_eq!((page.status, page.header("location"), page.header("cache-control")), (200, None, Some("no-store")));
         assert!(bytes(&page.headers) < 110 && head(&page, limit + 1) < MAX_HEAD_BYTES);
-        assert_eq!(page.header("content-security-policy"), Some("frame-ancestors 'none'"));
+        assert_eq!((page.header("x-frame-options"), page.header("content-security-policy")), (Some("DENY"), None));
         let body = String::from_utf8(page.body).unwrap();
         let escaped = long.replace('&', "&#38;");
         let refresh = format!("<meta http-equiv=\"refresh\" content=\"0; url={escaped}\">");

@@ -1,27 +1,29 @@
 //! One login on its way: what the callback must know, sealed in a cookie of its own.
 //!
-//! The callback finds it by the id in `state` and compares the secret in constant time; what stands behind the secret is
-//! part of what it is derived from. It is deleted by whatever answer comes
+//! The callback finds it by the id in `state`, which says where it is ([`super::slot`]), and compares the secret in constant
+//! time; what stands behind the secret is part of what it is derived from. It is deleted by whatever answer comes
 //! first. Without a store, single use rests on that deletion and on the provider, which takes a code once.
 //!
 //! **Content.** [`Kept`] in postcard: a seed of 32 random bytes from which `state`, `nonce` and `code_verifier` are derived
 //! (HKDF-SHA256, RFC 5869, a label each), and, compressed (DEFLATE, RFC 1951), [`Rest`]: metadata and page. The seed is not
-//! compressed with a page that anybody may have chosen: the length of a cookie tells nothing of it.
+//! compressed with a page that anybody may have chosen: the length of a cookie tells nothing of it. The dictionary is what the
+//! configuration says of the provider, so that its addresses take little room.
 
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
-use miniz_oxide::inflate::decompress_to_vec_with_limit;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::envelope::{Opened, Purpose};
 use super::jar::CookieJar;
+use super::slot::Slot;
 use super::way_back::WayBack;
 use super::{CLOCK_DIFFERENCE, SessionSettings};
+use crate::deflate::decompress;
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::oidc::authorization::AuthorizationResponse;
@@ -42,7 +44,7 @@ pub(super) const REMEMBERED: Duration = Duration::from_secs(4 * 60 * 60);
 const MAX_REST_BYTES: usize = 64 * 1024;
 
 /// The form of what is sealed, its first byte. An attempt of another form is none: it would live for half an hour.
-pub(super) const FORM: u8 = 1;
+pub(super) const FORM: u8 = 2;
 
 const SEED_BYTES: usize = 32;
 pub(super) const ID_BYTES: usize = 6;
@@ -51,7 +53,7 @@ pub(super) const SECTION_BYTES: usize = 8;
 /// A login that was started in this browser and has not come back. Redeemed once: redeeming consumes it.
 #[derive(Debug)]
 pub struct LoginAttempt {
-    /// Part of the cookie's name and of `state`; finds the attempt, proves nothing.
+    /// The beginning of `state`; finds the attempt, proves nothing.
     id: String,
     secrets: Secrets,
     provider: String,
@@ -71,12 +73,15 @@ pub(super) enum Page {
     Both,
     /// In the cookie, which is therefore worth keeping when it logs nobody in any more.
     Cookie,
+    /// Nowhere: there is no room for it.
+    Lost,
 }
 
 /// An attempt as it is sealed. The order of the fields is that of the format (postcard).
 #[derive(Serialize, Deserialize)]
 pub(super) struct Kept<'a> {
     pub(super) form: u8,
+    pub(super) id: [u8; ID_BYTES],
     pub(super) seed: [u8; SEED_BYTES],
     /// Higher than that of every attempt that this browser had when it was started.
     pub(super) number: u32,
@@ -140,6 +145,16 @@ impl Seed {
     }
 }
 
+/// What metadata of most providers has.
+const WORDS: &str = "https://graph.microsoft.com/oidc/userinfo/oauth2/v2.0/logout/discovery/v2.0/keys/oauth2/v2.0/token/oauth2/v1/keys\
+                     /oauth2/v1/userinfo/oauth2/v1/logout/.well-known/jwks.json/jwks/protocol/openid-connect/certs/protocol/openid-connect/\
+                     userinfo/protocol/openid-connect/logout/protocol/openid-connect/token/oauth/token/end_session/endsession";
+
+/// What the metadata of a provider repeats of its configuration. Part of the form: another one needs another [`FORM`].
+pub(super) fn dictionary(provider: &Provider) -> Vec<u8> {
+    [WORDS, provider.metadata_url.as_str()].concat().into_bytes()
+}
+
 /// A short name of a provider's section: its name, its client and where its metadata is.
 pub(super) fn section(provider: &Provider) -> [u8; SECTION_BYTES] {
     let mut digest = Sha256::new();
@@ -200,10 +215,11 @@ impl LoginAttempt {
         now: UnixTime,
     ) -> Option<Self> {
         let (id, secret, way_back) = parts(state)?;
-        let mut candidates = jar.attempts().filter(|(given, _)| *given == id);
-        let (id, sealed) = candidates.next().filter(|_| candidates.next().is_none())?;
-        let attempt = Self::open(lifetime, id, sealed, way_back, settings, providers, now)?;
-        attempt.secrets.state.matches(secret).then_some(attempt)
+        let slot = Slot::of_id(id)?;
+        let mut candidates = jar.attempts().filter(|(given, _)| *given == slot.name());
+        let (_, sealed) = candidates.next().filter(|_| candidates.next().is_none())?;
+        let attempt = Self::open(lifetime, sealed, way_back, settings, providers, now)?;
+        (attempt.id == id && attempt.secrets.state.matches(secret)).then_some(attempt)
     }
 
     /// Spends the attempt for an authorization grant.
@@ -233,8 +249,18 @@ impl LoginAttempt {
         &self.id
     }
 
+    /// The end of its cookie's name.
+    pub fn slot(&self) -> &'static str {
+        Slot::of_id(&self.id).map(Slot::name).unwrap_or_default()
+    }
+
     pub fn return_to(&self) -> &str {
         &self.return_to
+    }
+
+    /// Whether there was no room for the page that the person was on their way to.
+    pub fn has_lost_its_page(&self) -> bool {
+        self.page == Page::Lost
     }
 
     pub fn provider(&self) -> &str {
@@ -251,7 +277,6 @@ impl LoginAttempt {
 
     pub(super) fn open(
         lifetime: Duration,
-        id: &str,
         sealed: &str,
         way_back: Option<&str>,
         settings: &SessionSettings,
@@ -260,12 +285,13 @@ impl LoginAttempt {
     ) -> Option<Self> {
         let Opened { plaintext, .. } = settings.keys.open(Purpose::LoginAttempt, sealed)?;
         let kept = Kept::read(&plaintext, now)?;
-        let Rest { metadata, return_to } = postcard::from_bytes(&decompress_to_vec_with_limit(kept.rest, MAX_REST_BYTES).ok()?).ok()?;
         // The provider of that name may have become another one since.
         let provider = of_section(providers, &kept.section)?;
+        let rest = decompress(kept.rest, &dictionary(provider), MAX_REST_BYTES)?;
+        let Rest { metadata, return_to } = postcard::from_bytes(&rest).ok()?;
         let is_current = provider.expected_issuer.admits_metadata(&metadata.issuer) && now < kept.started_at.after(lifetime);
         is_current.then(|| Self {
-            id: id.to_owned(),
+            id: URL_SAFE_NO_PAD.encode(kept.id),
             secrets: Seed(Zeroizing::new(kept.seed)).secrets(way_back),
             provider: provider.name.clone(),
             return_to,

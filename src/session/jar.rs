@@ -5,7 +5,7 @@
 //! `Secure`, has `Path=/` and no `Domain` (RFC 6265bis section 4.1.3.2): no other host and no plain http can plant one.
 //! Behind it comes a tag of the `redirect_uri`, because cookies know no ports and paths do not protect them.
 //!
-//! The names are `vestibule_session_<tag>`, `vestibule_tokens_<tag>`, `vestibule_refresh_<tag>`, `vestibule_login_<tag>_<id>`, while a logout is on its
+//! The names are `vestibule_session_<tag>`, `vestibule_tokens_<tag>`, `vestibule_refresh_<tag>`, `vestibule_login_<tag>_<slot>`, while a logout is on its
 //! way `vestibule_logout_<tag>` and, where there are several providers, `vestibule_last_<tag>`; the tag is the first three
 //! bytes of SHA-256 of `redirect_uri` in hexadecimal. `HttpOnly`, `SameSite=Lax`, `Path=/`; a deletion carries the same
 //! attributes. Session, tokens and refresh token are cut into chunks: the first cookie begins with `<number of chunks>~`, the others are
@@ -34,8 +34,8 @@ pub const MAX_TOKENS_BYTES: usize = 6 * CHUNK_BYTES;
 pub const MAX_REFRESH_TOKEN_BYTES: usize = 2 * CHUNK_BYTES;
 
 /// Largest sealed login attempt, in bytes: with a provider's address of ordinary length beside it, the head of the answer stays
-/// below the 4 KiB that nginx has room for.
-pub const MAX_ATTEMPT_BYTES: usize = 2400;
+/// below the 4 KiB that nginx has room for. A page of 2,300 characters that do not compress fits into it.
+pub const MAX_ATTEMPT_BYTES: usize = 2600;
 
 /// Browsers take 4096 bytes for name and value (RFC 6265bis section 5.6); this leaves room for the name.
 const CHUNK_BYTES: usize = 3900;
@@ -64,7 +64,7 @@ pub struct CookieNames {
     session: String,
     tokens: String,
     refresh_token: String,
-    /// What every login attempt's name begins with; its id follows.
+    /// What every login attempt's name begins with; its slot follows ([`super::slot`]), in earlier releases an id.
     attempt: String,
     /// Says that a logout at the provider is on its way, and nothing else.
     logout: String,
@@ -169,14 +169,14 @@ impl CookieJar {
         self.assemble(&self.names.refresh_token)
     }
 
-    /// Id and sealed value of every login attempt.
+    /// The end of the name, which is a slot, and the sealed value of every login attempt.
     pub fn attempts(&self) -> impl Iterator<Item = (&str, &str)> {
         self.ours().filter_map(|(name, value)| Some((name.strip_prefix(&self.names.attempt)?, value)))
     }
 
     /// What the cookie of an attempt takes of a `Cookie` line, in bytes.
-    pub(super) fn attempt_bytes(&self, id: &str, sealed: &str) -> usize {
-        self.names.attempt.len() + id.len() + "=".len() + sealed.len() + BETWEEN.len()
+    pub(super) fn attempt_bytes(&self, slot: &str, sealed: &str) -> usize {
+        self.names.attempt.len() + slot.len() + "=".len() + sealed.len() + BETWEEN.len()
     }
 
     /// Whether this browser has been sent to the provider to log out, and is not back.
@@ -197,6 +197,24 @@ impl CookieJar {
     /// The cookies that are the application's, as they came.
     pub(crate) fn others(&self) -> impl Iterator<Item = &[u8]> {
         cookie_pairs(&self.others)
+    }
+
+    /// The headers of `earlier` and those of `later`, in one answer: a cookie that the later ones set or delete has no line in
+    /// the earlier ones (RFC 6265 section 4.1.1).
+    pub(crate) fn joined(mut earlier: Vec<Header>, mut later: Vec<Header>) -> Vec<Header> {
+        let name = |(_, line): &Header| line.split(|&byte| byte == b'=').next().map(<[u8]>::to_vec);
+        earlier.retain(|header| !later.iter().any(|other| name(other) == name(header)));
+        earlier.append(&mut later);
+        earlier
+    }
+
+    /// The same headers without one that sets a refresh token.
+    pub(crate) fn without_refresh_token(&self, mut headers: Vec<Header>) -> Vec<Header> {
+        headers.retain(|(_, line)| {
+            let name = line.split(|&byte| byte == b'=').next().and_then(|name| std::str::from_utf8(name).ok());
+            !name.is_some_and(|name| is_chunk_of(&self.names.refresh_token, name))
+        });
+        headers
     }
 
     /// For changing them.
@@ -244,7 +262,7 @@ impl CookieNames {
             || is_chunk_of(&self.refresh_token, name)
             || name == self.logout
             || name == self.last
-            || name.strip_prefix(&self.attempt).is_some_and(is_attempt_id)
+            || name.strip_prefix(&self.attempt).is_some_and(is_attempt_slot)
     }
 }
 
@@ -258,8 +276,9 @@ fn is_chunk_of(name: &str, given: &str) -> bool {
     })
 }
 
-fn is_attempt_id(id: &str) -> bool {
-    (1..=MAX_ATTEMPT_ID_BYTES).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+/// Also an id of an earlier release, so that its cookie is deleted.
+fn is_attempt_slot(slot: &str) -> bool {
+    (1..=MAX_ATTEMPT_ID_BYTES).contains(&slot.len()) && slot.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
 /// A provider's name as a cookie can hold it: names in TOML may have any characters.
@@ -339,15 +358,15 @@ impl CookieWriter<'_> {
         self.delete_refresh_token();
     }
 
-    pub fn set_attempt(&mut self, id: &str, sealed: &str, max_age_secs: u64) {
-        debug_assert!(is_attempt_id(id) && sealed.len() <= MAX_ATTEMPT_BYTES);
-        let name = format!("{}{id}", self.jar.names.attempt);
+    pub fn set_attempt(&mut self, slot: &str, sealed: &str, max_age_secs: u64) {
+        debug_assert!(is_attempt_slot(slot) && sealed.len() <= MAX_ATTEMPT_BYTES);
+        let name = format!("{}{slot}", self.jar.names.attempt);
         self.set(&name, sealed, max_age_secs);
     }
 
-    pub fn delete_attempt(&mut self, id: &str) {
+    pub fn delete_attempt(&mut self, slot: &str) {
         if self.headers.len() < MAX_ATTEMPT_DELETIONS {
-            self.delete(&format!("{}{id}", self.jar.names.attempt));
+            self.delete(&format!("{}{slot}", self.jar.names.attempt));
         }
     }
 

@@ -19,6 +19,7 @@ mod new_attempt;
 mod older_session;
 mod pending;
 mod refresh_token;
+mod slot;
 mod tokens;
 mod way_back;
 

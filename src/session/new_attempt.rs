@@ -2,15 +2,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use miniz_oxide::deflate::compress_to_vec;
 use zeroize::Zeroizing;
 
 use super::SessionSettings;
-use super::attempt::{FORM, ID_BYTES, Kept, Page, REMEMBERED, Rest, SECTION_BYTES, Secrets, Seed, section};
+use super::attempt::{FORM, ID_BYTES, Kept, Page, REMEMBERED, Rest, SECTION_BYTES, Secrets, Seed, dictionary, section};
 use super::envelope::Purpose;
 use super::jar::{CookieJar, CookieWriter, MAX_ATTEMPT_BYTES};
 use super::pending::{MAX_PENDING_BYTES, PendingAttempts};
+use super::slot::Slot;
 use super::way_back::WayBack;
+use crate::deflate::compress;
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::oidc::metadata::ProviderMetadata;
@@ -20,15 +21,15 @@ use crate::time::UnixTime;
 use crate::web::return_to::ReturnTo;
 
 /// Longest page, in bytes after compression, that is kept in the cookie although `state` has it.
-const MAX_SHORT_PAGE: usize = 200;
-
-const DEFLATE_LEVEL: u8 = 6;
+const MAX_SHORT_PAGE: usize = 120;
 
 /// What a login is asked for.
 pub struct Wanted<'a> {
     pub provider: &'a Provider,
     pub metadata: ProviderMetadata,
     pub return_to: &'a ReturnTo,
+    /// Whether that is not the page that the person was on their way to: there was no room for it.
+    pub has_lost_its_page: bool,
     /// Whether the request has a `prompt` that can be left out where the provider does not know it.
     pub has_optional_prompt: bool,
     /// Whether the user wants to choose an account.
@@ -43,8 +44,10 @@ pub struct Wanted<'a> {
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
     pub jar: &'a CookieJar,
-    /// Id of an attempt in the jar that the same answer deletes.
+    /// Id of an attempt in the jar that the same answer deletes, unless another one takes its slot.
     pub spent: Option<&'a str>,
+    /// Where to look for a free slot first ([`crate::oidc::cache::ProviderCache::turn`]).
+    pub turn: usize,
     pub settings: &'a SessionSettings,
     pub providers: &'a [Provider],
     pub now: UnixTime,
@@ -56,34 +59,41 @@ pub struct NewAttempt<'a> {
     place: Place<'a>,
     others: PendingAttempts<'a>,
     number: u32,
-    id: String,
+    id: [u8; ID_BYTES],
+    slot: Slot,
     section: [u8; SECTION_BYTES],
     seed: Seed,
     secrets: Secrets,
-    /// With the way back behind it, where it is short enough.
+    /// With the way back behind it.
     state: Secret,
     page: Page,
 }
 
 impl<'a> NewAttempt<'a> {
     pub fn start(wanted: Wanted<'a>, place: Place<'a>, entropy: &mut dyn Entropy) -> Self {
-        let Place { jar, spent, settings, providers, now } = place;
+        let Place { jar, spent, turn, settings, providers, now } = place;
         let others = PendingAttempts::of(jar, settings, providers, now).without(spent);
         let number = others.next_number();
         let mut id = [0; ID_BYTES];
         entropy.fill(&mut id);
         let (seed, section) = (Seed::draw(entropy), section(wanted.provider));
-        let way_back = WayBack::new(id, number, &wanted, now);
-        let (sealed, is_short) = (way_back.seal(settings, entropy), way_back.compressed_bytes() <= MAX_SHORT_PAGE);
-        let page = match &sealed {
+        let short = Slot::choose(turn, &others.slots());
+        let way_back = WayBack::new(short.mark(id), number, &wanted, now);
+        let is_short = way_back.compressed_bytes() <= MAX_SHORT_PAGE;
+        let with_page = if wanted.has_lost_its_page { None } else { way_back.seal(settings, entropy) };
+        let page = match &with_page {
+            _ if wanted.has_lost_its_page => Page::Lost,
             Some(_) if is_short => Page::Both,
             Some(_) => Page::State,
             None => Page::Cookie,
         };
-        let (id, secrets) = (URL_SAFE_NO_PAD.encode(id), seed.secrets(sealed.as_deref()));
-        let mut state = format!("{id}.{}", secrets.state.expose());
+        let slot = if page == Page::Cookie { Slot::WITH_LONG_PAGE } else { short };
+        let id = slot.mark(id);
+        let sealed = with_page.or_else(|| way_back.without_page(id).seal(settings, entropy));
+        let secrets = seed.secrets(sealed.as_deref());
+        let mut state = format!("{}.{}", URL_SAFE_NO_PAD.encode(id), secrets.state.expose());
         state.extend(sealed.iter().flat_map(|sealed| [".", sealed]));
-        Self { wanted, place, others, number, id, section, seed, secrets, state: Secret::new(state), page }
+        Self { wanted, place, others, number, id, slot, section, seed, secrets, state: Secret::new(state), page }
     }
 
     /// Puts the attempt into the browser, and takes out what has become useless: expired and unreadable ones, and the
@@ -92,19 +102,19 @@ impl<'a> NewAttempt<'a> {
     /// # Errors
     /// [`Error::SessionTooLarge`] when it exceeds [`MAX_ATTEMPT_BYTES`] even so: browsers would drop it without a word.
     pub fn write(&self, cookies: &mut CookieWriter<'_>, entropy: &mut dyn Entropy) -> Result<(), Error> {
-        let page = if self.page == Page::State { "" } else { self.wanted.return_to.as_str() };
+        let page = if matches!(self.page, Page::Both | Page::Cookie) { self.wanted.return_to.as_str() } else { "" };
         let mut sealed = self.seal(page, self.page, entropy);
         if sealed.len() > MAX_ATTEMPT_BYTES && self.page == Page::Cookie {
-            // That is the first page; there is nothing to remember.
-            sealed = self.seal("", Page::State, entropy);
+            sealed = self.seal("", Page::Lost, entropy);
         }
         if sealed.len() > MAX_ATTEMPT_BYTES {
             let what = format!("the metadata of provider `{}`", self.wanted.provider.name);
             return Err(Error::SessionTooLarge { what, bytes: sealed.len(), limit: MAX_ATTEMPT_BYTES });
         }
-        let room = MAX_PENDING_BYTES.saturating_sub(self.place.jar.attempt_bytes(&self.id, &sealed));
-        self.others.stale(room).for_each(|id| cookies.delete_attempt(id));
-        cookies.set_attempt(&self.id, &sealed, REMEMBERED.as_secs());
+        let room = MAX_PENDING_BYTES.saturating_sub(self.place.jar.attempt_bytes(self.slot.name(), &sealed));
+        // One that is overwritten is not deleted as well.
+        self.others.stale(room).filter(|name| *name != self.slot.name()).for_each(|name| cookies.delete_attempt(name));
+        cookies.set_attempt(self.slot.name(), &sealed, REMEMBERED.as_secs());
         Ok(())
     }
 
@@ -126,13 +136,14 @@ impl<'a> NewAttempt<'a> {
         let rest = postcard::to_allocvec(&rest).unwrap_or_default();
         let kept = Kept {
             form: FORM,
+            id: self.id,
             seed: *self.seed.0,
             number: self.number,
             started_at: self.place.now,
             section: self.section,
             has_optional_prompt: self.wanted.has_optional_prompt,
             page,
-            rest: &compress_to_vec(&rest, DEFLATE_LEVEL),
+            rest: &compress(&rest, &dictionary(self.wanted.provider)),
         };
         let plaintext = Zeroizing::new(postcard::to_allocvec(&kept).unwrap_or_default());
         self.place.settings.keys.seal(Purpose::LoginAttempt, &plaintext, entropy)

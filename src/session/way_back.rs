@@ -42,7 +42,7 @@ pub struct WayBack {
     select_account: bool,
     /// Whether the attempt was started in place of one that had been pushed out.
     is_second: bool,
-    /// Path, query and fragment, compressed (DEFLATE, RFC 1951).
+    /// Path, query and fragment, compressed (DEFLATE, RFC 1951); empty where it does not fit.
     page: Vec<u8>,
     /// Who the person may be. Stands as text behind all else, so that a node of an older release reads what a newer one has sealed.
     #[serde(skip)]
@@ -59,6 +59,17 @@ impl WayBack {
 
     pub(super) fn compressed_bytes(&self) -> usize {
         self.page.len()
+    }
+
+    /// The same for the attempt of that id, without the page, which is kept elsewhere, or lost.
+    #[must_use]
+    pub(super) fn without_page(self, id: [u8; ID_BYTES]) -> Self {
+        Self { id, page: vec![], ..self }
+    }
+
+    /// Whether it leads to a page.
+    pub fn has_page(&self) -> bool {
+        !self.page.is_empty()
     }
 
     /// For a `state`; `None` where it would be too long. The page comes before the hint, which only fills in a field.
@@ -84,6 +95,10 @@ impl WayBack {
     /// The provider to ask once more, where the attempt would still count had it not been pushed out.
     pub fn asks_again<'p>(&self, providers: &'p [Provider], now: UnixTime) -> Option<&'p Provider> {
         of_section(providers, &self.section).filter(|_| !self.is_second && now < self.started_at.after(LIFETIME))
+    }
+
+    pub(super) fn id(&self) -> [u8; ID_BYTES] {
+        self.id
     }
 
     pub fn number(&self) -> u32 {
