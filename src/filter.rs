@@ -1,7 +1,7 @@
 //! The filter: one request in, one decision out, with a question to the network in between when it cannot be helped.
 
 use crate::audit::{AuditEvent, Audited, MAX_METHOD, MAX_PATH, Person};
-use crate::authz::{Answer, Asked, Authz};
+use crate::authz::{Answer, Asked, Authz, Unsaid};
 use crate::config::Config;
 use crate::decision::{Decision, Event, Level, Outcome};
 use crate::entropy;
@@ -28,6 +28,18 @@ pub struct Waiting {
     head: RequestHead,
     visit: Visit,
     flow: Flow,
+    recipient: Recipient,
+}
+
+/// Who gets a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recipient {
+    /// The browser, or the application: the request came from there.
+    Browser,
+    /// Another proxy, which asks about the request.
+    Proxy,
+    /// The browser by way of nginx, which knows that the request is refused.
+    Refused,
 }
 
 /// A loaded configuration, ready to decide.
@@ -61,17 +73,8 @@ impl Filter {
                 Route::Application => Step::Done(self.refuse(Error::NotARoute, &request, context)),
                 _ => self.decide(request, body, context),
             },
-            Ok(Asked::About(original)) => Step::Done(match self.answer_proxy(authz, &original, context) {
-                Ok(Answer::Pass(decision)) => decision,
-                Ok(Answer::Refusal(decision)) => authz.refuse(decision),
-                Err(error) => authz.refuse(self.refuse(error, &original, context)),
-            }),
-            Ok(Asked::ForTheRefusal(original)) => Step::Done(match self.answer_proxy(authz, &original, context) {
-                // Meanwhile it would pass; and this is for the browser, which must not see what the application is told.
-                Ok(Answer::Pass(_)) => self.refuse(Error::NotARoute, &original, context),
-                Ok(Answer::Refusal(decision)) => decision,
-                Err(error) => self.refuse(error, &original, context),
-            }),
+            Ok(Asked::About(original)) => self.answer_proxy(authz, original, Recipient::Proxy, context),
+            Ok(Asked::ForTheRefusal(original)) => self.answer_proxy(authz, original, Recipient::Refused, context),
             // nginx makes 500 of a refusal in another form than its own. The event stays: a second question may be as malformed.
             Err(error) if head.path() == self.config.public.route(route::CHECK) => {
                 let mut refusal = self.refuse(error, head, context);
@@ -83,19 +86,41 @@ impl Filter {
     }
 
     /// Decides about a request that a proxy keeps.
-    fn answer_proxy(&self, authz: &Authz, original: &RequestHead, context: &mut Context<'_>) -> Result<Answer, Error> {
-        if route::is_of_questions(original.path(), &self.config.public) {
-            return Err(Error::NotARoute);
-        }
-        match Route::of(original.path(), &self.config.public) {
-            Route::Application => {}
-            Route::Reserved => return Err(Error::ReservedPath),
-            Route::Login | Route::Callback | Route::Logout | Route::LoggedOut | Route::User => return Err(Error::RouteAsked),
-            Route::BackchannelLogout | Route::FrontchannelLogout => return Err(Error::RouteAsked),
+    fn answer_proxy(&self, authz: &Authz, original: RequestHead, recipient: Recipient, context: &mut Context<'_>) -> Step {
+        let refusal = match Route::of(original.path(), &self.config.public) {
+            _ if route::is_of_questions(original.path(), &self.config.public) => Some(Error::NotARoute),
+            Route::Application => None,
+            Route::Reserved => Some(Error::ReservedPath),
+            Route::Login | Route::Callback | Route::Logout | Route::LoggedOut | Route::User => Some(Error::RouteAsked),
+            Route::BackchannelLogout | Route::FrontchannelLogout => Some(Error::RouteAsked),
+        };
+        if let Some(error) = refusal {
+            let refusal = self.refuse(error, &original, context);
+            return Step::Done(if recipient == Recipient::Proxy { authz.refuse(refusal) } else { refusal });
         }
         match self.decide(original.clone(), None, context) {
-            Step::Done(decision) => authz.answer(decision, original, &self.config.identity),
-            Step::Fetch(..) => Err(Error::RouteAsked),
+            Step::Done(decision) => Step::Done(self.hand_on(decision, &original, recipient, context)),
+            Step::Fetch(request, waiting) => Step::Fetch(request, Waiting { recipient, ..waiting }),
+        }
+    }
+
+    /// The decision about a request that a proxy keeps, as the recipient can use it.
+    fn hand_on(&self, decision: Decision, original: &RequestHead, recipient: Recipient, context: &mut Context<'_>) -> Decision {
+        let Some(authz) = self.config.authz.as_ref().filter(|_| recipient != Recipient::Browser) else { return decision };
+        let refuse = |refusal| if recipient == Recipient::Proxy { authz.refuse(refusal) } else { refusal };
+        let for_the_browser = match &decision.outcome {
+            Outcome::Forward(forward) if recipient == Recipient::Refused => forward.response_headers.clone(),
+            _ => vec![],
+        };
+        match authz.answer(decision, original, &self.config.identity) {
+            Ok(Answer::Pass(decision)) if recipient == Recipient::Proxy => decision,
+            Ok(Answer::Refusal(decision)) => refuse(decision),
+            // Meanwhile it would pass; and this is for the browser, which must not see what the application is told.
+            Ok(Answer::Pass(Decision { events, ended_sessions, .. })) => {
+                let before = Unsaid { events, ended_sessions, for_the_browser };
+                before.with(self.refuse(Error::NotARoute, original, context))
+            }
+            Err((error, unsaid)) => refuse(unsaid.with(self.refuse(error, original, context))),
         }
     }
 
@@ -127,10 +152,15 @@ impl Filter {
 impl Waiting {
     /// Goes on with the answer to the request that was asked for.
     pub fn resume(self, answer: Result<OutboundResponse, OutboundError>, filter: &Filter, surroundings: &mut Surroundings<'_>) -> Step {
-        let Self { head, mut visit, flow } = self;
+        let Self { head, mut visit, flow, recipient } = self;
         let mut context = Context::new(&filter.config, surroundings);
         let progress = flow.resume(answer, &head, &mut visit, &mut context);
-        conclude(progress, head, visit, &mut context)
+        let original = (recipient != Recipient::Browser).then(|| head.clone());
+        match (conclude(progress, head, visit, &mut context), original) {
+            (Step::Fetch(request, waiting), _) => Step::Fetch(request, Waiting { recipient, ..waiting }),
+            (Step::Done(decision), Some(original)) => Step::Done(filter.hand_on(decision, &original, recipient, &mut context)),
+            (done, None) => done,
+        }
     }
 }
 
@@ -139,7 +169,7 @@ fn conclude(progress: Result<Progress, Error>, head: RequestHead, visit: Visit, 
     match progress {
         // No flow does that; were one to, nobody is asked.
         Ok(Progress::Fetch(..)) if visit.only_looks => Step::Done(respond(Err(Error::NotVisited), &head, visit, context)),
-        Ok(Progress::Fetch(request, flow)) => Step::Fetch(request, Waiting { head, visit, flow }),
+        Ok(Progress::Fetch(request, flow)) => Step::Fetch(request, Waiting { head, visit, flow, recipient: Recipient::Browser }),
         Ok(Progress::Done(outcome)) => Step::Done(respond(Ok(outcome), &head, visit, context)),
         Err(error) => Step::Done(respond(Err(error), &head, visit, context)),
     }
