@@ -91,7 +91,7 @@ impl Filter {
             _ if route::is_of_questions(original.path(), &self.config.public) => Some(Error::NotARoute),
             Route::Application => None,
             Route::Reserved => Some(Error::ReservedPath),
-            Route::Login | Route::Callback | Route::Logout | Route::LoggedOut | Route::User => Some(Error::RouteAsked),
+            Route::Login | Route::Callback | Route::Logout | Route::LoggedOut | Route::User | Route::Refresh => Some(Error::RouteAsked),
             Route::BackchannelLogout | Route::FrontchannelLogout => Some(Error::RouteAsked),
         };
         if let Some(error) = refusal {
@@ -142,6 +142,7 @@ impl Filter {
             Route::BackchannelLogout => flow::backchannel_logout::begin(&request, body, &mut visit, context),
             Route::FrontchannelLogout => flow::frontchannel_logout::begin(&request, &mut visit, context),
             Route::User => flow::user::answer(&request, &visit, context),
+            Route::Refresh => flow::refresh::by_script::begin(&request, &mut visit, context),
             Route::Reserved => Err(Error::ReservedPath),
             Route::Application => flow::application::begin(&request, &mut visit, context),
         };
@@ -263,6 +264,7 @@ fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>)
     };
     let response = Response { counts_as: visit.refusal_counts_as, ..response };
     match error.status() {
+        _ if let Error::RefreshTooSoon { retry_after } = error => response.with("retry-after", &retry_after.to_string()),
         // A callback is not to be repeated: its login attempt is spent.
         503 if visit.may_repeat => response.with("retry-after", "5"),
         401 => response.with("www-authenticate", &pages::challenge(config)),

@@ -14,8 +14,8 @@
 //!    provider only where the session is to be refreshed first (`[vestibule.session] refresh`).
 //! 3. A decision to forward becomes 200, for this proxy's way to carry it out. Whatever else it is has another status:
 //!    to every proxy 2xx means "let it through".
-//! 4. Login, callback, logout, logged-out, backchannel-logout, frontchannel-logout and user are sent here by the proxy as they are, and never asked about. Nothing else is
-//!    served: there is no application behind this service.
+//! 4. Login, callback, logout, logged-out, backchannel-logout, frontchannel-logout, user and refresh are sent here by the proxy as
+//!    they are, and never asked about. Nothing else is served: there is no application behind this service.
 //! 5. A request that wants another upgrade than `websocket` alone is refused.
 //!
 //! **Headers that clients must not send** ([`crate::identity::headers`], [`crate::web::proxy_headers`]). A proxy sets or deletes headers

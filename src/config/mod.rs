@@ -312,6 +312,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
                 Route::Application | Route::Login | Route::User => return parsed.ok(),
                 Route::Callback | Route::Logout | Route::LoggedOut => "is a route that leads to `after_logout` itself",
                 Route::BackchannelLogout | Route::FrontchannelLogout => "is a route for providers, not a page",
+                Route::Refresh => "is a route for scripts, not a page",
                 Route::Reserved => "is reserved for routes of Vestibule, and is not one of them",
             },
         };

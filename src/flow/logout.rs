@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Flow, Visit, callback, login, looked_at, only_get, only_visited};
+use super::{Flow, Visit, callback, is_of_own_page, login, looked_at, only_get, only_visited};
 use crate::audit::AuditEvent;
 use crate::code::Code;
 use crate::config::Config;
@@ -53,7 +53,8 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
         return Ok(looked_at());
     }
     let config = context.config;
-    if request.method == "POST" && !is_own_form(request, config) {
+    // Another site's page would end what the person has elsewhere.
+    if request.method == "POST" && !is_of_own_page(request, config) {
         return Err(Error::ForeignOrigin);
     }
     let wanted = request.query_pairs().find(|(name, _)| name == "return_to").map(|(_, value)| value.into_owned());
@@ -106,14 +107,6 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
             Ok(Progress::Fetch(ProviderMetadata::request(provider), Flow::Logout(Box::new(expect))))
         }
     }
-}
-
-/// Whether the page of ours has sent it: browsers name the origin of a page with every `POST` (Fetch, "append a request `Origin`
-/// header"), and say how it relates to this one (Fetch Metadata). Another site's page would end what the person has elsewhere.
-fn is_own_form(request: &Request<'_>, config: &Config) -> bool {
-    let mut origins = request.header("origin");
-    let is_ours = origins.next().is_some_and(|origin| origin == config.public.origin().as_bytes()) && origins.next().is_none();
-    is_ours && request.header("sec-fetch-site").all(|site| site == b"same-origin")
 }
 
 /// `GET /.vestibule/logged-out`: where a provider sends the browser after a logout, whatever it adds to the query. No login

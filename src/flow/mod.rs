@@ -262,6 +262,14 @@ fn only_visited(request: &Request<'_>) -> Result<(), Error> {
     if visited && !request.is_prefetch() { Ok(()) } else { Err(Error::NotVisited) }
 }
 
+/// Whether a page of the public origin sends a `POST`: browsers name the origin of a page with every one (Fetch, "append a request
+/// `Origin` header"), and say how it relates to this one (Fetch Metadata).
+fn is_of_own_page(request: &Request<'_>, config: &Config) -> bool {
+    let mut origins = request.header("origin");
+    let is_ours = origins.next().is_some_and(|origin| origin == config.public.origin().as_bytes()) && origins.next().is_none();
+    is_ours && request.header("sec-fetch-site").all(|site| site == b"same-origin")
+}
+
 /// The answer to `HEAD` where a visit would change something: there is such a page, and nothing has happened.
 fn looked_at() -> Progress {
     Progress::Done(Outcome::Respond(Response { status: 200, ..Response::default() }.with("cache-control", "no-store")))
