@@ -196,6 +196,11 @@ codes! {
     LogoutLocalOnly = "logout.local_only",
     /// A user has logged out everywhere: every session of the account ended.
     LogoutEverywhere = "logout.everywhere",
+    /// The provider has revoked the tokens of a session that was logged out (RFC 7009).
+    LogoutRevoked = "logout.revoked",
+    /// The tokens of a session that was logged out are not revoked: the provider did not answer, refused, or too many revocations
+    /// were under way.
+    LogoutNotRevoked = "logout.not_revoked",
     /// A provider has logged out a user, or one session of a user (OpenID Connect Back-Channel Logout 1.0).
     LogoutByProvider = "logout.by_provider",
     /// A logout by a provider, or everywhere, was rejected: this host does not remember which sessions have ended.

@@ -3,12 +3,13 @@
 use crate::audit::{AuditEvent, Audited, MAX_METHOD, MAX_PATH, Person};
 use crate::authz::{Answer, Asked, Authz, Unsaid};
 use crate::config::Config;
-use crate::decision::{Decision, Event, Level, Outcome};
+use crate::decision::{Afterwards, Decision, Event, Level, Outcome};
 use crate::entropy;
 use crate::error::Error;
 pub use crate::flow::Surroundings;
 use crate::flow::{self, Context, Flow, Progress, Visit};
 use crate::language::Language;
+use crate::oidc::revocation::Revocation;
 use crate::pages::{self, WaysBack};
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse, Request, RequestHead, Response};
 use crate::web::route::{self, Route};
@@ -64,6 +65,21 @@ impl Filter {
             None => self.decide(head, body, &mut context),
             Some(authz) => self.serve_proxy(authz, &head, body, &mut context),
         }
+    }
+
+    /// Goes on with the answer to [`Afterwards::request`]: with what there is to say, and what is to be sent next.
+    pub fn go_on(
+        &self,
+        revocation: Revocation,
+        answer: Result<OutboundResponse, OutboundError>,
+        surroundings: &mut Surroundings<'_>,
+    ) -> (Vec<Event>, Option<Afterwards>) {
+        let (mut events, next) = flow::revocation::go_on(revocation, answer, &mut Context::new(&self.config, surroundings));
+        for event in &mut events {
+            event.message = one_line(&event.message, MAX_MESSAGE);
+            event.subject = event.subject.as_deref().map(|subject| one_line(subject, MAX_MESSAGE));
+        }
+        (events, next)
     }
 
     /// Another proxy asks, or sends a request for a route of ours ([`crate::authz`]).
@@ -184,6 +200,7 @@ fn respond(outcome: Result<Outcome, Error>, head: &RequestHead, mut visit: Visit
         // What a flow may have left: no cookie goes out, no session is over.
         visit.set_cookies.clear();
         visit.ended_sessions.clear();
+        visit.afterwards = None;
         if let Outcome::Forward(forward) = &mut outcome {
             forward.response_headers.clear();
         }
@@ -200,7 +217,8 @@ fn respond(outcome: Result<Outcome, Error>, head: &RequestHead, mut visit: Visit
         event.subject = visit.subject.as_deref().map(|subject| one_line(subject, MAX_MESSAGE));
         event.provider.clone_from(&visit.provider);
     }
-    Decision { outcome, events: visit.events, rule: visit.rule, ended_sessions: visit.ended_sessions, audited }
+    let Visit { events, rule, ended_sessions, afterwards, .. } = visit;
+    Decision { outcome, events, rule, ended_sessions, audited, afterwards: afterwards.map(Box::new) }
 }
 
 /// What the audit says of a flow's end.

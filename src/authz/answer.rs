@@ -49,8 +49,8 @@ impl Authz {
     /// # Errors
     /// What must be said instead: the proxy cannot do what was decided.
     pub(crate) fn answer(&self, decision: Decision, original: &RequestHead, identity: &IdentityHeaders) -> Result<Answer, (Error, Unsaid)> {
-        let Decision { outcome, events, rule, ended_sessions, audited } = decision;
-        let decision = |outcome, events, ended_sessions| Decision { outcome, events, rule, ended_sessions, audited };
+        let Decision { outcome, events, rule, ended_sessions, audited, afterwards } = decision;
+        let decision = |outcome, events, ended_sessions| Decision { outcome, events, rule, ended_sessions, audited, afterwards };
         match outcome {
             Outcome::Forward(mut forward) => {
                 let for_the_browser = std::mem::take(&mut forward.response_headers);
@@ -158,7 +158,7 @@ mod tests {
     fn answer(proxy: Proxy, outcome: Outcome) -> Result<Response, Error> {
         let config = Config::parse(&Source::new("secrets.toml", TOML)).unwrap();
         let authz = Authz { proxy };
-        let decision = Decision { outcome, events: vec![], rule: None, ended_sessions: vec![], audited: None };
+        let decision = Decision { outcome, events: vec![], rule: None, ended_sessions: vec![], audited: None, afterwards: None };
         authz
             .answer(decision, &RequestHead::get("/", "app.example"), &config.identity)
             .map(|answer| match answer {

@@ -7,13 +7,14 @@ pub(crate) mod frontchannel_logout;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod refresh;
+pub(crate) mod revocation;
 pub(crate) mod user;
 
 use crate::audit::{AuditEvent, Person};
 use crate::claims::Claims;
 use crate::code::Code;
 use crate::config::Config;
-use crate::decision::{Event, Level, Outcome};
+use crate::decision::{Afterwards, Event, Level, Outcome};
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::language::Language;
@@ -105,6 +106,8 @@ pub(crate) struct Visit {
     pub(crate) set_cookies: Vec<Header>,
     /// What is over with this decision.
     pub(crate) ended_sessions: Vec<EndedName>,
+    /// What is to be sent when the answer is out.
+    pub(crate) afterwards: Option<Afterwards>,
 }
 
 impl Visit {
@@ -139,6 +142,7 @@ impl Visit {
             audited_as: None,
             set_cookies: vec![],
             ended_sessions: vec![],
+            afterwards: None,
         }
     }
 

@@ -30,6 +30,9 @@ pub struct ProviderMetadata {
     pub jwks_uri: Url,
     pub userinfo_endpoint: Option<Url>,
     pub end_session_endpoint: Option<Url>,
+    /// RFC 7009, by RFC 8414 section 2. Only a logout asks there.
+    #[serde(skip)]
+    pub revocation_endpoint: Option<Url>,
     pub client_authentication: ClientAuthentication,
     /// Whether `iss` is promised in every authorization response (RFC 9207 section 3).
     pub sends_iss: bool,
@@ -60,6 +63,8 @@ struct Document {
     userinfo_endpoint: Value,
     #[serde(default)]
     end_session_endpoint: Value,
+    #[serde(default)]
+    revocation_endpoint: Value,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Value,
     #[serde(default)]
@@ -109,6 +114,7 @@ impl ProviderMetadata {
         };
         let userinfo_endpoint = endpoint_if_any("userinfo_endpoint", &document.userinfo_endpoint);
         let end_session_endpoint = endpoint_if_any("end_session_endpoint", &document.end_session_endpoint);
+        let revocation_endpoint = endpoint_if_any("revocation_endpoint", &document.revocation_endpoint);
         let mut names_if_any = |name: &str, value: Value| {
             let is_given = !value.is_null();
             let names: Option<Vec<String>> = serde_json::from_value(value).ok().filter(|_| is_given);
@@ -140,6 +146,7 @@ impl ProviderMetadata {
             jwks_uri: endpoint("jwks_uri", &document.jwks_uri).map_err(fault)?,
             userinfo_endpoint,
             end_session_endpoint,
+            revocation_endpoint,
             client_authentication: client_authentication(provider, authentication_methods.as_deref())
                 .ok_or_else(|| fault("it supports none of client_secret_basic, client_secret_post and none".into()))?,
             signing_algorithms: signing_algorithms.map(|names| algorithms(&names)),

@@ -15,6 +15,7 @@ pub mod metadata;
 mod outbound;
 pub mod provider;
 pub mod refresh;
+pub mod revocation;
 pub mod signature;
 pub mod token;
 pub mod userinfo;
