@@ -164,6 +164,15 @@ codes! {
     SessionRefreshFailed = "session.refresh_failed",
     /// The provider issued no refresh token, or one that does not fit into cookies: the session cannot be refreshed.
     SessionNoRefreshToken = "session.no_refresh_token",
+    /// A script requested a refresh, and `refresh` is not `"auto"`.
+    RefreshOff = "refresh.off",
+    /// A script requested a refresh of a session that has no refresh token.
+    RefreshNoToken = "refresh.no_token",
+    /// A script requested a refresh, and the provider does not accept the refresh token; the session goes on until its access token
+    /// expires.
+    RefreshRefused = "refresh.refused",
+    /// A script requested a refresh less than a minute after the provider's last answer.
+    RefreshTooSoon = "refresh.too_soon",
     /// The provider does not accept the session's refresh token any more, or issued an ID token for another login; the session has
     /// ended.
     SessionDisowned = "session.disowned",
@@ -191,6 +200,11 @@ codes! {
     LogoutLocalOnly = "logout.local_only",
     /// A user has logged out everywhere: every session of the account ended.
     LogoutEverywhere = "logout.everywhere",
+    /// The provider has revoked the tokens of a session that was logged out (RFC 7009).
+    LogoutRevoked = "logout.revoked",
+    /// The tokens of a session that was logged out are not revoked: the provider did not answer, refused, or too many revocations
+    /// were under way.
+    LogoutNotRevoked = "logout.not_revoked",
     /// A provider has logged out a user, or one session of a user (OpenID Connect Back-Channel Logout 1.0).
     LogoutByProvider = "logout.by_provider",
     /// A logout by a provider, or everywhere, was rejected: this host does not remember which sessions have ended.

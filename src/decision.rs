@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use crate::audit::Audited;
 use crate::code::Code;
+use crate::oidc::revocation::Revocation;
 use crate::session::EndedName;
 use crate::time::UnixTime;
 use crate::web::field_lines::FieldLines;
-use crate::web::http::{Header, Response};
+use crate::web::http::{Header, OutboundRequest, Response};
 
 /// A request goes on to the application.
 #[derive(Debug, Default)]
@@ -66,6 +67,25 @@ impl Event {
     }
 }
 
+/// What is still to be done when the host has sent the answer: nobody waits for it.
+#[derive(Debug)]
+pub struct Afterwards {
+    /// To be sent.
+    pub request: OutboundRequest,
+    /// For [`Filter::go_on`](crate::filter::Filter::go_on), with the answer.
+    pub revocation: Revocation,
+}
+
+impl Afterwards {
+    /// What a host says that has no room for it.
+    pub fn dropped(&self) -> Event {
+        let message = "the tokens of a session that was logged out are not revoked: too many revocations are under way";
+        let Revocation { provider, subject, .. } = &self.revocation;
+        let event = Event::new(Level::Warn, Code::LogoutNotRevoked, message.to_owned());
+        Event { provider: Some(provider.clone()), subject: subject.clone(), ..event }
+    }
+}
+
 /// An outcome, and what there is to say about it.
 #[derive(Debug)]
 pub struct Decision {
@@ -77,4 +97,6 @@ pub struct Decision {
     pub ended_sessions: Vec<EndedName>,
     /// What the audit says of it; `None` where there is no audit, or nothing to say.
     pub audited: Option<Audited>,
+    /// A request to a provider that nobody waits for. A host that drops it loses what it is for, and nothing else.
+    pub afterwards: Option<Box<Afterwards>>,
 }

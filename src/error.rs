@@ -25,7 +25,7 @@ pub enum Error {
     LoginRequired,
     #[error("the proxy's question lacks {0}, or has it twice: configure the proxy as the examples show")]
     Question(&'static str),
-    #[error("the proxy asks about a route of Vestibule's own: have it send login, callback, the four of logout and user here")]
+    #[error("the proxy asks about a route of Vestibule's own: have it send login, callback, the four of logout, user and refresh here")]
     RouteAsked,
     #[error("servers can take a header for one that clients must not send, and the proxy cannot remove it under this name")]
     LookalikeHeader,
@@ -34,7 +34,7 @@ pub enum Error {
     #[error("the decision changes a header that no answer to a proxy carries: this application needs mode = \"proxy\"")]
     EditNotCarried,
     #[error(
-        "there is no application behind this service: have the proxy send it login, callback, the four of logout and user, and ask about the rest"
+        "there is no application behind this service: have the proxy send it login, callback, the four of logout, user and refresh, and ask about the rest"
     )]
     NotARoute,
     #[error("the path is below the one that is kept for routes of Vestibule's own, and is none of them")]
@@ -54,6 +54,15 @@ pub enum Error {
     Oidc(#[from] oidc::Error),
     #[error("the session cannot be refreshed: {0}")]
     Unrefreshed(oidc::Error),
+    #[error("a script asks for a refresh, and vestibule.session.refresh is not \"auto\"")]
+    RefreshOff,
+    #[error("the session has no refresh token")]
+    NoRefreshToken,
+    #[error("the provider does not accept the refresh token: it has expired, was revoked, or another node has used it")]
+    RefreshRefused,
+    /// In seconds.
+    #[error("a script asks for a refresh, and the provider's last answer is less than a minute old")]
+    RefreshTooSoon { retry_after: u64 },
 
     #[error("{what} makes the session {bytes} bytes large, over the limit of {limit}")]
     SessionTooLarge { what: String, bytes: usize, limit: usize },
@@ -105,6 +114,10 @@ impl Error {
             Error::LoginEnded => Code::LoginEnded,
             Error::Oidc(error) => error.code(),
             Error::Unrefreshed(_) => Code::SessionRefreshFailed,
+            Error::RefreshOff => Code::RefreshOff,
+            Error::NoRefreshToken => Code::RefreshNoToken,
+            Error::RefreshRefused => Code::RefreshRefused,
+            Error::RefreshTooSoon { .. } => Code::RefreshTooSoon,
             Error::SessionTooLarge { .. } => Code::SessionTooLarge,
             Error::StreamlitTooLarge { .. } => Code::StreamlitTooLarge,
             Error::NotRemembered => Code::LogoutNotRemembered,
@@ -129,6 +142,7 @@ impl Error {
             Error::LoginEnded | Error::Oidc(_) | Error::SessionTooLarge { .. } => Some(AuditEvent::LoginFailed),
             Error::Malformed(_) | Error::MethodNotAllowed | Error::LoginRequired | Error::NotARoute | Error::ReservedPath => None,
             Error::Question(_) | Error::RouteAsked | Error::LookalikeHeader | Error::ForeignUpgrade | Error::EditNotCarried => None,
+            Error::RefreshOff | Error::NoRefreshToken | Error::RefreshRefused | Error::RefreshTooSoon { .. } => None,
             Error::StreamlitTooLarge { .. } | Error::Unrefreshed(_) | Error::NotRemembered | Error::NotLoaded | Error::NotPending => None,
         }
     }
@@ -140,7 +154,9 @@ impl Error {
             Error::Question(_) | Error::LookalikeHeader | Error::ForeignUpgrade => 400,
             Error::MethodNotAllowed => 405,
             Error::LoginRequired => 401,
-            Error::UnknownProvider | Error::NotARoute | Error::ReservedPath => 404,
+            Error::UnknownProvider | Error::NotARoute | Error::ReservedPath | Error::RefreshOff => 404,
+            Error::NoRefreshToken | Error::RefreshRefused => 409,
+            Error::RefreshTooSoon { .. } => 429,
             Error::Denied(_) | Error::NotVisited | Error::ForeignOrigin | Error::LoginEnded => 403,
             Error::Oidc(error) => error.status(),
             Error::Unrefreshed(_) => 503,
@@ -181,7 +197,9 @@ impl Error {
             Error::MethodNotAllowed => explain(&texts.method_not_allowed, false),
             Error::NotVisited | Error::ForeignOrigin => explain(&texts.not_visited, false),
             Error::LoginRequired => explain(&texts.login_required, true),
-            Error::NotARoute | Error::ReservedPath => explain(&texts.not_a_page, false),
+            Error::NotARoute | Error::ReservedPath | Error::RefreshOff => explain(&texts.not_a_page, false),
+            Error::NoRefreshToken | Error::RefreshRefused => explain(&texts.not_refreshable, true),
+            Error::RefreshTooSoon { .. } => explain(&texts.refreshed_too_soon, false),
             Error::Denied(Denied { account: Some(account), .. }) => {
                 let Notice { title, text } = texts.account_denied;
                 Explanation { title, happened: texts.denied_as.with(account), construct: None, advice: text, offer_login: false }

@@ -1,14 +1,15 @@
 //! The filter: one request in, one decision out, with a question to the network in between when it cannot be helped.
 
 use crate::audit::{AuditEvent, Audited, MAX_METHOD, MAX_PATH, Person};
-use crate::authz::{Answer, Asked, Authz};
+use crate::authz::{Answer, Asked, Authz, Unsaid};
 use crate::config::Config;
-use crate::decision::{Decision, Event, Level, Outcome};
+use crate::decision::{Afterwards, Decision, Event, Level, Outcome};
 use crate::entropy;
 use crate::error::Error;
 pub use crate::flow::Surroundings;
 use crate::flow::{self, Context, Flow, Progress, Visit};
 use crate::language::Language;
+use crate::oidc::revocation::Revocation;
 use crate::pages::{self, WaysBack};
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse, Request, RequestHead, Response};
 use crate::web::route::{self, Route};
@@ -28,6 +29,18 @@ pub struct Waiting {
     head: RequestHead,
     visit: Visit,
     flow: Flow,
+    recipient: Recipient,
+}
+
+/// Who gets a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recipient {
+    /// The browser, or the application: the request came from there.
+    Browser,
+    /// Another proxy, which asks about the request.
+    Proxy,
+    /// The browser by way of nginx, which knows that the request is refused.
+    Refused,
 }
 
 /// A loaded configuration, ready to decide.
@@ -54,6 +67,21 @@ impl Filter {
         }
     }
 
+    /// Goes on with the answer to [`Afterwards::request`]: with what there is to say, and what is to be sent next.
+    pub fn go_on(
+        &self,
+        revocation: Revocation,
+        answer: Result<OutboundResponse, OutboundError>,
+        surroundings: &mut Surroundings<'_>,
+    ) -> (Vec<Event>, Option<Afterwards>) {
+        let (mut events, next) = flow::revocation::go_on(revocation, answer, &mut Context::new(&self.config, surroundings));
+        for event in &mut events {
+            event.message = one_line(&event.message, MAX_MESSAGE);
+            event.subject = event.subject.as_deref().map(|subject| one_line(subject, MAX_MESSAGE));
+        }
+        (events, next)
+    }
+
     /// Another proxy asks, or sends a request for a route of ours ([`crate::authz`]).
     fn serve_proxy(&self, authz: &Authz, head: &RequestHead, body: Option<&[u8]>, context: &mut Context<'_>) -> Step {
         match authz.read(head, &self.config.public) {
@@ -61,17 +89,8 @@ impl Filter {
                 Route::Application => Step::Done(self.refuse(Error::NotARoute, &request, context)),
                 _ => self.decide(request, body, context),
             },
-            Ok(Asked::About(original)) => Step::Done(match self.answer_proxy(authz, &original, context) {
-                Ok(Answer::Pass(decision)) => decision,
-                Ok(Answer::Refusal(decision)) => authz.refuse(decision),
-                Err(error) => authz.refuse(self.refuse(error, &original, context)),
-            }),
-            Ok(Asked::ForTheRefusal(original)) => Step::Done(match self.answer_proxy(authz, &original, context) {
-                // Meanwhile it would pass; and this is for the browser, which must not see what the application is told.
-                Ok(Answer::Pass(_)) => self.refuse(Error::NotARoute, &original, context),
-                Ok(Answer::Refusal(decision)) => decision,
-                Err(error) => self.refuse(error, &original, context),
-            }),
+            Ok(Asked::About(original)) => self.answer_proxy(authz, original, Recipient::Proxy, context),
+            Ok(Asked::ForTheRefusal(original)) => self.answer_proxy(authz, original, Recipient::Refused, context),
             // nginx makes 500 of a refusal in another form than its own. The event stays: a second question may be as malformed.
             Err(error) if head.path() == self.config.public.route(route::CHECK) => {
                 let mut refusal = self.refuse(error, head, context);
@@ -83,19 +102,41 @@ impl Filter {
     }
 
     /// Decides about a request that a proxy keeps.
-    fn answer_proxy(&self, authz: &Authz, original: &RequestHead, context: &mut Context<'_>) -> Result<Answer, Error> {
-        if route::is_of_questions(original.path(), &self.config.public) {
-            return Err(Error::NotARoute);
-        }
-        match Route::of(original.path(), &self.config.public) {
-            Route::Application => {}
-            Route::Reserved => return Err(Error::ReservedPath),
-            Route::Login | Route::Callback | Route::Logout | Route::LoggedOut | Route::User => return Err(Error::RouteAsked),
-            Route::BackchannelLogout | Route::FrontchannelLogout => return Err(Error::RouteAsked),
+    fn answer_proxy(&self, authz: &Authz, original: RequestHead, recipient: Recipient, context: &mut Context<'_>) -> Step {
+        let refusal = match Route::of(original.path(), &self.config.public) {
+            _ if route::is_of_questions(original.path(), &self.config.public) => Some(Error::NotARoute),
+            Route::Application => None,
+            Route::Reserved => Some(Error::ReservedPath),
+            Route::Login | Route::Callback | Route::Logout | Route::LoggedOut | Route::User | Route::Refresh => Some(Error::RouteAsked),
+            Route::BackchannelLogout | Route::FrontchannelLogout => Some(Error::RouteAsked),
+        };
+        if let Some(error) = refusal {
+            let refusal = self.refuse(error, &original, context);
+            return Step::Done(if recipient == Recipient::Proxy { authz.refuse(refusal) } else { refusal });
         }
         match self.decide(original.clone(), None, context) {
-            Step::Done(decision) => authz.answer(decision, original, &self.config.identity),
-            Step::Fetch(..) => Err(Error::RouteAsked),
+            Step::Done(decision) => Step::Done(self.hand_on(decision, &original, recipient, context)),
+            Step::Fetch(request, waiting) => Step::Fetch(request, Waiting { recipient, ..waiting }),
+        }
+    }
+
+    /// The decision about a request that a proxy keeps, as the recipient can use it.
+    fn hand_on(&self, decision: Decision, original: &RequestHead, recipient: Recipient, context: &mut Context<'_>) -> Decision {
+        let Some(authz) = self.config.authz.as_ref().filter(|_| recipient != Recipient::Browser) else { return decision };
+        let refuse = |refusal| if recipient == Recipient::Proxy { authz.refuse(refusal) } else { refusal };
+        let for_the_browser = match &decision.outcome {
+            Outcome::Forward(forward) if recipient == Recipient::Refused => forward.response_headers.clone(),
+            _ => vec![],
+        };
+        match authz.answer(decision, original, &self.config.identity) {
+            Ok(Answer::Pass(decision)) if recipient == Recipient::Proxy => decision,
+            Ok(Answer::Refusal(decision)) => refuse(decision),
+            // Meanwhile it would pass; and this is for the browser, which must not see what the application is told.
+            Ok(Answer::Pass(Decision { events, ended_sessions, .. })) => {
+                let before = Unsaid { events, ended_sessions, for_the_browser };
+                before.with(self.refuse(Error::NotARoute, original, context))
+            }
+            Err((error, unsaid)) => refuse(unsaid.with(self.refuse(error, original, context))),
         }
     }
 
@@ -117,6 +158,7 @@ impl Filter {
             Route::BackchannelLogout => flow::backchannel_logout::begin(&request, body, &mut visit, context),
             Route::FrontchannelLogout => flow::frontchannel_logout::begin(&request, &mut visit, context),
             Route::User => flow::user::answer(&request, &visit, context),
+            Route::Refresh => flow::refresh::by_script::begin(&request, &mut visit, context),
             Route::Reserved => Err(Error::ReservedPath),
             Route::Application => flow::application::begin(&request, &mut visit, context),
         };
@@ -127,10 +169,15 @@ impl Filter {
 impl Waiting {
     /// Goes on with the answer to the request that was asked for.
     pub fn resume(self, answer: Result<OutboundResponse, OutboundError>, filter: &Filter, surroundings: &mut Surroundings<'_>) -> Step {
-        let Self { head, mut visit, flow } = self;
+        let Self { head, mut visit, flow, recipient } = self;
         let mut context = Context::new(&filter.config, surroundings);
         let progress = flow.resume(answer, &head, &mut visit, &mut context);
-        conclude(progress, head, visit, &mut context)
+        let original = (recipient != Recipient::Browser).then(|| head.clone());
+        match (conclude(progress, head, visit, &mut context), original) {
+            (Step::Fetch(request, waiting), _) => Step::Fetch(request, Waiting { recipient, ..waiting }),
+            (Step::Done(decision), Some(original)) => Step::Done(filter.hand_on(decision, &original, recipient, &mut context)),
+            (done, None) => done,
+        }
     }
 }
 
@@ -139,7 +186,7 @@ fn conclude(progress: Result<Progress, Error>, head: RequestHead, visit: Visit, 
     match progress {
         // No flow does that; were one to, nobody is asked.
         Ok(Progress::Fetch(..)) if visit.only_looks => Step::Done(respond(Err(Error::NotVisited), &head, visit, context)),
-        Ok(Progress::Fetch(request, flow)) => Step::Fetch(request, Waiting { head, visit, flow }),
+        Ok(Progress::Fetch(request, flow)) => Step::Fetch(request, Waiting { head, visit, flow, recipient: Recipient::Browser }),
         Ok(Progress::Done(outcome)) => Step::Done(respond(Ok(outcome), &head, visit, context)),
         Err(error) => Step::Done(respond(Err(error), &head, visit, context)),
     }
@@ -153,6 +200,7 @@ fn respond(outcome: Result<Outcome, Error>, head: &RequestHead, mut visit: Visit
         // What a flow may have left: no cookie goes out, no session is over.
         visit.set_cookies.clear();
         visit.ended_sessions.clear();
+        visit.afterwards = None;
         if let Outcome::Forward(forward) = &mut outcome {
             forward.response_headers.clear();
         }
@@ -169,7 +217,8 @@ fn respond(outcome: Result<Outcome, Error>, head: &RequestHead, mut visit: Visit
         event.subject = visit.subject.as_deref().map(|subject| one_line(subject, MAX_MESSAGE));
         event.provider.clone_from(&visit.provider);
     }
-    Decision { outcome, events: visit.events, rule: visit.rule, ended_sessions: visit.ended_sessions, audited }
+    let Visit { events, rule, ended_sessions, afterwards, .. } = visit;
+    Decision { outcome, events, rule, ended_sessions, audited, afterwards: afterwards.map(Box::new) }
 }
 
 /// What the audit says of a flow's end.
@@ -233,6 +282,7 @@ fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>)
     };
     let response = Response { counts_as: visit.refusal_counts_as, ..response };
     match error.status() {
+        _ if let Error::RefreshTooSoon { retry_after } = error => response.with("retry-after", &retry_after.to_string()),
         // A callback is not to be repeated: its login attempt is spent.
         503 if visit.may_repeat => response.with("retry-after", "5"),
         401 => response.with("www-authenticate", &pages::challenge(config)),

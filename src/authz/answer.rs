@@ -1,9 +1,10 @@
 //! From a decision to what the proxy gets.
 
 use super::{Authz, Proxy};
-use crate::decision::{Decision, Forward, Outcome};
+use crate::decision::{Decision, Event, Forward, Outcome};
 use crate::error::Error;
 use crate::identity::headers::IdentityHeaders;
+use crate::session::EndedName;
 use crate::web::http::{Header, RequestHead, Response};
 use crate::web::proxy_headers;
 
@@ -21,20 +22,53 @@ pub(crate) enum Answer {
     Refusal(Decision),
 }
 
+/// What a decision has brought about, where it is not the answer: it has happened all the same.
+#[derive(Debug, Default)]
+pub(crate) struct Unsaid {
+    pub(crate) events: Vec<Event>,
+    pub(crate) ended_sessions: Vec<EndedName>,
+    /// Cookies of a refresh: the refresh token in those that they replace may be spent.
+    pub(crate) for_the_browser: Vec<Header>,
+}
+
+impl Unsaid {
+    /// What is answered instead, with it.
+    pub(crate) fn with(mut self, mut refusal: Decision) -> Decision {
+        self.events.append(&mut refusal.events);
+        self.ended_sessions.append(&mut refusal.ended_sessions);
+        if let Outcome::Respond(response) = &mut refusal.outcome {
+            response.headers.append(&mut self.for_the_browser);
+        }
+        Decision { events: self.events, ended_sessions: self.ended_sessions, ..refusal }
+    }
+}
+
 impl Authz {
     /// The answer to a question about `original`.
     ///
     /// # Errors
     /// What must be said instead: the proxy cannot do what was decided.
-    pub(crate) fn answer(&self, mut decision: Decision, original: &RequestHead, identity: &IdentityHeaders) -> Result<Answer, Error> {
-        match decision.outcome {
-            Outcome::Forward(forward) => {
-                decision.outcome = Outcome::Respond(self.allow(forward, original, identity)?);
-                Ok(Answer::Pass(decision))
+    pub(crate) fn answer(&self, decision: Decision, original: &RequestHead, identity: &IdentityHeaders) -> Result<Answer, (Error, Unsaid)> {
+        let Decision { outcome, events, rule, ended_sessions, audited, afterwards } = decision;
+        let decision = |outcome, events, ended_sessions| Decision { outcome, events, rule, ended_sessions, audited, afterwards };
+        match outcome {
+            Outcome::Forward(mut forward) => {
+                let for_the_browser = std::mem::take(&mut forward.response_headers);
+                match self.allow(forward, original, identity) {
+                    Ok(mut response) => {
+                        if !for_the_browser.is_empty() {
+                            response.headers.extend(self.for_the_browser(for_the_browser));
+                        }
+                        Ok(Answer::Pass(decision(Outcome::Respond(response), events, ended_sessions)))
+                    }
+                    Err(error) => Err((error, Unsaid { events, ended_sessions, for_the_browser })),
+                }
             }
             // To a proxy this would be a pass; and no question comes with a body.
-            Outcome::Respond(Response { status: 200..=299, .. }) | Outcome::NeedBody(_) => Err(Error::RouteAsked),
-            Outcome::Respond(_) => Ok(Answer::Refusal(decision)),
+            Outcome::Respond(Response { status: 200..=299, .. }) | Outcome::NeedBody(_) => {
+                Err((Error::RouteAsked, Unsaid { events, ended_sessions, for_the_browser: vec![] }))
+            }
+            Outcome::Respond(_) => Ok(Answer::Refusal(decision(outcome, events, ended_sessions))),
         }
     }
 
@@ -44,14 +78,17 @@ impl Authz {
             // It asks for the refusal after this, with its page, its events and its rule.
             let response = Response { status: 401, ..Response::default() }.with("cache-control", "no-store");
             decision.outcome = Outcome::Respond(response);
-            decision.events.clear();
+            // A session that has ended is not there any more when it asks.
+            if decision.ended_sessions.is_empty() {
+                decision.events.clear();
+            }
             (decision.rule, decision.audited) = (None, None);
         }
         decision
     }
 
     fn allow(&self, forward: Forward, original: &RequestHead, identity: &IdentityHeaders) -> Result<Response, Error> {
-        let Forward { remove_headers, set_headers, response_headers, .. } = forward;
+        let Forward { remove_headers, set_headers, .. } = forward;
         let ours = identity.names();
         let is_known = |name: &str| is(name, "cookie") || ours.iter().any(|known| is(name, known));
         if !set_headers.iter().all(|(name, _)| is_known(name)) {
@@ -87,13 +124,10 @@ impl Authz {
             removed.dedup();
             headers.push((ENVOY_REMOVES.to_owned(), removed.join(",").into_bytes()));
         }
-        if !response_headers.is_empty() {
-            headers.extend(self.for_the_browser(response_headers));
-        }
         Ok(Response { status: 200, headers, ..Response::default() })
     }
 
-    /// What the proxy adds to the application's response: a session that was renewed, which no cache may store.
+    /// What the proxy adds to the application's response: a session that was renewed or refreshed, which no cache may store.
     fn for_the_browser(&self, headers: Vec<Header>) -> Vec<Header> {
         let mut number = 0;
         let numbered = headers.into_iter().map(|(name, value)| {
@@ -124,11 +158,14 @@ mod tests {
     fn answer(proxy: Proxy, outcome: Outcome) -> Result<Response, Error> {
         let config = Config::parse(&Source::new("secrets.toml", TOML)).unwrap();
         let authz = Authz { proxy };
-        let decision = Decision { outcome, events: vec![], rule: None, ended_sessions: vec![], audited: None };
-        authz.answer(decision, &RequestHead::get("/", "app.example"), &config.identity).map(|answer| match answer {
-            Answer::Pass(Decision { outcome: Outcome::Respond(response), .. }) => response,
-            Answer::Pass(decision) | Answer::Refusal(decision) => panic!("{decision:?}"),
-        })
+        let decision = Decision { outcome, events: vec![], rule: None, ended_sessions: vec![], audited: None, afterwards: None };
+        authz
+            .answer(decision, &RequestHead::get("/", "app.example"), &config.identity)
+            .map(|answer| match answer {
+                Answer::Pass(Decision { outcome: Outcome::Respond(response), .. }) => response,
+                Answer::Pass(decision) | Answer::Refusal(decision) => panic!("{decision:?}"),
+            })
+            .map_err(|(error, _)| error)
     }
 
     fn forward(remove: &[&str], set: &[&str]) -> Outcome {

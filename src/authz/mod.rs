@@ -10,12 +10,12 @@
 //!    about. What is missing or there twice is no question: 400. The request that it is about stands in headers that the
 //!    proxy's configuration sets; the paths that questions are asked at are nobody's, so that a client who asks for one of
 //!    them is asked about like any other, and gets 404.
-//! 2. The decision is [`crate::filter::Filter`]'s, on that request. It never waits for a provider: who is to log in is
-//!    sent to `/.vestibule/login`, so that a proxy's patience with questions may be short.
+//! 2. The decision is [`crate::filter::Filter`]'s, on that request. Who is to log in is sent to `/.vestibule/login`. It waits for a
+//!    provider only where the session is to be refreshed first (`[vestibule.session] refresh`).
 //! 3. A decision to forward becomes 200, for this proxy's way to carry it out. Whatever else it is has another status:
 //!    to every proxy 2xx means "let it through".
-//! 4. Login, callback, logout, logged-out, backchannel-logout, frontchannel-logout and user are sent here by the proxy as they are, and never asked about. Nothing else is
-//!    served: there is no application behind this service.
+//! 4. Login, callback, logout, logged-out, backchannel-logout, frontchannel-logout, user and refresh are sent here by the proxy as
+//!    they are, and never asked about. Nothing else is served: there is no application behind this service.
 //! 5. A request that wants another upgrade than `websocket` alone is refused.
 //!
 //! **Headers that clients must not send** ([`crate::identity::headers`], [`crate::web::proxy_headers`]). A proxy sets or deletes headers
@@ -25,7 +25,7 @@
 mod answer;
 mod question;
 
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Answer, Unsaid};
 pub(crate) use question::Asked;
 
 /// Which proxy asks.

@@ -1,6 +1,6 @@
 //! The shell for `vestibule:filter`: converts types, reads the clock, draws randomness, sends requests. Decides nothing.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use vestibule_preview1 as _;
 
 use crate::audit::{AuditDestination, AuditEvent, AuditSettings, Audited, Person};
 use crate::config::{Authorization, Config, Fault, Reference, Source, Summary, references};
-use crate::decision::{Decision, Event, Forward, Level, Outcome};
+use crate::decision::{Afterwards, Decision, Event, Forward, Level, Outcome};
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::filter::{Filter, Step, Surroundings, Waiting};
@@ -85,16 +85,20 @@ impl Guest for Component {
             &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy, ended: &HostSessions },
         );
         match step {
-            Step::Done(decision) => Progress::Decided(decision.into()),
+            Step::Done(decision) => Progress::Decided(told(decision, &loaded)),
             Step::Fetch(request, waiting) => {
-                Progress::Pending(PENDING.with_borrow_mut(|pending| pending.keep(Begun { loaded, request, waiting })))
+                Progress::Pending(PENDING.with_borrow_mut(|pending| pending.keep(Begun::Decision { loaded, request, waiting })))
             }
         }
     }
 
     async fn finish(pending: u32) -> types::Decision {
         let begun = PENDING.with_borrow_mut(|all| all.begun.remove(&pending));
-        let Some(Begun { loaded, mut request, mut waiting }) = begun else { return failed(&Error::NotPending) };
+        let (loaded, mut request, mut waiting) = match begun {
+            Some(Begun::Decision { loaded, request, waiting }) => (loaded, request, waiting),
+            Some(Begun::Afterwards { loaded, afterwards }) => return finish_afterwards(&loaded, *afterwards).await,
+            None => return failed(&Error::NotPending),
+        };
         loop {
             let answer = send(request).await;
             let step = waiting.resume(
@@ -103,24 +107,61 @@ impl Guest for Component {
                 &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy, ended: &HostSessions },
             );
             match step {
-                Step::Done(decision) => return decision.into(),
+                Step::Done(decision) => return told(decision, &loaded),
                 Step::Fetch(next, waits) => (request, waiting) = (next, waits),
             }
         }
     }
 }
 
-/// A decision that has begun. It ends under the configuration that it began with.
-struct Begun {
-    loaded: Rc<Loaded>,
-    request: OutboundRequest,
-    waiting: Waiting,
+/// What has begun ends under the configuration that it began with.
+enum Begun {
+    Decision { loaded: Rc<Loaded>, request: OutboundRequest, waiting: Waiting },
+    Afterwards { loaded: Rc<Loaded>, afterwards: Box<Afterwards> },
 }
 
-/// Decisions that have begun, by the number that the host knows them by: no number is given twice, whatever is loaded.
+/// What has begun, by the number that the host knows it by: no number is given twice, whatever is loaded.
 struct Pending {
     begun: BTreeMap<u32, Begun>,
     next: u32,
+}
+
+/// So many may be under way that nobody waits for, those included that the host has not begun to finish: they must not keep decisions
+/// from an instance.
+const MAX_AFTERWARDS: usize = 16;
+
+thread_local! {
+    static AFTERWARDS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The decision for the host, with a number for what comes afterwards.
+fn told(mut decision: Decision, loaded: &Rc<Loaded>) -> types::Decision {
+    let afterwards = decision.afterwards.take().and_then(|afterwards| {
+        if AFTERWARDS.get() >= MAX_AFTERWARDS {
+            decision.events.push(afterwards.dropped());
+            return None;
+        }
+        AFTERWARDS.set(AFTERWARDS.get() + 1);
+        let begun = Begun::Afterwards { loaded: Rc::clone(loaded), afterwards };
+        Some(PENDING.with_borrow_mut(|pending| pending.keep(begun)))
+    });
+    types::Decision { afterwards, ..decision.into() }
+}
+
+/// Does what nobody waits for. What comes of it is events.
+async fn finish_afterwards(loaded: &Loaded, afterwards: Afterwards) -> types::Decision {
+    let (mut events, mut next) = (vec![], Some(afterwards));
+    while let Some(Afterwards { request, revocation }) = next {
+        let answer = send(request).await;
+        let mut surroundings =
+            Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy, ended: &HostSessions };
+        let (said, more) = loaded.filter.go_on(revocation, answer, &mut surroundings);
+        events.extend(said);
+        next = more;
+    }
+    AFTERWARDS.set(AFTERWARDS.get().saturating_sub(1));
+    let nothing = Outcome::Respond(Response { status: 204, ..Response::default() });
+    Decision { outcome: nothing, events, rule: None, ended_sessions: vec![], audited: None, afterwards: None }.into()
 }
 
 impl Pending {
@@ -183,7 +224,15 @@ fn failed(error: &Error) -> types::Decision {
     let response = crate::pages::problem(error, None, None);
     let level = if error.is_operators() { Level::Error } else { Level::Info };
     let event = Event::new(level, error.code(), error.to_string());
-    Decision { outcome: Outcome::Respond(response), events: vec![event], rule: None, ended_sessions: vec![], audited: None }.into()
+    Decision {
+        outcome: Outcome::Respond(response),
+        events: vec![event],
+        rule: None,
+        ended_sessions: vec![],
+        audited: None,
+        afterwards: None,
+    }
+    .into()
 }
 
 impl From<Decision> for types::Decision {
@@ -198,7 +247,7 @@ impl From<Decision> for types::Decision {
         let events = decision.events.into_iter().map(types::Event::from).collect();
         let ended_sessions = decision.ended_sessions.into_iter().map(types::EndedName::from).collect();
         let audited = decision.audited.and_then(audited);
-        types::Decision { outcome, events, rule: decision.rule, ended_sessions, audited }
+        types::Decision { outcome, events, rule: decision.rule, ended_sessions, audited, afterwards: None }
     }
 }
 

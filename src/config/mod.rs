@@ -302,10 +302,6 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
             "name the proxy in vestibule.trusted_proxies, or remove `pass`",
         );
     }
-    if authz.is_some() && refresh.is_some() {
-        let problem = "cannot be had with mode = \"authz\": the answer to a proxy's question waits for no provider";
-        findings.fatal(session_section.at(), &session_section.key("refresh"), problem, "remove it, or write mode = \"proxy\"");
-    }
     if authz.is_none() && !vestibule.is_key_faulty("mode") && !vestibule.is_key_faulty("authz") {
         trusted_proxies::warn_of_silence(&vestibule, listen.as_deref(), &public);
     }
@@ -319,6 +315,7 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
                 Route::Application | Route::Login | Route::User => return parsed.ok(),
                 Route::Callback | Route::Logout | Route::LoggedOut => "is a route that leads to `after_logout` itself",
                 Route::BackchannelLogout | Route::FrontchannelLogout => "is a route for providers, not a page",
+                Route::Refresh => "is a route for scripts, not a page",
                 Route::Reserved => "is reserved for routes of Vestibule, and is not one of them",
             },
         };

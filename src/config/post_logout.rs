@@ -48,7 +48,7 @@ pub(super) fn read(extra: &Section<'_>, public: Option<&PublicOrigin>, logout_ur
             Route::Login => fatal(format!("`{}` starts the next login", url.path())),
             Route::Logout => fatal(format!("`{}` starts the next logout", url.path())),
             Route::BackchannelLogout | Route::FrontchannelLogout => fatal(format!("`{}` is a route for providers, not a page", url.path())),
-            Route::User => fatal(format!("`{}` is a route for scripts, not a page", url.path())),
+            Route::User | Route::Refresh => fatal(format!("`{}` is a route for scripts, not a page", url.path())),
         }
     }
     if url.as_str() != written {

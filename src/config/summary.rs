@@ -35,7 +35,7 @@ pub struct Authorization {
     pub identity_headers: Vec<String>,
     /// Headers that clients must not send, to be removed.
     pub removed_headers: Vec<String>,
-    /// Cookies of a session, to be copied to the browser.
+    /// Cookies of a session, and of its tokens where it is refreshed, to be copied to the browser.
     pub session_cookies: Vec<String>,
 }
 
@@ -55,7 +55,12 @@ impl Config {
             authorization: self.authz.as_ref().map(|_| Authorization {
                 identity_headers: self.identity.names().into_iter().map(str::to_owned).collect(),
                 removed_headers: self.identity.removed_names().map(str::to_owned).collect(),
-                session_cookies: self.sessions.cookie_names.of_session().collect(),
+                session_cookies: {
+                    let names = &self.sessions.cookie_names;
+                    // An answer to a proxy changes tokens only where they are refreshed.
+                    let of_tokens = self.sessions.refresh.iter().flat_map(|_| names.of_tokens());
+                    names.of_session().chain(of_tokens).collect()
+                },
             }),
             streamlit: self.streamlit.is_some(),
             audit: self.audit.clone(),

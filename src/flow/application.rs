@@ -35,7 +35,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
                 drop(session);
                 // There is a session, so that it was sealed.
                 let Some(sealed) = sealed else { return Err(Error::LoginRequired) };
-                return Ok(Progress::Fetch(question, Flow::Refresh(Box::new(refresh::Expect::new(sealed, asking)))));
+                return Ok(Progress::Fetch(question, Flow::Refresh(Box::new(refresh::Expect::before(sealed, asking)))));
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The way back from the provider: the login attempt, the tokens, the keys, the session.
 
 mod groups;
-mod prompt;
 mod onward;
+mod prompt;
 pub(crate) mod userinfo;
 
 use std::collections::BTreeSet;

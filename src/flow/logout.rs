@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Flow, Visit, callback, login, looked_at, only_get, only_visited};
+use super::{Flow, Visit, callback, is_of_own_page, login, looked_at, only_get, only_visited, revocation};
 use crate::audit::AuditEvent;
 use crate::code::Code;
 use crate::config::Config;
@@ -18,6 +18,7 @@ use crate::oidc::end_session;
 use crate::oidc::logout_url::{LogoutUrl, Values};
 use crate::oidc::metadata::ProviderMetadata;
 use crate::oidc::provider::Provider;
+use crate::oidc::revocation::Revocable;
 use crate::pages;
 use crate::secret::Secret;
 use crate::session::ExposeTokens;
@@ -53,7 +54,8 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
         return Ok(looked_at());
     }
     let config = context.config;
-    if request.method == "POST" && !is_own_form(request, config) {
+    // Another site's page would end what the person has elsewhere.
+    if request.method == "POST" && !is_of_own_page(request, config) {
         return Err(Error::ForeignOrigin);
     }
     let wanted = request.query_pairs().find(|(name, _)| name == "return_to").map(|(_, value)| value.into_owned());
@@ -72,6 +74,7 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
         }
     }
     let id_token = session.as_ref().and_then(|session| context.tokens(visit, session, ExposeTokens::ID)).and_then(|tokens| tokens.id_token);
+    let revocable = session.as_ref().and_then(|session| revocation::of_session(session, visit, context));
     let mut cookies = visit.jar.writer();
     cookies.delete_session_and_tokens();
     visit.set_cookies = cookies.into_headers();
@@ -95,25 +98,24 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     let logout_hint = session.claims().text("login_hint").map(str::to_owned);
     let departure = Departure { provider: provider.name.clone(), id_token, logout_hint };
     if let Some(url) = &provider.logout_url {
+        revocation::begin(revocable, provider, None, visit, context);
         return Ok(departure.log_out_by(url, provider, visit, context));
     }
     match context.cache.metadata(&provider.name, context.now) {
-        Lookup::Fresh(metadata) | Lookup::Paused(Some(metadata)) => Ok(departure.log_out_at(provider, &metadata, visit, context)),
-        Lookup::Paused(None) => Ok(local(visit, context)),
+        Lookup::Fresh(metadata) | Lookup::Paused(Some(metadata)) => {
+            revocation::begin(revocable, provider, Some(&metadata), visit, context);
+            Ok(departure.log_out_at(provider, &metadata, visit, context))
+        }
+        Lookup::Paused(None) => {
+            revocation::begin(revocable, provider, None, visit, context);
+            Ok(local(visit, context))
+        }
         Lookup::Fetch => {
             let question = context.cache.ask_for_metadata(&provider.name, context.now);
-            let expect = ExpectMetadata { departure, question };
+            let expect = ExpectMetadata { departure, revocable, question };
             Ok(Progress::Fetch(ProviderMetadata::request(provider), Flow::Logout(Box::new(expect))))
         }
     }
-}
-
-/// Whether the page of ours has sent it: browsers name the origin of a page with every `POST` (Fetch, "append a request `Origin`
-/// header"), and say how it relates to this one (Fetch Metadata). Another site's page would end what the person has elsewhere.
-fn is_own_form(request: &Request<'_>, config: &Config) -> bool {
-    let mut origins = request.header("origin");
-    let is_ours = origins.next().is_some_and(|origin| origin == config.public.origin().as_bytes()) && origins.next().is_none();
-    is_ours && request.header("sec-fetch-site").all(|site| site == b"same-origin")
 }
 
 /// `GET /.vestibule/logged-out`: where a provider sends the browser after a logout, whatever it adds to the query. No login
@@ -132,6 +134,7 @@ pub(crate) fn land(request: &Request<'_>, visit: &mut Visit, context: &mut Conte
 #[derive(Debug)]
 pub(crate) struct ExpectMetadata {
     departure: Departure,
+    revocable: Option<Revocable>,
     question: Question,
 }
 
@@ -150,13 +153,17 @@ impl ExpectMetadata {
         visit: &mut Visit,
         context: &mut Context<'_>,
     ) -> Result<Progress, Error> {
-        let Self { departure, question } = self;
+        let Self { departure, revocable, question } = self;
         let provider = context.config.provider(&departure.provider).ok_or(Error::UnknownProvider)?;
         match login::receive_metadata(provider, question, answer, visit, context) {
-            Ok(metadata) => Ok(departure.log_out_at(provider, &metadata, visit, context)),
+            Ok(metadata) => {
+                revocation::begin(revocable, provider, Some(&metadata), visit, context);
+                Ok(departure.log_out_at(provider, &metadata, visit, context))
+            }
             Err(error) => {
                 // The user wants out, so out they get; the provider's own session is the provider's.
                 visit.note(Level::Warn, Code::LogoutLocalOnly, format!("{error}; logged out here only"));
+                revocation::begin(revocable, provider, None, visit, context);
                 Ok(local(visit, context))
             }
         }

@@ -7,13 +7,14 @@ pub(crate) mod frontchannel_logout;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod refresh;
+pub(crate) mod revocation;
 pub(crate) mod user;
 
 use crate::audit::{AuditEvent, Person};
 use crate::claims::Claims;
 use crate::code::Code;
 use crate::config::Config;
-use crate::decision::{Event, Level, Outcome};
+use crate::decision::{Afterwards, Event, Level, Outcome};
 use crate::entropy::Entropy;
 use crate::error::Error;
 use crate::language::Language;
@@ -107,6 +108,8 @@ pub(crate) struct Visit {
     pub(crate) set_cookies: Vec<Header>,
     /// What is over with this decision.
     pub(crate) ended_sessions: Vec<EndedName>,
+    /// What is to be sent when the answer is out.
+    pub(crate) afterwards: Option<Afterwards>,
 }
 
 impl Visit {
@@ -142,6 +145,7 @@ impl Visit {
             audited_as: None,
             set_cookies: vec![],
             ended_sessions: vec![],
+            afterwards: None,
         }
     }
 
@@ -263,6 +267,14 @@ fn only_get(request: &Request<'_>) -> Result<(), Error> {
 fn only_visited(request: &Request<'_>) -> Result<(), Error> {
     let visited = request.header("sec-fetch-mode").all(|mode| mode == b"navigate");
     if visited && !request.is_prefetch() { Ok(()) } else { Err(Error::NotVisited) }
+}
+
+/// Whether a page of the public origin sends a `POST`: browsers name the origin of a page with every one (Fetch, "append a request
+/// `Origin` header"), and say how it relates to this one (Fetch Metadata).
+fn is_of_own_page(request: &Request<'_>, config: &Config) -> bool {
+    let mut origins = request.header("origin");
+    let is_ours = origins.next().is_some_and(|origin| origin == config.public.origin().as_bytes()) && origins.next().is_none();
+    is_ours && request.header("sec-fetch-site").all(|site| site == b"same-origin")
 }
 
 /// The answer to `HEAD` where a visit would change something: there is such a page, and nothing has happened.

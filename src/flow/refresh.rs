@@ -14,6 +14,7 @@
 //! 6. A session that has no refresh token cannot be validated. It is not in force when it would have to be.
 
 mod asker;
+pub(crate) mod by_script;
 
 use super::{Context, Flow, Progress, Visit, application};
 use crate::claims::root;
@@ -42,6 +43,15 @@ pub(super) enum Look {
     Ask(Box<(OutboundRequest, Asking)>),
 }
 
+/// What a refresh is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// A request goes on to the application afterwards.
+    Application,
+    /// A script asks for it ([`by_script`]).
+    Script,
+}
+
 /// What is asked, beside the session that it is about.
 #[derive(Debug)]
 pub(super) struct Asking {
@@ -56,6 +66,7 @@ pub(super) struct Asking {
 pub(crate) struct Expect {
     sealed: Sealed,
     asking: Asking,
+    purpose: Purpose,
 }
 
 /// Whether the provider is asked before this request goes on.
@@ -79,31 +90,46 @@ pub(super) fn look(request: &Request<'_>, session: &Session<'_>, visit: &Visit, 
     else {
         return Ok(if due == Due::Validation { Look::NotInForce } else { Look::GoOn });
     };
+    Ok(match ask(provider, token, context) {
+        Ok(asked) => Look::Ask(Box::new(asked)),
+        Err(_) => return unless_refused(session, context),
+    })
+}
+
+/// The first question of a refresh.
+///
+/// # Errors
+/// [`Error::Unrefreshed`] where the provider is not asked just now, because it failed a moment ago.
+fn ask(provider: &Provider, token: RefreshToken, context: &mut Context<'_>) -> Result<(OutboundRequest, Asking), Error> {
     if context.cache.is_refresh_paused(&provider.name, context.now) {
-        return unless_refused(session, context);
+        return Err(failed_a_moment_ago(&provider.name));
     }
     let credentials = context.cache.habits(&provider.name).credentials;
     let course = Course::new(credentials);
     let asking = |token, awaited| Asking { provider: provider.name.clone(), token, course, awaited };
-    Ok(match context.cache.metadata(&provider.name, context.now) {
+    match context.cache.metadata(&provider.name, context.now) {
         Lookup::Fresh(metadata) | Lookup::Paused(Some(metadata)) => {
             let request = refresh::request(&token.0, &metadata, provider, credentials);
-            Look::Ask(Box::new((request, asking(token, Awaited::Tokens(metadata)))))
+            Ok((request, asking(token, Awaited::Tokens(metadata))))
         }
-        Lookup::Paused(None) => return unless_refused(session, context),
+        Lookup::Paused(None) => Err(failed_a_moment_ago(&provider.name)),
         Lookup::Fetch => {
             let question = context.cache.ask_for_metadata(&provider.name, context.now);
-            Look::Ask(Box::new((ProviderMetadata::request(provider), asking(token, Awaited::Metadata(question)))))
+            Ok((ProviderMetadata::request(provider), asking(token, Awaited::Metadata(question))))
         }
-    })
+    }
 }
 
 fn unless_refused(session: &Session<'_>, context: &Context<'_>) -> Result<Look, Error> {
     if !session.is_refused(&context.config.sessions, context.now) {
         return Ok(Look::GoOn);
     }
+    Err(failed_a_moment_ago(session.provider()))
+}
+
+fn failed_a_moment_ago(provider: &str) -> Error {
     let error = OutboundError::Unreachable("it failed a moment ago".into());
-    Err(Error::Unrefreshed(oidc::Error::Unreachable { provider: session.provider().to_owned(), what: Endpoint::Token, error }))
+    Error::Unrefreshed(oidc::Error::Unreachable { provider: provider.to_owned(), what: Endpoint::Token, error })
 }
 
 /// Not what a page is made of: such answers are what caches keep longest. A WebSocket's handshake is an answer like any other.
@@ -112,8 +138,13 @@ fn keeps_cookies(request: &Request<'_>) -> bool {
 }
 
 impl Expect {
-    pub(super) fn new(sealed: Sealed, asking: Asking) -> Self {
-        Self { sealed, asking }
+    /// With a request for the application.
+    pub(super) fn before(sealed: Sealed, asking: Asking) -> Self {
+        Self::new(sealed, asking, Purpose::Application)
+    }
+
+    fn new(sealed: Sealed, asking: Asking, purpose: Purpose) -> Self {
+        Self { sealed, asking, purpose }
     }
 
     pub(super) fn resume(
@@ -123,80 +154,107 @@ impl Expect {
         visit: &mut Visit,
         context: &mut Context<'_>,
     ) -> Result<Progress, Error> {
-        let Self { sealed, asking: Asking { provider: name, token, mut course, awaited } } = self;
-        let Some(provider) = context.config.provider(&name) else { return application::go_on(request, None, None, visit, context) };
+        let Self { sealed, asking: Asking { provider: name, token, mut course, awaited }, purpose } = self;
+        let Some(provider) = context.config.provider(&name) else { return purpose.without_session(request, visit, context) };
         visit.provider = Some(name);
         // Somebody may have ended it meanwhile.
-        let Some(session) = context.session(Some(&sealed)) else { return application::go_on(request, None, None, visit, context) };
+        let Some(session) = context.session(Some(&sealed)) else { return purpose.without_session(request, visit, context) };
         let mut asker = Asker { provider, session: &session, token: &token, course: &mut course };
         let next = asker.next(awaited, answer, visit, context);
         match next {
-            Next::Over(end) => over(end, session, provider, request, visit, context),
+            Next::Over(end) => purpose.over(end, session, provider, request, visit, context),
             Next::Ask(question, awaited) => {
                 let asking = Asking { provider: provider.name.clone(), token, course, awaited: *awaited };
                 drop(session);
-                Ok(Progress::Fetch(question, Flow::Refresh(Box::new(Self { sealed, asking }))))
+                Ok(Progress::Fetch(question, Flow::Refresh(Box::new(Self { sealed, asking, purpose }))))
             }
         }
     }
 }
 
-/// The refresh is over, and the request goes on.
-fn over(
-    end: End,
-    session: Session<'_>,
-    provider: &Provider,
-    request: &Request<'_>,
-    visit: &mut Visit,
-    context: &mut Context<'_>,
-) -> Result<Progress, Error> {
-    let config = context.config;
-    context.name(visit, session.claims());
-    // An image is refreshed for as well, and prolongs nothing.
-    let session = if application::may_renew(request) && !visit.only_looks { session.seen(context.now) } else { session };
-    match end {
-        End::Refreshed(tokens, learned) => {
-            let (session, tokens) = keep(tokens, learned, session, provider, visit, context)?;
-            application::go_on(request, Some(session), tokens, visit, context)
-        }
-        End::Disowned => {
-            let validates = config.sessions.refresh.is_some_and(|refresh| refresh.revalidate.is_some());
-            if validates || session.is_access_token_over(&config.sessions, context.now) {
-                let message = format!("provider `{}` does not accept the session's refresh token any more", provider.name);
-                visit.note(Level::Info, Code::SessionDisowned, message);
-                return end_session(&session, request, visit, context);
+impl Purpose {
+    /// The refresh is over.
+    fn over(
+        self,
+        end: End,
+        session: Session<'_>,
+        provider: &Provider,
+        request: &Request<'_>,
+        visit: &mut Visit,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Error> {
+        let config = context.config;
+        context.name(visit, session.claims());
+        // An image is refreshed for as well, and prolongs nothing.
+        let session = if application::may_renew(request) && !visit.only_looks { session.seen(context.now) } else { session };
+        match end {
+            End::Refreshed(tokens, learned) => {
+                let (session, tokens, unknown) = keep(tokens, learned, session, provider, visit, context)?;
+                match (self, unknown) {
+                    (Self::Application, _) => application::go_on(request, Some(session), tokens, visit, context),
+                    (Self::Script, None) => Ok(by_script::told(&session)),
+                    // The tokens are new, and what the script wants to know is not.
+                    (Self::Script, Some(error)) => Err(Error::Unrefreshed(error)),
+                }
             }
-            let message = format!(
-                "provider `{}` does not accept the refresh token: it has expired, was revoked, or another node has used it; the session \
-                 goes on until its access token is over",
-                provider.name
-            );
-            visit.note(Level::Warn, Code::SessionRefreshFailed, message);
-            go_on_as_before(session, request, visit, context)
-        }
-        End::Rejected(rejection) => {
-            let error = oidc::Error::IdToken { provider: provider.name.clone(), rejection };
-            visit.note(Level::Error, error.code(), error.to_string());
-            visit.note(Level::Info, Code::SessionDisowned, "a refresh has brought an ID token that is not of the session's login");
-            end_session(&session, request, visit, context)
-        }
-        End::Failed(error) if session.is_refused(&config.sessions, context.now) => Err(Error::Unrefreshed(error)),
-        End::Failed(error) => {
-            visit.note(Level::Warn, Code::SessionRefreshFailed, format!("{error}; the session is not refreshed, and goes on"));
-            go_on_as_before(session, request, visit, context)
+            End::Disowned => {
+                let validates = config.sessions.refresh.is_some_and(|refresh| refresh.revalidate.is_some());
+                if validates || session.is_access_token_over(&config.sessions, context.now) {
+                    let message = format!("provider `{}` does not accept the session's refresh token any more", provider.name);
+                    visit.note(Level::Info, Code::SessionDisowned, message);
+                    return self.end_session(&session, request, visit, context);
+                }
+                if self == Self::Script {
+                    // The browser may have newer cookies already, which an answer must not replace.
+                    return Err(Error::RefreshRefused);
+                }
+                let message = format!(
+                    "provider `{}` does not accept the refresh token: it has expired, was revoked, or another node has used it; the \
+                     session goes on until its access token is over",
+                    provider.name
+                );
+                visit.note(Level::Warn, Code::SessionRefreshFailed, message);
+                go_on_as_before(session, request, visit, context)
+            }
+            End::Rejected(rejection) => {
+                let error = oidc::Error::IdToken { provider: provider.name.clone(), rejection };
+                visit.note(Level::Error, error.code(), error.to_string());
+                visit.note(Level::Info, Code::SessionDisowned, "a refresh has brought an ID token that is not of the session's login");
+                self.end_session(&session, request, visit, context)
+            }
+            End::Failed(error) if self == Self::Script || session.is_refused(&config.sessions, context.now) => {
+                Err(Error::Unrefreshed(error))
+            }
+            End::Failed(error) => {
+                visit.note(Level::Warn, Code::SessionRefreshFailed, format!("{error}; the session is not refreshed, and goes on"));
+                go_on_as_before(session, request, visit, context)
+            }
         }
     }
-}
 
-fn end_session(session: &Session<'_>, request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
-    visit.ended_sessions.push(session.end(context.now));
-    // Another answer may be late, and the browser may have logged in meanwhile: only a page's own answer deletes.
-    if visit.is_navigation {
-        let mut cookies = visit.jar.writer();
-        cookies.delete_session_and_tokens();
-        visit.set_cookies = cookies.into_headers();
+    fn end_session(
+        self,
+        session: &Session<'_>,
+        request: &Request<'_>,
+        visit: &mut Visit,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Error> {
+        visit.ended_sessions.push(session.end(context.now));
+        // Another answer may be late, and the browser may have logged in meanwhile: only a page's own answer deletes.
+        if visit.is_navigation {
+            let mut cookies = visit.jar.writer();
+            cookies.delete_session_and_tokens();
+            visit.set_cookies = cookies.into_headers();
+        }
+        self.without_session(request, visit, context)
     }
-    application::go_on(request, None, None, visit, context)
+
+    fn without_session(self, request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+        match self {
+            Self::Application => application::go_on(request, None, None, visit, context),
+            Self::Script => Ok(by_script::nobody(context)),
+        }
+    }
 }
 
 /// Without news, and with a pause before the next attempt.
@@ -211,7 +269,8 @@ fn go_on_as_before(session: Session<'_>, request: &Request<'_>, visit: &mut Visi
     application::go_on(request, Some(session), None, visit, context)
 }
 
-/// Seals what a refresh has brought into cookies. Returns the session from now on, and the tokens for the application.
+/// Seals what a refresh has brought into cookies. Returns the session from now on, the tokens for the application, and why nothing
+/// could be learned of the account.
 fn keep<'s>(
     response: RefreshResponse,
     learned: Learned,
@@ -219,13 +278,14 @@ fn keep<'s>(
     provider: &Provider,
     visit: &mut Visit,
     context: &mut Context<'_>,
-) -> Result<(Session<'s>, Option<Tokens>), Error> {
+) -> Result<(Session<'s>, Option<Tokens>, Option<oidc::Error>), Error> {
     let config = context.config;
     let RefreshResponse { id_token, access_token, refresh_token, lifetime, age } = response;
     let issued_at = UnixTime::from_secs(context.now.as_secs().saturating_sub(age.as_secs()));
     let fresh = FreshTokens { lifetime, issued_at };
     // Before the claims change, which they are opened with.
     let known_id_token = context.tokens(visit, &session, ExposeTokens::ID).and_then(|tokens| tokens.id_token);
+    let mut unknown = None;
     let session = match learned {
         Learned::NothingElse => session.refreshed(None, fresh),
         Learned::Claims(identity) => {
@@ -242,6 +302,7 @@ fn keep<'s>(
                 Code::SessionRefreshFailed,
                 format!("{error}; the session has fresh tokens, and the claims that it had"),
             );
+            unknown = Some(error);
             session.with_tokens_only(fresh, context.now)
         }
     };
@@ -272,5 +333,5 @@ fn keep<'s>(
     }
     visit.set_cookies = cookies.into_headers();
     visit.note(Level::Debug, Code::SessionRefreshed, format!("the session has fresh tokens of provider `{}`", provider.name));
-    Ok((session, tokens))
+    Ok((session, tokens, unknown))
 }

@@ -6,13 +6,19 @@ use super::{Visit, only_get};
 use crate::decision::Outcome;
 use crate::error::Error;
 use crate::flow::{Context, Progress};
+use crate::session::Session;
 use crate::web::http::{Request, Response};
 
 /// `GET /.vestibule/user`. An answer for everybody: nobody is `{"is_logged_in": false}`.
 pub(crate) fn answer(request: &Request<'_>, visit: &Visit, context: &Context<'_>) -> Result<Progress, Error> {
     only_get(request)?;
     let sealed = context.sealed(visit);
-    let body = match context.session(sealed.as_ref()) {
+    Ok(Progress::Done(Outcome::Respond(told(context.session(sealed.as_ref()).as_ref()))))
+}
+
+/// What scripts are told of a session.
+pub(super) fn told(session: Option<&Session<'_>>) -> Response {
+    let body = match session {
         None => json!({ "is_logged_in": false }),
         Some(session) => {
             let mut user = session.claims().whole().clone();
@@ -21,11 +27,10 @@ pub(crate) fn answer(request: &Request<'_>, visit: &Visit, context: &Context<'_>
             Value::Object(user)
         }
     };
-    let response = Response { status: 200, body: body.to_string().into_bytes(), ..Response::default() }
+    Response { status: 200, body: body.to_string().into_bytes(), ..Response::default() }
         .with("content-type", "application/json")
         .with("cache-control", "no-store")
         .with("vary", "cookie")
         .with("x-content-type-options", "nosniff")
-        .with("cross-origin-resource-policy", "same-origin");
-    Ok(Progress::Done(Outcome::Respond(response)))
+        .with("cross-origin-resource-policy", "same-origin")
 }

@@ -135,6 +135,16 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "This installation does not remember which sessions have ended, so it can only end the session in this browser.",
         advice: "Log out here, and in each of the other browsers.",
     },
+    not_refreshable: Told {
+        title: "The session cannot be refreshed",
+        happened: "The provider issued no refresh token for this session, or does not accept it any more.",
+        advice: "Log in again.",
+    },
+    refreshed_too_soon: Told {
+        title: "The session is fresh",
+        happened: "The provider answered less than a minute ago.",
+        advice: "Wait for a minute, then try again.",
+    },
 
     filter_failed: Notice {
         title: "Something went wrong",

@@ -152,6 +152,16 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "Cette installation ne retient pas quelles sessions sont terminées. Elle ne peut terminer que la session de ce navigateur.",
         advice: "Déconnectez-vous ici, puis dans chacun des autres navigateurs.",
     },
+    not_refreshable: Told {
+        title: "La session ne peut pas être actualisée",
+        happened: "Le fournisseur n’a émis aucun jeton d’actualisation pour cette session, ou ne l’accepte plus.",
+        advice: "Connectez-vous de nouveau.",
+    },
+    refreshed_too_soon: Told {
+        title: "La session est à jour",
+        happened: "Le fournisseur a répondu il y a moins d’une minute.",
+        advice: "Attendez une minute, puis réessayez.",
+    },
 
     filter_failed: Notice {
         title: "Un problème est survenu",

@@ -152,6 +152,16 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "Diese Installation merkt sich nicht, welche Sitzungen beendet sind. Sie kann nur die Sitzung in diesem Browser beenden.",
         advice: "Melden Sie sich hier und in jedem anderen Browser ab.",
     },
+    not_refreshable: Told {
+        title: "Die Sitzung kann nicht erneuert werden",
+        happened: "Der Anbieter hat für diese Sitzung kein Refresh-Token ausgestellt, oder er nimmt es nicht mehr an.",
+        advice: "Melden Sie sich erneut an.",
+    },
+    refreshed_too_soon: Told {
+        title: "Die Sitzung ist aktuell",
+        happened: "Der Anbieter hat vor weniger als einer Minute geantwortet.",
+        advice: "Warten Sie eine Minute und versuchen Sie es dann erneut.",
+    },
 
     filter_failed: Notice {
         title: "Etwas ist schiefgegangen",

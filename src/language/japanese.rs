@@ -153,6 +153,16 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "この環境では終了したセッションを記録していないため、このブラウザーのセッションだけを終了できます。",
         advice: "ここと、ほかの各ブラウザーでログアウトしてください。",
     },
+    not_refreshable: Told {
+        title: "セッションを更新できません",
+        happened: "プロバイダーがこのセッションのリフレッシュトークンを発行していないか、受け付けなくなりました。",
+        advice: "もう一度ログインしてください。",
+    },
+    refreshed_too_soon: Told {
+        title: "セッションは最新です",
+        happened: "プロバイダーが応答してから 1 分も経っていません。",
+        advice: "1 分待ってから、もう一度お試しください。",
+    },
 
     filter_failed: Notice {
         title: "問題が発生しました", text: "このリクエストを判定できなかったため、転送されませんでした。"

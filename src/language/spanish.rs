@@ -147,6 +147,16 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "Esta instalación no recuerda qué sesiones han terminado, así que solo puede terminar la sesión de este navegador.",
         advice: "Cierre la sesión aquí y en cada uno de los otros navegadores.",
     },
+    not_refreshable: Told {
+        title: "La sesión no se puede actualizar",
+        happened: "El proveedor no emitió ningún token de actualización para esta sesión, o ya no lo acepta.",
+        advice: "Inicie sesión de nuevo.",
+    },
+    refreshed_too_soon: Told {
+        title: "La sesión está al día",
+        happened: "El proveedor respondió hace menos de un minuto.",
+        advice: "Espere un minuto e inténtelo de nuevo.",
+    },
 
     filter_failed: Notice { title: "Algo ha ido mal", text: "No se pudo decidir sobre esta solicitud, así que no se ha transmitido." },
     overloaded: Notice {

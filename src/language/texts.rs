@@ -89,6 +89,9 @@ pub struct Texts {
     pub(crate) not_set_up: Told,
     /// Of a host that does not remember which sessions have ended.
     pub(crate) not_remembered: Told,
+    /// Of a session without a refresh token that the provider accepts.
+    pub(crate) not_refreshable: Told,
+    pub(crate) refreshed_too_soon: Told,
 
     pub(crate) filter_failed: Notice,
     pub(crate) overloaded: Notice,
@@ -154,6 +157,8 @@ mod tests {
             session_too_large,
             not_set_up,
             not_remembered,
+            not_refreshable,
+            refreshed_too_soon,
             filter_failed,
             overloaded,
             store_unreachable,
@@ -208,6 +213,8 @@ mod tests {
             session_too_large,
             not_set_up,
             not_remembered,
+            not_refreshable,
+            refreshed_too_soon,
         ] {
             all.extend([told.title, told.happened, told.advice]);
         }

@@ -53,6 +53,7 @@ pub enum Endpoint {
     Token,
     Keys,
     Userinfo,
+    Revocation,
 }
 
 impl Endpoint {
@@ -80,6 +81,7 @@ impl std::fmt::Display for Endpoint {
             Endpoint::Token => "the token endpoint",
             Endpoint::Keys => "the key set",
             Endpoint::Userinfo => "the userinfo endpoint",
+            Endpoint::Revocation => "the revocation endpoint",
         })
     }
 }
@@ -246,6 +248,7 @@ impl Error {
             Error::Answer { what: Endpoint::Token, .. } => Code::TokenInvalid,
             Error::Answer { what: Endpoint::Keys, .. } => Code::KeysInvalid,
             Error::Answer { what: Endpoint::Userinfo, .. } => Code::UserinfoInvalid,
+            Error::Answer { what: Endpoint::Revocation, .. } => Code::LogoutNotRevoked,
             Error::IdToken { rejection, .. } => rejection.reason.code(),
         }
     }

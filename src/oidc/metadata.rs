@@ -32,6 +32,9 @@ pub struct ProviderMetadata {
     pub jwks_uri: Url,
     pub userinfo_endpoint: Option<Url>,
     pub end_session_endpoint: Option<Url>,
+    /// RFC 7009, by RFC 8414 section 2. Only a logout asks there.
+    #[serde(skip)]
+    pub revocation_endpoint: Option<Url>,
     pub client_authentication: ClientAuthentication,
     /// Whether `iss` is promised in every authorization response (RFC 9207 section 3).
     pub sends_iss: bool,
@@ -84,6 +87,7 @@ impl ProviderMetadata {
         let jwks_uri = endpoint("jwks_uri", &required("jwks_uri")?, provider).map_err(fault)?;
         let userinfo_endpoint = document.endpoint_if_any("userinfo_endpoint", provider);
         let end_session_endpoint = document.endpoint_if_any("end_session_endpoint", provider);
+        let revocation_endpoint = document.endpoint_if_any("revocation_endpoint", provider);
         let authentication_methods = document.names_if_any("token_endpoint_auth_methods_supported");
         let signing_algorithms = document.names_if_any(SIGNING_ALGORITHMS);
         // The only one of these that Discovery section 3 requires.
@@ -108,6 +112,7 @@ impl ProviderMetadata {
             jwks_uri,
             userinfo_endpoint,
             end_session_endpoint,
+            revocation_endpoint,
             client_authentication,
             signing_algorithms: signing_algorithms.map(|names| algorithms(&names)),
             userinfo_algorithms: userinfo_algorithms.filter(|_| provider.userinfo).map(|names| algorithms(&names)),

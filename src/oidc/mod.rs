@@ -18,6 +18,7 @@ pub mod provider;
 pub mod refresh;
 mod refusal;
 mod reported_error;
+pub mod revocation;
 pub mod signature;
 pub mod token;
 pub mod userinfo;

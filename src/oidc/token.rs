@@ -81,6 +81,17 @@ pub fn request(grant: &AuthorizationGrant, provider: &Provider, redirect_uri: &U
 
 /// A token request with this form, as the client.
 pub(super) fn authenticated(
+    form: form_urlencoded::Serializer<'_, String>,
+    metadata: &ProviderMetadata,
+    provider: &Provider,
+    credentials: CredentialForm,
+) -> OutboundRequest {
+    authenticated_at(metadata.token_endpoint.clone(), form, metadata, provider, credentials)
+}
+
+/// The same at another endpoint of the provider.
+pub(super) fn authenticated_at(
+    endpoint: Url,
     mut form: form_urlencoded::Serializer<'_, String>,
     metadata: &ProviderMetadata,
     provider: &Provider,
@@ -100,7 +111,7 @@ pub(super) fn authenticated(
             form.append_pair("client_id", &provider.client_id);
         }
     }
-    let mut request = outbound::post_form(metadata.token_endpoint.clone(), form.finish(), MAX_BYTES);
+    let mut request = outbound::post_form(endpoint, form.finish(), MAX_BYTES);
     request.headers.extend(authorization.map(|value| ("authorization".to_owned(), value.into_bytes())));
     request
 }
@@ -210,7 +221,7 @@ const MAX_SECONDS_DIGITS: usize = 12;
 const MAX_LIFETIME_SECS: f64 = 400.0 * 24.0 * 60.0 * 60.0;
 
 /// The error code of a refusal (RFC 6749 section 5.2).
-pub(super) fn error_code(answer: &Result<OutboundResponse, OutboundError>) -> Option<String> {
+pub(crate) fn error_code(answer: &Result<OutboundResponse, OutboundError>) -> Option<String> {
     let Ok(OutboundResponse { status: 400..=499, body, .. }) = answer else { return None };
     outbound::object::<Failure>(body).ok().map(|failure| failure.error)
 }

@@ -56,7 +56,8 @@ fn walk(
         | Route::LoggedOut
         | Route::BackchannelLogout
         | Route::FrontchannelLogout
-        | Route::User => {
+        | Route::User
+        | Route::Refresh => {
             say(text, "answered: it is a route of Vestibule's own, which no rule governs");
             return Ok(Answer::Passes);
         }

@@ -17,6 +17,9 @@ const MIN_INTERVAL: Duration = Duration::from_secs(10);
 /// After a failure. Meanwhile the provider is not asked about this session.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// Between the provider's last answer about an account and a refresh that a script asks for.
+const SCRIPT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// `refresh` and what belongs to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefreshSettings {
@@ -111,6 +114,14 @@ impl Freshness {
         }
     }
 
+    /// Until a script may have the provider asked.
+    pub(super) fn pause_before_refresh(&self, now: UnixTime) -> Option<Duration> {
+        let ends = [Some(self.validated_at.after(SCRIPT_INTERVAL)), self.retry_at];
+        let pauses = ends.into_iter().flatten().map(|end| end.since(now));
+        // A longer one is of a clock that has been set back since.
+        pauses.filter(|pause| !pause.is_zero() && *pause <= SCRIPT_INTERVAL).max()
+    }
+
     pub(super) fn is_access_token_over(&self, now: UnixTime) -> bool {
         self.access_token.is_some_and(|times| now >= times.expires_at)
     }
@@ -179,6 +190,21 @@ mod tests {
         assert!(failed.is_overdue(&settings(None), ExposeTokens::ACCESS, at(100)), "also during the pause");
         let postponed_far = freshness(Some(5), at(0)).postponed(at(1_000_000));
         assert_eq!(postponed_far.due(&settings(None), ExposeTokens::ACCESS, at(50)), Due::AccessToken, "the clock was set back");
+    }
+
+    #[test]
+    fn a_script_waits_for_a_minute_after_an_answer_and_for_the_pause_after_a_failure() {
+        let wait = |freshness: Freshness, now| freshness.pause_before_refresh(at(now)).map(|pause| pause.as_secs());
+        let fresh = freshness(Some(10), at(0));
+        for (now, expected) in [(0, Some(60)), (1, Some(59)), (59, Some(1)), (60, None), (1_000_000, None)] {
+            assert_eq!(wait(fresh, now), expected, "{now}");
+        }
+        assert_eq!(wait(fresh.postponed(at(100)), 100), Some(10));
+        assert_eq!(wait(fresh.postponed(at(100)), 110), None);
+        assert_eq!(wait(fresh.postponed(at(55)), 57), Some(8), "the longer one");
+        let tokens_only = fresh.without_validation(FreshTokens { lifetime: None, issued_at: at(100) }, at(100));
+        assert_eq!((wait(tokens_only, 100), wait(tokens_only, 110)), (Some(10), None), "nothing was learned of the account");
+        assert_eq!(wait(freshness(None, at(1000)), 0), None, "the clock was set back");
     }
 
     /// Every release reads what this one has sealed.

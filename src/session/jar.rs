@@ -99,9 +99,19 @@ impl CookieNames {
 impl CookieNames {
     /// The cookies that a session can have.
     pub fn of_session(&self) -> impl Iterator<Item = String> {
-        let further = (1..MAX_CHUNKS).map(|index| format!("{}_{index}", self.session));
-        std::iter::once(self.session.clone()).chain(further)
+        chunks(&self.session)
     }
+
+    /// The cookies that the tokens of a session can have, the refresh token among them.
+    pub fn of_tokens(&self) -> impl Iterator<Item = String> {
+        chunks(&self.tokens).chain(chunks(&self.refresh_token))
+    }
+}
+
+/// The names of all cookies that a value can be cut into.
+fn chunks(name: &str) -> impl Iterator<Item = String> {
+    let further = (1..MAX_CHUNKS).map(move |index| format!("{name}_{index}"));
+    std::iter::once(name.to_owned()).chain(further)
 }
 
 /// The cookies of one request.

@@ -258,6 +258,11 @@ impl Session<'_> {
         })
     }
 
+    /// How long a script has to wait before it may have the session refreshed; `None` if not at all.
+    pub fn pause_before_refresh(&self, now: UnixTime) -> Option<Duration> {
+        self.freshness().pause_before_refresh(now)
+    }
+
     fn freshness(&self) -> Freshness {
         self.freshness.unwrap_or_else(|| Freshness::of_older(self.login.times.started_at))
     }

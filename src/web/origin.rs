@@ -41,9 +41,9 @@ impl PublicOrigin {
     }
 
     /// Paths of the routes that browsers and providers ask for: what a proxy beside us sends here, and asks nothing about.
-    pub fn routes(&self) -> [String; 7] {
-        let [login, logout, logged_out, backchannel, frontchannel, user] = route::BEHIND_PREFIX.map(|path| self.route(path));
-        [login, logout, logged_out, backchannel, frontchannel, user, self.redirect_uri.path().to_owned()]
+    pub fn routes(&self) -> [String; 8] {
+        let [login, logout, logged_out, backchannel, frontchannel, user, refresh] = route::BEHIND_PREFIX.map(|path| self.route(path));
+        [login, logout, logged_out, backchannel, frontchannel, user, refresh, self.redirect_uri.path().to_owned()]
     }
 
     /// What of a path is behind the base path and the prefix.

@@ -15,6 +15,8 @@ pub(crate) enum Route {
     /// A frame in a provider's page (OpenID Connect Front-Channel Logout 1.0).
     FrontchannelLogout,
     User,
+    /// A script asks for a refresh.
+    Refresh,
     /// At or below the reserved prefix, and none of the above: there is no page.
     Reserved,
     Application,
@@ -35,8 +37,9 @@ pub(crate) const BACKCHANNEL_LOGOUT: &str = "/backchannel-logout";
 /// `frontchannel_logout_uri` of the registration.
 pub(crate) const FRONTCHANNEL_LOGOUT: &str = "/frontchannel-logout";
 pub(crate) const USER: &str = "/user";
+pub(crate) const REFRESH: &str = "/refresh";
 /// All of these.
-pub(crate) const BEHIND_PREFIX: [&str; 6] = [LOGIN, LOGOUT, LOGGED_OUT, BACKCHANNEL_LOGOUT, FRONTCHANNEL_LOGOUT, USER];
+pub(crate) const BEHIND_PREFIX: [&str; 7] = [LOGIN, LOGOUT, LOGGED_OUT, BACKCHANNEL_LOGOUT, FRONTCHANNEL_LOGOUT, USER, REFRESH];
 /// Where other proxies ask ([`crate::authz`]); no route in any other mode.
 pub(crate) const CHECK: &str = "/check";
 /// Where nginx asks for a refusal in full; no route in any other mode.
@@ -60,6 +63,7 @@ impl Route {
             Some(BACKCHANNEL_LOGOUT) => Self::BackchannelLogout,
             Some(FRONTCHANNEL_LOGOUT) => Self::FrontchannelLogout,
             Some(USER) => Self::User,
+            Some(REFRESH) => Self::Refresh,
             _ if public.prefix().is_reserved() && public.below_base(path).is_some_and(RoutePrefix::is_reserved_path) => Self::Reserved,
             _ => Self::Application,
         }
@@ -92,6 +96,7 @@ mod tests {
                     (public.route("/backchannel-logout/"), rest),
                     (public.route(FRONTCHANNEL_LOGOUT), Route::FrontchannelLogout),
                     (public.route(USER), Route::User),
+                    (public.route(REFRESH), Route::Refresh),
                     (format!("{base_path}/oauth2callback"), Route::Callback),
                     (format!("{base_path}/oauth2callback/"), Route::Application),
                     (format!("{base_path}/login"), Route::Application),
@@ -123,6 +128,7 @@ mod tests {
                 Route::BackchannelLogout,
                 Route::FrontchannelLogout,
                 Route::User,
+                Route::Refresh,
                 Route::Callback
             ]
         );

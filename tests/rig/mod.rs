@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 use vestibule::config::{Config, Source};
-use vestibule::decision::{Decision, Forward, Outcome};
+use vestibule::decision::{Afterwards, Decision, Forward, Outcome};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
@@ -109,6 +109,24 @@ impl Rig {
                 }
             }
         }
+    }
+
+    /// As a host does once the answer is out: what nobody waits for. Returns the requests that it sent.
+    pub(crate) fn finish(&mut self, decision: Decision) -> Vec<OutboundRequest> {
+        let mut next = decision.afterwards.map(|afterwards| *afterwards);
+        let mut sent = vec![];
+        while let Some(Afterwards { request, revocation }) = next {
+            assert!(sent.len() < 10, "it asks for ever");
+            let answer = self.provider.answer(&request, self.now);
+            sent.push(request);
+            let now = UnixTime::from_secs(self.now);
+            let mut surroundings = Surroundings { cache: &mut self.cache, now, entropy: &mut self.entropy, ended: &self.memory };
+            let (events, more) = self.filter.go_on(revocation, answer, &mut surroundings);
+            self.events.extend(events.iter().map(|event| event.code.to_string()));
+            self.messages.extend(events.iter().map(|event| event.message.clone()));
+            next = more;
+        }
+        sent
     }
 
     /// Where a route of Vestibule lies, `/login` for example.
@@ -365,6 +383,7 @@ impl Provider {
             url if url == self.metadata_url => (200, metadata),
             _ if is("jwks_uri") => (200, self.jwks()),
             _ if is("token_endpoint") => self.token(request, now),
+            _ if is("revocation_endpoint") => (200, Value::Null),
             _ if is("userinfo_endpoint") => (200, self.userinfo(request)),
             other => panic!("asked for {other}"),
         };

@@ -250,7 +250,7 @@ impl Response {
 impl Decision {
     /// The component's answer, checked.
     pub(crate) fn read(decision: types::Decision) -> Result<Self, NotADecision> {
-        let types::Decision { outcome, events, rule, ended_sessions, audited } = decision;
+        let types::Decision { outcome, events, rule, ended_sessions, audited, afterwards: _ } = decision;
         let outcome = match outcome {
             types::Outcome::Forward(forward) => Outcome::Forward(Forward::read(forward)?),
             types::Outcome::Respond(types::Response { status, headers, body, counts_as }) => {

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use crate::decision::{Event, Level};
 
 /// Emits one `tracing` event, target `vestibule`, with the fields `code` and, where the event has
-/// them, `reference`, `provider`, `subject`, `rule` and `request_id`. Whether and when to log is up to the embedder: nothing in this crate calls it.
+/// them, `reference`, `provider`, `subject`, `rule` and `request_id`. Whether and when to log is up to the embedder:
+/// this crate calls it only for what is done after an answer, such as the revocation of tokens, whose events no decision has.
 pub fn log(event: &Event) {
     let Event { level, code, message, reference, provider, subject, rule, request_id } = event;
     let message = one_line(message);

@@ -13,6 +13,7 @@ use crate::component::FilterComponent;
 use crate::configuration::{Configuration, Reference, Summary};
 use crate::decision::Decision;
 use crate::error::{ComponentError, FilterError, LoadError};
+use crate::event_log;
 use crate::host_state::{HostState, enter};
 use crate::options::FilterOptions;
 use crate::outbound::Outbound;
@@ -77,7 +78,14 @@ impl Instance {
     /// When the component traps. There is no deadline but the CPU budget.
     pub async fn decide(&mut self, head: RequestHead, body: Option<Vec<u8>>) -> Result<Decision, FilterError> {
         let guest = self.bindings.vestibule_filter_request_filter();
-        self.store.run_concurrent(async |accessor| decide(accessor, guest, head, body).await).await.flatten().map_err(|error| {
+        let decided = self.store.run_concurrent(async |accessor| {
+            let Decided { decision, afterwards } = decide(accessor, guest, head, body).await?;
+            if let Some(afterwards) = afterwards {
+                finish(accessor, guest, afterwards).await?;
+            }
+            Ok(decision)
+        });
+        decided.await.flatten().map_err(|error| {
             log_trap(&error);
             FilterError::Trapped
         })
@@ -121,13 +129,22 @@ impl FilterComponent {
     }
 }
 
+/// A decision, and what is to be done after it.
+pub(crate) struct Decided {
+    pub(crate) decision: Decision,
+    pub(crate) afterwards: Option<Afterwards>,
+}
+
+/// The number by which an instance knows what nobody waits for.
+pub(crate) struct Afterwards(u32);
+
 /// Starts one decision on an instance whose event loop is running, and waits for it. Any number may be waiting.
 pub(crate) async fn decide(
     accessor: &Accessor<HostState>,
     guest: &Guest,
     head: RequestHead,
     body: Option<Vec<u8>>,
-) -> wasmtime::Result<Decision> {
+) -> wasmtime::Result<Decided> {
     accessor.with(|access| enter(access));
     let decision = match guest.call_decide(accessor, head.into(), body).await? {
         Progress::Decided(decision) => decision,
@@ -136,7 +153,16 @@ pub(crate) async fn decide(
             guest.call_finish(accessor, pending).await?
         }
     };
-    Ok(Decision::read(decision)?)
+    let afterwards = decision.afterwards.map(Afterwards);
+    Ok(Decided { decision: Decision::read(decision)?, afterwards })
+}
+
+/// Does what nobody waits for, and logs what comes of it.
+pub(crate) async fn finish(accessor: &Accessor<HostState>, guest: &Guest, Afterwards(number): Afterwards) -> wasmtime::Result<()> {
+    accessor.with(|access| enter(access));
+    let done = guest.call_finish(accessor, number).await?;
+    Decision::read(done)?.events.iter().for_each(event_log::log);
+    Ok(())
 }
 
 pub(crate) fn log_trap(error: &wasmtime::Error) {

@@ -22,6 +22,7 @@ use std::future::poll_fn;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -38,7 +39,7 @@ use crate::configuration::Configuration;
 use crate::decision::Decision;
 use crate::error::{FilterError, LoadError};
 use crate::host_state::HostState;
-use crate::instance::{self, Instance};
+use crate::instance::{self, Decided, Instance};
 use crate::options::FilterOptions;
 use crate::outbound::Outbound;
 use crate::request_head::RequestHead;
@@ -310,6 +311,9 @@ async fn serve_loaded(pool: &Pool, accessor: &Accessor<HostState>, guest: &Guest
     end
 }
 
+/// For what nobody waits for: more than the component's own requests take until they are given up.
+const AFTERWARDS_LIMIT: Duration = Duration::from_secs(60);
+
 enum CallEnd {
     Answered,
     /// The guest gave no valid answer, or none in time: the instance takes no further requests.
@@ -336,14 +340,29 @@ async fn call(pool: &Pool, accessor: &Accessor<HostState>, guest: &Guest, job: J
             }
         },
     };
-    let (result, end) = match decided {
-        Ok(decision) => (Ok(decision), CallEnd::Answered),
+    let Decided { decision, afterwards } = match decided {
+        Ok(decided) => decided,
         Err(error) => {
             pool.trapped(&error);
-            (Err(FilterError::Trapped), CallEnd::Broken)
+            // A caller that has gone away needs no answer.
+            let _ = answer.send(Err(FilterError::Trapped));
+            return CallEnd::Broken;
         }
     };
-    // A caller that has gone away needs no answer.
-    let _ = answer.send(result);
-    end
+    let _ = answer.send(Ok(decision));
+    let Some(afterwards) = afterwards else { return CallEnd::Answered };
+    match timeout(AFTERWARDS_LIMIT, instance::finish(accessor, guest, afterwards)).await {
+        Ok(Ok(())) => CallEnd::Answered,
+        Ok(Err(error)) => {
+            pool.trapped(&error);
+            CallEnd::Broken
+        }
+        Err(_) => {
+            tracing::error!(
+                code = "instance.stuck",
+                "what is done after an answer does not come to an end; its instance is replaced when its other requests are through"
+            );
+            CallEnd::Broken
+        }
+    }
 }

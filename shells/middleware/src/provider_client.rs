@@ -34,6 +34,11 @@ impl ProviderClient for HttpClient {
     fn spawn(&self, future: impl Future<Output = ()> + 'static) {
         drop(wit_bindgen::spawn_local(future));
     }
+
+    fn run_later(&self, future: impl Future<Output = ()> + 'static) {
+        // The call returns its response without it.
+        self.spawn(future);
+    }
 }
 
 async fn exchange(request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {

@@ -40,6 +40,7 @@ async fn serve(request: IncomingRequest, out: ResponseOutparam) {
         Instruction::Respond(response) => message::respond(out, response).await,
         Instruction::Forward(onward) => upstream::forward(line, &onward, is_head, body, out).await,
     }
+    provider_client::run_what_is_left().await;
 }
 
 fn head(request: &IncomingRequest) -> RequestHead {

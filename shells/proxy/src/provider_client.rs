@@ -1,6 +1,7 @@
 //! Requests to providers, by `wasi:http/outgoing-handler`.
 
-use std::pin::pin;
+use std::cell::RefCell;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures::future::{Either, select};
@@ -19,6 +20,18 @@ use crate::upstream::scheme;
 #[derive(Clone)]
 pub(crate) struct HttpClient;
 
+thread_local! {
+    /// What is to be done when the response of the request has been sent.
+    static LATER: RefCell<Vec<Pin<Box<dyn Future<Output = ()>>>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Does it. A host may have ended the call by then.
+pub(crate) async fn run_what_is_left() {
+    for future in LATER.take() {
+        future.await;
+    }
+}
+
 impl ProviderClient for HttpClient {
     const NEEDS_UPSTREAM: bool = true;
 
@@ -35,6 +48,10 @@ impl ProviderClient for HttpClient {
     fn spawn(&self, future: impl Future<Output = ()> + 'static) {
         // There is one request at a time, and it is this one that waits.
         block_on(future);
+    }
+
+    fn run_later(&self, future: impl Future<Output = ()> + 'static) {
+        LATER.with_borrow_mut(|later| later.push(Box::pin(future)));
     }
 }
 

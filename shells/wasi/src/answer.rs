@@ -1,10 +1,11 @@
 //! From a request's head to what the shell shall do with it.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use vestibule::code::Code;
 use vestibule::config::Config;
-use vestibule::decision::{Event, Forward, Level, Outcome};
+use vestibule::decision::{Afterwards, Event, Forward, Level, Outcome};
 use vestibule::entropy;
 use vestibule::filter::{Step, Surroundings};
 use vestibule::language::Language;
@@ -180,6 +181,9 @@ async fn decide(loaded: &Rc<Loaded>, client: &impl ProviderClient, head: &Reques
         match step {
             Step::Done(decision) => {
                 decision.events.iter().for_each(log);
+                if let Some(afterwards) = decision.afterwards {
+                    later(loaded, client, *afterwards);
+                }
                 return decision.outcome;
             }
             Step::Fetch(request, waiting) => {
@@ -197,6 +201,50 @@ async fn decide(loaded: &Rc<Loaded>, client: &impl ProviderClient, head: &Reques
             }
         }
     }
+}
+
+/// So many may be under way in an instance that nobody waits for.
+const MAX_AFTERWARDS: usize = 16;
+
+thread_local! {
+    static AFTERWARDS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A place among these, given back whatever happens.
+struct Place;
+
+impl Place {
+    fn take() -> Option<Place> {
+        let taken = AFTERWARDS.get();
+        (taken < MAX_AFTERWARDS).then(|| {
+            AFTERWARDS.set(taken + 1);
+            Place
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        AFTERWARDS.set(AFTERWARDS.get().saturating_sub(1));
+    }
+}
+
+/// Does what nobody waits for, once the response is on its way.
+fn later(loaded: &Rc<Loaded>, client: &impl ProviderClient, afterwards: Afterwards) {
+    let Some(place) = Place::take() else { return log(&afterwards.dropped()) };
+    let (loaded, client_of_task) = (Rc::clone(loaded), client.clone());
+    client.run_later(async move {
+        let _place = place;
+        let mut next = Some(afterwards);
+        while let Some(Afterwards { request, revocation }) = next {
+            let answer = providers::send(&loaded, &client_of_task, request).await;
+            let mut surroundings =
+                Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy, ended: &NothingEnded };
+            let (events, more) = loaded.filter.go_on(revocation, answer, &mut surroundings);
+            events.iter().for_each(log);
+            next = more;
+        }
+    });
 }
 
 fn onward(

@@ -31,6 +31,9 @@ pub trait ProviderClient: Clone + 'static {
 
     /// Runs a future to its end, now or in a task of its own.
     fn spawn(&self, future: impl Future<Output = ()> + 'static);
+
+    /// Runs a future when the response is on its way, so that its reader does not wait for it.
+    fn run_later(&self, future: impl Future<Output = ()> + 'static);
 }
 
 /// Sends a request of the core's, if its address is one that may be asked.

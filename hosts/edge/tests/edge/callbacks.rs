@@ -89,7 +89,9 @@ async fn a_token_without_kid_finds_its_key_among_five_hundred() {
                 let mut other = right.clone();
                 let n = right["n"].as_str().expect("a modulus");
                 // Still of 2048 bits, and odd.
-                other["n"] = format!("{}{}{}", &n[..100], URL_SAFE_NO_PAD.encode([0, number.to_be_bytes()[0], number.to_be_bytes()[1]]), &n[104..]).into();
+                other["n"] =
+                    format!("{}{}{}", &n[..100], URL_SAFE_NO_PAD.encode([0, number.to_be_bytes()[0], number.to_be_bytes()[1]]), &n[104..])
+                        .into();
                 keys.push(other);
             }
             keys.push(right);

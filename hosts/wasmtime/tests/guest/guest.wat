@@ -77,7 +77,7 @@
         (call $store_list (i32.add (local.get $result) (i32.const 248)) (local.get $text) (local.get $length))))
     (local.get $result))
 
-  ;; A decision of 192 bytes at `at`, which is zeroed: forward, with an expires-at.
+  ;; A decision of 200 bytes at `at`, which is zeroed: forward, with an expires-at.
   (func $forward_at (param $at i32) (param $expires_at i64)
     (i32.store8 offset=40 (local.get $at) (i32.const 1))
     (i64.store offset=48 (local.get $at) (local.get $expires_at)))
@@ -88,7 +88,7 @@
     (local.get $at))
   (func $forward (param $expires_at i64)
     (local $decision i32)
-    (local.set $decision (call $zeroed (i32.const 192)))
+    (local.set $decision (call $zeroed (i32.const 200)))
     (call $forward_at (local.get $decision) (local.get $expires_at))
     (call $return (local.get $decision)))
 
@@ -125,7 +125,7 @@
     (result i32)
     (local $what i32) (local $progress i32)
     (local.set $what (i32.load8_u offset=1 (i32.add (local.get $parts) (i32.load (local.get $ends)))))
-    (local.set $progress (call $zeroed (i32.const 200)))
+    (local.set $progress (call $zeroed (i32.const 208)))
     (if (i32.eq (local.get $what) (i32.const 102)) ;; f
       (then
         (call $forward_at (i32.add (local.get $progress) (i32.const 8)) (i64.const 1))

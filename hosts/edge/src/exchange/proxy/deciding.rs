@@ -84,9 +84,13 @@ impl Edge {
         // Before as well: the list may have come while the decision was made without it.
         if !(has_admitted && admits()) && rests_on_session(&decided, session, &active) {
             let mut response = self.store_unreachable(session, exchange, &active);
-            if let Decided::Forward(onward) = decided {
-                // The provider may have spent the refresh token of the cookies that these replace.
-                response.headers.extend(onward.forward.response_headers);
+            // The provider may have spent the refresh token of the cookies that these replace.
+            match decided {
+                Decided::Forward(onward) => response.headers.extend(onward.forward.response_headers),
+                Decided::Respond(answer) => {
+                    let set_cookies = answer.headers.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
+                    response.headers.extend(set_cookies);
+                }
             }
             return Ok(Decided::Respond(response));
         }
