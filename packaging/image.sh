@@ -30,9 +30,11 @@ find "$root" -exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +
 layout=$folder/layout
 made=$(date --utc --date "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 history=(--history.author Vestibule --history.created "$made" --history.comment "" --history.created_by packaging/image.sh)
+# Its name where an archive is loaded.
+image=$layout:vestibule:$version
 umoci init --layout "$layout"
-umoci new --image "$layout:$version"
-umoci insert --image "$layout:$version" "${history[@]}" "$root" /
+umoci new --image "$image"
+umoci insert --image "$image" "${history[@]}" "$root" /
 settings=(
   --architecture "$architecture"
   --author Vestibule
@@ -48,7 +50,7 @@ title="The login at the edge: OpenID Connect in front of any application"
 for entry in title=Vestibule "description=$title" "version=$version" licenses=Apache-2.0 "created=$made" "revision=$(git rev-parse HEAD 2>/dev/null || true)"; do
   settings+=(--config.label "org.opencontainers.image.$entry" --manifest.annotation "org.opencontainers.image.$entry")
 done
-umoci config --image "$layout:$version" "${history[@]}" "${settings[@]}"
+umoci config --image "$image" "${history[@]}" "${settings[@]}"
 umoci gc --layout "$layout"
 tar --create --directory "$layout" --sort=name --owner=0 --group=0 --numeric-owner --mtime "@$SOURCE_DATE_EPOCH" --format=gnu \
   blobs index.json oci-layout >"$archive"

@@ -4,6 +4,7 @@
 #   archive   in an empty root
 #   package   in a Debian without anything optional, by dpkg; then with a newer version, and removed again
 #   image     unpacked, as its user, with a read-only root
+#   booted    the package in a Debian that systemd has booted, in namespaces: service, reload, crash, store, socket unit (booted.sh)
 #
 # and checks the systemd unit, its filter of system calls included. The provider and the application are those of the demo, outside
 # of the roots. Needs Linux and root. What is downloaded is kept in target/install. With ARCH, what was made for the other processor
@@ -12,6 +13,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/release-target.sh
 . scripts/steps.sh
+. scripts/booted.sh
 
 release=$PWD/dist/release
 demo=$PWD/target/release/vestibule-demo
@@ -36,7 +38,7 @@ main() {
 
   local part parts=("$@")
   if [ $# -eq 0 ]; then
-    parts=(sums parts archive image package unit)
+    parts=(sums parts archive image package unit booted)
     if [ -n "$tools" ]; then parts=(sums parts archive image); fi
   fi
   steps ${#parts[@]}
@@ -48,6 +50,7 @@ main() {
       image) step "the image, as its user with a read-only root" ;;
       package) step "the Debian package, in a Debian without anything optional" ;;
       unit) step "the systemd unit" ;;
+      booted) step "the Debian package, under systemd" ;;
       *) fail "there is no part '$part'" ;;
     esac
     "check_$part"
@@ -59,6 +62,7 @@ main() {
 
 clean() {
   stop
+  power_off
   [ -z "${demo_id:-}" ] || kill "$demo_id" 2>/dev/null || true
   wait 2>/dev/null || true
   rm -rf --one-file-system "$folder"
@@ -76,6 +80,7 @@ install_tools() {
   command -v debootstrap >/dev/null || packages+=(debootstrap)
   command -v umoci >/dev/null || packages+=(umoci)
   command -v strace >/dev/null || packages+=(strace)
+  command -v ps >/dev/null || packages+=(procps)
   command -v systemd-analyze >/dev/null || packages+=(systemd)
   if [ ${#packages[@]} -gt 0 ]; then install_packages "the tests of the installation" "${packages[@]}"; fi
 }
@@ -130,7 +135,12 @@ log_in() {
   [ -n "$form" ] || fail "the provider shows no choice of accounts: $page"
   page=$(fetch --data person=alice "${provider%/}$form") || fail "the login fails; the log is above"
   grep -q 'alice@example.com' <<<"$page" || fail "the application does not get the user: $page"
-  grep -q '"code":"login.succeeded"' "$folder/log" || fail "the log has no login; it is above"
+  for _ in $(seq 20); do
+    read_journal
+    if grep -q '"code":"login.succeeded"' "$folder/log"; then return; fi
+    sleep 0.1
+  done
+  fail "the log has no login; it is above"
 }
 
 # in_root ROOT: sets `emulator` to the words before a program for $machine in this root, where the emulator is then the only addition.
@@ -192,7 +202,7 @@ check_archive() {
   program=("${runner[@]}" "$root/vestibule")
   in_root "$root"
   "${program[@]}" carry dist/vestibule-wide.wasm || fail "the program carries another component"
-  for page in vestibule vestibule-serve vestibule-check; do [ -s "$root/man/$page.1" ] || fail "$page.1 is not in the archive"; done
+  for page in vestibule vestibule-serve vestibule-check vestibule-cookie-secret vestibule-sessions vestibule-sessions-end; do [ -s "$root/man/$page.1" ] || fail "$page.1 is not in the archive"; done
   bash -n "$root/completions/vestibule.bash" || fail "the completions are no bash"
   configure "$root/vestibule.toml"
   (umask 077 && "${program[@]}" cookie-secret >"$root/cookie-secret" && printf vestibule-demo-secret >"$root/client-secret")

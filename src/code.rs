@@ -176,6 +176,8 @@ codes! {
     /// The provider does not accept the session's refresh token any more, or issued an ID token for another login; the session has
     /// ended.
     SessionDisowned = "session.disowned",
+    /// The session had to be validated (`revalidate`), and has no refresh token for that: the user must log in again.
+    SessionUnvalidated = "session.unvalidated",
     /// A claim is too long for a header; the application does not get it.
     IdentityHeaderTooLong = "identity.header_too_long",
     /// The provider does not list the user's groups because there are too many.

@@ -14,7 +14,7 @@ use crate::web::http::Malformed;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error("the request is malformed: {0}")]
-    Malformed(#[from] Malformed),
+    Malformed(Malformed),
     #[error("the method is not allowed here")]
     MethodNotAllowed,
     #[error("this can only be visited, not fetched")]
@@ -77,6 +77,13 @@ pub enum Error {
     NotLoaded,
     #[error("the host wants to finish a decision that has not begun, or has been finished")]
     NotPending,
+}
+
+/// Not as a source: the message has it.
+impl From<Malformed> for Error {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
 }
 
 /// What a person reads.

@@ -410,16 +410,21 @@ fn a_session_without_a_refresh_token_ends_when_it_would_be_validated() {
     let mut rig = Rig::new(&validating(""));
     let mut browser = logged_in_at(&mut rig);
     assert!(rig.events.iter().any(|code| code == "session.no_refresh_token"), "{:?}", rig.events);
+    let told = |rig: &Rig| rig.events.iter().filter(|code| *code == "session.unvalidated").count();
     rig.now += 299;
     browser.visit(&mut rig, "/").forward();
+    assert_eq!(told(&rig), 0);
     rig.now += 1;
     assert_eq!(browser.clone().send(&mut rig, &script(&browser)).response().status, 401);
+    assert_eq!(told(&rig), 1);
     assert_eq!(browser.visit(&mut rig, "/").response().status, 302);
+    assert_eq!(told(&rig), 2);
     // Where nothing is validated it goes on, without a token that is over.
     let mut rig = Rig::new(&exposing(AUTO));
     let mut browser = logged_in_at(&mut rig);
     rig.now += LIFETIME;
     assert_eq!(access_token(&browser.visit(&mut rig, "/").forward()), None);
+    assert_eq!(told(&rig), 0);
 }
 
 #[test]

@@ -30,6 +30,10 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
         match refresh::look(request, found, visit, context)? {
             Look::GoOn => {}
             Look::NotInForce => session = None,
+            Look::Unvalidated => {
+                refresh::tell_of_no_token(found, visit, context);
+                session = None;
+            }
             Look::Ask(asked) => {
                 let (question, asking) = *asked;
                 drop(session);

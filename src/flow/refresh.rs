@@ -11,7 +11,7 @@
 //!    then it goes on: another node may have used the refresh token, and the browser may have the new one already.
 //! 5. **What fails otherwise** is tried again after a pause. Until the access token is over nothing changes; then `on_outage` decides.
 //!    An access token that is over is not forwarded.
-//! 6. A session that has no refresh token cannot be validated. It is not in force when it would have to be.
+//! 6. A session that has no refresh token cannot be validated. It is not in force when it would have to be, and the log has that.
 
 mod asker;
 pub(crate) mod by_script;
@@ -37,8 +37,10 @@ use asker::{Asker, Awaited, Course, End, Learned, Next};
 pub(super) enum Look {
     /// The session is as fresh as it has to be, or can be.
     GoOn,
-    /// It may not be used without the provider's answer, and there is none to be had.
+    /// It may not be used without the provider's answer, and this request asks nobody.
     NotInForce,
+    /// The same, and no other request can ask either: the session has no refresh token.
+    Unvalidated,
     /// The provider is asked.
     Ask(Box<(OutboundRequest, Asking)>),
 }
@@ -88,7 +90,7 @@ pub(super) fn look(request: &Request<'_>, session: &Session<'_>, visit: &Visit, 
     }
     let (Some(provider), Some(token)) = (config.provider(session.provider()), RefreshToken::open(&visit.jar, session, &config.sessions))
     else {
-        return Ok(if due == Due::Validation { Look::NotInForce } else { Look::GoOn });
+        return Ok(if due == Due::Validation { Look::Unvalidated } else { Look::GoOn });
     };
     Ok(match ask(provider, token, context) {
         Ok(asked) => Look::Ask(Box::new(asked)),
@@ -118,6 +120,16 @@ fn ask(provider: &Provider, token: RefreshToken, context: &mut Context<'_>) -> R
             Ok((ProviderMetadata::request(provider), asking(token, Awaited::Metadata(question))))
         }
     }
+}
+
+/// Tells of a session that [`Look::Unvalidated`] is about.
+pub(super) fn tell_of_no_token(session: &Session<'_>, visit: &mut Visit, context: &Context<'_>) {
+    let name = session.provider();
+    context.name(visit, session.claims());
+    visit.provider = Some(name.to_owned());
+    let message =
+        format!("the session must be validated at provider `{name}`, and has no refresh token for it: the user must log in again");
+    visit.note(Level::Info, Code::SessionUnvalidated, message);
 }
 
 fn unless_refused(session: &Session<'_>, context: &Context<'_>) -> Result<Look, Error> {

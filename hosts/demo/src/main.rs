@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use vestibule_dev_provider::{Options, Provider};
+use vestibule_edge::causes;
 use vestibule_edge::cli::arguments::{Carry, Common, Serve};
 use vestibule_edge::cli::component::Carried;
 use vestibule_edge::cli::{carry, serve};
@@ -56,7 +57,7 @@ async fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("vestibule-demo: {error:#}");
+            eprintln!("vestibule-demo: {}", causes::told(&error));
             ExitCode::FAILURE
         }
     }

@@ -13,6 +13,7 @@
 //! Whatever fails on the way is answered with a page; nothing that fails lets a request through.
 
 pub mod audit;
+pub mod causes;
 pub mod cli;
 pub mod client;
 pub mod configuration;

@@ -14,7 +14,7 @@ use sd_notify::NotifyState;
 pub enum PassedSocketError {
     /// The variables `LISTEN_PID` and `LISTEN_FDS` are malformed, or name descriptors that are not open.
     #[error("the service manager passes no usable socket: {0}; correct LISTEN_PID and LISTEN_FDS, or unset them")]
-    Unusable(#[from] io::Error),
+    Unusable(io::Error),
     /// One address is listened on.
     #[error("the service manager passes {0} sockets, and one is used; leave one ListenStream= in the socket unit")]
     Several(usize),
@@ -29,7 +29,7 @@ pub enum PassedSocketError {
 /// It passes several, or something else. Nothing else is listened on then: the operator has chosen the address there.
 #[expect(unsafe_code, reason = "a descriptor that is known by its number; see SAFETY")]
 pub fn passed_socket() -> Result<Option<TcpListener>, PassedSocketError> {
-    let mut passed = sd_notify::listen_fds()?;
+    let mut passed = sd_notify::listen_fds().map_err(PassedSocketError::Unusable)?;
     let Some(descriptor) = passed.next() else { return Ok(None) };
     if passed.len() > 0 {
         return Err(PassedSocketError::Several(passed.len() + 1));
@@ -41,7 +41,7 @@ pub fn passed_socket() -> Result<Option<TcpListener>, PassedSocketError> {
     // SAFETY: the variables name this process and this number, and it is a listening socket. Nothing else in this process has made
     // one before, or knows of this one.
     let socket = TcpListener::from(unsafe { OwnedFd::from_raw_fd(descriptor) });
-    socket.set_nonblocking(true)?;
+    socket.set_nonblocking(true).map_err(PassedSocketError::Unusable)?;
     Ok(Some(socket))
 }
 

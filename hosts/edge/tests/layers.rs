@@ -9,8 +9,8 @@ mod imports;
 
 /// Lowest first. A folder may import what stands before it, and its own parts.
 #[rustfmt::skip]
-const ORDER: [&str; 15] = [
-    "random", "service_manager", "client", "metrics", "upgrade", "upstream", "audit", "store", "configuration", "listen", "observe", "exchange",
+const ORDER: [&str; 16] = [
+    "causes", "random", "service_manager", "client", "metrics", "upgrade", "upstream", "audit", "store", "configuration", "listen", "observe", "exchange",
     "cli", "lib", "main",
 ];
 

@@ -36,7 +36,7 @@ impl FilterComponent {
     /// host.
     pub fn from_file(runtime: &Runtime, path: &Path, cache: Option<&Path>) -> Result<Self, ComponentError> {
         let bytes = TrustedFile::open(path).and_then(|mut file| file.read(MAX_COMPONENT_BYTES)).map_err(|error| match error {
-            TrustedFileError::Unreadable { path, source } => ComponentError::Unreadable { path, source },
+            TrustedFileError::Unreadable { path, reason } => ComponentError::Unreadable { path, reason },
             TrustedFileError::TooLong { path, limit } => ComponentError::TooLong { path, limit },
             TrustedFileError::ChangeableByOthers(error) => error.into(),
         })?;

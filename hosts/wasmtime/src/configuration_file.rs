@@ -261,7 +261,7 @@ async fn read_text(path: &Path, limit: u64, accept: Accept) -> Result<String, Co
     let read = timeout(PIPE_PATIENCE, reading).await.map_err(late)?;
     let bytes =
         read.map_err(|error| ConfigurationError::Unreadable { path: path.into(), reason: error.into() })?.map_err(|error| match error {
-            TrustedFileError::Unreadable { path, source } => ConfigurationError::Unreadable { path, reason: source },
+            TrustedFileError::Unreadable { path, reason } => ConfigurationError::Unreadable { path, reason },
             TrustedFileError::TooLong { path, limit } => ConfigurationError::TooLong { path, limit },
             TrustedFileError::ChangeableByOthers(error) => error.into(),
         })?;

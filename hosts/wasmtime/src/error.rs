@@ -11,12 +11,12 @@ use crate::trusted_file::ChangeableByOthers;
 #[derive(Debug, thiserror::Error)]
 pub enum ComponentError {
     /// The file cannot be read.
-    #[error("cannot read the component {}: {source}; build it with `make build`, or name the right file", path.display())]
+    #[error("cannot read the component {}: {reason}; build it with `make build`, or name the right file", path.display())]
     Unreadable {
         /// As given.
         path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
+        /// The system's reason. It is in the message.
+        reason: std::io::Error,
     },
     /// Longer than any component is.
     #[error("{} is longer than {limit} bytes, so it is no component of ours; name the right file", path.display())]

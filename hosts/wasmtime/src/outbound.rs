@@ -90,12 +90,12 @@ impl Default for OutboundOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
     /// The file of extra roots cannot be read.
-    #[error("cannot read the extra root certificates {}: {source}; name a readable PEM file", path.display())]
+    #[error("cannot read the extra root certificates {}: {reason}; name a readable PEM file", path.display())]
     UnreadableRoots {
         /// As given.
         path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
+        /// The system's reason. It is in the message.
+        reason: std::io::Error,
     },
     /// Others can change the file of extra roots, and so decide whom to believe.
     #[error(transparent)]

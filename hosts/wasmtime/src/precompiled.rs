@@ -44,8 +44,8 @@ pub(crate) struct PrecompiledCache<'a> {
 /// Why the cache is passed over.
 #[derive(Debug, thiserror::Error)]
 enum CacheError {
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
+    #[error("{}: {reason}", path.display())]
+    Io { path: PathBuf, reason: io::Error },
     #[error("{} may be written by somebody else; run `chmod go-w` on it, and own it", .0.display())]
     Unsafe(PathBuf),
     #[error("{} cannot be loaded: {reason}", path.display())]

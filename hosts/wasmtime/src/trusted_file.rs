@@ -53,12 +53,12 @@ enum Wanted {
 #[derive(Debug, thiserror::Error)]
 pub enum TrustedFileError {
     /// The file is not there or may not be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {reason}", path.display())]
     Unreadable {
         /// As given.
         path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
+        /// The system's reason. It is in the message.
+        reason: io::Error,
     },
     /// Longer than any file of its kind is.
     #[error("{} is longer than {limit} bytes; name another file", path.display())]
@@ -147,7 +147,7 @@ impl TrustedFile {
     }
 
     fn open_as(path: &Path, wanted: Wanted) -> Result<TrustedFile, TrustedFileError> {
-        let unreadable = |source| TrustedFileError::Unreadable { path: path.into(), source };
+        let unreadable = |reason| TrustedFileError::Unreadable { path: path.into(), reason };
         #[cfg(unix)]
         let (file, reasons) = way::open(path, rustix::process::geteuid().as_raw(), wanted).map_err(unreadable)?;
         #[cfg(not(unix))]
@@ -168,7 +168,7 @@ impl TrustedFile {
     pub fn read(&mut self, limit: u64) -> Result<Vec<u8>, TrustedFileError> {
         let mut content = Vec::new();
         let read = (&self.file).take(limit.saturating_add(1)).read_to_end(&mut content);
-        let length = read.map_err(|source| TrustedFileError::Unreadable { path: self.path.clone(), source })?;
+        let length = read.map_err(|reason| TrustedFileError::Unreadable { path: self.path.clone(), reason })?;
         if length as u64 > limit { Err(TrustedFileError::TooLong { path: self.path.clone(), limit }) } else { Ok(content) }
     }
 

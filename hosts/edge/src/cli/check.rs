@@ -6,6 +6,7 @@ use vestibule::config::Config;
 use vestibule_wasmtime::{Accept, Carried, Configuration, ConfigurationFile, Filter, FilterComponent, FilterOptions};
 
 use crate::audit::place::{self, Asking};
+use crate::causes;
 use crate::cli::arguments::Check;
 use crate::cli::serve::DEFAULT_PORT;
 use crate::cli::{component, online};
@@ -37,7 +38,7 @@ pub async fn run(arguments: &Check, carried: &Carried) -> anyhow::Result<ExitCod
     let Checked { filter, config, mut warnings } = match examine(&component, arguments).await {
         Ok(checked) => checked,
         Err(faults) => {
-            faults.iter().for_each(|fault| eprintln!("{fault:#}"));
+            faults.iter().for_each(|fault| eprintln!("{}", causes::told(fault)));
             return Ok(ExitCode::FAILURE);
         }
     };

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::causes;
 use crate::cli::arguments::Health;
 use crate::observe::admin::READY;
 
@@ -34,7 +35,7 @@ pub async fn run(arguments: &Health) -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Ok(Ok(status)) => format!("http://{}{READY} answers {status}", arguments.admin),
-        Ok(Err(error)) => format!("{error:#}"),
+        Ok(Err(error)) => causes::told(&error),
         Err(_) => format!("http://{}{READY} does not answer within {} s", arguments.admin, PATIENCE.as_secs()),
     };
     eprintln!("vestibule: not ready: {}", problem.replace(char::is_control, "\u{fffd}"));

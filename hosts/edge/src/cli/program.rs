@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use vestibule_wasmtime::Carried;
 
+use crate::causes;
 use crate::cli::arguments::{Arguments, Command, Sessions};
 use crate::cli::{carry, check, completions, explain, health, init, manual, schema, serve, sessions};
 use crate::observe::log;
@@ -52,6 +53,6 @@ async fn dispatch(command: Command, carried: &Carried) -> anyhow::Result<ExitCod
 }
 
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("vestibule: {error:#}");
+    eprintln!("vestibule: {}", causes::told(error));
     ExitCode::FAILURE
 }

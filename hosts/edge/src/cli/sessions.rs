@@ -9,6 +9,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use vestibule::session::account_name;
 
+use crate::causes;
 use crate::cli::arguments::EndSessions;
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -23,7 +24,7 @@ pub async fn end(arguments: &EndSessions) -> ExitCode {
             println!("ended");
             return ExitCode::SUCCESS;
         }
-        Ok(Err(error)) => format!("{error:#}"),
+        Ok(Err(error)) => causes::told(&error),
         Err(_) => format!("{} does not answer within {} s", arguments.control.display(), PATIENCE.as_secs()),
     };
     eprintln!("vestibule: nothing was ended: {}", problem.replace(char::is_control, "\u{fffd}"));

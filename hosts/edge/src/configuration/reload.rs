@@ -33,6 +33,7 @@ use vestibule_wasmtime::{
 
 use crate::audit::place::{self, Asking};
 use crate::audit::{self, Audit};
+use crate::causes;
 use crate::configuration::active::{Active, Current, Service};
 use crate::configuration::ended_sessions::EndedSessions;
 use crate::configuration::native::{self, Known};
@@ -365,7 +366,7 @@ pub fn keep_current(
                 Err(error) => {
                     current.load().1.audit.happened(AuditEvent::ConfigurationRefused, Some("configuration.kept"));
                     source.metrics.reloads.failed();
-                    for line in format!("{error:#}").lines() {
+                    for line in causes::told(&error).lines() {
                         tracing::error!(code = "configuration.fault", "{line}");
                     }
                     tracing::error!(code = "configuration.kept", "the new configuration is broken; the old one stays in use");
@@ -407,7 +408,7 @@ fn is_still_refused(refused: &ConfigurationError) -> bool {
         }
         ConfigurationError::Unreadable { path, .. } => {
             let opened = TrustedFile::open_plain(path);
-            matches!(opened, Err(TrustedFileError::Unreadable { source, .. }) if source.kind() == ErrorKind::PermissionDenied)
+            matches!(opened, Err(TrustedFileError::Unreadable { reason, .. }) if reason.kind() == ErrorKind::PermissionDenied)
         }
         _ => true,
     }

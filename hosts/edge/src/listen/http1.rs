@@ -72,7 +72,7 @@ enum Refused {
     #[error("the head takes too long")]
     TooLate,
     #[error("no room for a large head: {0}")]
-    NoRoom(#[from] Full),
+    NoRoom(Full),
 }
 
 /// What has become of the next request's head.
@@ -133,7 +133,7 @@ impl Http1Connection<'_> {
                 return Err(Refused::TooLarge);
             }
             if bytes.len() > SMALL_HEAD_BYTES && place.is_none() {
-                place = Some(self.heads.take(self.client)?);
+                place = Some(self.heads.take(self.client).map_err(Refused::NoRoom)?);
             }
             // An empty line that follows the body before is no beginning of a head.
             let until = if scan.has_begun() { *due.get_or_insert_with(|| Instant::now() + self.limits.head) } else { idle_until };

@@ -103,7 +103,7 @@ fn read(path: &Path, unreadable: impl Fn(String) -> TlsError) -> Result<(Vec<u8>
     let read = TrustedFile::open(path).and_then(|mut file| Ok((file.read(MAX_PEM_BYTES)?, file.is_readable_by_everybody())));
     read.map_err(|error| match error {
         TrustedFileError::ChangeableByOthers(error) => error.into(),
-        TrustedFileError::Unreadable { source, .. } => unreadable(source.to_string()),
+        TrustedFileError::Unreadable { reason, .. } => unreadable(reason.to_string()),
         TrustedFileError::TooLong { limit, .. } => unreadable(format!("it is longer than {limit} bytes")),
     })
 }

@@ -24,6 +24,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::audit;
+use crate::causes;
 use crate::client::request_id::RequestId;
 use crate::observe::log_queue::LogQueue;
 
@@ -257,7 +258,7 @@ fn reasons(error: &Error) -> String {
             }
         }
     }
-    reasons.join(": ")
+    causes::joined(reasons)
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub(super) fn configuration(extra: &[CertificateDer<'static>]) -> Result<ClientC
 /// The certificates in a PEM file.
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, OutboundError> {
     let pem = TrustedFile::open(path).and_then(|mut file| file.read(MAX_ROOTS_BYTES)).map_err(|error| match error {
-        TrustedFileError::Unreadable { path, source } => OutboundError::UnreadableRoots { path, source },
+        TrustedFileError::Unreadable { path, reason } => OutboundError::UnreadableRoots { path, reason },
         TrustedFileError::TooLong { path, .. } => OutboundError::NoRoots(path),
         TrustedFileError::ChangeableByOthers(error) => error.into(),
     })?;

@@ -81,6 +81,6 @@ fn refuse_foreign_writers(path: &Path, metadata: &Metadata) -> Result<(), CacheE
     if ours && metadata.mode() & WRITABLE_BY_OTHERS == 0 { Ok(()) } else { Err(CacheError::Unsafe(path.into())) }
 }
 
-fn failed(path: &Path, source: impl Into<io::Error>) -> CacheError {
-    CacheError::Io { path: path.into(), source: source.into() }
+fn failed(path: &Path, reason: impl Into<io::Error>) -> CacheError {
+    CacheError::Io { path: path.into(), reason: reason.into() }
 }
