@@ -73,6 +73,10 @@ impl Grants {
         token
     }
 
+    pub(crate) fn revoke(&mut self, access_token: &str) {
+        self.access_tokens.remove(access_token);
+    }
+
     pub(crate) fn access(&self, token: &str, now: u64) -> Option<&AccessGrant> {
         self.access_tokens.get(token).filter(|(_, expires_at)| now < *expires_at).map(|(grant, _)| grant)
     }

@@ -68,6 +68,7 @@ impl Provider {
             .route("/authorize", get(authorization::request).post(authorization::request))
             .route("/consent", post(authorization::consent))
             .route("/token", post(token::exchange))
+            .route("/revoke", post(token::revoke))
             .route("/userinfo", get(userinfo::claims).post(userinfo::claims))
             .route("/jwks", get(jwks::key_set))
             .route("/end_session", get(end_session::request).post(end_session::request))

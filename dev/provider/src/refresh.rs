@@ -48,6 +48,13 @@ impl RefreshTokens {
         Some((grant, next))
     }
 
+    /// Ends the login that a token is of (RFC 7009 section 2.1). One that is not known has ended already.
+    pub(crate) fn revoke(&mut self, token: &str, client_id: &str) {
+        if let Some(known) = self.tokens.get(token).filter(|known| known.grant.client_id == client_id) {
+            self.ended.insert(known.login);
+        }
+    }
+
     fn issue(&mut self, login: u64, grant: CodeGrant) -> String {
         let token = opaque();
         self.tokens.insert(token.clone(), RefreshToken { login, grant, used_at: None });
@@ -84,6 +91,10 @@ mod tests {
 
         assert!(tokens.redeem(&first, "client", 111, LEEWAY).is_none());
         assert!(tokens.redeem(&second, "client", 111, LEEWAY).is_none(), "the login has ended");
-        assert!(tokens.redeem(&other, "client", 111, LEEWAY).is_some(), "another login has not");
+        let (_, next) = tokens.redeem(&other, "client", 111, LEEWAY).expect("another login has not");
+        tokens.revoke(&next, "another client");
+        let (_, last) = tokens.redeem(&next, "client", 111, LEEWAY).expect("it is not that client's to revoke");
+        tokens.revoke(&next, "client");
+        assert!(tokens.redeem(&last, "client", 111, LEEWAY).is_none(), "revoked with its login");
     }
 }

@@ -18,6 +18,7 @@ struct Metadata {
     userinfo_endpoint: String,
     jwks_uri: String,
     end_session_endpoint: String,
+    revocation_endpoint: String,
     scopes_supported: &'static [&'static str],
     claims_supported: &'static [&'static str],
     response_types_supported: &'static [&'static str],
@@ -43,6 +44,7 @@ impl Metadata {
             userinfo_endpoint: at("/userinfo"),
             jwks_uri: at("/jwks"),
             end_session_endpoint: at("/end_session"),
+            revocation_endpoint: at("/revoke"),
             scopes_supported: &["openid", "profile", "email", "groups", "offline_access"],
             claims_supported: &[
                 "sub",

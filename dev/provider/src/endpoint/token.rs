@@ -1,4 +1,5 @@
-//! `/token`: a code or a refresh token against tokens (OpenID Connect Core sections 3.1.3 and 12).
+//! `/token`: a code or a refresh token against tokens (OpenID Connect Core sections 3.1.3 and 12). `/revoke`: the end of a token
+//! (RFC 7009).
 
 use std::sync::Arc;
 
@@ -93,6 +94,19 @@ fn redeem(provider: &Provider, headers: &HeaderMap, form: Result<RawForm, RawFor
         Some(_) => Err(TokenError::GrantType),
         None => Err(TokenError::Missing("grant_type")),
     }
+}
+
+pub(crate) async fn revoke(State(provider): State<Arc<Provider>>, headers: HeaderMap, form: Result<RawForm, RawFormRejection>) -> Response {
+    let revoked = || {
+        let RawForm(form) = form.map_err(|_| TokenError::NoForm)?;
+        let parameters = Parameters::parse(&form)?;
+        let client = authenticate(&provider.clients, &headers, &parameters)?;
+        let token = parameters.value("token").ok_or(TokenError::Missing("token"))?;
+        provider.refresh_tokens().revoke(token, &client.client_id);
+        provider.grants().revoke(token);
+        Ok::<_, TokenError>(StatusCode::OK)
+    };
+    revoked().into_response()
 }
 
 fn check(grant: &CodeGrant, client: &Client, parameters: &Parameters) -> Result<(), TokenError> {
