@@ -123,7 +123,8 @@ fn who_only_looks_or_has_no_session_revokes_nothing() {
     let head = RequestHead { method: "HEAD".into(), ..browser.head(LOGOUT) };
     let ahead = browser.head(LOGOUT).with("sec-purpose", "prefetch");
     let image = browser.head(LOGOUT).with("sec-fetch-mode", "no-cors");
-    let foreign = RequestHead { method: "POST".into(), ..browser.head("/.vestibule/logout?everywhere") }.with("origin", "https://evil.example");
+    let foreign =
+        RequestHead { method: "POST".into(), ..browser.head("/.vestibule/logout?everywhere") }.with("origin", "https://evil.example");
     for asked in [head, ahead, image, foreign, Browser::default().head(LOGOUT)] {
         assert!(rig.decide(&asked, None).afterwards.is_none(), "{asked:?}");
     }
@@ -140,7 +141,12 @@ fn a_failure_is_logged_and_not_tried_again() {
     for (status, body, code, level) in [
         (503, json!({}), "logout.not_revoked", "503"),
         (400, json!({ "error": "unsupported_token_type" }), "logout.not_revoked", "unsupported_token_type"),
-        (400, json!({ "error": "invalid_request", "error_description": "what is refresh-token-0" }), "logout.not_revoked", "invalid_request"),
+        (
+            400,
+            json!({ "error": "invalid_request", "error_description": "what is refresh-token-0" }),
+            "logout.not_revoked",
+            "invalid_request",
+        ),
         (401, json!({ "error": "invalid_client" }), "logout.not_revoked", "invalid_client"),
         (302, json!({}), "logout.not_revoked", "302"),
         (200, json!({ "anything": true }), "logout.revoked", ""),

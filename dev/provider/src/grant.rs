@@ -1,4 +1,4 @@
-//! Authorization codes and access tokens.
+//! Authorization codes, access tokens and refresh tokens.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -32,6 +32,16 @@ pub(crate) struct AccessGrant {
 pub(crate) struct Grants {
     codes: HashMap<String, Code>,
     access_tokens: HashMap<String, (AccessGrant, u64)>,
+    refresh_tokens: HashMap<String, Refresh>,
+}
+
+/// A refresh token, known by its first use as well.
+#[derive(Debug)]
+struct Refresh {
+    grant: CodeGrant,
+    /// What is revoked together: the tokens of one login.
+    family: String,
+    is_used: bool,
 }
 
 #[derive(Debug)]
@@ -73,6 +83,38 @@ impl Grants {
         token
     }
 
+    /// The first refresh token of a login.
+    pub(crate) fn begin_refresh_tokens(&mut self, grant: CodeGrant) -> String {
+        self.issue_refresh_token(grant, opaque())
+    }
+
+    fn issue_refresh_token(&mut self, grant: CodeGrant, family: String) -> String {
+        let token = opaque();
+        self.refresh_tokens.insert(token.clone(), Refresh { grant, family, is_used: false });
+        token
+    }
+
+    /// Uses a refresh token of this client: the grant, and the next token. A second use revokes what belongs together.
+    pub(crate) fn refresh(&mut self, token: &str, client_id: &str) -> Option<(CodeGrant, String)> {
+        let known = self.refresh_tokens.get_mut(token).filter(|known| known.grant.client_id == client_id)?;
+        let (grant, family) = (known.grant.clone(), known.family.clone());
+        if std::mem::replace(&mut known.is_used, true) {
+            self.refresh_tokens.retain(|_, other| other.family != family);
+            return None;
+        }
+        let next = self.issue_refresh_token(grant.clone(), family);
+        Some((grant, next))
+    }
+
+    /// Revokes a token of this client, and for a refresh token what belongs together with it.
+    pub(crate) fn revoke(&mut self, token: &str, client_id: &str) {
+        if let Some(known) = self.refresh_tokens.get(token).filter(|known| known.grant.client_id == client_id) {
+            let family = known.family.clone();
+            self.refresh_tokens.retain(|_, other| other.family != family);
+        }
+        self.access_tokens.remove(token);
+    }
+
     pub(crate) fn access(&self, token: &str, now: u64) -> Option<&AccessGrant> {
         self.access_tokens.get(token).filter(|(_, expires_at)| now < *expires_at).map(|(grant, _)| grant)
     }
@@ -102,6 +144,23 @@ mod tests {
 
         let late = grants.issue_code(grant(), 100);
         assert!(grants.redeem(&late, 160).is_none());
+    }
+
+    #[test]
+    fn a_refresh_token_is_for_one_use_and_ends_with_its_login() {
+        let mut grants = Grants::default();
+        let first = grants.begin_refresh_tokens(grant());
+        assert!(grants.refresh(&first, "another").is_none());
+        let (_, second) = grants.refresh(&first, "client").unwrap();
+        let (_, third) = grants.refresh(&second, "client").unwrap();
+        assert!(grants.refresh(&first, "client").is_none(), "used twice");
+        assert!(grants.refresh(&third, "client").is_none(), "revoked with it");
+
+        let of_another_login = grants.begin_refresh_tokens(grant());
+        grants.revoke(&of_another_login, "another");
+        let (_, next) = grants.refresh(&of_another_login, "client").unwrap();
+        grants.revoke(&next, "client");
+        assert!(grants.refresh(&next, "client").is_none());
     }
 
     #[test]

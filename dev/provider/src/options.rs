@@ -20,6 +20,9 @@ pub struct Options {
     pub signing_algorithm: SigningAlgorithm,
     /// How long ID tokens and access tokens are valid, in whole seconds. Default: one hour.
     pub token_lifetime: Duration,
+    /// Whether it issues refresh tokens, each for one use: all of a login are revoked when one is used twice (RFC 9700 section 4.14.2).
+    /// It then revokes tokens on request as well (RFC 7009). Default: no.
+    pub refresh_tokens: bool,
 }
 
 impl Default for Options {
@@ -35,6 +38,7 @@ impl Default for Options {
             people: Person::ready_made(),
             signing_algorithm: SigningAlgorithm::Rs256,
             token_lifetime: Duration::from_secs(60 * 60),
+            refresh_tokens: false,
         }
     }
 }

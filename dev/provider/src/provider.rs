@@ -29,6 +29,7 @@ pub struct Provider {
     pub(crate) people: Vec<Person>,
     pub(crate) signing_algorithm: SigningAlgorithm,
     pub(crate) token_lifetime: Duration,
+    pub(crate) refresh_tokens: bool,
     pub(crate) faults: Faults,
     keys: Mutex<KeyRing>,
     grants: Mutex<Grants>,
@@ -47,6 +48,7 @@ impl Provider {
             people: options.people,
             signing_algorithm: options.signing_algorithm,
             token_lifetime: options.token_lifetime,
+            refresh_tokens: options.refresh_tokens,
             faults: Faults::default(),
             keys: Mutex::new(KeyRing::new(key)),
             grants: Mutex::default(),
@@ -63,6 +65,7 @@ impl Provider {
             .route("/authorize", get(authorization::request).post(authorization::request))
             .route("/consent", post(authorization::consent))
             .route("/token", post(token::exchange))
+            .route("/revoke", post(token::revoke))
             .route("/userinfo", get(userinfo::claims).post(userinfo::claims))
             .route("/jwks", get(jwks::key_set))
             .route("/end_session", get(end_session::request).post(end_session::request))

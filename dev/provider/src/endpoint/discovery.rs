@@ -18,6 +18,8 @@ struct Metadata {
     userinfo_endpoint: String,
     jwks_uri: String,
     end_session_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revocation_endpoint: Option<String>,
     scopes_supported: &'static [&'static str],
     claims_supported: &'static [&'static str],
     response_types_supported: &'static [&'static str],
@@ -43,6 +45,7 @@ impl Metadata {
             userinfo_endpoint: at("/userinfo"),
             jwks_uri: at("/jwks"),
             end_session_endpoint: at("/end_session"),
+            revocation_endpoint: provider.refresh_tokens.then(|| at("/revoke")),
             scopes_supported: &["openid", "profile", "email", "groups"],
             claims_supported: &[
                 "sub",
@@ -57,7 +60,7 @@ impl Metadata {
             ],
             response_types_supported: &["code"],
             response_modes_supported: &["query"],
-            grant_types_supported: &["authorization_code"],
+            grant_types_supported: if provider.refresh_tokens { &["authorization_code", "refresh_token"] } else { &["authorization_code"] },
             subject_types_supported: &["public"],
             prompt_values_supported: &["none", "login", "consent", "select_account"],
             id_token_signing_alg_values_supported: [provider.signing_algorithm.name()],

@@ -1,4 +1,5 @@
-//! `/token`: a code against tokens (OpenID Connect Core section 3.1.3).
+//! `/token`: a code, or a refresh token, against tokens (OpenID Connect Core sections 3.1.3 and 12). `/revoke`: the end of a token
+//! (RFC 7009).
 
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ enum TokenError {
     GrantType,
     #[error("the code is unknown, expired or used already, or belongs to another client")]
     Code,
+    #[error("the refresh token is unknown, was used or revoked, or belongs to another client")]
+    RefreshToken,
     #[error("the redirect_uri is not the one of the authorization request")]
     RedirectUri,
     #[error("the code_verifier does not fit the code_challenge of the authorization request")]
@@ -73,6 +76,7 @@ fn redeem(provider: &Provider, headers: &HeaderMap, form: Result<RawForm, RawFor
     let client = authenticate(&provider.clients, headers, &parameters)?;
     match parameters.value("grant_type") {
         Some("authorization_code") => {}
+        Some("refresh_token") if provider.refresh_tokens => return refresh(provider, client, &parameters),
         Some(_) => return Err(TokenError::GrantType),
         None => return Err(TokenError::Missing("grant_type")),
     }
@@ -81,7 +85,29 @@ fn redeem(provider: &Provider, headers: &HeaderMap, form: Result<RawForm, RawFor
     // Whatever is wrong from here on: the code is spent.
     let grant = provider.grants().redeem(code, now).ok_or(TokenError::Code)?;
     check(&grant, client, &parameters)?;
-    tokens(provider, code, &grant, now)
+    let refresh_token = provider.refresh_tokens.then(|| provider.grants().begin_refresh_tokens(grant.clone()));
+    tokens(provider, code, &grant, refresh_token, now)
+}
+
+fn refresh(provider: &Provider, client: &Client, parameters: &Parameters) -> Result<Map<String, Value>, TokenError> {
+    let token = parameters.value("refresh_token").ok_or(TokenError::Missing("refresh_token"))?;
+    let refreshed = provider.grants().refresh(token, &client.client_id);
+    let (grant, next) = refreshed.ok_or(TokenError::RefreshToken)?;
+    // It says nothing of a login (OpenID Connect Core section 12.2).
+    let grant = CodeGrant { nonce: None, ..grant };
+    tokens(provider, "", &grant, Some(next), unix_time())
+}
+
+pub(crate) async fn revoke(State(provider): State<Arc<Provider>>, headers: HeaderMap, form: Result<RawForm, RawFormRejection>) -> Response {
+    let revoked = || {
+        let RawForm(form) = form.map_err(|_| TokenError::NoForm)?;
+        let parameters = Parameters::parse(&form)?;
+        let client = authenticate(&provider.clients, &headers, &parameters)?;
+        let token = parameters.value("token").ok_or(TokenError::Missing("token"))?;
+        provider.grants().revoke(token, &client.client_id);
+        Ok::<_, TokenError>(StatusCode::OK)
+    };
+    revoked().into_response()
 }
 
 fn check(grant: &CodeGrant, client: &Client, parameters: &Parameters) -> Result<(), TokenError> {
@@ -103,7 +129,13 @@ fn check(grant: &CodeGrant, client: &Client, parameters: &Parameters) -> Result<
     Ok(())
 }
 
-fn tokens(provider: &Provider, code: &str, grant: &CodeGrant, now: u64) -> Result<Map<String, Value>, TokenError> {
+fn tokens(
+    provider: &Provider,
+    code: &str,
+    grant: &CodeGrant,
+    refresh_token: Option<String>,
+    now: u64,
+) -> Result<Map<String, Value>, TokenError> {
     let person = provider.person(&grant.sign_on.sub).ok_or(TokenError::NoSuchPerson)?;
     let lifetime = provider.token_lifetime;
     let access = AccessGrant { sub: person.sub.clone(), scope: grant.scope.clone() };
@@ -125,6 +157,7 @@ fn tokens(provider: &Provider, code: &str, grant: &CodeGrant, now: u64) -> Resul
             ("id_token".to_owned(), json!(id_token)),
             ("scope".to_owned(), json!(grant.scope)),
         ]);
+        tokens.extend(refresh_token.map(|token| ("refresh_token".to_owned(), json!(token))));
         if let Some(edit) = &script.edit_token_response {
             edit(&mut tokens);
         }
@@ -139,7 +172,9 @@ impl TokenError {
             Self::Client(ClientError::Several) => (StatusCode::BAD_REQUEST, "invalid_request"),
             Self::Client(_) => (StatusCode::UNAUTHORIZED, "invalid_client"),
             Self::GrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
-            Self::Code | Self::RedirectUri | Self::Verifier | Self::NoSuchPerson => (StatusCode::BAD_REQUEST, "invalid_grant"),
+            Self::Code | Self::RefreshToken | Self::RedirectUri | Self::Verifier | Self::NoSuchPerson => {
+                (StatusCode::BAD_REQUEST, "invalid_grant")
+            }
             Self::Key(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
             Self::Scripted(status) => (*status, "temporarily_unavailable"),
         }

@@ -46,7 +46,19 @@ impl Site {
 
     /// `more`: further lines under `[vestibule]`.
     pub async fn start_configured(more: &str, app: Application, scheme: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let provider = Provider::start(Options::default()).await.expect("a provider");
+        Self::start_at(Options::default(), more, app, scheme, arguments, environment).await
+    }
+
+    /// With a provider that is started so.
+    pub async fn start_at(
+        options: Options,
+        more: &str,
+        app: Application,
+        scheme: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let provider = Provider::start(options).await.expect("a provider");
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("secrets.toml");
         let upstream = format!("{scheme}://localhost:{}", app.address.port());
