@@ -6,7 +6,7 @@
 //!
 //! Everything on the wire is as a relying party would meet it elsewhere: discovery, the authorization code flow with
 //! PKCE (S256, required), `client_secret_basic`, `client_secret_post` and public clients, ID tokens in nine algorithms,
-//! RFC 9207 `iss`, userinfo, JWKS and RP-initiated logout.
+//! RFC 9207 `iss`, userinfo, JWKS and RP-initiated logout; on request also refresh tokens for one use, and their revocation.
 //!
 //! ```text
 //! browser ── GET /authorize ──▶ who are you? ── POST /consent ──▶ 303 redirect_uri?code&state&iss

@@ -20,6 +20,9 @@ pub struct Options {
     pub signing_algorithm: SigningAlgorithm,
     /// How long ID tokens and access tokens are valid, in whole seconds. Default: one hour.
     pub token_lifetime: Duration,
+    /// Whether it issues refresh tokens for the scope `offline_access`, each for one use (RFC 9700 section 4.14.2), and revokes tokens
+    /// (RFC 7009). Default: no.
+    pub refresh_tokens: bool,
     /// For how long a refresh token can be used again, in whole seconds; later, a second use ends the login. Default: 10 seconds.
     pub refresh_leeway: Duration,
 }
@@ -37,6 +40,7 @@ impl Default for Options {
             people: Person::ready_made(),
             signing_algorithm: SigningAlgorithm::Rs256,
             token_lifetime: Duration::from_secs(60 * 60),
+            refresh_tokens: false,
             refresh_leeway: Duration::from_secs(10),
         }
     }

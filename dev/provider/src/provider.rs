@@ -30,6 +30,8 @@ pub struct Provider {
     pub(crate) people: Vec<Person>,
     pub(crate) signing_algorithm: SigningAlgorithm,
     pub(crate) token_lifetime: Duration,
+    /// Whether there are any.
+    pub(crate) issues_refresh_tokens: bool,
     pub(crate) refresh_leeway: Duration,
     pub(crate) faults: Faults,
     keys: Mutex<KeyRing>,
@@ -50,6 +52,7 @@ impl Provider {
             people: options.people,
             signing_algorithm: options.signing_algorithm,
             token_lifetime: options.token_lifetime,
+            issues_refresh_tokens: options.refresh_tokens,
             refresh_leeway: options.refresh_leeway,
             faults: Faults::default(),
             keys: Mutex::new(KeyRing::new(key)),

@@ -11,7 +11,7 @@ use crate::bindings::exports::vestibule::filter::request_filter::{Guest, Progres
 use crate::bindings::vestibule::filter::types;
 use crate::component::FilterComponent;
 use crate::configuration::{Configuration, Reference, Summary};
-use crate::decision::Decision;
+use crate::decision::{Decision, Event};
 use crate::error::{ComponentError, FilterError, LoadError};
 use crate::event_log;
 use crate::host_state::{HostState, enter};
@@ -158,11 +158,12 @@ pub(crate) async fn decide(
 }
 
 /// Does what nobody waits for, and logs what comes of it.
-pub(crate) async fn finish(accessor: &Accessor<HostState>, guest: &Guest, Afterwards(number): Afterwards) -> wasmtime::Result<()> {
+pub(crate) async fn finish(accessor: &Accessor<HostState>, guest: &Guest, Afterwards(number): Afterwards) -> wasmtime::Result<Vec<Event>> {
     accessor.with(|access| enter(access));
     let done = guest.call_finish(accessor, number).await?;
-    Decision::read(done)?.events.iter().for_each(event_log::log);
-    Ok(())
+    let events = Decision::read(done)?.events;
+    events.iter().for_each(event_log::log);
+    Ok(events)
 }
 
 pub(crate) fn log_trap(error: &wasmtime::Error) {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::decision::Event;
+
 /// Is told of what happens inside a [`crate::Filter`]. Every method is called where it happens, some under a lock or in the middle of a
 /// decision: it must return at once, and must not call the filter. None is called for a decision that needs no provider and finds
 /// an instance. Each does nothing by default.
@@ -24,6 +26,11 @@ pub trait Observer: fmt::Debug + Send + Sync {
     /// Instances have so many bytes of linear memory less.
     fn memory_freed(&self, bytes: usize) {
         let _ = bytes;
+    }
+
+    /// What is done after an answer, such as the revocation of tokens, has this to say, which is in no decision. It has been logged.
+    fn event_afterwards(&self, event: &Event) {
+        let _ = event;
     }
 
     /// A request to a provider has its answer, or has failed. Requests that several decisions wait for are told once.
@@ -58,6 +65,8 @@ pub enum ProviderRequest {
     Token,
     /// Claims (OpenID Connect Core section 5.3).
     Userinfo,
+    /// The end of a token (RFC 7009).
+    Revocation,
 }
 
 /// Why there is no answer.
@@ -79,7 +88,7 @@ pub enum ProviderFailure {
 
 impl ProviderRequest {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Metadata, Self::Keys, Self::Token, Self::Userinfo];
+    pub const ALL: [Self; 5] = [Self::Metadata, Self::Keys, Self::Token, Self::Userinfo, Self::Revocation];
 }
 
 impl ProviderFailure {

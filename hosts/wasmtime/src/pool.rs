@@ -352,7 +352,12 @@ async fn call(pool: &Pool, accessor: &Accessor<HostState>, guest: &Guest, job: J
     let _ = answer.send(Ok(decision));
     let Some(afterwards) = afterwards else { return CallEnd::Answered };
     match timeout(AFTERWARDS_LIMIT, instance::finish(accessor, guest, afterwards)).await {
-        Ok(Ok(())) => CallEnd::Answered,
+        Ok(Ok(events)) => {
+            if let Some(observer) = &pool.options.observer {
+                events.iter().for_each(|event| observer.event_afterwards(event));
+            }
+            CallEnd::Answered
+        }
         Ok(Err(error)) => {
             pool.trapped(&error);
             CallEnd::Broken

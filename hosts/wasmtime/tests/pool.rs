@@ -98,6 +98,27 @@ async fn a_call_that_waits_for_a_provider_holds_up_no_other_on_its_instance() {
 }
 
 #[tokio::test]
+async fn what_is_done_after_an_answer_holds_up_neither_that_answer_nor_another() {
+    let mut provider = HeldProvider::start().await;
+    let filter = filter(&provider.url, one_instance()).await;
+    for _ in 0..3 {
+        // The provider holds its request, and the caller has the decision.
+        assert_eq!(decide(&filter, "/a").await, Ok(1));
+        timeout(HANG, provider.arrived(1)).await.expect("it is done once the answer is there");
+    }
+    assert_eq!(decide(&filter, "/f").await, Ok(1));
+    provider.answer(3);
+    // A caller that has gone: it is done all the same.
+    drop(tokio::spawn(decide(&filter, "/a")));
+    timeout(HANG, provider.arrived(1)).await.expect("it is done for nobody");
+    provider.answer(1);
+    let waiting = tokio::spawn(decide(&filter, "/w"));
+    timeout(HANG, provider.arrived(1)).await.expect("the instance is as good as before");
+    provider.answer(1);
+    assert_eq!(waiting.await.unwrap(), Ok(200));
+}
+
+#[tokio::test]
 async fn the_number_in_flight_is_bounded_and_so_is_the_queue() {
     let mut provider = HeldProvider::start().await;
     let options = FilterOptions { in_flight_per_instance: 2, queue: 1, ..one_instance() };

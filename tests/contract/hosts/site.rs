@@ -20,6 +20,9 @@ const COOKIE_SECRET: &str = "contract-bTr3Vq0nXw8sKd5yLz2eHg7m";
 /// How long a host may take to start on a machine that compiles something else.
 const START: Duration = Duration::from_secs(120);
 
+/// The lifetime of an access token, which Vestibule refreshes after ten seconds at the earliest.
+const ACCESS_TOKEN: Duration = Duration::from_secs(11);
+
 /// The pause between two looks at a host that starts: it has no event to wait for.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -34,6 +37,8 @@ pub enum Kind {
     Fresh,
     /// As the first, and sessions end soon when they are not used.
     Renewing,
+    /// As the first, and access tokens, which the application receives, are refreshed.
+    Refreshing,
     /// With rules: `/public/**` and `/optional/**` are what they are called, nobody may see `/.vestibule/**`, and the rest asks
     /// for a login.
     Ruled,
@@ -45,14 +50,29 @@ const RULES: &str = "[[vestibule.rule]]\npath = \"/public/**\"\naccess = \"publi
                      [[vestibule.rule]]\npath = \"/**\"\n";
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::Required, Self::Optional, Self::Fresh, Self::Renewing, Self::Ruled];
+    pub const ALL: [Self; 6] = [Self::Required, Self::Optional, Self::Fresh, Self::Renewing, Self::Refreshing, Self::Ruled];
 
     fn login(self) -> &'static str {
         if self == Self::Optional { "optional" } else { "required" }
     }
 
     fn session(self) -> &'static str {
-        if self == Self::Renewing { "[vestibule.session]\nidle_timeout = \"8s\"\n" } else { "" }
+        match self {
+            Self::Renewing => "[vestibule.session]\nidle_timeout = \"8s\"\n",
+            Self::Refreshing => "[vestibule.session]\nrefresh = \"auto\"\n",
+            _ => "",
+        }
+    }
+
+    /// Keys of `[auth]`.
+    fn auth(self) -> &'static str {
+        if self == Self::Refreshing { "expose_tokens = \"access\"\n" } else { "" }
+    }
+
+    /// The provider for it: access tokens that are refreshed as soon as one can be.
+    fn provider(self) -> Options {
+        let token_lifetime = if self == Self::Refreshing { ACCESS_TOKEN } else { Options::default().token_lifetime };
+        Options { token_lifetime, refresh_tokens: self == Self::Refreshing, ..Options::default() }
     }
 
     fn rules(self) -> &'static str {
@@ -83,9 +103,10 @@ impl Setting {
         let path = self.folder.join("secrets.toml");
         let text = format!(
             "[auth]\nredirect_uri = \"http://{}/oauth2callback\"\ncookie_secret = \"{COOKIE_SECRET}\"\nclient_id = \"vestibule-demo\"\n\
-             client_secret = \"vestibule-demo-secret\"\nserver_metadata_url = \"{}\"\n[vestibule]\nlogin = \"{}\"\n{keys}{}{}{sections}",
+             client_secret = \"vestibule-demo-secret\"\nserver_metadata_url = \"{}\"\n{}[vestibule]\nlogin = \"{}\"\n{keys}{}{}{sections}",
             self.public,
             self.metadata_url,
+            self.kind.auth(),
             self.kind.login(),
             self.kind.session(),
             self.kind.rules(),
@@ -121,7 +142,7 @@ impl Site {
 
     async fn start_as(shape: &dyn Shape, kind: Kind, ports: Ports, login: Login) -> Result<Self> {
         let people = Person::ready_made().into_iter().chain([frank()]).collect();
-        let provider = Provider::start(Options { people, ..Options::default() }).await?;
+        let provider = Provider::start(Options { people, ..kind.provider() }).await?;
         let application = Application::default();
         let upstream = application.listen(ports.application).await.context("the application has no port")?;
         let folder = tempfile::tempdir()?;

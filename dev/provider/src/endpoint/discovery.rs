@@ -18,7 +18,8 @@ struct Metadata {
     userinfo_endpoint: String,
     jwks_uri: String,
     end_session_endpoint: String,
-    revocation_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revocation_endpoint: Option<String>,
     scopes_supported: &'static [&'static str],
     claims_supported: &'static [&'static str],
     response_types_supported: &'static [&'static str],
@@ -34,6 +35,9 @@ struct Metadata {
     request_uri_parameter_supported: bool,
 }
 
+/// The last one where there are refresh tokens.
+const SCOPES: [&str; 5] = ["openid", "profile", "email", "groups", "offline_access"];
+
 impl Metadata {
     fn of(provider: &Provider) -> Self {
         let at = |path: &str| format!("{}{path}", provider.issuer);
@@ -44,8 +48,8 @@ impl Metadata {
             userinfo_endpoint: at("/userinfo"),
             jwks_uri: at("/jwks"),
             end_session_endpoint: at("/end_session"),
-            revocation_endpoint: at("/revoke"),
-            scopes_supported: &["openid", "profile", "email", "groups", "offline_access"],
+            revocation_endpoint: provider.issues_refresh_tokens.then(|| at("/revoke")),
+            scopes_supported: if provider.issues_refresh_tokens { &SCOPES } else { &SCOPES[..SCOPES.len() - 1] },
             claims_supported: &[
                 "sub",
                 "name",
@@ -59,7 +63,11 @@ impl Metadata {
             ],
             response_types_supported: &["code"],
             response_modes_supported: &["query"],
-            grant_types_supported: &["authorization_code", "refresh_token"],
+            grant_types_supported: if provider.issues_refresh_tokens {
+                &["authorization_code", "refresh_token"]
+            } else {
+                &["authorization_code"]
+            },
             subject_types_supported: &["public"],
             prompt_values_supported: &["none", "login", "consent", "select_account"],
             id_token_signing_alg_values_supported: [provider.signing_algorithm.name()],

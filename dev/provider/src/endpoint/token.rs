@@ -81,7 +81,7 @@ fn redeem(provider: &Provider, headers: &HeaderMap, form: Result<RawForm, RawFor
             // Whatever is wrong from here on: the code is spent.
             let grant = provider.grants().redeem(code, now).ok_or(TokenError::Code)?;
             check(&grant, client, &parameters)?;
-            let asked = grant.scope.split(' ').any(|scope| scope == "offline_access");
+            let asked = provider.issues_refresh_tokens && grant.scope.split(' ').any(|scope| scope == "offline_access");
             let refresh_token = asked.then(|| provider.refresh_tokens().begin(&grant));
             tokens(provider, Some(code), &grant, refresh_token, now)
         }

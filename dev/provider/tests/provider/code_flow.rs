@@ -134,7 +134,7 @@ async fn a_code_used_twice_is_refused_and_takes_its_access_token_with_it() -> Te
 
 #[tokio::test]
 async fn a_refresh_token_is_issued_where_it_is_asked_for_and_is_for_one_use() -> TestResult {
-    let provider = Provider::start(Options { refresh_leeway: std::time::Duration::ZERO, ..options() }).await?;
+    let provider = Provider::start(Options { refresh_tokens: true, refresh_leeway: std::time::Duration::ZERO, ..options() }).await?;
     let mut browser = Browser::new(provider.issuer());
     assert!(!browser.tokens("alice").await?.contains_key("refresh_token"));
 

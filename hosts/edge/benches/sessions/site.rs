@@ -37,7 +37,7 @@ impl Site {
     pub(crate) async fn start(people: usize) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let people = (0..people).map(person).collect();
-        let options = Options { people, token_lifetime: TOKEN_LIFETIME, ..Options::default() };
+        let options = Options { people, token_lifetime: TOKEN_LIFETIME, refresh_tokens: true, ..Options::default() };
         let provider = Provider::start(options).await.expect("a provider");
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().timeout(Duration::from_secs(30));
         let site = Self {

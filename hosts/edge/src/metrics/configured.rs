@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use vestibule::code::Code;
-use vestibule_wasmtime::{Decision, Observer, Outcome, ProviderExchange, ProviderFailure, ProviderRequest, Response};
+use vestibule_wasmtime::{Decision, Event, Observer, Outcome, ProviderExchange, ProviderFailure, ProviderRequest, Response};
 
 /// Rules that have series of their own; further ones share `rule="others"`. A configuration may have 10,000 rules, and a scrape
 /// should stay below a megabyte.
@@ -43,11 +43,12 @@ const UNDECIDED: [&str; 3] = ["overloaded", "timed_out", "failed"];
 const FAILURES: [&str; 7] = ["not_allowed", "unreachable", "timed_out", "too_large", "protocol", "overloaded", "status"];
 const STATUS: usize = FAILURES.len() - 1;
 
-const KINDS: [(ProviderRequest, &str); 4] = [
+const KINDS: [(ProviderRequest, &str); 5] = [
     (ProviderRequest::Metadata, "metadata"),
     (ProviderRequest::Keys, "keys"),
     (ProviderRequest::Token, "token"),
     (ProviderRequest::Userinfo, "userinfo"),
+    (ProviderRequest::Revocation, "revocation"),
 ];
 
 /// Seconds: from a provider in the same network to the longest that one may take.
@@ -155,7 +156,7 @@ impl Configured {
         let events = Family::<EventLabels, Counter>::default();
         registry.register(
             "events",
-            "Events of decisions, by code (docs/log.md) and by name of the provider in the configuration",
+            "Events of decisions and of what is done after them, by code (docs/log.md) and by name of the provider in the configuration",
             events.clone(),
         );
         let latency = Family::<ExchangeLabels, Histogram>::new_with_constructor(|| Histogram::new(BUCKETS));
@@ -283,12 +284,14 @@ impl Counts {
         if let Some(counters) = self.rules.get(rule).or_else(|| self.rules.last()) {
             counters[ruling].inc();
         }
-        for event in &decision.events {
-            let provider = event.provider.as_deref().and_then(|name| self.events.get(name));
-            let counter = CODES.get(event.code.as_str()).and_then(|&code| provider.unwrap_or(&self.without_provider.0).get(code));
-            if let Some(counter) = counter {
-                counter.inc();
-            }
+        decision.events.iter().for_each(|event| self.count(event));
+    }
+
+    fn count(&self, event: &Event) {
+        let provider = event.provider.as_deref().and_then(|name| self.events.get(name));
+        let counter = CODES.get(event.code.as_str()).and_then(|&code| provider.unwrap_or(&self.without_provider.0).get(code));
+        if let Some(counter) = counter {
+            counter.inc();
         }
     }
 
@@ -319,6 +322,10 @@ impl Observer for Counts {
 
     fn memory_freed(&self, bytes: usize) {
         self.filter.memory.dec_by(super::number(bytes));
+    }
+
+    fn event_afterwards(&self, event: &Event) {
+        self.count(event);
     }
 
     fn provider_asked(&self, exchange: &ProviderExchange<'_>) {

@@ -94,7 +94,7 @@ async fn an_application_cannot_be_named_and_check_tells_what_the_proxy_needs() {
     assert!(said.contains("Cookie, X-Forwarded-User, X-Forwarded-Provider"), "{said}");
     assert!(said.contains("cookies that an answer can set: vestibule_session_"), "{said}");
     let paths = "/.vestibule/login, /.vestibule/logout, /.vestibule/logged-out, /.vestibule/backchannel-logout, \
-                 /.vestibule/frontchannel-logout, /.vestibule/user, /oauth2callback";
+                 /.vestibule/frontchannel-logout, /.vestibule/user, /.vestibule/refresh, /oauth2callback";
     assert!(said.contains(&format!("paths that the proxy sends to Vestibule without asking first: {paths}\n")), "{said}");
     let removed = said.lines().find_map(|line| line.strip_prefix("request headers that the proxy removes: ")).expect("a line");
     let removed: Vec<_> = removed.split(", ").collect();

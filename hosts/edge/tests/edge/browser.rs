@@ -60,6 +60,14 @@ impl Browser {
         self.send(request, url).await
     }
 
+    /// The `POST` of a script in a page of `origin`.
+    #[allow(dead_code, reason = "`tests/serve` does not use it")]
+    pub async fn post(&self, url: &str, origin: &str) -> Page {
+        let url: Url = url.parse().expect("a URL");
+        let request = self.client.post(url.clone()).header(header::ACCEPT, "application/json").header("sec-fetch-mode", "cors");
+        self.send(request.header(header::ORIGIN, origin), url).await
+    }
+
     /// Opens `url`, which asks for a login, and logs in as `person` at the development provider.
     pub async fn log_in(&self, url: &str, person: &str) -> Page {
         let asked = self.open(url).await;

@@ -32,6 +32,7 @@ mod program;
 mod provider_logout;
 mod provider_traces;
 mod raw;
+mod refresh;
 mod reload;
 mod request_id;
 mod resources;

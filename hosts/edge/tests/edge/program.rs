@@ -64,18 +64,23 @@ impl Program {
 
     /// Waits for the next line of the log with `code`.
     pub async fn wait_for(&mut self, code: &str) -> Value {
+        self.wait_for_any(&[code]).await
+    }
+
+    /// Waits for the next line of the log with one of these codes.
+    pub async fn wait_for_any(&mut self, codes: &[&str]) -> Value {
         let found = async {
             while let Some(line) = self.log.next_line().await.expect("a log of text") {
                 self.written.push(line.clone());
                 let entry: Value = serde_json::from_str(&line).unwrap_or_default();
-                if entry["code"] == code {
+                if codes.iter().any(|code| entry["code"] == *code) {
                     return Some(entry);
                 }
             }
             None
         };
         let found = tokio::time::timeout(PATIENCE, found).await;
-        found.ok().flatten().unwrap_or_else(|| panic!("no line with {code} in:\n{}", self.written.join("\n")))
+        found.ok().flatten().unwrap_or_else(|| panic!("no line with {codes:?} in:\n{}", self.written.join("\n")))
     }
 
     /// The next line of the log; `None` when the program has ended.

@@ -52,10 +52,12 @@ impl Drop for Asking<'_> {
     }
 }
 
-/// By the form of the request, which is the component's: of those for keys and for claims, the second has a token.
+/// By the form of the request, which is the component's: of those for keys and for claims, the second has a token; a form that begins
+/// with a token is about its end.
 fn kind(documents: &MetadataDocuments, url: &Url, request: &Request) -> ProviderRequest {
     let has_token = || request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
     match request.method.as_str() {
+        "POST" if request.body.starts_with(b"token=") => ProviderRequest::Revocation,
         "POST" => ProviderRequest::Token,
         _ if documents.is_document(url) => ProviderRequest::Metadata,
         _ if has_token() => ProviderRequest::Userinfo,

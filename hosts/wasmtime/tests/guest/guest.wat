@@ -2,7 +2,7 @@
 ;; one never does:
 ;;   /f forward at once      /w post to the configured URL, wait, then forward /o the same with a URL of nobody
 ;;   /t trap                 /l loop for ever                                  /m take all memory
-;;   /n never answer
+;;   /n never answer       /a forward at once, and post to the configured URL afterwards
 ;; Its configuration text is the URL, which is its metadata URL as well; a text that begins with `!` is a fault.
 ;; A forward after an exchange has as expires-at the status, or 1000 plus the number of the error.
 (module
@@ -129,6 +129,13 @@
     (if (i32.eq (local.get $what) (i32.const 102)) ;; f
       (then
         (call $forward_at (i32.add (local.get $progress) (i32.const 8)) (i64.const 1))
+        (return (local.get $progress))))
+    (if (i32.eq (local.get $what) (i32.const 97)) ;; a
+      (then
+        (call $forward_at (i32.add (local.get $progress) (i32.const 8)) (i64.const 1))
+        ;; Its number is that of /w.
+        (i32.store8 offset=200 (local.get $progress) (i32.const 1))
+        (i32.store offset=204 (local.get $progress) (i32.const 119))
         (return (local.get $progress))))
     (if (i32.or (i32.eq (local.get $what) (i32.const 119)) ;; w, o, n
           (i32.or (i32.eq (local.get $what) (i32.const 111)) (i32.eq (local.get $what) (i32.const 110))))

@@ -31,11 +31,12 @@ pub const REQUEST_NAME: &str = "a client does not choose `X-Request-Id`";
 pub const SPIN: &str = "a client's `spin-*` headers are removed";
 pub const NOT_FOR_CACHES: &str = "a response with a renewed session is not cached";
 pub const RENEWED: &str = "a session in use is renewed, with all its cookies";
+pub const REFRESHED: &str = "an access token is refreshed, and the browser gets all new cookies";
 pub const SOCKET_FOREIGN: &str = "a WebSocket of another origin's page gets 403";
 
 /// Every row.
 pub fn all() -> Vec<Row> {
-    use Kind::{Fresh, Optional, Renewing, Required, Ruled};
+    use Kind::{Fresh, Optional, Refreshing, Renewing, Required, Ruled};
     macro_rules! rows {
         ($($name:expr, $kind:ident: $check:path;)+) => {
             vec![$(Row { name: $name, kind: $kind, check: |site| Box::pin($check(site)) }),+]
@@ -73,6 +74,8 @@ pub fn all() -> Vec<Row> {
         "a session of many cookies opens", Required: session::a_session_of_many_cookies;
         RENEWED, Renewing: session::a_session_in_use_is_renewed;
         NOT_FOR_CACHES, Renewing: session::a_renewed_session_is_not_for_caches;
+        REFRESHED, Refreshing: session::an_access_token_is_refreshed;
+        "`/.vestibule/refresh` answers pages of the application only", Refreshing: session::a_script_is_answered_and_another_origin_is_not;
         "provider down: new logins get 503", Fresh: refusal::a_provider_that_is_down_stops_new_logins;
         "a provider's endpoint on another network is not contacted", Fresh: refusal::an_endpoint_on_another_network_is_not_asked;
         "provider down: sessions continue", Required: session::sessions_go_on_without_the_provider;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use cookie::Cookie;
+use reqwest::Method;
 
 use super::{expect, expect_status, logged_in};
 use crate::application::Echo;
@@ -15,6 +16,9 @@ const SESSION: &str = "vestibule_session_";
 
 /// Well beyond the time after which a session is renewed, and within its idle timeout.
 const RENEWAL: Duration = Duration::from_secs(7);
+
+/// Well beyond the time after which an access token is refreshed.
+const REFRESH: Duration = Duration::from_secs(30);
 
 /// Between two requests of a page that is in use.
 const PACE: Duration = Duration::from_millis(250);
@@ -88,6 +92,51 @@ async fn until_renewed(site: &Site, browser: &crate::browser::Browser) -> Result
         tokio::time::sleep(PACE).await;
     }
     None.context("the session is not renewed")
+}
+
+/// Twice: the second refresh needs every cookie of the first. The provider accepts each refresh token once.
+pub(super) async fn an_access_token_is_refreshed(site: &Site) -> Result<()> {
+    let browser = logged_in(site, "frank").await?;
+    let url = site.url("/data")?;
+    let mut token = access_token(&browser.fetch(&url).await?)?;
+    for _ in 0..2 {
+        let since = Instant::now();
+        let refreshed = loop {
+            ensure!(since.elapsed() < REFRESH, "the access token is not refreshed");
+            tokio::time::sleep(PACE).await;
+            let page = browser.fetch(&url).await?;
+            expect_status(&page, 200)?;
+            if access_token(&page)? != token {
+                break page;
+            }
+        };
+        token = access_token(&refreshed)?;
+        for (family, number) in [(SESSION, 2), ("vestibule_tokens_", 1), ("vestibule_refresh_", 1)] {
+            let cookies = refreshed.values("set-cookie").iter().filter(|cookie| cookie.starts_with(family)).count();
+            expect(&format!("the number of cookies {family}"), cookies, number)?;
+        }
+        ensure!(refreshed.values("set-cookie").contains(&"app=1"), "the application's Set-Cookie is lost: {:?}", refreshed.headers);
+        expect("the user", Echo::parse(&refreshed.body)?.values("x-forwarded-user"), vec!["frank"])?;
+    }
+    Ok(())
+}
+
+fn access_token(page: &Page) -> Result<String> {
+    Ok(Echo::parse(&page.body)?.values("x-forwarded-access-token").join(", "))
+}
+
+pub(super) async fn a_script_is_answered_and_another_origin_is_not(site: &Site) -> Result<()> {
+    let browser = logged_in(site, "alice").await?;
+    let url = site.url("/.vestibule/refresh")?;
+    for (origin, status, code) in
+        [(site.origin().as_str(), 429, "refresh.too_soon"), ("https://evil.example", 403, "request.foreign_origin")]
+    {
+        let answer = browser.send(browser.script(Method::POST, &url).header("origin", origin), &url).await?;
+        expect("the status", answer.status().as_u16(), status)?;
+        let problem = answer.text().await?;
+        ensure!(problem.contains(code), "the answer is {problem}");
+    }
+    expect_status(&browser.fetch(&site.url("/data")?).await?, 200)
 }
 
 pub(super) async fn sessions_go_on_without_the_provider(site: &Site) -> Result<()> {
