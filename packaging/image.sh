@@ -25,7 +25,9 @@ echo "vestibule:x:$user:" >"$root/etc/group"
 mkdir "$root/etc/vestibule"
 chmod -R u=rwX,go=rX "$root"
 chmod 755 "$root/usr/bin/vestibule"
-find "$root" -exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +
+# Packed here: umoci 0.4.7, which is Debian's, leaves out the two empty blocks at the end of a layer that `umoci insert` makes.
+layer=$folder/layer.tar
+tar --create --directory "$root" --sort=name --owner=0 --group=0 --numeric-owner --mtime "@$SOURCE_DATE_EPOCH" --format=gnu etc usr >"$layer"
 
 layout=$folder/layout
 made=$(date --utc --date "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
@@ -34,7 +36,7 @@ history=(--history.author Vestibule --history.created "$made" --history.comment 
 image=$layout:vestibule:$version
 umoci init --layout "$layout"
 umoci new --image "$image"
-umoci insert --image "$image" "${history[@]}" "$root" /
+umoci raw add-layer --image "$image" "${history[@]}" "$layer"
 settings=(
   --architecture "$architecture"
   --author Vestibule

@@ -218,6 +218,7 @@ check_image() {
   local layout=$folder/layout bundle=$folder/bundle root user emulator
   mkdir "$layout"
   tar --extract --file "$(echo "$release"/vestibule-*-"$machine"-linux-oci.tar)" --directory "$layout"
+  packaging/check_image.py "$layout" || fail "the image is not in order"
   umoci unpack --image "$layout:$(umoci list --layout "$layout")" "$bundle"
   root=$bundle/rootfs
   read_config() { python3 -c 'import json, sys
@@ -291,10 +292,18 @@ check_package() {
   in_debian dpkg --install /vestibule.deb || fail "the package cannot be installed again"
   grep -q vestibule-demo "$debian/etc/vestibule/vestibule.toml" || fail "the configuration was replaced"
   [ "$(cat "$debian/etc/vestibule/cookie-secret")" = "$secret" ] || fail "the cookie secret was replaced"
+  # As systemd leaves an audit and a store, with a dynamic user and without.
+  for folder_of_service in var/log/private var/lib; do
+    mkdir -p "$debian/$folder_of_service/vestibule/kept"
+    echo kept >"$debian/$folder_of_service/vestibule/kept/file"
+  done
+  ln -s private/vestibule "$debian/var/log/vestibule"
   in_debian dpkg --remove vestibule || fail "the package cannot be removed"
   [ -e "$debian/etc/vestibule/vestibule.toml" ] || fail "the configuration was removed"
+  [ -e "$debian/var/log/vestibule/kept/file" ] && [ -e "$debian/var/lib/vestibule/kept/file" ] || fail "the audit or the store was removed"
   in_debian dpkg --purge vestibule || fail "the package cannot be purged"
-  [ -z "$(find "$debian/etc" "$debian/usr" -name '*vestibule*')" ] && ! grep -q vestibule "$debian/etc/group" || fail "the package leaves something behind"
+  [ -d "$debian/var/log/private" ] || fail "more was purged than the package's"
+  [ -z "$(find "$debian/etc" "$debian/usr" "$debian/var" -name '*vestibule*')" ] && ! grep -q vestibule "$debian/etc/group" || fail "the package leaves something behind"
 }
 
 check_unit() {
