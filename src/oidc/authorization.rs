@@ -150,7 +150,7 @@ impl Callback {
             (None, None) if is_empty || is_logging_out || state.as_deref().is_some_and(is_of_logout) => return Ok(Self::Landing),
             (None, None) if jwt.is_some() => {
                 return Err(Error::AuthorizationResponse(
-                    "it is a JWT, which nobody asked for (response_mode): set the provider to `query`",
+                    "it is a JWT, which was not requested (response_mode): set the provider to `query`",
                 ));
             }
             (None, None) => return Err(Error::AuthorizationResponse("it holds neither a code nor an error")),
@@ -248,7 +248,7 @@ mod tests {
             ("state=s", "it holds neither a code nor an error"),
             ("foo=bar", "it holds neither a code nor an error"),
             ("iss=https%3A%2F%2Fop&session_state=x", "it holds neither a code nor an error"),
-            ("response=a.b.c", "it is a JWT, which nobody asked for (response_mode): set the provider to `query`"),
+            ("response=a.b.c", "it is a JWT, which was not requested (response_mode): set the provider to `query`"),
         ] {
             assert_eq!(parse(query).unwrap_err(), Error::AuthorizationResponse(why), "{query}");
         }

@@ -86,7 +86,7 @@ impl<'a> SignedJwt<'a> {
                 "none" => "it is not signed (`alg` is `none`): have the provider sign with RS256".to_owned(),
                 "HS256" | "HS384" | "HS512" => {
                     format!(
-                        "it is signed with {name}, which proves no more than that somebody has the client secret: have the provider sign with RS256 instead"
+                        "it is signed with {name}, a symmetric algorithm, which Vestibule does not accept: have the provider sign with RS256"
                     )
                 }
                 _ => format!("its signature algorithm is `{}`: have the provider sign with RS256 instead", shown(name)),
