@@ -96,7 +96,7 @@ codes! {
     ProviderStatus = "provider.status",
     /// The provider's metadata cannot be used.
     MetadataInvalid = "metadata.invalid",
-    /// The provider's metadata cannot be fetched; what is known of it is used.
+    /// The provider's metadata cannot be fetched; Vestibule uses the metadata that it has.
     MetadataStale = "metadata.stale",
     /// Something optional in the provider's metadata cannot be used; the login goes on without it.
     MetadataIgnored = "metadata.ignored",
@@ -211,7 +211,7 @@ codes! {
     LogoutByProvider = "logout.by_provider",
     /// A logout by a provider, or everywhere, was rejected: this host does not remember which sessions have ended.
     LogoutNotRemembered = "logout.not_remembered",
-    /// What was sent to the route of back-channel logouts is no form with one logout token.
+    /// A request to the route of back-channel logouts is not a form with one logout token.
     LogoutMalformed = "logout.malformed",
     /// A logout token could not be verified: the provider could not be asked for its metadata or keys.
     LogoutUnverifiable = "logout.unverifiable",

@@ -37,7 +37,7 @@ pub enum Error {
         "there is no application behind this service: have the proxy send it login, callback, the four of logout, user and refresh, and ask about the rest"
     )]
     NotARoute,
-    #[error("the path is below the one that is kept for routes of Vestibule's own, and is none of them")]
+    #[error("the path is reserved for Vestibule's own routes, and is not one of them")]
     ReservedPath,
     #[error("{0}")]
     Denied(Denied),

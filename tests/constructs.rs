@@ -98,9 +98,9 @@ fn what_is_ambiguous_is_named_on_the_page_in_the_problem_and_in_the_log() {
         }
         let problem: Value = serde_json::from_slice(&problem.body).unwrap();
         let detail = problem["detail"].as_str().unwrap().to_owned();
-        let (_, named) = detail.split_once("What cannot be read in one way: ").unwrap_or_else(|| panic!("{target}: {detail}"));
+        let (_, named) = detail.split_once("Ambiguous part: ").unwrap_or_else(|| panic!("{target}: {detail}"));
         for (language, told) in [
-            ("en", "What cannot be read in one way: "),
+            ("en", "Ambiguous part: "),
             ("de", "Nicht eindeutig ist: "),
             ("fr", "Élément ambigu : "),
             ("es", "Elemento ambiguo: "),

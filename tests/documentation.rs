@@ -12,6 +12,9 @@ use vestibule::secret::Secret;
 /// Longest README.md, in lines: whoever has it open should see where to go on.
 const README_LINES: usize = 200;
 
+/// Longest SECURITY.md, in words: promises, exclusions and risks. Countermeasures and their tests are in docs/explain/attacks.md.
+const SECURITY_WORDS: usize = 2400;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -74,6 +77,12 @@ fn the_readme_is_short_and_leads_to_every_page() {
     for page in pages(&root().join("docs"), true) {
         assert!(reached.contains(&page), "no links lead from README.md to {}", page.display());
     }
+}
+
+#[test]
+fn the_page_about_security_is_short() {
+    let words = read(&root().join("SECURITY.md")).split_whitespace().count();
+    assert!(words <= SECURITY_WORDS, "SECURITY.md has {words} words: move countermeasures to docs/explain/attacks.md");
 }
 
 /// The pages of docs/ that links lead to, by way of other pages of docs/.

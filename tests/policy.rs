@@ -916,8 +916,8 @@ fn the_log_of_a_refusal_names_the_rule_and_nobody() {
         |rule: usize| lines + RULES.lines().enumerate().filter(|(_, text)| *text == "[[vestibule.rule]]").nth(rule - 1).unwrap().0 + 1;
     let refused = event(&mut rig, &browser.head("/admin"));
     assert_eq!(refused, ("policy.denied", format!("rule 2 (line {}) does not admit this account", line(2)), true));
-    assert_eq!(event(&mut rig, &browser.head("/closed")).1, format!("rule 4 (line {}) admits nobody", line(4)));
-    assert_eq!(event(&mut rig, &browser.head("/x")).1, "no rule is for this request, so that nobody is admitted");
+    assert_eq!(event(&mut rig, &browser.head("/closed")).1, format!("rule 4 (line {}) denies access to every user", line(4)));
+    assert_eq!(event(&mut rig, &browser.head("/x")).1, "no rule fits this request: access is denied");
 }
 
 #[test]

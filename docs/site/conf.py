@@ -37,7 +37,7 @@ NAVIGATION = {
     "Hosts": ["docs/hosts", "docs/serve", "docs/deploy", "docs/authz", "docs/wasi-http", "docs/hosts/library", "docs/hosts/pingora"],
     "Operate": ["docs/log", "docs/audit", "docs/metrics", "docs/operate/several-nodes", "docs/store", "docs/refresh", "docs/cookies"],
     "Reference": ["docs/auth", "docs/settings", "docs/routes"],
-    "Explain": ["docs/explain/sessions", "docs/explain/request-reading", "docs/explain/threat-model", "ARCHITECTURE", "SECURITY"],
+    "Explain": ["docs/explain/sessions", "docs/explain/request-reading", "docs/explain/threat-model", "docs/explain/attacks", "ARCHITECTURE", "SECURITY"],
     "Develop": ["CONTRIBUTING", "RELEASING", "CHANGELOG", "fuzz/README"],
     "Examples": ["examples/README"],
 }

@@ -18,13 +18,13 @@ pub struct Logo {
 /// Why a text is no logo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotALogo {
-    #[error("is no data: URI")]
+    #[error("is not a data: URI")]
     NotData,
-    #[error("is of a type that is no PNG, SVG, WebP or JPEG")]
+    #[error("is not of the type PNG, SVG, WebP or JPEG")]
     Type,
-    #[error("is not encoded as it says")]
+    #[error("is not in the encoding that it names")]
     Encoding,
-    #[error("holds something else than an image of the type that it names")]
+    #[error("is not an image of the type that it names")]
     Content,
     #[error("is an SVG without xmlns=\"http://www.w3.org/2000/svg\", which browsers do not show")]
     Namespace,

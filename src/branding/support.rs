@@ -24,7 +24,7 @@ pub(crate) struct Piece {
 pub(crate) enum NotSupport {
     #[error("is not one line of 1 to 200 characters")]
     Line,
-    #[error("holds an address with http, which anybody on the way can change")]
+    #[error("has an http address, whose page others on the network can change")]
     PlainHttp,
 }
 

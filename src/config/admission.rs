@@ -148,7 +148,7 @@ pub(super) fn warn_of_everybody(auth: &Section<'_>, rules: &[Section<'_>], polic
     }
     for provider in providers {
         let Some(who) = everybody_of(provider) else { continue };
-        let problem = format!("lets in {who}");
+        let problem = format!("admits {who}");
         let accounts = Accounts::of(provider);
         let is_for_everybody = |rule: &Rule| match &rule.access {
             Access::Required(condition) => condition.as_ref().is_none_or(|condition| accounts.reach(condition) == Reach::Everybody),
@@ -217,10 +217,10 @@ fn everybody_of(provider: &Provider) -> Option<String> {
     let host = provider.metadata_url.host_str()?.trim_end_matches('.');
     let first = provider.metadata_url.path_segments().and_then(|mut segments| segments.next()).unwrap_or_default();
     if provider.tenants.iter().any(|tenant| is_of_consumers(tenant)) || (host == "login.microsoftonline.com" && is_of_consumers(first)) {
-        return Some("whoever has a personal account at Microsoft".to_owned());
+        return Some("every personal account at Microsoft, and anyone can create one".to_owned());
     }
     if host == "login.microsoftonline.com" && is_public_mail(first) {
-        return Some(format!("whoever has an account at {first}, which everybody can have"));
+        return Some(format!("every account at {first}, and anyone can create one"));
     }
     // With `*` any organisation will do, and everybody can have one.
     let is_chosen = provider.requirements.hosted_domain.as_ref().is_some_and(|domain| domain != "*") || !provider.tenants.is_empty();
@@ -229,15 +229,15 @@ fn everybody_of(provider: &Provider) -> Option<String> {
     }
     if provider.expected_issuer == ExpectedIssuer::EntraAnyTenant {
         return Some(match first {
-            "consumers" => "whoever has a personal account at Microsoft".to_owned(),
-            _ => "whoever has an account of any organisation at Microsoft".to_owned(),
+            "consumers" => "every personal account at Microsoft, and anyone can create one".to_owned(),
+            _ => "every account of any organisation at Microsoft".to_owned(),
         });
     }
     let is_below = |domain: &str| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
     if OPEN_HOSTS.contains(&host) {
-        Some(format!("whoever has an account at {host}, which everybody can have"))
+        Some(format!("every account at {host}, and anyone can create one"))
     } else if SIGN_UP_DOMAINS.iter().any(|domain| is_below(domain)) {
-        Some(format!("whoever has an account at {host}, which everybody can have unless sign-up is switched off there"))
+        Some(format!("every account at {host}, and anyone can create one unless sign-up is switched off there"))
     } else {
         None
     }
@@ -252,7 +252,7 @@ fn remedy(provider: &Provider) -> String {
         _ => String::new(),
     };
     format!(
-        "{own}say who may come in, under [[vestibule.rule]]: require = {{ email_domain = \"example.com\" }}, or email = \"…\", \
+        "{own}add a condition under [[vestibule.rule]]: require = {{ email_domain = \"example.com\" }}, or email = \"…\", \
          email_file = \"people.txt\", groups = \"…\""
     )
 }

@@ -46,7 +46,7 @@ pub(super) fn check(findings: &Findings<'_>, text: &Placed<String>, known: &[&st
     } else if secret_strength::is_guessable(secret, &[]) {
         "can be guessed: it is made of words, dates, sequences or repetitions, or it is published".to_owned()
     } else if secret_strength::is_guessable(secret, known) {
-        "contains what others know: a client ID, a client secret or the address of a provider".to_owned()
+        "contains a text that others know: a client ID, a client secret or the address of a provider".to_owned()
     } else {
         return;
     };

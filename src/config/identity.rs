@@ -76,9 +76,9 @@ fn read_passed(section: &Section<'_>, from_claims: &[(String, String)], refused:
         let problem = if !is_name {
             "is not the name of a header: each name is written in full"
         } else if crate::identity::headers::is_own(&name.value, ours) {
-            "says who the user is: no client may send it"
+            "names the user: clients must not send it"
         } else if !crate::web::proxy_headers::is_listed(&name.value) {
-            "is not removed anyway"
+            "is not a header that Vestibule removes"
         } else {
             passed.push(name.value);
             continue;

@@ -53,7 +53,7 @@ fn read_name(section: &Section<'_>) -> Option<String> {
     let text = section.string("name")?;
     if !is_line(&text.value, MAX_NAME) {
         let problem = format!("is not one line of 1 to {MAX_NAME} characters");
-        section.findings.fatal(text.at, &text.key, problem, "write what people call the application, \"Sales reports\" for example");
+        section.findings.fatal(text.at, &text.key, problem, "write the name of the application, \"Sales reports\" for example");
         return None;
     }
     Some(text.value.trim().to_owned())
@@ -140,10 +140,10 @@ mod tests {
             ("name = \" \"", None, "vestibule.pages.name: is not one line of 1 to 60 characters"),
             ("name = \"a\\nb\"", None, "vestibule.pages.name: is not one line"),
             ("accent = \"blue\"", None, "vestibule.pages.accent: `blue` is not a colour; write \"#1a73e8\""),
-            ("support = \"http://help.example\"", None, "vestibule.pages.support: holds an address with http, "),
-            ("logo = \"logo.png\"", None, "vestibule.pages.logo: is no data: URI; write \"data:image/png;base64,…\""),
+            ("support = \"http://help.example\"", None, "vestibule.pages.support: has an http address, "),
+            ("logo = \"logo.png\"", None, "vestibule.pages.logo: is not a data: URI; write \"data:image/png;base64,…\""),
             ("logo_file = \"logo.svg\"", None, "vestibule.pages.logo_file: the file `logo.svg` cannot be read"),
-            ("logo_file = \"logo.svg\"", Some("s3cret"), "vestibule.pages.logo_file: is no data: URI"),
+            ("logo_file = \"logo.svg\"", Some("s3cret"), "vestibule.pages.logo_file: is not a data: URI"),
             ("logo_file = \"logo.svg\"", Some("<svg/>"), "vestibule.pages.logo_file: is an SVG without xmlns"),
             (
                 "logo_file = \"logo.svg\"\nlogo = \"data:image/png;base64,iVBORw0KGgo=\"",

@@ -140,7 +140,7 @@ pub(super) fn read_all(
             "write it under [{}.<name>]; for the provider in [auth] itself the name is {UNNAMED}",
             extras.key("").trim_end_matches('.')
         );
-        extras.findings.fatal(Some(at), &extras.key(&name), "stands under no provider", remedy);
+        extras.findings.fatal(Some(at), &extras.key(&name), "is not below a provider", remedy);
     }
     providers
 }
@@ -183,7 +183,12 @@ impl Draft {
         if !self.missing.is_empty() {
             let key = section.key(self.missing[0]);
             let problem = format!("missing: {}", self.missing.join(", "));
-            section.findings.fatal(section.at(), &key, problem, "add what the provider gave you when you registered the application");
+            section.findings.fatal(
+                section.at(),
+                &key,
+                problem,
+                "add the value that the provider gave you when you registered the application",
+            );
         }
         self.provider
     }
@@ -312,7 +317,7 @@ fn read_metadata_url(section: &Section<'_>, text: &Placed<String>, http_hosts: &
         fatal(format!("still holds the placeholder `{placeholder}`"), "put your own value in its place");
         return None;
     }
-    let example = "write what the provider documents: \"https://accounts.google.com/.well-known/openid-configuration\"";
+    let example = "write the URL that the provider documents: \"https://accounts.google.com/.well-known/openid-configuration\"";
     match Url::parse(&text.value) {
         Ok(url)
             if plain_http::may_be_asked(&url, http_hosts)

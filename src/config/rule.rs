@@ -91,7 +91,8 @@ impl<'a> Written<'a> {
             let is_sound = !section.findings.has_fatal_since(found_before);
             let is_compared = !self.was_checked && is_sound && index < MAX_COMPARED;
             if index == MAX_COMPARED && !self.was_checked {
-                let problem = format!("is not checked for rules that never decide: only the first {MAX_COMPARED} rules are");
+                let problem =
+                    format!("is rule {}, and only the first {MAX_COMPARED} rules are compared to find rules that never decide", index + 1);
                 section.findings.warning(section.at(), &section.path(), problem, "combine rules, or check their order yourself");
             }
             if !is_compared {
@@ -238,8 +239,8 @@ fn warn_of_no_rule_for_the_rest(sections: &[Section<'_>], rules: &[Rule]) {
 fn warn_of_publicity(section: &Section<'_>, rule: &Rule) {
     let is_everything = rule.paths.is_empty() || rule.paths.iter().any(PathPattern::is_nearly_everything);
     let problem = match (&rule.access, rule.methods.is_empty(), rule.hosts.is_empty()) {
-        (Access::Public, true, true) => "opens every page to everybody",
-        (Access::Public, false, _) => "opens every page to everybody, for these methods",
+        (Access::Public, true, true) => "makes every page public",
+        (Access::Public, false, _) => "makes every page public for these methods",
         _ => return,
     };
     if is_everything {

@@ -51,11 +51,11 @@ fn is_held(page: Option<&Rule>, stream: &Rule) -> bool {
 fn tell(sections: &[Section<'_>], page: Option<&Rule>, stream: &Rule, base_path: &str) {
     let path = format!("{base_path}/{}", STREAM.join("/"));
     let (rule, problem) = match page {
-        Some(page) => (page, format!("cannot be held: the app's pages come over {path}, to which {} admits more people", stream.id)),
+        Some(page) => (page, format!("cannot be enforced: the app sends its pages over {path}, to which {} admits more users", stream.id)),
         None => (
             stream,
             format!(
-                "admits people to {path}, over which all of the app's pages come, and pages that no rule is for are denied: that cannot be held"
+                "admits users to {path}, over which the app sends all of its pages, so that the denial of pages that no rule fits cannot be enforced"
             ),
         ),
     };

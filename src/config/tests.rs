@@ -630,7 +630,7 @@ fn proxies_in_front_are_trusted_when_they_are_named() {
         assert_eq!(warned.contains(&"vestibule.trusted_proxies".to_owned()), told, "{network}");
     }
     let believes = |config: &Config, address: &str| config.trusted_proxies.contains(address.parse().unwrap());
-    assert!(!believes(&parse(&with("")).unwrap(), "127.0.0.1"), "nobody by default");
+    assert!(!believes(&parse(&with("")).unwrap(), "127.0.0.1"), "no proxy by default");
     let named = with("[vestibule]\ntrusted_proxies = [\"10.0.0.0/8\", \"2001:db8::7\"]\n");
     assert_eq!(warned(&named), [""; 0]);
     let named = parse(&named).unwrap();
@@ -641,7 +641,7 @@ fn proxies_in_front_are_trusted_when_they_are_named() {
     for list in ["\"0.0.0.0/0\"", "[\"10.0.0.0/8\", \"::/0\"]"] {
         let toml = with(&format!("[vestibule]\ntrusted_proxies = {list}\n"));
         assert_eq!(warned(&toml), ["vestibule.trusted_proxies"], "{list}");
-        assert!(parse(&toml).unwrap().warnings.iter().any(|warning| warning.problem.contains("everybody")), "{list}");
+        assert!(parse(&toml).unwrap().warnings.iter().any(|warning| warning.problem.contains("every client")), "{list}");
     }
 }
 

@@ -42,10 +42,10 @@ pub(super) const TEXTS: Texts = Texts {
 
     malformed: Told {
         title: "This request cannot be understood",
-        happened: "The address or a header of the request is not in the form that the web agreed on.",
+        happened: "The address or a header of the request is malformed.",
         advice: "Check the address, or go back to the application.",
     },
-    malformed_by: Around("What cannot be read in one way: ", "."),
+    malformed_by: Around("Ambiguous part: ", "."),
     construct,
     method_not_allowed: Told { title: NOT_HERE, happened: "This page can be visited, but nothing can be sent to it.", advice: BACK },
     not_visited: Told {
@@ -55,13 +55,13 @@ pub(super) const TEXTS: Texts = Texts {
     },
     login_required: Told {
         title: "Please log in",
-        happened: "You are not logged in, or your login has ended. What you sent was not passed on.",
+        happened: "You are not logged in, or your login has ended. Your request was not passed on.",
         advice: "Log in, then do it again.",
     },
     not_a_page: Told { title: "There is nothing here", happened: "No page has this address.", advice: BACK },
     account_denied: Notice { title: "This account has no access", text: "Use another account, or ask the site administrator for access." },
     denied_as: Around("You are logged in as ", ", and this account may not see this page."),
-    everybody_denied: Told { title: "There is no access to this", happened: "Nobody may see this page, whoever they are.", advice: BACK },
+    everybody_denied: Told { title: "There is no access to this", happened: "No user has access to this page.", advice: BACK },
     unknown_provider: Told {
         title: "There is no such login",
         happened: "The link names a way to log in that this application does not have.",
@@ -74,12 +74,12 @@ pub(super) const TEXTS: Texts = Texts {
     },
     another_issuer: Told {
         title: "This login was stopped",
-        happened: "The answer came from another provider than the one you were sent to. Nobody was logged in.",
+        happened: "The answer came from another provider than the one you were sent to. You were not logged in.",
         advice: "Please log in again. If it happens again, contact the site administrator and give the reference number.",
     },
     not_an_answer: Told {
         title: FAILED,
-        happened: "What came back from the provider is no answer to a login, so you were not logged in.",
+        happened: "The provider's response is not an answer to a login, so you were not logged in.",
         advice: AGAIN_OR_TELL,
     },
     unknown_state: Told {
@@ -164,8 +164,8 @@ pub(super) const TEXTS: Texts = Texts {
         title: "Too many logins",
         text: "There were more logins from your network than are allowed in a minute. Nothing is lost: please try again in a moment.",
     },
-    body_too_large: Notice { title: "Too much was sent", text: "What was sent is larger than what is accepted here." },
-    body_too_slow: Notice { title: "The request took too long", text: "What was sent did not arrive in time, so it was not passed on." },
+    body_too_large: Notice { title: "Too much was sent", text: "The request is larger than the limit of this site." },
+    body_too_slow: Notice { title: "The request took too long", text: "The request did not arrive in time, so it was not passed on." },
     too_many_requests: Notice {
         title: "Too many requests",
         text: "There are more requests from your network at once than are allowed. Please try again in a moment.",

@@ -43,7 +43,7 @@ pub(super) const TEXTS: Texts = Texts {
 
     malformed: Told {
         title: "Cette requête est incompréhensible",
-        happened: "L’adresse ou un en-tête de la requête n’a pas la forme convenue sur le Web.",
+        happened: "L’adresse ou un en-tête de la requête est mal formé.",
         advice: "Vérifiez l’adresse ou revenez à l’application.",
     },
     malformed_by: Around("Élément ambigu : ", "."),

@@ -44,7 +44,7 @@ pub(super) const TEXTS: Texts = Texts {
 
     malformed: Told {
         title: "Diese Anfrage ist nicht lesbar",
-        happened: "Die Adresse oder ein Header der Anfrage hat nicht die Form, die im Web vereinbart ist.",
+        happened: "Die Adresse oder ein Header der Anfrage ist fehlerhaft.",
         advice: "Prüfen Sie die Adresse, oder gehen Sie zurück zur Anwendung.",
     },
     malformed_by: Around("Nicht eindeutig ist: ", "."),

@@ -43,7 +43,7 @@ pub(super) const TEXTS: Texts = Texts {
 
     malformed: Told {
         title: "No se entiende esta solicitud",
-        happened: "La dirección o un encabezado de la solicitud no tiene la forma acordada en la web.",
+        happened: "La dirección o un encabezado de la solicitud tiene un formato incorrecto.",
         advice: "Compruebe la dirección o vuelva a la aplicación.",
     },
     malformed_by: Around("Elemento ambiguo: ", "."),

@@ -149,7 +149,7 @@ impl Callback {
             (Some(_), None) => return Err(Error::AuthorizationResponse("the code is empty")),
             (None, None) if jwt.is_some() => {
                 return Err(Error::AuthorizationResponse(
-                    "it is a JWT, which nobody asked for (response_mode): set the provider to `query`",
+                    "it is a JWT, which was not requested (response_mode): set the provider to `query`",
                 ));
             }
             (None, None) if is_logging_out => return Ok(Self::Landing),
@@ -253,7 +253,7 @@ mod tests {
             ("state=logout.&lc=1033", "it is the end of a logout, and this browser has none under way"),
             ("foo=bar", "it holds neither a code nor an error"),
             ("iss=https%3A%2F%2Fop&session_state=x", "it holds neither a code nor an error"),
-            ("response=a.b.c", "it is a JWT, which nobody asked for (response_mode): set the provider to `query`"),
+            ("response=a.b.c", "it is a JWT, which was not requested (response_mode): set the provider to `query`"),
         ] {
             assert_eq!(parse(query).unwrap_err(), Error::AuthorizationResponse(why), "{query}");
         }

@@ -16,7 +16,7 @@ pub enum Error {
     AuthorizationResponse(&'static str),
     #[error(
         "the authorization response to a login with provider `{provider}` {given}, and that provider's issuer is {expected} \
-         (RFC 9207): somebody may be mixing up providers on purpose"
+         (RFC 9207): this can be a mix-up attack"
     )]
     IssuerParameter { provider: String, given: String, expected: String },
     #[error("the provider reports {0}")]

@@ -94,7 +94,7 @@ impl<'a> SignedJwt<'a> {
             let why = match name {
                 "none" => "it is not signed (`alg` is `none`)".to_owned(),
                 "HS256" | "HS384" | "HS512" => {
-                    format!("it is signed with {name}, which proves no more than that somebody has the client secret")
+                    format!("it is signed with {name}, a symmetric algorithm")
                 }
                 _ => format!("its signature algorithm is `{}`", shown(name)),
             };

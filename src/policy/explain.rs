@@ -27,7 +27,8 @@ pub struct Explained {
 
 /// Goes through the same steps as a decision, and says what each came to. `account`: who is logged in.
 pub fn explain(head: &RequestHead, account: Option<&Account<'_>>, admission: &Admission, public: &PublicOrigin) -> Explained {
-    let who = account.map_or_else(|| "nobody".to_owned(), |account| format!("{} of provider `{}`", account.label(), account.provider.name));
+    let who = account
+        .map_or_else(|| "without a session".to_owned(), |account| format!("{} of provider `{}`", account.label(), account.provider.name));
     let mut text = format!("{} {}, {who}\n", head.method, head.path_with_query);
     let answer = walk(&mut text, head, account, admission, public).unwrap_or_else(|malformed| {
         let _ = writeln!(text, "400: the request is malformed: {malformed}");
@@ -47,7 +48,7 @@ fn walk(
     match Route::of(request.path, public) {
         Route::Application => {}
         Route::Reserved => {
-            say(text, "404: the path is reserved for routes of Vestibule's own, and none has it");
+            say(text, "404: the path is reserved for Vestibule's own routes, and is not one of them");
             return Ok(Answer::Denied);
         }
         Route::Login
@@ -88,7 +89,7 @@ fn walk(
             }
             match ruling.rule {
                 Some(rule) => say(text, &format!("  {rule}: decides")),
-                None => say(text, "  no rule is left, so that nobody is admitted"),
+                None => say(text, "  no rule fits this request: access is denied"),
             }
         }
     }
@@ -124,8 +125,8 @@ fn conclude(text: &mut String, ruling: &Ruling<'_>, account: Option<&Account<'_>
         tell(text, condition, account, 4);
     }
     match (ruling.verdict(account), ruling.access) {
-        (Verdict::Pass, Access::Public) => say(text, "forwarded: public, the application is told of nobody"),
-        (Verdict::Pass, _) if account.is_some() => say(text, "forwarded, and the application is told who it is"),
+        (Verdict::Pass, Access::Public) => say(text, "forwarded: public, without an identity"),
+        (Verdict::Pass, _) if account.is_some() => say(text, "forwarded, with the identity headers"),
         (Verdict::Pass, _) => say(text, "forwarded without an identity"),
         (Verdict::LoginRequired, _) => say(text, "login: a page redirects to it, anything else is answered 401"),
         (Verdict::Denied, _) => say(text, &format!("403: {}", ruling.denied(account))),
@@ -235,10 +236,10 @@ access = "optional"
         let told = explained(&named, "/admin", "other.example").text;
         assert_eq!(
             told,
-            "GET /admin, nobody\n  `other.example` is not the host of redirect_uri, `app.example`: \
+            "GET /admin, without a session\n  `other.example` is not the host of redirect_uri, `app.example`: \
              a rule names a host, so that other hosts get public pages only\n  rule 1 (line 8): not for this path\n  \
-             rule 2 (line 11): not public, and therefore not for this host\n  no rule is left, so that nobody is admitted\n\
-             403: no rule is for this request, so that nobody is admitted\n"
+             rule 2 (line 11): not public, and therefore not for this host\n  no rule fits this request: access is denied\n\
+             403: no rule fits this request: access is denied\n"
         );
         let told = explained(CONFIG, "/app", "other.example").text;
         assert!(told.contains("`app.example`: its requests are decided in the same way; "), "{told}");
@@ -247,18 +248,18 @@ access = "optional"
     #[test]
     fn every_answer_is_that_of_a_decision() {
         for (method, path, logged_in, answer, line) in [
-            ("GET", "/public/a", false, Answer::Passes, "forwarded: public, the application is told of nobody"),
+            ("GET", "/public/a", false, Answer::Passes, "forwarded: public, without an identity"),
             ("GET", "/app", false, Answer::LoginRequired, "login: a page redirects to it, anything else is answered 401"),
-            ("GET", "/app", true, Answer::Passes, "forwarded, and the application is told who it is"),
+            ("GET", "/app", true, Answer::Passes, "forwarded, with the identity headers"),
             ("GET", "/open", false, Answer::Passes, "forwarded without an identity"),
-            ("POST", "/admin", true, Answer::Denied, "403: no rule is for this request, so that nobody is admitted"),
+            ("POST", "/admin", true, Answer::Denied, "403: no rule fits this request: access is denied"),
             ("GET", "/.vestibule/user", false, Answer::Passes, "answered: it is a route of Vestibule's own, which no rule governs"),
             (
                 "GET",
                 "/.vestibule/nothing",
                 true,
                 Answer::Denied,
-                "404: the path is reserved for routes of Vestibule's own, and none has it",
+                "404: the path is reserved for Vestibule's own routes, and is not one of them",
             ),
             ("GET", "//app", true, Answer::Malformed, "400: the request is malformed: the path has an empty segment (`//`), in segment 1"),
             (
@@ -266,7 +267,7 @@ access = "optional"
                 "/x/../app",
                 true,
                 Answer::Malformed,
-                "400: the request is malformed: the path has a dot segment (`.` or `..`), or what servers can read as one, in segment 2",
+                "400: the request is malformed: the path has a dot segment (`.` or `..`), or a segment that servers can read as one, in segment 2",
             ),
         ] {
             let explained = explained(method, path, logged_in.then(|| json!({ "sub": "1" })));

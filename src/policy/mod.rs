@@ -417,8 +417,8 @@ impl std::fmt::Display for Denied {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.rule, &self.account) {
             (Some(rule), Some(_)) => write!(f, "{rule} does not admit this account"),
-            (Some(rule), None) => write!(f, "{rule} admits nobody"),
-            (None, _) => f.write_str("no rule is for this request, so that nobody is admitted"),
+            (Some(rule), None) => write!(f, "{rule} denies access to every user"),
+            (None, _) => f.write_str("no rule fits this request: access is denied"),
         }
     }
 }

@@ -44,7 +44,7 @@ pub enum NotAPattern {
     EmptySegment,
     #[error("has a wildcard that is only part of a segment")]
     PartialWildcard,
-    #[error("has a dot segment, which no request that is served has")]
+    #[error("has a dot segment, and Vestibule rejects requests with one")]
     DotSegment,
     #[error("has one of the characters % ? # ; \\ or a control character, or one that some servers read as such")]
     Character,

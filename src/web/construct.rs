@@ -75,7 +75,7 @@ impl fmt::Display for Construct {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::EmptySegment => "an empty segment (`//`)",
-            Self::DotSegment => "a dot segment (`.` or `..`), or what servers can read as one",
+            Self::DotSegment => "a dot segment (`.` or `..`), or a segment that servers can read as one",
             Self::BrokenEscape => "a `%` without two hexadecimal digits",
             Self::ControlCharacter => "an encoded control character",
             Self::EscapedTwice => "an escape that is encoded twice (`%2561`)",

@@ -1,5 +1,5 @@
 //! What one hostile client, or many, can take of the program in its default configuration: memory, processor, time and
-//! connections. Measures, prints, and fails where a limit that SECURITY.md promises does not hold. `make siege` runs it.
+//! connections. Measures, prints, and fails where a limit that docs/explain/attacks.md names does not hold. `make siege` runs it.
 //!
 //! Every address of 127.0.0.0/8 is a client of its own.
 

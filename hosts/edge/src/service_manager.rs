@@ -19,7 +19,7 @@ pub enum PassedSocketError {
     #[error("the service manager passes {0} sockets, and one is used; leave one ListenStream= in the socket unit")]
     Several(usize),
     /// A Unix socket, a datagram socket, a connection (`Accept=yes`), or no socket.
-    #[error("what the service manager passes is not a listening TCP socket; write ListenStream= with a port, and Accept=no")]
+    #[error("the service manager passes something else than a listening TCP socket; write ListenStream= with a port, and Accept=no")]
     NotListening,
 }
 

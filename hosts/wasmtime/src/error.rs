@@ -19,7 +19,7 @@ pub enum ComponentError {
         reason: std::io::Error,
     },
     /// Longer than any component is.
-    #[error("{} is longer than {limit} bytes, so it is no component of ours; name the right file", path.display())]
+    #[error("{} is longer than {limit} bytes, so it is not a component of Vestibule; name the right file", path.display())]
     TooLong {
         /// As given.
         path: PathBuf,

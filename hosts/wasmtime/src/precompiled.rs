@@ -46,12 +46,12 @@ pub(crate) struct PrecompiledCache<'a> {
 enum CacheError {
     #[error("{}: {reason}", path.display())]
     Io { path: PathBuf, reason: io::Error },
-    #[error("{} may be written by somebody else; run `chmod go-w` on it, and own it", .0.display())]
+    #[error("another user can write to {}; run `chmod go-w` on it, and make this user its owner", .0.display())]
     Unsafe(PathBuf),
     #[error("{} cannot be loaded: {reason}", path.display())]
     Unloadable { path: PathBuf, reason: String },
     #[cfg(not(unix))]
-    #[error("who may write to a folder is not known on this system")]
+    #[error("this system does not tell which users can write to a folder")]
     Unsupported,
 }
 

@@ -33,10 +33,10 @@ fn is_refused(toml: &str) -> bool {
     }
 }
 
-/// Keys of the warnings that somebody unknown is let in.
+/// Keys of the warnings about providers that admit unknown users.
 fn warned(toml: &str) -> Vec<String> {
     let warnings = parse(toml).unwrap_or_else(|faults| panic!("{toml}: {faults:#?}")).warnings;
-    let let_in = warnings.into_iter().filter(|warning| warning.problem.starts_with("lets in "));
+    let let_in = warnings.into_iter().filter(|warning| warning.problem.starts_with("admits "));
     let_in
         .map(|warning| {
             for line in ["email_domain = ", "email = ", "email_file = ", "groups = "] {

@@ -50,9 +50,9 @@ pub fn network(address: IpAddr) -> IpAddr {
 pub enum Unclear {
     #[error("Forwarded is not of the form of RFC 7239")]
     Forwarded,
-    #[error("the forwarded scheme is none, or there are several")]
+    #[error("the forwarded scheme is invalid, or there are several")]
     Scheme,
-    #[error("the forwarded host is none, or there are several")]
+    #[error("the forwarded host is invalid, or there are several")]
     Host,
     #[error("X-Forwarded-* and Forwarded contradict each other")]
     Contradiction,

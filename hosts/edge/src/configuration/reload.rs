@@ -329,7 +329,10 @@ pub fn keep_current(
             }
             if is_asked && source.text.is_some() {
                 let path = source.path.display();
-                tracing::warn!(code = "configuration.read_once", "{path} cannot be read again; what was read of it stays in use");
+                tracing::warn!(
+                    code = "configuration.read_once",
+                    "{path} cannot be read again; the configuration that was read from it stays in use"
+                );
             }
             let found = source.read().await;
             let being_written = source.being_written().map(Path::to_owned);

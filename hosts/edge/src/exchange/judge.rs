@@ -77,7 +77,7 @@ async fn judge_all(open: &Arc<OpenExchanges>, current: &Current) -> usize {
     while judging.join_next().await.is_some() {}
     if judged > 0 {
         let closed = closed.load(Ordering::Relaxed);
-        tracing::info!(code = "configuration.judged", judged, closed, "judged what is open anew");
+        tracing::info!(code = "configuration.judged", judged, closed, "decided again on open connections and responses");
     }
     judged
 }

@@ -279,7 +279,7 @@ impl ProxyHttp for Edge {
             closer.name(exchange.request_id.clone());
         }
         if session.req_header().method == Method::CONNECT {
-            return Err(Error::explain(ErrorType::HTTPStatus(405), "this is no proxy to other places").into_down());
+            return Err(Error::explain(ErrorType::HTTPStatus(405), "CONNECT: Vestibule forwards to the application only").into_down());
         }
         if session.req_header().version == Version::HTTP_10 {
             // RFC 9110 section 10.1.1: it expects nothing, and section 15.2: it knows no interim response.

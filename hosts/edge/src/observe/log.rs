@@ -122,7 +122,7 @@ fn lost_line(format: Format, lost: u64) -> Vec<u8> {
     let line = Arc::new(Mutex::new(Vec::new()));
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer(format, Kept(line.clone()))));
     tracing::dispatcher::with_default(&dispatch, || {
-        tracing::warn!(code = "log.lost", lost, "lines of the log were lost: whatever reads it did not keep up");
+        tracing::warn!(code = "log.lost", lost, "lines of the log were lost: the reader of the log did not keep up");
     });
     std::mem::take(&mut *line.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -115,7 +115,7 @@ impl Keeper {
             tracing::error!(
                 code = "store.entries_lost",
                 lost,
-                "the program ends, and the store has not taken everything that has ended here"
+                "the program ends before the store has confirmed every session that has ended here"
             );
         }
     }

@@ -31,7 +31,7 @@ pub(super) enum Address {
 
 /// What is no place for a store. The text shows nothing of the URL, which may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the URL of the store is none of redis://, rediss://, redis+unix:// and file:")]
+#[error("the URL of the store does not begin with redis://, rediss://, redis+unix:// or file:")]
 pub struct NoLocation;
 
 impl Location {

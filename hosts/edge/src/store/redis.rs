@@ -168,7 +168,7 @@ impl Following {
         let number = items.len();
         let mut entries = Vec::with_capacity(number);
         for item in items {
-            let (id, fields) = item_parts(item).ok_or_else(|| StoreError::Refused("an answer that is no stream's".into()))?;
+            let (id, fields) = item_parts(item).ok_or_else(|| StoreError::Refused("an answer that is not that of a stream".into()))?;
             self.last = id;
             self.first.get_or_insert(id);
             entries.extend(field(fields).and_then(|text| self.keys.open(&self.list, &text)));

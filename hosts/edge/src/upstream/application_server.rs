@@ -57,8 +57,8 @@ impl ApplicationServer {
             *asked = Some(Instant::now());
             match answer {
                 Ok(Ok(response)) => self.note(&response),
-                Ok(Err(error)) => tracing::warn!(code = "upstream.not_asked", "the application does not say which server it is: {error}"),
-                Err(_) => tracing::warn!(code = "upstream.not_asked", "the application does not say in time which server it is"),
+                Ok(Err(error)) => tracing::warn!(code = "upstream.not_asked", "the application does not name its server: {error}"),
+                Err(_) => tracing::warn!(code = "upstream.not_asked", "the application does not name its server in time"),
             }
         }
         self.name()

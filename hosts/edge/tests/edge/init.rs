@@ -84,8 +84,8 @@ async fn nothing_is_written_of_answers_that_are_missing_or_wrong() {
         (with(&["--email", "alice"]), vec![SECRET], "is not an e-mail address"),
         (with(&["--email-domain", "example.com", "--everybody"]), vec![SECRET], "cannot be used with"),
         (with(&["--tenant", "acme.example", "--everybody"]), vec![SECRET], "--tenant is for Microsoft Entra only"),
-        (google(&["--everybody"]), vec![SECRET], "lets in whoever has an account at accounts.google.com"),
-        (google(&["--email-domain", "gmail.com"]), vec![SECRET], "lets in whoever has an account at accounts.google.com"),
+        (google(&["--everybody"]), vec![SECRET], "admits every account at accounts.google.com"),
+        (google(&["--email-domain", "gmail.com"]), vec![SECRET], "admits every account at accounts.google.com"),
         (google(&["--group", "admins"]), vec![SECRET], "tokens of Google have no groups"),
         (with(&["--everybody", "--config", "env:VESTIBULE_CONFIG"]), vec![SECRET], "which cannot be written to"),
         (google(&["--everybody", "--issuer", "https://a.example"]), vec![SECRET], "--issuer has no effect with Google"),
@@ -131,7 +131,7 @@ async fn an_answer_that_is_refused_is_asked_for_again_by_itself() {
         // Everybody was refused, and is not among the choices.
         ("Who may enter?", "\r"),
         ("The domain", "gmail.com\r"),
-        ("lets in whoever has an account", "\u{15}example.com\r"),
+        ("admits every account", "\u{15}example.com\r"),
         ("next: vestibule serve", ""),
     ] {
         terminal.wait_for(question).await;

@@ -181,12 +181,12 @@ async fn explain_tells_the_rule_and_its_exit_code_the_answer() {
     fs::write(path("nobody.json"), r#"{"is_logged_in": false}"#).expect("written");
     let (config, alice, nobody) = (path("secrets.toml"), path("alice.json"), path("nobody.json"));
     for (arguments, code, last) in [
-        (&["GET", "/public/a"][..], 0, "forwarded: public, the application is told of nobody"),
+        (&["GET", "/public/a"][..], 0, "forwarded: public, without an identity"),
         (&["GET", "/admin"], 3, "login: a page redirects to it, anything else is answered 401"),
         (&["GET", "/admin", "--as", &alice], 4, "403: rule 2 (line 11) does not admit this account"),
         (&["GET", "/admin", "--as", &nobody], 3, "login: a page redirects to it, anything else is answered 401"),
-        (&["GET", "/app", "--as", &alice, "--host", "APP.example:8443"], 0, "forwarded, and the application is told who it is"),
-        (&["GET", "/app", "--as", &alice, "--host", "other.example"], 0, "forwarded, and the application is told who it is"),
+        (&["GET", "/app", "--as", &alice, "--host", "APP.example:8443"], 0, "forwarded, with the identity headers"),
+        (&["GET", "/app", "--as", &alice, "--host", "other.example"], 0, "forwarded, with the identity headers"),
         (&["GET", "//app"], 5, "400: the request is malformed: the path has an empty segment (`//`), in segment 1"),
     ] {
         let output = program::run(&[&["explain", "--config", &config], arguments].concat()).await;
@@ -216,10 +216,10 @@ async fn check_warns_of_what_is_legal_and_dangerous_and_strict_fails_on_it() {
     let warnings = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(0), "{warnings}");
     for told in [
-        "rule[2]: lets in whoever has an account of any organisation",
+        "rule[2]: admits every account of any organisation",
         "vestibule.login: has no effect",
         "vestibule.trusted_proxies: is missing",
-        "opens every page to everybody",
+        "makes every page public",
         "rule[2]: never decides",
         "chmod o-r",
     ] {
@@ -280,14 +280,14 @@ async fn check_refuses_rules_that_promise_what_is_not_held() {
     let rules = "[[vestibule.rule]]\npath = \"/Admin/**\"\nrequire = { groups = \"admins\" }\n[[vestibule.rule]]\n";
     let streamlit = format!("[vestibule]\napp = \"streamlit\"\n{rules}");
     for (toml, code, told) in [
-        (toml("https://op.example", &streamlit), 1, "secrets.toml:9: vestibule.rule[1]: cannot be held"),
+        (toml("https://op.example", &streamlit), 1, "secrets.toml:9: vestibule.rule[1]: cannot be enforced"),
         (toml("https://login.microsoftonline.com/common/v2.0", rules), 1, "secrets.toml:7: vestibule.rule[1].require: can be met"),
         (
             toml("https://op.example", &format!("{rules}path = \"/admin\"\n")),
             0,
             "vestibule.rule[2]: differs from rule 1 (line 7) in the spelling",
         ),
-        (toml("https://accounts.google.com", ""), 0, "auth.server_metadata_url: lets in whoever has an account at accounts.google.com"),
+        (toml("https://accounts.google.com", ""), 0, "auth.server_metadata_url: admits every account at accounts.google.com"),
     ] {
         fs::write(&config, toml).expect("written");
         let output = program::run_with_component(&check).await;

@@ -92,11 +92,11 @@ fn write_mode(f: &mut fmt::Formatter<'_>, place: &Path, mode: u32) -> fmt::Resul
     const OTHERS: u32 = 0o002;
     let place = place.display();
     let (who, letters) = match (mode & GROUP != 0, mode & OTHERS != 0) {
-        (true, true) => ("its group and everybody", "go"),
+        (true, true) => ("its group and all users", "go"),
         (true, false) => ("its group", "g"),
-        _ => ("everybody", "o"),
+        _ => ("all users", "o"),
     };
-    write!(f, "{who} may write to {place} (mode {:04o}): run `chmod {letters}-w {place}`", mode & 0o7777)
+    write!(f, "{who} can write to {place} (mode {:04o}): run `chmod {letters}-w {place}`", mode & 0o7777)
 }
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ mod tests {
                 google(answers);
                 answers.who = who();
             });
-            assert!(told.contains("lets in whoever has an account at accounts.google.com"), "{told}");
+            assert!(told.contains("admits every account at accounts.google.com"), "{told}");
         }
     }
 }

@@ -293,7 +293,7 @@ fn client(session: &Session, active: &Active, request_id: &RequestId) -> Result<
                 peer = peer.map(tracing::field::display),
                 "{unclear}; a proxy in vestibule.trusted_proxies must write X-Forwarded-* and Forwarded alike, or remove what it does not write"
             );
-            Err(Error::explain(ErrorType::HTTPStatus(400), "what a trusted proxy says of the client is unclear").into_down())
+            Err(Error::explain(ErrorType::HTTPStatus(400), "the headers of a trusted proxy about the client are unclear").into_down())
         }
     }
 }
@@ -309,9 +309,9 @@ fn check_peer(session: &Session, peer: Option<IpAddr>, active: &Active, request_
         code = "authz.peer_refused",
         request_id = request_id.as_str(),
         peer = address,
-        "a peer that may not ask; if it is the proxy, add its address to vestibule.authz.trusted_proxies"
+        "a peer that is not a trusted proxy asked; if it is the proxy, add its address to vestibule.authz.trusted_proxies"
     );
-    Err(Error::explain(ErrorType::HTTPStatus(403), "the peer is none of the trusted proxies").into_down())
+    Err(Error::explain(ErrorType::HTTPStatus(403), "the peer is not a trusted proxy").into_down())
 }
 
 /// The whole body, of at most `limit` bytes.

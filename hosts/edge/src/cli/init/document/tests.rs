@@ -72,7 +72,7 @@ fn what_is_written_has_no_warning_whatever_was_chosen() {
                     let config = parse(&text);
                     let warned: Vec<_> = config.warnings.iter().map(|warning| warning.problem.as_str()).collect();
                     if is_everybody && is_open(*kind) {
-                        assert!(warned.len() == 1 && warned[0].starts_with("lets in whoever has an account"), "{warned:?}");
+                        assert!(warned.len() == 1 && warned[0].starts_with("admits every account"), "{warned:?}");
                     } else {
                         assert_eq!(warned, [""; 0], "{answers:?}\n{text}");
                     }
