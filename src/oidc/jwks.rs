@@ -17,9 +17,9 @@ use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 
 const MAX_BYTES: u32 = 256 * 1024;
 
-/// What the keys that are tried for one token may cost, in verifications by RSA with 2048 bits ([`VerificationKey::cost`]). A key set
-/// of [`MAX_BYTES`] holds some 650 such keys, and more of other kinds: without a bound, each login could take seconds.
-const MAX_COST: usize = 512;
+/// What the keys that are tried for one token may cost, in verifications by RSA with 2048 bits ([`VerificationKey::cost`]). Each takes
+/// up to a millisecond in WebAssembly, and a host stops what computes for half a second; a key set of [`MAX_BYTES`] can hold thousands.
+const MAX_COST: usize = 128;
 
 /// Some publish numbers with padding, which RFC 7515 section 2 leaves out.
 const BASE64URL: GeneralPurpose =
