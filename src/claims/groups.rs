@@ -164,19 +164,25 @@ impl Shape {
     pub(crate) fn doubtful_mark(self, claim: Claim<'_>) -> Option<&'static str> {
         const MARKS: [(char, &str); 6] =
             [('\n', "line ends"), (';', "semicolons"), (',', "commas"), ('|', "vertical bars"), ('\t', "tabs"), (' ', "spaces")];
-        let one = match claim {
-            Claim::Value(Value::String(text)) => text.as_str(),
-            Claim::Value(Value::Array(items)) if items.len() == 1 => items.first()?.as_str()?,
-            Claim::Text(text) | Claim::Parts(text, _) => text,
-            Claim::Texts([item]) => item.as_text()?,
+        let (one, is_list) = match claim {
+            Claim::Value(Value::Array(items)) if items.len() == 1 => (items.first()?.as_str()?, true),
+            Claim::Texts([item]) => (item.as_text()?, true),
+            Claim::Value(Value::String(text)) => (text.as_str(), false),
+            Claim::Text(text) | Claim::Parts(text, _) => (text, false),
             _ => return None,
         };
         let one = one.trim();
         let separator = self.separator();
-        // Names have spaces in them, and a text that is separated as it is said to be may have names with other marks.
+        // A text that is separated as it is said to be may have names with other marks.
         let is_separated = separator.is_some_and(|separator| separator != ' ' && one.contains(separator));
-        let is_told = |mark: char| Some(mark) != separator && (mark != ' ' || self == Self::List);
-        MARKS.into_iter().find(|(mark, _)| !is_separated && is_told(*mark) && one.contains(*mark)).map(|(_, name)| name)
+        let is_told = |mark: char| match mark {
+            _ if is_separated || Some(mark) == separator => false,
+            // Names have spaces in them, and distinguished names commas (RFC 4514): an item of a list is rather one of these.
+            ',' => !is_list,
+            ' ' => !is_list && self == Self::List,
+            _ => true,
+        };
+        MARKS.into_iter().find(|(mark, _)| is_told(*mark) && one.contains(*mark)).map(|(_, name)| name)
     }
 }
 

@@ -17,9 +17,9 @@ use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 
 const MAX_BYTES: u32 = 256 * 1024;
 
-/// What the keys that are tried for one token may cost, in verifications by RSA with 2048 bits ([`VerificationKey::cost`]). A key set
-/// of [`MAX_BYTES`] holds some 650 such keys, and more of other kinds: without a bound, each login could take seconds.
-const MAX_COST: usize = 512;
+/// What the keys that are tried for one token may cost, in verifications by RSA with 2048 bits ([`VerificationKey::cost`]). Each takes
+/// up to a millisecond in WebAssembly, and a host stops what computes for half a second; a key set of `MAX_BYTES` can hold thousands.
+const MAX_COST: usize = 128;
 
 /// Some publish numbers with padding, which RFC 7515 section 2 leaves out.
 const BASE64URL: GeneralPurpose =
@@ -88,9 +88,9 @@ impl KeySet {
         Ok(Self(objects.filter_map(|key| serde_json::from_value(key).ok()).collect()))
     }
 
-    /// The keys for a token with this header, as many as [`MAX_COST`] allows. With a `kid`, those of that name; where there is
-    /// none, those without a name. Without a `kid`, all that fit by `kty`, `crv`, `use`, `key_ops` and `alg`: those first that say
-    /// that they are for this algorithm and for signatures.
+    /// The keys for a token with this header, as many as may be tried: up to the cost of 128 verifications by RSA with 2048 bits. With
+    /// a `kid`, those of that name; where there is none, those without a name. Without a `kid`, all that fit by `kty`, `crv`, `use`,
+    /// `key_ops` and `alg`: those first that say that they are for this algorithm and for signatures.
     pub fn candidates(&self, algorithm: Algorithm, kid: Option<&str>) -> Candidates<'_> {
         let mut fitting: Vec<&Jwk> = self.named(kid).filter(|key| key.fits(algorithm)).collect();
         fitting.sort_by_key(|key| (key.alg.is_none(), key.usage.is_none() && key.key_ops.is_none()));

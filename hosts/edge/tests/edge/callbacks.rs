@@ -78,14 +78,14 @@ async fn call_back(site: &Site, Waiting { client, target, cookies }: &Waiting) -
 
 /// As many as are tried: within the time that a decision may compute.
 #[tokio::test]
-async fn a_token_without_kid_finds_its_key_among_five_hundred() {
+async fn a_token_without_kid_finds_its_key_among_all_that_are_tried() {
     let site = Site::start_configured("", Application::start().await, "http", &[], &[]).await;
     site.provider.faults().script(|script| {
         script.omit_kid = true;
         script.edit_jwks = Some(Box::new(|keys| {
             let keys = keys["keys"].as_array_mut().expect("a list");
             let right = keys.remove(0);
-            for number in 0..500_u16 {
+            for number in 0..127_u16 {
                 let mut other = right.clone();
                 let n = right["n"].as_str().expect("a modulus");
                 // Still of 2048 bits, and odd.
@@ -97,8 +97,6 @@ async fn a_token_without_kid_finds_its_key_among_five_hundred() {
             keys.push(right);
         }));
     });
-    let started = std::time::Instant::now();
     let page = Browser::new().log_in(&site.url("/page"), "alice").await;
     assert_eq!(page.status.as_u16(), 200, "{}", page.body);
-    eprintln!("{:?} for the whole login", started.elapsed());
 }

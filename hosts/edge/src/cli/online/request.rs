@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn refresh_tokens_are_told_where_the_configuration_wants_them() {
-        const REFRESH: &str = "[vestibule.session]\nrevalidate = \"5m\"\n";
+        const REFRESH: &str = "[vestibule.session]\nrefresh = \"auto\"\nrevalidate = \"5m\"\n";
         let lists = |scopes: &[&str]| json!({ "scopes_supported": scopes });
         let all = ["openid", "email", "profile"];
         check(REFRESH, lists(&all), &[], &["does not list the scope offline_access"]);
@@ -259,9 +259,9 @@ mod tests {
             faults.is_empty() && warnings.is_empty() && lines.iter().any(|line| line.contains("the scope offline_access")),
             "{lines:?}"
         );
-        let asked = "client_kwargs = { scope = \"openid offline_access\" }\n[vestibule.session]\nrevalidate = \"5m\"\n";
-        check(asked, json!({}), &[], &[]);
-        check(asked, json!({ "grant_types_supported": ["authorization_code"] }), &[], &["may issue no refresh token"]);
+        let asked = format!("client_kwargs = {{ scope = \"openid offline_access\" }}\n{REFRESH}");
+        check(&asked, json!({}), &[], &[]);
+        check(&asked, json!({ "grant_types_supported": ["authorization_code"] }), &[], &["may issue no refresh token"]);
     }
 
     #[test]
