@@ -140,6 +140,7 @@ async fn the_same_over_http_2() {
     // In the middle of an answer.
     let (response, mut stream) = sender.send_request(request(Method::GET, "/events"), true).expect("a stream");
     assert_eq!(response.await.expect("a response").status(), 200);
+    started().await.expect("the application has it");
     stream.send_reset(h2::Reason::CANCEL);
     drop(stream);
     becomes(admin, &series("forwarded", "2xx"), 1.0).await;
