@@ -157,6 +157,27 @@ const DIFFERENCES = [
     ours: undefined,
   },
   {
+    reason: 'A login that does not succeed says so.',
+    step: 'opens the callback without anything',
+    what: 'address',
+    theirs: '/',
+    ours: '/oauth2callback',
+  },
+  {
+    reason: 'A login that does not succeed says so.',
+    step: 'opens the callback without anything',
+    what: 'text',
+    theirs: FIRST_PAGE,
+    ours: ['The login failed'],
+  },
+  {
+    reason: 'A login that does not succeed says so.',
+    step: 'opens the callback without anything',
+    what: 'user',
+    theirs: ALICE,
+    ours: undefined,
+  },
+  {
     reason: 'A wrong link to a login says so.',
     step: 'follows a link to a login that there is not',
     what: 'address',

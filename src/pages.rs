@@ -84,6 +84,8 @@ impl Action {
 /// What is known of who chooses a provider.
 pub(crate) struct Choice<'a> {
     pub(crate) return_to: Option<&'a ReturnTo>,
+    /// That is not the page that they were on their way to, which was too long to be kept.
+    pub(crate) has_lost_its_page: bool,
     /// They want to choose an account as well.
     pub(crate) select_account: bool,
     pub(crate) login_hint: Option<&'a str>,
@@ -114,12 +116,13 @@ pub(crate) fn chooser(config: &Config, language: Language, choice: &Choice<'_>, 
     };
     let mut actions: Vec<_> = config.providers.iter().map(action).collect();
     actions.sort_by_key(|action| action.note.is_none());
+    let lost = choice.has_lost_its_page.then_some(texts.address_too_long.text);
     let page = Page {
         branding: &config.branding,
         language,
         texts,
         title: texts.log_in,
-        paragraphs: vec![texts.choose.into()],
+        paragraphs: std::iter::once(texts.choose).chain(lost).map(str::to_owned).collect(),
         actions,
         form: None,
         reference: None,

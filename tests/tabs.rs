@@ -183,6 +183,16 @@ fn a_link_that_does_not_compress_is_kept_up_to_a_length_and_beyond_it_the_person
     }
 }
 
+/// The links of a choice have no room for the longest addresses, and the page says so.
+#[test]
+fn a_choice_says_that_the_address_was_too_long() {
+    let mut rig = Rig::new(&format!("{CONFIG}{TWO}"));
+    for (characters, is_told) in [(6_000, false), (6_144, false), (6_145, true), (7_500, true)] {
+        let page = Browser::default().visit(&mut rig, &format!("/x?{}", noise(characters - 3))).response();
+        assert_eq!((page.status, text(&page).contains("too long to be kept")), (200, is_told), "{characters}");
+    }
+}
+
 /// That the address was too long, on a page that goes nowhere by itself.
 fn is_told(end: &Response) -> bool {
     let body = text(end);

@@ -59,6 +59,12 @@ impl<'a> Findings<'a> {
         self.faults.borrow().iter().any(|fault| fault.fatal && is_within(&fault.key))
     }
 
+    /// Whether something was found at a key, or on its line at an item of its value.
+    pub(super) fn has_any_at(&self, path: &str, line: u32) -> bool {
+        let is_of = |key: &str| key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        self.faults.borrow().iter().any(|fault| is_of(&fault.key) && fault.line == line)
+    }
+
     pub(super) fn into_faults(self) -> Vec<Fault> {
         let mut faults = self.faults.into_inner();
         self.hidden.into_inner().remove_from(&mut faults);

@@ -263,18 +263,15 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     // They open sessions as the secret in use does: whoever guesses one can log in as anybody.
     let remedy = "remove it; the sessions that it has sealed end, and their users log in again";
     previous.iter().for_each(|secret| cookie_secret::check(findings, secret, &known, remedy));
-    auth.finish_lenient(|name| {
-        vestibule.knows(name).then(|| vestibule.path()).or_else(|| provider::place_of_extra(name, provider::UNNAMED))
-    });
-    if !source.was_checked {
-        auth.warn_of_variables();
-        vestibule.warn_of_variables();
-    }
+    auth.finish_lenient(provider::UNNAMED);
     for (name, section) in provider::sections(&auth) {
         if vestibule.knows(&name) && !section.has("client_id") && !section.has("server_metadata_url") {
             let remedy = format!("write [{}]", vestibule.key(&name));
             findings.fatal(section.at(), &section.path(), "is read as a provider of that name, and has no settings of a provider", remedy);
         }
+    }
+    if !source.was_checked {
+        auth.warn_of_variables();
     }
     plain_http::warn(&vestibule, &http_hosts, &providers);
     let policy = rules.read(&identity.groups, public.as_ref(), &provider::names(&auth));
@@ -284,6 +281,9 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
         findings.warning(vestibule.at(), &vestibule.key("login"), "has no effect where there are rules", remedy);
     }
 
+    if !source.was_checked {
+        vestibule.warn_of_variables();
+    }
     let public = public?;
     embedding::check(&embedding, &embedding_section, &public);
     if let Some(policy) = policy.as_ref().filter(|_| preset.app.is_some() && !vestibule.is_key_faulty("rule")) {

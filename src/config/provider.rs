@@ -127,7 +127,7 @@ pub(super) fn read_all(
             continue;
         }
         providers.extend(read(name, section, extras, public, http_hosts, is_streamlit).finish(section));
-        section.finish_lenient(|key| place_of_extra(key, name));
+        section.finish_lenient(name);
     }
     let known = names(auth);
     let known: Vec<_> = known.iter().map(String::as_str).collect();
@@ -158,11 +158,6 @@ pub(super) fn names(auth: &Section<'_>) -> Vec<String> {
 /// Whether a provider is in a section, whatever is wrong with it.
 fn is_given(section: &Section<'_>) -> bool {
     ["client_id", "client_secret", "server_metadata_url"].into_iter().any(|key| section.has(key))
-}
-
-/// Where a key of that name stands, when it is one of those beside Streamlit's.
-pub(super) fn place_of_extra(key: &str, provider: &str) -> Option<String> {
-    Key::find(&EXTRA_KEYS, key).map(|_| format!("vestibule.provider.{provider}"))
 }
 
 /// The sections of the named providers, in the order of the file.

@@ -78,6 +78,27 @@ static SECTIONS: [Key; 11] = [
 
 static VESTIBULE_KEYS: [Key; 22] = joined(&keys(&VESTIBULE), &SECTIONS);
 
+/// The table that a key of that name belongs to, as its header is written, where it stands below `[auth]`; `provider` is the name of
+/// the provider there.
+pub(super) fn place_of(name: &str, provider: &str) -> Option<String> {
+    let has = |keys: &'static [Key]| Key::find(keys, name).or_else(|| Key::find_outside(keys, name));
+    match has(&VESTIBULE_KEYS).map(|key| key.form) {
+        Some(Form::Table(_)) => return Some(format!("[vestibule.{name}]")),
+        Some(Form::Tables(_)) => return Some(format!("[[vestibule.{name}]]")),
+        Some(_) => return Some("[vestibule]".to_owned()),
+        None => {}
+    }
+    if has(&provider::EXTRA_KEYS).is_some() {
+        return Some(format!("[vestibule.provider.{provider}]"));
+    }
+    let holds = |section: &&Key| matches!(section.form, Form::Table(shape) if has(shape.keys).is_some());
+    if let Some(section) = SECTIONS.iter().find(holds) {
+        return Some(format!("[vestibule.{}]", section.name));
+    }
+    // What is for all providers is no provider's.
+    has(&AUTH_KEYS).map(|_| "[auth]".to_owned())
+}
+
 /// Every setting, by the table that it is in.
 pub const ALL: &[Table] = &[
     Table { path: "auth", settings: &AUTH },

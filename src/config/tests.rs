@@ -283,15 +283,94 @@ fn keys_that_stand_in_the_wrong_table_are_told_where_they_belong() {
     assert_eq!(remedy(&named, "auth.okta.tenants"), (11, "move it to [vestibule.provider.okta]".into()));
     assert_eq!(remedy(&with("[auth.session]\nmax_age = \"8h\"\n"), "auth.session"), (7, "write [vestibule.session]".into()));
     assert_eq!(remedy(&with("cooky = 1\n"), "auth.cooky").1, "remove it, or check its spelling");
+    // In the section of a provider, of a table of [vestibule] and with a variable.
+    let okta = with(
+        "[auth.okta]\nclient_id = \"a\"\nclient_secret = \"b\"\nserver_metadata_url = \"https://o.example/.well-known/openid-configuration\"\n",
+    );
+    for (line, key, place) in [
+        ("login = \"optional\"", "login", "move it to [vestibule]"),
+        ("upstream_env = \"U\"", "upstream_env", "move it to [vestibule]"),
+        ("max_age = \"8h\"", "max_age", "move it to [vestibule.session]"),
+        ("idle_timeout = \"8h\"", "idle_timeout", "move it to [vestibule.session]"),
+        ("logins_per_minute = 3", "logins_per_minute", "move it to [vestibule.limits]"),
+        ("expose_tokens = \"id\"", "expose_tokens", "move it to [auth]"),
+        ("cookie_secret = \"x\"", "cookie_secret", "move it to [auth]"),
+        ("[auth.okta.session]\nmax_age = \"8h\"", "session", "write [vestibule.session]"),
+        ("pages = { name = \"Sales\" }", "pages", "write [vestibule.pages]"),
+        ("rule = \"x\"", "rule", "write [[vestibule.rule]]"),
+    ] {
+        assert_eq!(remedy(&format!("{okta}{line}\n"), &format!("auth.okta.{key}")).1, place, "{line}");
+    }
+    for line in ["max_age = \"8h\"", "idle_timeout_file = \"/x\""] {
+        let key = line.split(' ').next().unwrap();
+        assert_eq!(remedy(&with(&format!("{line}\n")), &format!("auth.{key}")).1, "move it to [vestibule.session]");
+    }
+    // Rules that are not read do not pass for rules.
+    for rules in
+        ["[[auth.rule]]\npath = \"/admin/**\"\nrequire = { groups = \"a\" }\n", "rules = [{ path = \"/x\", access = \"public\" }]\n"]
+    {
+        let faults = parse(&with(rules)).unwrap_err();
+        assert!(faults.iter().any(|fault| fault.fatal && fault.remedy == "write [[vestibule.rule]]"), "{faults:?}");
+        let faults = parse(&format!("{okta}{}", rules.replace("auth.rule", "auth.okta.rule"))).unwrap_err();
+        assert!(faults.iter().any(|fault| fault.fatal && fault.remedy == "write [[vestibule.rule]]"), "{faults:?}");
+    }
+}
+
+#[test]
+fn a_pattern_where_none_is_read_is_told() {
+    const OURS: &str = "[vestibule]\n[vestibule.provider.default]\n";
+    for (toml, key) in [
+        (format!("{OURS}audiences = [\"one\", \"api-*\"]\n"), "vestibule.provider.default.audiences"),
+        (format!("{OURS}audiences = \"*\"\n"), "vestibule.provider.default.audiences"),
+        ("[vestibule.identity]\ngroups = \"realm_*\"\n".to_owned(), "vestibule.identity.groups"),
+        (
+            "[[vestibule.rule]]\nrequire = { groups = [\"dev-*\"] }\n[[vestibule.rule]]\naccess = \"deny\"\n".to_owned(),
+            "vestibule.rule[1].require.groups",
+        ),
+        (
+            "[[vestibule.rule]]\nrequire = { claim = { department = \"R*\" } }\n[[vestibule.rule]]\naccess = \"deny\"\n".to_owned(),
+            "vestibule.rule[1].require.claim.department",
+        ),
+    ] {
+        let told = parse(&with(&toml)).map_or_else(|faults| faults, |config| config.warnings);
+        let of_key: Vec<_> = told.iter().filter(|fault| fault.key == key || fault.key.starts_with(&format!("{key}["))).collect();
+        assert_eq!(of_key.len(), 1, "{toml}: {told:#?}");
+        assert!(of_key[0].problem.contains("`*` is not a wildcard"), "{toml}: {told:#?}");
+    }
+    for toml in [
+        "[[vestibule.rule]]\npath = [\"/a/**\", \"/b/*\"]\naccess = \"public\"\n[[vestibule.rule]]\n",
+        "[vestibule.provider.default]\ntitle = \"Log in *now*\"\n",
+        "[vestibule.pages]\nname = \"** Sales **\"\n",
+        "client_kwargs = { hd = \"*\" }\n",
+    ] {
+        let told = parse(&with(toml)).unwrap().warnings;
+        assert!(!told.iter().any(|fault| fault.problem.contains("wildcard")), "{toml}: {told:#?}");
+    }
 }
 
 #[test]
 fn what_looks_like_a_variable_is_told() {
-    for (value, is_told) in
-        [("${APP_NAME}", true), ("$APP_NAME", true), ("a ${X} b", true), ("$5", false), ("${}", false), ("a$B", false), ("${a b}", false)]
-    {
+    for (value, is_told) in [
+        ("${app_name}", true),
+        ("${APP_NAME:-Sales}", true),
+        ("${APP_NAME}", true),
+        ("$APP_NAME", true),
+        ("a ${X} b", true),
+        ("$5", false),
+        ("${}", false),
+        ("a$B", false),
+        ("${a b}", false),
+    ] {
         let told = warned(&with(&format!("[vestibule.provider.default]\ntitle = \"{value}\"\n")));
         assert_eq!(told, if is_told { vec!["vestibule.provider.default.title"] } else { vec![] }, "{value}");
+    }
+    for (toml, key) in [
+        ("[vestibule.provider.default]\naudiences = [\"a\", \"${AUDIENCE}\"]\n", "vestibule.provider.default.audiences"),
+        ("[[vestibule.rule]]\npath = [\"/a\", \"/${DEPARTMENT}/**\"]\n", "vestibule.rule[1].path"),
+        ("[[vestibule.rule]]\nrequire = { groups = [\"${GROUP}\"] }\n", "vestibule.rule[1].require.groups"),
+        ("client_kwargs = { acr_values = \"${ACR}\" }\n", "auth.client_kwargs.acr_values"),
+    ] {
+        assert!(warned(&with(toml)).contains(&key.to_owned()), "{toml}: {:?}", warned(&with(toml)));
     }
     let (line, remedy) = remedy(&with("").replace("client_id = \"", "client_id = \"${CLIENT}"), "auth.client_id");
     assert!(line > 0 && remedy.contains("client_id_env"), "{line} {remedy}");

@@ -140,6 +140,7 @@ pub(crate) fn choose_or_start(visit: &mut Visit, context: &mut Context<'_>) -> R
     let config = context.config;
     let choice = pages::Choice {
         return_to: visit.return_to.as_ref(),
+        has_lost_its_page: visit.has_lost_its_page,
         select_account: visit.select_account,
         login_hint: visit.login_hint.as_deref(),
         jar: &visit.jar,

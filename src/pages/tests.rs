@@ -125,11 +125,21 @@ fn pages(config: &Config, language: Language) -> Vec<Response> {
     let entropy = &mut Fixed::default();
     let (one, other) = (page_to_return_to(config, "/base/a?b=<i>&c"), page_to_return_to(config, "/base/\"d\""));
     let last = jar(config, &cookie_of_last(config, "staff"));
-    let chosen = Choice { return_to: Some(&one), select_account: true, login_hint: Some("\"><b>"), jar: &last };
+    let chosen = Choice { return_to: Some(&one), has_lost_its_page: false, select_account: true, login_hint: Some("\"><b>"), jar: &last };
     let mut pages = vec![
         on_the_way(config, language, &config.providers[0], &chosen, entropy),
-        chooser(config, language, &Choice { return_to: None, select_account: false, login_hint: None, jar: &jar(config, "") }, entropy),
-        chooser(config, language, &Choice { return_to: Some(&one), select_account: true, login_hint: None, jar: &last }, entropy),
+        chooser(
+            config,
+            language,
+            &Choice { return_to: None, has_lost_its_page: false, select_account: false, login_hint: None, jar: &jar(config, "") },
+            entropy,
+        ),
+        chooser(
+            config,
+            language,
+            &Choice { return_to: Some(&one), has_lost_its_page: false, select_account: true, login_hint: None, jar: &last },
+            entropy,
+        ),
         signed_out(config, language, entropy),
     ];
     for failed in errors() {
@@ -257,7 +267,8 @@ fn a_hosts_own_pages_look_like_the_others() {
 fn the_provider_of_the_last_login_is_the_first_choice() {
     let config = config("");
     let labels = |cookie: &str| {
-        let choice = Choice { return_to: None, select_account: false, login_hint: None, jar: &jar(&config, cookie) };
+        let choice =
+            Choice { return_to: None, has_lost_its_page: false, select_account: false, login_hint: None, jar: &jar(&config, cookie) };
         let page = body(&chooser(&config, Language::German, &choice, &mut Fixed::default()));
         page.lines().filter(|line| line.starts_with("<li>")).map(str::to_owned).collect::<Vec<_>>()
     };

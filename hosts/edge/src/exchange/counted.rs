@@ -12,6 +12,7 @@ pub(crate) fn request(metrics: &Metrics, disposition: Disposition, status: u16) 
         Disposition::Forwarded => Outcome::Forwarded,
         Disposition::Answered => Outcome::Answered,
         Disposition::Failed => Outcome::Failed,
+        Disposition::Closed => Outcome::Closed,
     };
     metrics.requests.count(outcome, status);
 }

@@ -35,8 +35,11 @@ pub fn shown(error: &Error) -> Shown {
         }
         (_, ErrorSource::Upstream) => Shown::Page(HostFailure::UpstreamUnreachable),
         (ReadError, ErrorSource::Downstream) if is_malformed(error) => Shown::Status(400),
-        (ReadError | WriteError | ConnectionClosed, ErrorSource::Downstream) => Shown::Nothing,
-        (ReadTimedout | WriteTimedout, ErrorSource::Downstream) => Shown::Page(HostFailure::BodyTooSlow),
+        // With HTTP/2, a stream that was reset, or whose connection is gone.
+        (ReadError | WriteError | ConnectionClosed | H2Error, ErrorSource::Downstream) => Shown::Nothing,
+        // Who does not take a response takes no page either.
+        (WriteTimedout, ErrorSource::Downstream) => Shown::Nothing,
+        (ReadTimedout, ErrorSource::Downstream) => Shown::Page(HostFailure::BodyTooSlow),
         (_, ErrorSource::Downstream) => Shown::Status(400),
         (_, ErrorSource::Internal | ErrorSource::Unset) => Shown::Page(HostFailure::Filter),
     }
@@ -79,6 +82,8 @@ mod tests {
         check(ConnectTimedout, Upstream, &Shown::Page(HostFailure::UpstreamTimedOut));
         check(ReadTimedout, Upstream, &Shown::Page(HostFailure::UpstreamTimedOut));
         check(ConnectionClosed, Downstream, &Shown::Nothing);
+        check(H2Error, Downstream, &Shown::Nothing);
+        check(WriteTimedout, Downstream, &Shown::Nothing);
         check(InvalidHTTPHeader, Downstream, &Shown::Status(400));
         check(ReadTimedout, Downstream, &Shown::Page(HostFailure::BodyTooSlow));
         check(HTTPStatus(429), Downstream, &Shown::Page(HostFailure::TooManyRequests));

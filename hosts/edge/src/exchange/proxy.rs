@@ -315,7 +315,7 @@ impl ProxyHttp for Edge {
             Decided::Respond(response) => {
                 let head = forwarding::own_response(response.status, &response.headers, response.body.len())?;
                 exchange.disposition = log::Disposition::Answered;
-                send(session, head, response.body).await?;
+                send(session, head, response.body).await.map_err(|error| error.into_down())?;
                 // Clients and proxies that are still sending may drop the response when the connection, or the stream, ends.
                 if !session.is_body_done() && !session.req_header().headers.contains_key(EXPECT) {
                     linger(session).await;
@@ -465,10 +465,11 @@ impl ProxyHttp for Edge {
         }
         let reference = random::reference();
         log::failure(error, &exchange.request_id, &exchange.path, &reference);
-        // Who closes a tab with an event stream or a WebSocket in it has had their answer.
-        let is_left = failure::shown(error) == Shown::Nothing && session.response_written().is_some();
-        if !is_left {
-            exchange.disposition = log::Disposition::Failed;
+        // Who closes a tab with an event stream or a WebSocket in it has had their answer; who closes one that still loads wants none.
+        match (failure::shown(error), session.response_written()) {
+            (Shown::Nothing, Some(_)) => {}
+            (Shown::Nothing, None) => exchange.disposition = log::Disposition::Closed,
+            _ => exchange.disposition = log::Disposition::Failed,
         }
         let mut sent = 0;
         if session.response_written().is_none() {

@@ -12,11 +12,13 @@ pub enum Outcome {
     Forwarded,
     /// The filter answered: a login, a refusal, a route of its own.
     Answered,
-    /// There was no decision, or no exchange with the application; or the peer broke the protocol or was gone.
+    /// There was no decision, or no exchange with the application; or the peer broke the protocol.
     Failed,
+    /// The client closed the connection, or with HTTP/2 the stream, before the first byte of a response.
+    Closed,
 }
 
-const OUTCOMES: [&str; 3] = ["forwarded", "answered", "failed"];
+const OUTCOMES: [&str; 4] = ["forwarded", "answered", "failed", "closed"];
 
 /// The last is of a peer that was gone before it had an answer.
 const STATUSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];

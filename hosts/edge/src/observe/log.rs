@@ -170,6 +170,8 @@ pub enum Disposition {
     Forwarded,
     Answered,
     Failed,
+    /// By the client, before it had a response.
+    Closed,
 }
 
 /// One request's line.
@@ -183,7 +185,8 @@ pub struct RequestRecord<'a> {
     pub disposition: Disposition,
 }
 
-/// Writes one request's line: at level debug for what was forwarded, since the application logs that itself.
+/// Writes one request's line: at level debug for what was forwarded, since the application logs that itself, and for a client that
+/// has left.
 pub fn request(record: &RequestRecord<'_>) {
     let RequestRecord { request_id, method, path, status, duration, disposition } = record;
     let request_id = request_id.as_str();
@@ -197,6 +200,9 @@ pub fn request(record: &RequestRecord<'_>) {
         }
         Disposition::Failed => {
             tracing::info!(code = "request", outcome = "failed", request_id, method, path, status, milliseconds);
+        }
+        Disposition::Closed => {
+            tracing::debug!(code = "request", outcome = "closed", request_id, method, path, status, milliseconds);
         }
     }
 }

@@ -48,10 +48,10 @@ path = "/**"
 
 /// Values by name and labels, as they stand in the text.
 #[derive(Debug)]
-struct Scrape(BTreeMap<String, f64>);
+pub(crate) struct Scrape(BTreeMap<String, f64>);
 
 impl Scrape {
-    async fn of(admin: SocketAddr) -> Self {
+    pub(crate) async fn of(admin: SocketAddr) -> Self {
         let (head, body) = Wire::connect(admin).await.exchange("GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n").await.expect("a response");
         assert_eq!(head.status(), 200);
         assert_eq!(head.values("content-type"), ["application/openmetrics-text; version=1.0.0; charset=utf-8"]);
@@ -63,7 +63,7 @@ impl Scrape {
 
     /// # Panics
     /// If there is no such series.
-    fn of_series(&self, series: &str) -> f64 {
+    pub(crate) fn of_series(&self, series: &str) -> f64 {
         *self.0.get(series).unwrap_or_else(|| panic!("no {series} in {:#?}", self.0.keys()))
     }
 
@@ -73,7 +73,7 @@ impl Scrape {
 }
 
 /// Waits until a series has a value: what is counted at the end of an exchange may be counted after its last byte.
-async fn becomes(admin: SocketAddr, series: &str, value: f64) {
+pub(crate) async fn becomes(admin: SocketAddr, series: &str, value: f64) {
     let reached = async {
         while Scrape::of(admin).await.of_series(series) != value {
             sleep(Duration::from_millis(20)).await;
@@ -84,7 +84,7 @@ async fn becomes(admin: SocketAddr, series: &str, value: f64) {
     }
 }
 
-fn admin_of(program: &Program) -> SocketAddr {
+pub(crate) fn admin_of(program: &Program) -> SocketAddr {
     let line = program.written.iter().find(|line| line.contains("admin.listening")).expect("an admin address");
     let line: Value = serde_json::from_str(line).expect("JSON");
     line["address"].as_str().and_then(|address| address.parse().ok()).expect("an address")

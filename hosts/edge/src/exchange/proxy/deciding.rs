@@ -324,10 +324,10 @@ async fn read_body(session: &mut Session, limit: usize) -> Result<Vec<u8>> {
     // The decision may be to forward after all.
     session.enable_retry_buffering();
     if session.req_header().headers.contains_key(EXPECT) {
-        session.write_continue_response().await?;
+        session.write_continue_response().await.map_err(|error| error.into_down())?;
     }
     let mut body = Vec::new();
-    while let Some(chunk) = session.downstream_session.read_request_body().await? {
+    while let Some(chunk) = session.downstream_session.read_request_body().await.map_err(|error| error.into_down())? {
         if body.len() + chunk.len() > limit {
             return Err(too_large());
         }
