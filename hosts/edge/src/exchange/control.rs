@@ -81,11 +81,12 @@ impl Control {
         self.ends.remember(&entries);
         let told = self.store.tell(&entries.iter().filter_map(to_entry).collect::<Vec<_>>());
         self.ends.end_open(&entries);
-        self.store.confirmed(told).await;
+        // Before anything is waited for: what has ended is told, also to somebody who is gone meanwhile.
         let what = format!("{} {}", if entries[0].what == EndedWhat::Session { "session" } else { "account" }, entries[0].name);
         let what = if commanded == Commanded::All { asked } else { &what };
         tracing::info!(code = "control.sessions_ended", what, "sessions were ended by `vestibule sessions end`");
         self.current.load().1.audit.commanded(&commanded, ENDED);
+        self.store.confirmed(told).await;
         asking.write_all(b"ended\n").await
     }
 
