@@ -49,7 +49,7 @@ events! {
     Refused = "refused",
     /// A request of a logged-in user was forwarded, or another proxy was told to forward it.
     Forwarded = "forwarded",
-    /// An open connection was closed because its session ended, or a login has replaced the session; `code` has the reason.
+    /// Sessions were ended before their time, or an open connection was closed because its session ended; `code` has the reason.
     SessionEnded = "session_ended",
     /// The program accepts connections.
     Started = "started",

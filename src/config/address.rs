@@ -42,7 +42,10 @@ pub(super) fn read_listen(section: &Section<'_>) -> Option<String> {
     let good = text.value.parse::<std::net::SocketAddr>().is_ok() || is_name_and_port(&text.value);
     if !good {
         let problem = format!("`{}` is not an address and a port", text.value);
-        section.findings.fatal(text.at, &text.key, problem, "write \"127.0.0.1:8501\", or \"0.0.0.0:8501\" for every interface");
+        // The port that is written without an address.
+        let port = text.value.strip_prefix(':').unwrap_or(&text.value).parse::<u16>().unwrap_or(8501);
+        let remedy = format!("write \"127.0.0.1:{port}\", or \"0.0.0.0:{port}\" for every interface");
+        section.findings.fatal(text.at, &text.key, problem, remedy);
     }
     good.then_some(text.value)
 }

@@ -7,7 +7,8 @@ use crate::audit::{AuditDestination, AuditSettings};
 /// Longest path that systems take, in bytes (`PATH_MAX` of Linux).
 const MAX_PATH: usize = 4096;
 
-const REMEDY: &str = "write \"log\", \"off\", or a file by its absolute path: \"file:/var/log/vestibule/audit.jsonl\"";
+const REMEDY: &str =
+    "write \"log\" (under systemd, that is the journal), \"off\", or a file by its absolute path: \"file:/var/log/vestibule/audit.jsonl\"";
 
 pub(super) const SETTINGS: [Setting; 3] = [
     Setting::new(

@@ -83,7 +83,18 @@ pub(super) fn read(section: &Section<'_>) -> Option<Written> {
         section.findings.fatal(url.at, &url.key, "is no place for a store", REMEDY);
         return None;
     }
+    let is_in_the_file = url.key.ends_with(STORE.key.name);
+    if is_in_the_file && has_password(&url.value) {
+        let remedy = "write the URL into a file of its own or a variable, and name it with `store_file` or `store_env`";
+        section.findings.warning(url.at, &url.key, "has a password, which everyone who reads this file knows", remedy);
+    }
     Some(Written { url: Secret::new(url.value), patience: patience.unwrap_or(DEFAULT_PATIENCE) })
+}
+
+/// In the authority, or for a socket in the query.
+fn has_password(text: &str) -> bool {
+    let in_query = |url: &Url| url.query_pairs().any(|(name, value)| ["pass", "password"].contains(&&*name) && !value.is_empty());
+    Url::parse(text).is_ok_and(|url| url.password().is_some_and(|password| !password.is_empty()) || in_query(&url))
 }
 
 fn is_place(text: &str) -> bool {
@@ -105,6 +116,34 @@ fn is_place(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, Reference, Source, references};
+
+    #[test]
+    fn a_password_in_the_file_is_a_warning() {
+        const AUTH: &str = "[auth]\nredirect_uri = \"https://app.example.com/oauth2callback\"\n\
+                            cookie_secret = \"8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5\"\nclient_id = \"shop\"\n\
+                            client_secret = \"q7Rz8fKw2mQLbXeR4tY9uVn3\"\n\
+                            server_metadata_url = \"https://login.example.com/.well-known/openid-configuration\"\n\
+                            [[vestibule.rule]]\nrequire = { email_domain = \"example.com\" }\n[vestibule.session]\n";
+        let warnings = |line: &str, outside: &str| {
+            let toml = format!("{AUTH}{line}\n");
+            let resolved = references(&toml).into_iter().map(|reference: Reference| (reference, Some(Secret::new(outside))));
+            let config = Config::parse(&Source { resolved: resolved.collect(), ..Source::new("secrets.toml", &toml) }).unwrap();
+            config.warnings.iter().map(ToString::to_string).filter(|warning| warning.contains("store")).collect::<Vec<_>>()
+        };
+        for url in ["redis://:s3cret@redis", "rediss://vestibule:s3cret@redis:6380", "redis+unix:///run/redis.sock?db=1&pass=s3cret"] {
+            let [told] = &warnings(&format!("store = \"{url}\""), "")[..] else { panic!("no warning of {url}") };
+            let is_whole =
+                told.contains("warning: vestibule.session.store: has a password") && told.contains("`store_file` or `store_env`");
+            assert!(is_whole && told.starts_with("secrets.toml:9:") && !told.contains("s3cret"), "{told}");
+            for outside in ["store_file = \"store\"", "store_env = \"STORE\""] {
+                assert_eq!(warnings(outside, url), [""; 0]);
+            }
+        }
+        for url in ["redis://redis", "rediss://vestibule@redis:6380", "redis://:@redis", "file:/var/lib/vestibule/a:b@c"] {
+            assert_eq!(warnings(&format!("store = \"{url}\""), ""), [""; 0]);
+        }
+    }
 
     #[test]
     fn places_for_a_store() {

@@ -145,6 +145,7 @@ fn serve_arguments(demo: &Demo, config: PathBuf, app: SocketAddr) -> Serve {
         listen: None,
         upstream: Some(format!("http://{app}")),
         upstream_timeout: Duration::from_secs(60),
+        ready_needs_upstream: false,
         admin: None,
         control: None,
         tls_cert: None,

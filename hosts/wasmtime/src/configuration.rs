@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::bindings::vestibule::filter::types;
+use crate::configuration_file::ConfigurationError;
 use crate::decision::Counted;
 
 /// A configuration, and what it refers to outside itself.
@@ -16,6 +18,8 @@ pub struct Configuration {
     pub toml: String,
     /// An answer for each of the file's references.
     pub resolved: Vec<Resolved>,
+    /// Why there is no answer, of what is there and cannot be used. [`crate::Filter::load`] tells it where the file names it.
+    pub unread: Vec<Unread>,
     /// The port the host listens on; replaces `{port}` in `redirect_uri`.
     pub port: Option<u16>,
 }
@@ -36,6 +40,15 @@ pub struct Resolved {
     pub reference: Reference,
     /// `None` when the host has none. Of a file: its text without line ends behind it.
     pub value: Option<String>,
+}
+
+/// Something that the configuration names, that is there, and that cannot be used: a folder, or a file that others can change.
+#[derive(Clone, Debug)]
+pub struct Unread {
+    /// What the configuration names.
+    pub reference: Reference,
+    /// What is wrong with it, and what to do.
+    pub reason: Arc<ConfigurationError>,
 }
 
 /// A fault in the configuration: where it is, what is wrong, and what to write instead. Displayed as one line.
@@ -133,7 +146,33 @@ pub struct Authorization {
 impl Configuration {
     /// A configuration that refers to nothing outside itself.
     pub fn new(file_name: impl Into<String>, toml: impl Into<String>) -> Configuration {
-        Configuration { file_name: file_name.into(), toml: toml.into(), resolved: Vec::new(), port: None }
+        Configuration { file_name: file_name.into(), toml: toml.into(), resolved: Vec::new(), unread: Vec::new(), port: None }
+    }
+
+    /// Of a fault with this key and this problem that takes for absent what is in [`Self::unread`]: what is wrong instead, and the
+    /// remedy.
+    pub fn reason(&self, key: &str, problem: &str) -> Option<(String, String)> {
+        self.unread.iter().find(|unread| unread.reference.is_named(key, problem)).map(Unread::told)
+    }
+}
+
+impl Unread {
+    /// What is wrong, and the remedy.
+    pub(crate) fn told(&self) -> (String, String) {
+        let reason = self.reason.to_string();
+        let (problem, remedy) = reason.split_once("; ").unwrap_or((&reason, ""));
+        (problem.to_owned(), remedy.to_owned())
+    }
+}
+
+impl Reference {
+    /// Whether a fault is about the absence of this one: the component quotes its name.
+    fn is_named(&self, key: &str, problem: &str) -> bool {
+        let (end, name) = match self {
+            Self::Environment(name) => ("_env", name),
+            Self::File(path) => ("_file", path),
+        };
+        key.ends_with(end) && problem.contains(&format!("`{name}`"))
     }
 }
 
@@ -153,7 +192,7 @@ impl fmt::Debug for Resolved {
 
 impl From<Configuration> for types::Configuration {
     fn from(configuration: Configuration) -> Self {
-        let Configuration { file_name, toml, resolved, port } = configuration;
+        let Configuration { file_name, toml, resolved, port, .. } = configuration;
         let resolved = resolved.into_iter().map(|item| types::Resolved { reference: item.reference.into(), value: item.value }).collect();
         Self { file_name, toml, resolved, port, was_checked: false }
     }

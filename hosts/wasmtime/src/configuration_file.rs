@@ -2,12 +2,13 @@
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use crate::component::FilterComponent;
-use crate::configuration::{Configuration, Reference, Resolved};
+use crate::configuration::{Configuration, Reference, Resolved, Unread};
 use crate::error::ComponentError;
 use crate::trusted_file::{ChangeableByOthers, TrustedFile, TrustedFileError, is_readable_by_everybody};
 
@@ -82,11 +83,12 @@ pub enum ConfigurationError {
 impl ConfigurationFile {
     /// Reads the file, asks the component what it refers to, and resolves that: environment variables as they are,
     /// files (where [`Self::named`] says) without the line ends at their end. What does not exist is left
-    /// unresolved, and the component then names the line that asks for it. `port` is the port the host listens on.
+    /// unresolved, and the component then names the line that asks for it. So is what is there and cannot be used, with the reason
+    /// in [`Configuration::unread`]. `port` is the port the host listens on.
     ///
     /// # Errors
-    /// When a file is there but cannot be read, can be changed by others (see [`TrustedFile`]), is too long or not text, or
-    /// the component fails.
+    /// When the file itself cannot be read, can be changed by others (see [`TrustedFile`]), is too long or not text, or the component
+    /// fails.
     pub async fn read(component: &FilterComponent, path: &Path, port: Option<u16>) -> Result<Configuration, ConfigurationError> {
         Self::complete(component, path, Self::text(path, Accept::Anything).await?, port, Accept::Anything).await
     }
@@ -120,7 +122,7 @@ impl ConfigurationFile {
         accept: Accept,
     ) -> Result<Configuration, ConfigurationError> {
         let references = component.references(&toml).await?;
-        with_references(path, toml, references, port, accept).await
+        Ok(with_references(path, toml, references, port, accept).await)
     }
 
     /// Whether there is such a file, or variable, and it may be read; what is in it is not looked at. A pipe is not opened.
@@ -164,7 +166,7 @@ impl ConfigurationFile {
     /// What [`Self::read_with`] makes of the text, which is not read: there need be no file at `path` yet.
     ///
     /// # Errors
-    /// As [`Self::read`], of what the text names.
+    /// None at present: see [`Configuration::unread`].
     pub async fn complete_with(
         path: &Path,
         toml: String,
@@ -172,7 +174,7 @@ impl ConfigurationFile {
         references: impl FnOnce(&str) -> Vec<Reference>,
     ) -> Result<Configuration, ConfigurationError> {
         let references = references(&toml);
-        with_references(path, toml, references, port, Accept::Files).await
+        Ok(with_references(path, toml, references, port, Accept::Files).await)
     }
 
     /// Of the file and those that it names, those that every user of this machine may read: their secrets are no secrets.
@@ -197,20 +199,18 @@ fn remedy(reason: io::ErrorKind) -> &'static str {
     }
 }
 
-async fn with_references(
-    path: &Path,
-    toml: String,
-    references: Vec<Reference>,
-    port: Option<u16>,
-    accept: Accept,
-) -> Result<Configuration, ConfigurationError> {
+async fn with_references(path: &Path, toml: String, references: Vec<Reference>, port: Option<u16>, accept: Accept) -> Configuration {
     let folder = ConfigurationFile::folder(path);
-    let mut resolved = Vec::new();
+    let (mut resolved, mut unread) = (Vec::new(), Vec::new());
     for reference in references {
-        let value = resolve(&reference, folder, accept).await?;
+        let value = resolve(&reference, folder, accept).await.unwrap_or_else(|reason| {
+            unread.push(Unread { reference: reference.clone(), reason: Arc::new(reason) });
+            None
+        });
         resolved.push(Resolved { reference, value });
     }
-    Ok(Configuration { file_name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(), toml, resolved, port })
+    let file_name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    Configuration { file_name, toml, resolved, unread, port }
 }
 
 async fn resolve(reference: &Reference, folder: &Path, accept: Accept) -> Result<Option<String>, ConfigurationError> {
@@ -407,7 +407,14 @@ mod tests {
         {
             set(&path, mode);
             set(&secret, of_secret);
-            let Err(ConfigurationError::ChangeableByOthers(error)) = read().await else { panic!("{mode:o} and {of_secret:o}") };
+            let refused = match read().await {
+                Ok(configuration) => {
+                    assert!(configuration.resolved[0].value.is_none(), "{mode:o} and {of_secret:o}");
+                    configuration.unread[0].reason.clone()
+                }
+                Err(error) => Arc::new(error),
+            };
+            let ConfigurationError::ChangeableByOthers(error) = &*refused else { panic!("{mode:o} and {of_secret:o}") };
             assert_eq!(error.reasons.iter().map(|reason| &reason.place).collect::<Vec<_>>(), [changeable]);
             assert!(error.to_string().contains(&format!("-w {}`", changeable.display())), "{error}");
         }

@@ -55,6 +55,12 @@ pub enum ComponentError {
     /// The component imports something that this host does not give, or lacks an export.
     #[error("the component does not fit this host: {0}; take host and component from the same release")]
     Unlinkable(String),
+    /// The system gives no address space for an instance.
+    #[error(
+        "there is no address space for the component ({0}): it reserves 4 GiB, and uses little of it; remove the limit of the process's \
+         address space (`ulimit -v unlimited`; `LimitAS=infinity` in systemd), and limit its memory by a control group instead"
+    )]
+    NoAddressSpace(String),
     /// The component trapped or no instance could be made.
     #[error("the component failed: {0}; take host and component from the same release")]
     Failed(String),

@@ -28,7 +28,11 @@ impl Filter {
     /// [`LoadError::Faults`] when the configuration has faults; otherwise when the component fails or the outbound
     /// client cannot be set up.
     pub async fn load(component: &FilterComponent, configuration: Configuration, options: FilterOptions) -> Result<Filter, LoadError> {
-        let (instance, summary) = Instance::load(component, &configuration, options.cpu_budget).await?;
+        let (instance, summary) = match Instance::load(component, &configuration, options.cpu_budget).await {
+            Ok(_) if !configuration.unread.is_empty() => return Err(LoadError::Faults(configuration.told(Vec::new()))),
+            Err(LoadError::Faults(faults)) => return Err(LoadError::Faults(configuration.told(faults))),
+            loaded => loaded?,
+        };
         let outbound = Outbound::new(&options.outbound, options.most_waiting(), &summary.metadata_urls, &summary.internal_hosts)?;
         let outbound = Arc::new(outbound.observed_by(options.observer.clone()).sharing(Arc::clone(component.shared_answers())));
         let pool = Pool::new(component.clone(), configuration, Arc::clone(&outbound), options, instance);

@@ -174,5 +174,9 @@ pub(crate) fn log_trap(error: &wasmtime::Error) {
 }
 
 fn failed(error: wasmtime::Error) -> ComponentError {
-    ComponentError::Failed(format!("{error:#}"))
+    let reason = format!("{error:#}");
+    if reason.contains(NOT_RESERVED) { ComponentError::NoAddressSpace(reason) } else { ComponentError::Failed(reason) }
 }
+
+/// What Wasmtime says of a mapping that it does not get.
+const NOT_RESERVED: &str = "failed to reserve";

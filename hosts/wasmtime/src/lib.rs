@@ -66,7 +66,7 @@ mod trusted_file;
 
 pub use carried::{Carried, CarriedParts};
 pub use component::FilterComponent;
-pub use configuration::{Audit, AuditDestination, Authorization, Configuration, Fault, Limit, Reference, Resolved, Summary};
+pub use configuration::{Audit, AuditDestination, Authorization, Configuration, Fault, Limit, Reference, Resolved, Summary, Unread};
 pub use configuration_file::{Accept, ConfigurationError, ConfigurationFile};
 pub use decision::{AuditEvent, Audited, Counted, Decision, EndedName, EndedWhat, Event, Forward, Header, Level, Outcome, Response};
 pub use ended::Ended;

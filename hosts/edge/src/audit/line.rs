@@ -7,7 +7,7 @@ use serde::Serialize;
 use vestibule::audit::AuditEvent;
 
 /// The fields of a line, in their order. What is not known is left out.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct Line<'a> {
     /// RFC 3339, in UTC, with milliseconds.
     pub(super) time: String,
@@ -32,6 +32,12 @@ pub(super) struct Line<'a> {
     pub(super) rule: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) code: Option<&'a str>,
+    /// The number on the page or in the problem document that the client got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reference: Option<&'a str>,
+    /// Which sessions have ended, where that is more than `session`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) extent: Option<&'static str>,
     /// How many lines are missing here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) lost: Option<u64>,
@@ -54,6 +60,8 @@ impl Line<'_> {
             path: None,
             rule: None,
             code: None,
+            reference: None,
+            extent: None,
             lost: None,
         }
     }

@@ -9,6 +9,7 @@
 //! 4. Lines for the log go out as events of `tracing` with the target [`LOG_TARGET`], which the log writes as they are, whatever
 //!    `VESTIBULE_LOG` leaves out.
 
+mod ended;
 mod file;
 mod line;
 pub mod place;
@@ -21,15 +22,12 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use vestibule::audit::AuditEvent;
-use vestibule::code::Code;
 use vestibule_wasmtime::{self as library, AuditDestination, Audited};
 
+pub use crate::audit::ended::Commanded;
 use crate::audit::line::Line;
 use crate::audit::writer::Writer;
 use crate::client::request_id::RequestId;
-
-/// Longest name of a session, in characters. A filter's own have 22.
-const MAX_SESSION: usize = 500;
 
 /// The target of lines that are for the log: each is the message of an event.
 pub const LOG_TARGET: &str = "vestibule::audit";
@@ -42,6 +40,8 @@ pub struct Audit {
     requests: bool,
     /// The path where logins end.
     callback: Option<Arc<str>>,
+    /// Whether lines name people.
+    subjects: bool,
 }
 
 #[derive(Clone, Default)]
@@ -58,6 +58,8 @@ pub struct Record {
     request_id: RequestId,
     client: Option<IpAddr>,
     audited: Audited,
+    /// On the page that the client gets.
+    reference: Option<String>,
 }
 
 impl Audit {
@@ -68,7 +70,7 @@ impl Audit {
     pub fn open(wanted: Option<&library::Audit>) -> anyhow::Result<Self> {
         let Some(library::Audit { destination, requests, .. }) = wanted else { return Ok(Self::default()) };
         match destination {
-            AuditDestination::Log => Ok(Self { destination: Destination::Log, requests: *requests, callback: None }),
+            AuditDestination::Log => Ok(Self { destination: Destination::Log, requests: *requests, ..Self::default() }),
             AuditDestination::File(path) => Self::to_file(path, *requests),
         }
     }
@@ -78,7 +80,7 @@ impl Audit {
     /// # Errors
     /// As [`Self::open`].
     pub fn to_file(path: &Path, requests: bool) -> anyhow::Result<Self> {
-        Ok(Self { destination: Destination::File(writer(path)?), requests, callback: None })
+        Ok(Self { destination: Destination::File(writer(path)?), requests, ..Self::default() })
     }
 
     /// The same, with the path where logins end: for requests there that fail without a decision.
@@ -87,10 +89,24 @@ impl Audit {
         Self { callback, ..self }
     }
 
+    /// The same, with the names of people in the lines that this host makes, or without.
+    #[must_use]
+    pub fn with_subjects(self, subjects: bool) -> Self {
+        Self { subjects, ..self }
+    }
+
     /// Writes what a decision is to the audit, and returns it for what may come of the exchange later. `None` where there is no audit.
-    pub fn decided(&self, audited: Option<Audited>, request_id: &RequestId, client: Option<IpAddr>) -> Option<Arc<Record>> {
+    /// `reference` is on the page that the client gets.
+    pub fn decided(
+        &self,
+        audited: Option<Audited>,
+        reference: Option<&str>,
+        request_id: &RequestId,
+        client: Option<IpAddr>,
+    ) -> Option<Arc<Record>> {
         let audited = audited.filter(|_| !matches!(self.destination, Destination::Nowhere))?;
-        let record = Record { audit: self.clone(), request_id: request_id.clone(), client, audited };
+        let reference = reference.map(|reference| bounded(reference, MAX_REFERENCE));
+        let record = Record { audit: self.clone(), request_id: request_id.clone(), client, audited, reference };
         let event = event_of(record.audited.event);
         if event != AuditEvent::Forwarded || self.requests {
             record.write(event, record.audited.code.as_deref(), record.audited.rule);
@@ -100,7 +116,7 @@ impl Audit {
 
     /// Writes that a request was refused, or a login failed, before there was a decision.
     pub fn undecided(&self, event: AuditEvent, code: &str, request: Undecided<'_>) {
-        let Undecided { request_id, client, method, path } = request;
+        let Undecided { request_id, client, method, path, reference } = request;
         let (method, path) = (bounded(method, vestibule::audit::MAX_METHOD), bounded(path, vestibule::audit::MAX_PATH));
         self.write(&Line {
             request_id: Some(request_id.as_str()),
@@ -108,6 +124,7 @@ impl Audit {
             method: Some(&method),
             path: Some(&path),
             code: Some(code),
+            reference,
             ..Line::of(event, SystemTime::now())
         });
     }
@@ -139,35 +156,18 @@ pub struct Undecided<'a> {
     pub method: &'a str,
     /// Without the query.
     pub path: &'a str,
+    /// On the page that the client gets.
+    pub reference: Option<&'a str>,
 }
 
 impl Record {
-    /// Whether a user has logged in with it.
-    pub fn is_login(&self) -> bool {
-        event_of(self.audited.event) == AuditEvent::Login
-    }
-
-    /// Writes that the login has ended another session of the same browser. Whose that was is not told: the session's other lines are.
-    pub fn replaced(&self, session: &str) {
-        let Self { audit, request_id, client, audited } = self;
-        audit.write(&Line {
-            request_id: Some(request_id.as_str()),
-            client: *client,
-            session: Some(&bounded(session, MAX_SESSION)),
-            method: Some(&audited.method),
-            path: Some(&audited.path),
-            code: Some(Code::LoginSucceeded.as_str()),
-            ..Line::of(AuditEvent::SessionEnded, SystemTime::now())
-        });
-    }
-
     /// Writes what has become of the exchange.
     pub fn ended(&self, event: AuditEvent, code: &str) {
         self.write(event, Some(code), None);
     }
 
     fn write(&self, event: AuditEvent, code: Option<&str>, rule: Option<u32>) {
-        let Self { audit, request_id, client, audited } = self;
+        let Self { audit, request_id, client, audited, reference } = self;
         audit.write(&Line {
             request_id: Some(request_id.as_str()),
             client: *client,
@@ -179,6 +179,8 @@ impl Record {
             path: Some(&audited.path),
             rule,
             code,
+            // What becomes of the exchange later has no page.
+            reference: reference.as_deref().filter(|_| code == audited.code.as_deref()),
             ..Line::of(event, SystemTime::now())
         });
     }
@@ -194,6 +196,9 @@ fn event_of(event: library::AuditEvent) -> AuditEvent {
         _ => AuditEvent::Refused,
     }
 }
+
+/// Longest number on a page, in characters. A filter's own have 10.
+const MAX_REFERENCE: usize = 32;
 
 /// Who writes to files in this process. An exchange that outlives its configuration goes on with the file of that one, which is
 /// rotated as well.

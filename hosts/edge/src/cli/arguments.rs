@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::cli::address;
 use crate::cli::health::DEFAULT_ADMIN;
 use crate::cli::init::arguments::Init;
 use crate::observe::log;
@@ -56,17 +57,20 @@ pub struct Serve {
     #[arg(long, value_name = "FILE", default_value_os_t = configuration(), hide_default_value = true)]
     pub config: PathBuf,
     /// Address and port to listen on [default: vestibule.listen, else 127.0.0.1:8501]
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address::listen)]
     pub listen: Option<String>,
     /// The address of the application's server, for example http://127.0.0.1:8080 [default: vestibule.upstream]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = address::upstream)]
     pub upstream: Option<String>,
     /// How long the application may send nothing while it answers, in seconds, at least 0.1; WebSocket connections have no limit
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = patience)]
     pub upstream_timeout: Duration,
     /// Address and port for /healthz, /readyz and /metrics, which have no login [default: none, they are off]
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address::admin)]
     pub admin: Option<String>,
+    /// /readyz also needs the application: it answers 503 while no connection to `upstream` can be made
+    #[arg(long, requires = "admin")]
+    pub ready_needs_upstream: bool,
     /// Unix socket for `vestibule sessions end`, for the user who runs this program only [default: none]
     #[arg(long, value_name = "PATH")]
     pub control: Option<PathBuf>,
@@ -95,6 +99,9 @@ pub struct Check {
     /// Request the metadata and the keys of each provider, and report on them
     #[arg(long)]
     pub online: bool,
+    /// The address of the application's server that `vestibule serve` gets [default: vestibule.upstream]
+    #[arg(long, value_name = "URL", value_parser = address::upstream)]
+    pub upstream: Option<String>,
     /// Certificate chain (PEM) that `vestibule serve` gets: check it as well
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
@@ -157,7 +164,7 @@ pub struct EndSessions {
 #[derive(Debug, Clone, Args)]
 pub struct Health {
     /// The address of `vestibule serve --admin`. For 0.0.0.0 and ::, the loopback address is asked
-    #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_ADMIN)]
+    #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_ADMIN, value_parser = address::admin)]
     pub admin: String,
 }
 

@@ -1,7 +1,9 @@
 //! `vestibule check`: everything that is wrong with a configuration file, before anything runs on it.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::ensure;
 use vestibule::config::Config;
 use vestibule_wasmtime::{Accept, Carried, Configuration, ConfigurationFile, Filter, FilterComponent, FilterOptions};
 
@@ -14,6 +16,7 @@ use crate::configuration::native;
 use crate::configuration::public_address::{self, Listening};
 use crate::configuration::reload::everybody_reads;
 use crate::listen::tls;
+use crate::upstream::application::Upstream;
 use crate::upstream::authorities;
 
 /// What `check` says of a configuration that can be used.
@@ -82,6 +85,7 @@ pub async fn examine(component: &FilterComponent, arguments: &Check) -> Result<C
         (loaded, tls, authorities) => return Err([loaded.err(), tls.err(), authorities.err()].into_iter().flatten().collect()),
     };
     warnings.extend(address_warning(&configuration, arguments));
+    warnings.extend(check_upstream(&filter, arguments).map_err(|error| vec![error])?);
     let config = native::parse(configuration).map_err(|error| vec![error])?;
     Ok(Checked { filter, config, warnings })
 }
@@ -99,6 +103,25 @@ async fn load(component: &FilterComponent, arguments: &Check, warnings: &mut Vec
     let found = readable.iter().map(|file| everybody_reads(file)).chain(of_audit);
     warnings.extend(found.map(|warning| format!("{}: warning: {warning}", path.display())));
     Ok((filter, configuration))
+}
+
+/// Of a configuration that names no application: `vestibule serve` starts only if its command line does.
+///
+/// # Errors
+/// The command line names what `vestibule serve` refuses.
+fn check_upstream(filter: &Filter, arguments: &Check) -> anyhow::Result<Option<String>> {
+    let summary = filter.summary();
+    let (path, answers_proxies) = (arguments.config.display(), summary.authorization.is_some());
+    if let Some(upstream) = &arguments.upstream {
+        ensure!(!answers_proxies, "--upstream has no effect with mode = \"authz\": name the application in the proxy that asks");
+        Upstream::parse(upstream, Duration::ZERO)?;
+        return Ok(None);
+    }
+    let is_missing = summary.upstream.is_none() && !answers_proxies;
+    let remedy =
+        "write `upstream = \"http://127.0.0.1:8080\"` under [vestibule], or give --upstream to `vestibule serve` and to this command";
+    Ok(is_missing
+        .then(|| format!("{path}: warning: vestibule.upstream: no application is named, and `vestibule serve` needs one; {remedy}")))
 }
 
 /// Of the address that the file itself says to listen on; `--listen` may say another.

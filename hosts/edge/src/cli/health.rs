@@ -17,6 +17,8 @@ use crate::observe::admin::READY;
 
 /// Where `vestibule health` asks if it is not told otherwise.
 pub const DEFAULT_ADMIN: &str = "127.0.0.1:9180";
+/// Its port.
+pub const DEFAULT_ADMIN_PORT: u16 = 9180;
 
 /// For everything: a health check that hangs says less than one that fails.
 const PATIENCE: Duration = Duration::from_secs(2);

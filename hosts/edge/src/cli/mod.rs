@@ -1,5 +1,6 @@
 //! The commands: what can be asked for on the command line, and one file for each command.
 
+pub mod address;
 pub mod arguments;
 pub mod carry;
 pub mod check;
@@ -9,6 +10,7 @@ pub mod explain;
 pub mod health;
 pub mod init;
 pub mod manual;
+pub mod not_started;
 pub mod online;
 pub mod program;
 pub mod schema;

@@ -7,22 +7,26 @@ use vestibule_wasmtime::Carried;
 
 use crate::causes;
 use crate::cli::arguments::{Arguments, Command, Sessions};
-use crate::cli::{carry, check, completions, explain, health, init, manual, schema, serve, sessions};
-use crate::observe::log;
+use crate::cli::{carry, check, completions, explain, health, init, manual, not_started, schema, serve, sessions};
+use crate::observe::log::{self, Format};
 use crate::random;
 
 /// Runs the command that was asked for.
 pub fn run(carried: &Carried) -> ExitCode {
     let command = Arguments::parse().command;
+    let format = match &command {
+        Command::Serve(arguments) => arguments.common.log,
+        _ => Format::Human,
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error.into()),
+        Err(error) => return fail(&error.into(), format),
     };
     let result = runtime.block_on(dispatch(command, carried));
     // What is still running was given its grace already.
     runtime.shutdown_background();
     log::flush();
-    result.unwrap_or_else(|error| fail(&error))
+    result.unwrap_or_else(|error| fail(&error, format))
 }
 
 #[expect(clippy::print_stdout, reason = "the secret is what was asked for")]
@@ -52,7 +56,10 @@ async fn dispatch(command: Command, carried: &Carried) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("vestibule: {}", causes::told(error));
+fn fail(error: &anyhow::Error, format: Format) -> ExitCode {
+    match format {
+        Format::Human => eprintln!("vestibule: {}", causes::told(error)),
+        Format::Json => not_started::tell(error),
+    }
     ExitCode::FAILURE
 }

@@ -13,6 +13,7 @@ use vestibule_wasmtime::{Carried, ConfigurationFile};
 use crate::audit;
 use crate::cli::arguments::Serve;
 use crate::cli::component;
+use crate::cli::not_started::InvalidConfiguration;
 use crate::configuration::active::Current;
 use crate::configuration::public_address::{self, Listening};
 use crate::configuration::reload::{self, ActiveSource};
@@ -87,23 +88,28 @@ pub async fn until(
     authorities::check()?;
     let limits = ConnectionLimits::with_descriptors(limits::raise_descriptors());
     // Before a component is compiled, which takes seconds.
-    ConfigurationFile::find(&arguments.config)?;
+    ConfigurationFile::find(&arguments.config).map_err(InvalidConfiguration::mark)?;
     let component = component::load(&arguments.common, carried)?;
     let (config, upstream) = (arguments.config.clone(), arguments.upstream.clone());
-    let mut source = ActiveSource::new(component, config, upstream, arguments.upstream_timeout, metrics.clone()).await?;
-    let reading = source.first().await?;
+    let patience = arguments.upstream_timeout;
+    let source = ActiveSource::new(component, config, upstream, patience, metrics.clone()).await;
+    let mut source = source.map_err(InvalidConfiguration::mark)?;
+    let reading = source.first().await.map_err(InvalidConfiguration::mark)?;
 
     let listener = match (listener, &arguments.listen) {
         (Some(listener), _) => listener,
         (None, Some(address)) => Listener::bind(address).await?,
-        (None, None) => Listener::bind(&source.listen_address(&reading, DEFAULT_PORT).await?).await?,
+        (None, None) => {
+            let address = source.listen_address(&reading, DEFAULT_PORT).await.map_err(InvalidConfiguration::mark)?;
+            Listener::bind(&address).await?
+        }
     };
     let listener = listener.with_limits(limits);
     let port = listener.address().port();
-    let current = Current::new(source.load(&reading, port).await?);
+    let current = Current::new(source.load(&reading, port).await.map_err(InvalidConfiguration::mark)?);
     let edge = Edge::new(current.clone(), acceptor.is_some()).with_ended(source.ended()).with_metrics(metrics.clone());
     let keeper = Arc::new(Keeper::new(Arc::new(edge.session_ends()), metrics.store.clone()));
-    keeper.keep(reading.store(port)?);
+    keeper.keep(reading.store(port).map_err(InvalidConfiguration::mark)?);
     let keeping = tokio::spawn(keeper.clone().run());
     keeper.known(STORE_PATIENCE).await;
     let listening = Listening::on(listener.address(), acceptor.is_some());
@@ -114,14 +120,15 @@ pub async fn until(
     let stopping = Arc::new(AtomicBool::new(false));
     let admin = match &arguments.admin {
         Some(address) => {
-            let admin = Admin { current: current.clone(), metrics: metrics.clone(), store: keeper.clone(), stopping: stopping.clone() };
+            let (current, metrics, store, stopping) = (current.clone(), metrics.clone(), keeper.clone(), stopping.clone());
+            let admin = Admin { current, metrics, store, stopping, asks_application: arguments.ready_needs_upstream };
             Some(tokio::spawn(admin.serve(address).await?))
         }
         None => None,
     };
     let control = match &arguments.control {
         Some(path) => {
-            let control = Control { known: source.ended(), ends: edge.session_ends(), store: keeper.clone() };
+            let control = Control { current: current.clone(), known: source.ended(), ends: edge.session_ends(), store: keeper.clone() };
             Some(tokio::spawn(control.serve(path).with_context(|| format!("cannot listen on {}", path.display()))?))
         }
         None => None,

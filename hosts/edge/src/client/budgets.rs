@@ -20,7 +20,7 @@ use vestibule_wasmtime::{Counted, Limit};
 
 use crate::client::address::network;
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
 /// Beyond an empty budget. As many as can be decided at once are no more than a few minutes' worth; and nobody who shares
 /// an address with whoever did that waits for longer.

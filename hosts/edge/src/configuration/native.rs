@@ -51,7 +51,14 @@ pub fn parse(file: Configuration) -> anyhow::Result<Config> {
 /// # Errors
 /// Every fault, and the warnings among them.
 pub fn judge(file: Configuration) -> Result<Config, Vec<Fault>> {
-    Config::parse(&source(file, false))
+    Config::parse(&source(file.clone(), false)).map_err(|mut faults| {
+        for fault in &mut faults {
+            if let Some(reason) = file.reason(&fault.key, &fault.problem) {
+                (fault.problem, fault.remedy) = reason;
+            }
+        }
+        faults
+    })
 }
 
 /// The same, of a configuration that the component has loaded; `None` if the component is of another release, and what it accepts
@@ -72,6 +79,8 @@ pub struct Known {
     pub callback: Option<Arc<str>>,
     /// How long a session lasts at most.
     pub max_age: Duration,
+    /// Whether log and audit name people.
+    pub subjects: bool,
 }
 
 /// See [`Known`].
@@ -81,6 +90,7 @@ pub fn known(file: Configuration) -> Known {
         countable: countable(&config),
         callback: Some(config.public.redirect_uri().path().into()),
         max_age: config.sessions.lifetime.max_age,
+        subjects: config.log_subjects,
     };
     loaded(file).map(known).unwrap_or_default()
 }

@@ -168,7 +168,7 @@ impl ActiveSource {
     pub async fn load(&self, reading: &Reading, port: u16) -> anyhow::Result<Active> {
         let mut configuration = reading.configuration.clone();
         configuration.port = Some(port);
-        let Known { look, countable, callback, max_age } = native::known(configuration);
+        let Known { look, countable, callback, max_age, subjects } = native::known(configuration);
         let counts = self.metrics.counts(&countable);
         let filter = self.filter(reading, port, Some(counts.clone())).await?;
         self.ended.note_lifetime(max_age);
@@ -181,7 +181,7 @@ impl ActiveSource {
         }
         let service = self.service(summary)?;
         // Last, so that a configuration with a fault leaves no file behind.
-        let audit = Audit::open(summary.audit.as_ref())?.with_callback(callback);
+        let audit = Audit::open(summary.audit.as_ref())?.with_callback(callback).with_subjects(subjects);
         for warning in summary.audit.iter().flat_map(|audit| place::weaknesses(&audit.destination, Asking::ToServe)) {
             tracing::warn!(code = "audit.exposed", "{warning}");
         }
@@ -276,8 +276,11 @@ impl Reading {
         fn values(reading: &Reading) -> impl Iterator<Item = Option<&str>> {
             reading.configuration.resolved.iter().map(|resolved| resolved.value.as_deref())
         }
+        fn refusals(reading: &Reading) -> impl Iterator<Item = String> {
+            reading.configuration.unread.iter().map(|unread| unread.reason.to_string())
+        }
         // The text says what is resolved.
-        self.configuration.toml == other.configuration.toml && values(self).eq(values(other))
+        self.configuration.toml == other.configuration.toml && values(self).eq(values(other)) && refusals(self).eq(refusals(other))
     }
 }
 
@@ -320,7 +323,7 @@ pub fn keep_current(
                 tokio::select! {
                     received = hangup.recv() => is_asked = received.is_some(),
                     () = source.changed() => {}
-                    () = mended(taken.as_ref().err()) => {}
+                    () = mended(&taken) => {}
                 }
             }
             if is_asked {
@@ -382,14 +385,22 @@ pub fn keep_current(
 
 type Found = Result<Reading, ConfigurationError>;
 
-/// Waits until something else is to be said of the permissions for which a configuration was refused; for ever when it was
-/// not, or for something else.
-async fn mended(refused: Option<&ConfigurationError>) {
-    let Some(refused) = refused.filter(|refused| is_for_permissions(refused)) else { return std::future::pending().await };
+/// Waits until something else is to be said of the permissions for which a configuration, or a file that it names, was refused; for
+/// ever when none was, or for something else.
+async fn mended(taken: &Found) {
+    let refused: Vec<_> = match taken {
+        Ok(reading) => {
+            reading.configuration.unread.iter().map(|unread| &*unread.reason).filter(|refused| is_for_permissions(refused)).collect()
+        }
+        Err(refused) => Some(refused).filter(|refused| is_for_permissions(refused)).into_iter().collect(),
+    };
+    if refused.is_empty() {
+        return std::future::pending().await;
+    }
     loop {
         // First, so that files which are away meanwhile are not looked at without a pause.
         sleep(MENDED_PAUSE).await;
-        if !is_still_refused(refused) {
+        if !refused.iter().all(|refused| is_still_refused(refused)) {
             return;
         }
     }

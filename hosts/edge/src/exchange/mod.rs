@@ -2,6 +2,8 @@
 
 pub mod control;
 mod counted;
+#[cfg(test)]
+mod documented;
 pub mod ending;
 pub mod failure;
 pub mod judge;

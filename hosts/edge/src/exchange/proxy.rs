@@ -48,11 +48,11 @@ use crate::upstream::application::Candidate;
 use crate::upstream::forwarding;
 
 /// Of the 32 exchanges that may wait for one provider (`OutboundOptions`), one client's callbacks and logins take an eighth.
-const TURNS: usize = 4;
+pub(crate) const TURNS: usize = 4;
 /// A class that logs in at once.
-const WAITING_TURNS: usize = 64;
+pub(crate) const WAITING_TURNS: usize = 64;
 /// As long as a provider may take for one answer.
-const TURN_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const TURN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The edge, as Pingora calls it.
 pub struct Edge {
@@ -122,6 +122,8 @@ pub struct Exchange {
     upgrade: Option<CountedUpgrade>,
     /// What the audit says of the decision.
     record: Option<Arc<Record>>,
+    /// The number for the page that tells of a failure, if the audit has it already.
+    reference: Option<String>,
     /// Takes effect when the response has been sent: a browser that is told first connects again with the old cookies.
     ending: Option<Ending>,
 }
@@ -261,6 +263,7 @@ impl ProxyHttp for Edge {
             opening: None,
             farewell: None,
             record: None,
+            reference: None,
             upgrade: None,
             ending: None,
         }
@@ -290,12 +293,13 @@ impl ProxyHttp for Edge {
         session.set_close_on_response_before_downstream_finish(false);
         session.set_write_timeout(Some(self.patience.write));
         session.set_read_timeout(Some(self.patience.piece));
-        let decided = self.decide(session, exchange).await.inspect_err(|error| {
-            // What the peer broke, or was refused, is no failure of a login.
-            if let Shown::Page(failure) = failure::shown(error) {
-                self.audit_failed_callback(session, exchange, &active, failure.code());
-            }
-        });
+        let decided = self.decide(session, exchange).await;
+        // What the peer broke, or was refused, is no failure of a login.
+        if let Err(error) = &decided
+            && let Shown::Page(failure) = failure::shown(error)
+        {
+            self.audit_failed_callback(session, exchange, &active, failure.code());
+        }
         match decided? {
             Decided::Forward(onward) => {
                 // Before its end can come.
@@ -463,7 +467,7 @@ impl ProxyHttp for Edge {
             close_websocket(session, farewell).await;
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         }
-        let reference = random::reference();
+        let reference = exchange.reference.take().unwrap_or_else(random::reference);
         log::failure(error, &exchange.request_id, &exchange.path, &reference);
         // Who closes a tab with an event stream or a WebSocket in it has had their answer; who closes one that still loads wants none.
         match (failure::shown(error), session.response_written()) {

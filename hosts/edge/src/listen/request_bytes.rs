@@ -29,7 +29,7 @@ use crate::listen::watched_connection::{Watch, Watched};
 pub const LAST_WAIT: Duration = Duration::from_secs(10);
 
 /// What is read of later requests while an earlier one is served, in bytes: several of a browser's.
-const MOST_BEHIND: usize = 16 * 1024;
+pub const MOST_BEHIND: usize = 16 * 1024;
 
 /// The rest of a request, while it is served.
 #[derive(Debug)]

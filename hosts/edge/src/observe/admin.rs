@@ -3,8 +3,9 @@
 //! 1. `/healthz` says that the process lives: 200 as long as it answers. Who restarts a program goes by it.
 //! 2. `/readyz` says that requests may be sent here: 200 once a configuration is in use, and 503 from the request to stop on. The
 //!    listener exists only when a configuration is loaded; one that is broken later leaves the old one in use. 503 also while requests
-//!    with a session are answered so for want of the store: another node may reach it. Neither the
-//!    application nor a provider is asked: where one of them is down, all nodes would leave the load balancer together.
+//!    with a session are answered so for want of the store: another node may reach it. No provider is asked, and the
+//!    application only where that is wanted (`--ready-needs-upstream`): where one of them is down, all nodes would leave the load
+//!    balancer together.
 //! 3. `/metrics` has what is counted ([`crate::metrics`]).
 //! 4. `GET` and `HEAD` only. Connections are limited like those of the public address, by numbers of their own: a crowd there does
 //!    not keep a monitor from looking. Nothing that is answered is secret, and nobody is asked who they are.
@@ -25,7 +26,7 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 
-use crate::configuration::active::Current;
+use crate::configuration::active::{Current, Service};
 use crate::listen::limits::ConnectionLimits;
 use crate::listen::listener::{CannotListen, Listener};
 use crate::metrics::{self, Metrics};
@@ -43,6 +44,8 @@ pub struct Admin {
     pub store: Arc<Keeper>,
     /// The program was told to stop.
     pub stopping: Arc<AtomicBool>,
+    /// Nothing is ready without the application.
+    pub asks_application: bool,
 }
 
 /// A response before it is a message.
@@ -64,11 +67,14 @@ impl Admin {
         Ok(listener.serve_app(Arc::new(self), None, Arc::new(|_| false), std::future::pending(), Duration::ZERO))
     }
 
-    fn answer(&self, method: &Method, path: &str) -> Answer {
+    async fn answer(&self, method: &Method, path: &str) -> Answer {
         match (path, method) {
             (HEALTH, &Method::GET | &Method::HEAD) => Answer::text(StatusCode::OK, "ok\n"),
             (READY, &Method::GET | &Method::HEAD) if self.stopping.load(Ordering::Relaxed) => {
                 Answer::json(StatusCode::SERVICE_UNAVAILABLE, "{\"status\":\"unavailable\",\"reason\":\"stopping\"}\n")
+            }
+            (READY, &Method::GET | &Method::HEAD) if self.asks_application && !self.is_application_reachable().await => {
+                Answer::json(StatusCode::SERVICE_UNAVAILABLE, "{\"status\":\"unavailable\",\"reason\":\"upstream\"}\n")
             }
             (READY, &Method::GET | &Method::HEAD) => match self.store.state() {
                 State::Alone | State::Current => Answer::json(StatusCode::OK, "{\"status\":\"ready\"}\n"),
@@ -80,6 +86,15 @@ impl Admin {
             (METRICS, &Method::GET | &Method::HEAD) => self.metrics(),
             (HEALTH | READY | METRICS, _) => Answer::text(StatusCode::METHOD_NOT_ALLOWED, ""),
             _ => Answer::text(StatusCode::NOT_FOUND, ""),
+        }
+    }
+
+    /// With `mode = "authz"`, the proxy that asks has the application.
+    async fn is_application_reachable(&self) -> bool {
+        let (_, active) = self.current.load();
+        match &active.service {
+            Service::Proxy(upstream) => upstream.is_reachable().await,
+            Service::Authz => true,
         }
     }
 
@@ -97,7 +112,7 @@ impl Admin {
             return Ok(false);
         }
         let request = session.req_header();
-        let Answer { status, content_type, body } = self.answer(&request.method, request.uri.path());
+        let Answer { status, content_type, body } = self.answer(&request.method, request.uri.path()).await;
         let mut head = ResponseHeader::build(status, None)?;
         head.insert_header(CONTENT_LENGTH, body.len())?;
         head.insert_header(CONTENT_TYPE, content_type)?;

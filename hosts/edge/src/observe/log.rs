@@ -119,11 +119,20 @@ impl Visit for Message {
 
 /// Tells how many lines were lost, in the form of all others.
 fn lost_line(format: Format, lost: u64) -> Vec<u8> {
+    written(format, || tracing::warn!(code = "log.lost", lost, "lines of the log were lost: the reader of the log did not keep up"))
+}
+
+/// Writes an event to stderr as JSON when the log has ended, whatever `VESTIBULE_LOG` leaves out.
+pub fn last_words(event: impl FnOnce()) {
+    // There is nobody left to tell.
+    let _ = io::Write::write_all(&mut io::stderr(), &written(Format::Json, event));
+}
+
+/// The line that the log would have of an event.
+fn written(format: Format, event: impl FnOnce()) -> Vec<u8> {
     let line = Arc::new(Mutex::new(Vec::new()));
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer(format, Kept(line.clone()))));
-    tracing::dispatcher::with_default(&dispatch, || {
-        tracing::warn!(code = "log.lost", lost, "lines of the log were lost: the reader of the log did not keep up");
-    });
+    tracing::dispatcher::with_default(&dispatch, event);
     std::mem::take(&mut *line.lock().unwrap_or_else(PoisonError::into_inner))
 }
 

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpPeer;
+use tokio::net::TcpStream;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 use url::{Host, Url};
 
 use crate::upgrade::link::Link;
@@ -18,6 +20,9 @@ use crate::upstream::application_server::ApplicationServer;
 const RESOLVED_FOR: Duration = Duration::from_secs(5);
 /// An application that does not answer the connection in this time is down, for a person who waits.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For an answer to `/readyz`: probes wait a second by default (Kubernetes, `timeoutSeconds`).
+const PROBE_TIMEOUT: Duration = Duration::from_millis(800);
+const PROBED_FOR: Duration = Duration::from_secs(1);
 /// With the TLS handshake.
 const CONNECT_AND_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Idle connections are given up before common servers close them: gunicorn after 2 s, uvicorn and Node after 5 s.
@@ -31,6 +36,8 @@ pub struct Upstream {
     /// The longest silence in a response, and in accepting a request; upgraded connections may be silent for ever.
     timeout: Duration,
     resolved: Mutex<Option<(Instant, Vec<SocketAddr>)>>,
+    /// When it was last asked whether it is reachable, and whether it was.
+    probed: Mutex<Option<(Instant, bool)>>,
     /// Which of the addresses is next, modulo their number: the one that worked, until it does not.
     preferred: AtomicUsize,
     /// The next upgrade's number, from 1: 0 is every other request's pool.
@@ -92,8 +99,8 @@ impl Upstream {
             None => return Err(refused("it has no host")),
         };
         let port = url.port_or_known_default().ok_or_else(|| refused("it has no port"))?;
-        let (resolved, preferred, upgrades) = (Mutex::new(None), AtomicUsize::new(0), AtomicU64::new(1));
-        Ok(Self { host, port, tls, timeout, resolved, preferred, upgrades, server: ApplicationServer::default() })
+        let (resolved, probed, preferred, upgrades) = (Mutex::new(None), Mutex::new(None), AtomicUsize::new(0), AtomicU64::new(1));
+        Ok(Self { host, port, tls, timeout, resolved, probed, preferred, upgrades, server: ApplicationServer::default() })
     }
 
     /// Whether both are one application, at one address.
@@ -132,6 +139,28 @@ impl Upstream {
             options.write_timeout = Some(self.timeout);
         }
         Ok(Candidate { peer, index, is_last: failures + 1 >= addresses.len(), link })
+    }
+
+    /// Whether a connection to one of its addresses can be made within [`PROBE_TIMEOUT`]. Nothing is sent. The answer is kept for
+    /// [`PROBED_FOR`], and one asks at a time: what monitors make costs the application a connection a second at most.
+    pub async fn is_reachable(&self) -> bool {
+        let mut probed = self.probed.lock().await;
+        if let Some((since, is_reachable)) = *probed
+            && since.elapsed() < PROBED_FOR
+        {
+            return is_reachable;
+        }
+        let connect = async {
+            for address in self.addresses().await.unwrap_or_default() {
+                if TcpStream::connect(address).await.is_ok() {
+                    return true;
+                }
+            }
+            false
+        };
+        let is_reachable = timeout(PROBE_TIMEOUT, connect).await.unwrap_or(false);
+        *probed = Some((Instant::now(), is_reachable));
+        is_reachable
     }
 
     /// No connection was made to the address with this index: the next one is preferred from now on.
@@ -198,6 +227,18 @@ mod tests {
             let refused = parse(text).err().unwrap_or_else(|| panic!("{text} was accepted"));
             assert_eq!(refused.problem, problem, "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn it_is_reachable_while_something_listens_there() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let upstream = parse(&url).expect("an address");
+        assert!(upstream.is_reachable().await);
+        drop(listener);
+        assert!(upstream.is_reachable().await, "the answer is kept");
+        assert!(!parse(&url).expect("an address").is_reachable().await);
+        assert!(!parse("http://surely-absent.invalid").expect("an address").is_reachable().await);
     }
 
     #[tokio::test]

@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 const LOOKS: usize = 3_000;
 
 /// Fields whose values are others in each run.
-const VARIABLE: [&str; 5] = ["time", "request_id", "session", "client", "lost"];
+const VARIABLE: [&str; 6] = ["time", "request_id", "session", "client", "reference", "lost"];
 
 fn log_section(audit: &str, more: &str) -> String {
     format!("[vestibule.log]\naudit = \"{audit}\"\n{more}")
@@ -87,7 +87,7 @@ fn is_as_documented(found: &Value, shown: &Map<String, Value>) {
     for (key, value) in found.iter().filter(|(key, _)| !VARIABLE.contains(&key.as_str())) {
         assert_eq!(value, &shown[key], "{key} in {found:?}");
     }
-    for (key, value) in shown.iter().filter(|(key, _)| ["time", "request_id", "session"].contains(&key.as_str())) {
+    for (key, value) in shown.iter().filter(|(key, _)| ["time", "request_id", "session", "reference"].contains(&key.as_str())) {
         let (found, shown) = (found[key].as_str().expect("text"), value.as_str().expect("text"));
         assert_eq!(found.len(), shown.len(), "{key}: {found}");
     }

@@ -169,7 +169,7 @@ async fn examine(component: &FilterComponent, entries: &[Entry], certificate: Ce
     let config = write(folder.path(), entries);
     let (tls_cert, tls_key) = certificates(folder.path(), certificate).unzip();
     let common = Common { component: None, cache: None, log: Format::Human };
-    let arguments = Check { config, strict: false, online: false, tls_cert, tls_key, common };
+    let arguments = Check { config, strict: false, online: false, upstream: None, tls_cert, tls_key, common };
     let checked = check::examine(component, &arguments).await;
     let served = serve(component, &arguments).await;
     let told = served.as_ref().err().map(|error| format!("{error:#}")).unwrap_or_default();

@@ -74,17 +74,61 @@ async fn nothing_is_written_of_answers_that_are_missing_or_wrong() {
     let google = |more: &[&'static str]| {
         [&google[..], &["--client-secret-env", SECRET.0, "--app", "other", "--upstream", "http://127.0.0.1:8080"], more].concat()
     };
+    let google_at = |address: &'static str| {
+        let mut arguments = google(&["--email", "alice@example.com"]);
+        let place = arguments.iter().position(|argument| *argument == "https://app.example.com").unwrap();
+        arguments[place] = address;
+        arguments
+    };
     for (arguments, environment, words) in [
-        (vec!["init"], vec![SECRET], "--provider is missing, and there is no terminal"),
-        (vec!["init", "--provider", "google"], vec![SECRET], "--address is missing"),
-        (vec!["init", "--provider", "google", "--address", "app.example.com"], vec![SECRET], "--address: `app.example.com` is not a URL"),
-        (vec!["init", "--provider", "google", "--address", "http://app.example.com"], vec![SECRET], "is plain http"),
-        (with(&[]), vec![SECRET], "--email-domain, --email, --group or --everybody is missing"),
+        (
+            vec!["init"],
+            vec![SECRET],
+            "these options are missing: --provider, --address, --client-id, --client-secret-env or --client-secret-file, --app, --upstream, \
+             --email-domain, --email, --group or --everybody; `vestibule init --help`",
+        ),
+        (
+            vec!["init", "--provider", "entra", "--app", "streamlit", "--everybody"],
+            vec![SECRET],
+            "are missing: --address, --tenant, --client-id, --client-secret-env or --client-secret-file; ",
+        ),
+        (
+            vec!["init", "--provider", "cognito", "--app", "streamlit", "--everybody", "--address", "a", "--client-id", "a"],
+            vec![SECRET],
+            "are missing: --issuer, --client-secret-env or --client-secret-file, --domain; ",
+        ),
+        (with(&["--email", "alice@example.com", "--domain", "a.example"]), vec![SECRET], "--domain is for Amazon Cognito only"),
+        (google_at("app.example.com"), vec![SECRET], "--address: `app.example.com` is not a URL"),
+        (google_at("http://app.example.com"), vec![SECRET], "is plain http"),
+        (with(&[]), vec![SECRET], "are missing: --email-domain, --email, --group or --everybody; "),
         (with(&["--everybody"]), vec![], "the environment variable `TEST_CLIENT_SECRET` is not set"),
         (with(&["--email", "alice"]), vec![SECRET], "is not an e-mail address"),
         (with(&["--email-domain", "example.com", "--everybody"]), vec![SECRET], "cannot be used with"),
         (with(&["--tenant", "acme.example", "--everybody"]), vec![SECRET], "--tenant is for Microsoft Entra only"),
-        (google(&["--everybody"]), vec![SECRET], "admits every account at accounts.google.com"),
+        (
+            google(&["--everybody"]),
+            vec![SECRET],
+            "--everybody: admits every account at accounts.google.com, and anyone can create one; say who may enter with --email-domain, --email or --group",
+        ),
+        (
+            vec![
+                "init",
+                "--offline",
+                "--provider",
+                "gitlab",
+                "--address",
+                "https://app.example.com",
+                "--client-id",
+                "shop",
+                "--client-secret-env",
+                SECRET.0,
+                "--app",
+                "streamlit",
+                "--everybody",
+            ],
+            vec![SECRET],
+            "--everybody: admits every account at gitlab.com, and anyone can create one; say who may enter",
+        ),
         (google(&["--email-domain", "gmail.com"]), vec![SECRET], "admits every account at accounts.google.com"),
         (google(&["--group", "admins"]), vec![SECRET], "tokens of Google have no groups"),
         (with(&["--everybody", "--config", "env:VESTIBULE_CONFIG"]), vec![SECRET], "which cannot be written to"),
@@ -92,7 +136,34 @@ async fn nothing_is_written_of_answers_that_are_missing_or_wrong() {
     ] {
         let output = run(folder.path(), &arguments, &environment).await;
         assert!(!output.status.success() && said(&output).contains(words), "{words}: {}", said(&output));
+        let is_told_to_register = said(&output).contains("Redirect URI:");
+        assert!(!is_told_to_register || !words.contains("--everybody"), "{words}: the steps would be in vain: {}", said(&output));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{words}: no file and no folder");
+    }
+}
+
+#[tokio::test]
+async fn gitlab_has_a_usual_issuer_and_cognito_a_logout_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let component: Vec<_> = component_options().into_iter().map(|option| option.into_string().unwrap()).collect();
+    let component: Vec<_> = component.iter().map(String::as_str).collect();
+    let common = ["init", "--offline", "--app", "other", "--email", "alice@example.com", "--address", "https://app.example.com"];
+    let client = ["--client-id", "shop", "--client-secret-env", SECRET.0, "--upstream", "http://127.0.0.1:8080"];
+    let cognito = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEfGhI";
+    for (name, own, line) in [
+        ("gitlab", vec![], "server_metadata_url = \"https://gitlab.com/.well-known/openid-configuration\""),
+        (
+            "cognito",
+            vec!["--issuer", cognito, "--domain", "login.acme.example"],
+            "logout_url = \"https://login.acme.example/logout?client_id={client_id}&logout_uri={return_to}\"",
+        ),
+    ] {
+        let file = format!("{name}.toml");
+        let own = [&["--provider", name, "--config", &file][..], &own].concat();
+        let output = run(folder.path(), &[&common[..], &client, &own, &component].concat(), &[SECRET]).await;
+        assert!(output.status.success(), "{}", said(&output));
+        let text = fs::read_to_string(folder.path().join(&file)).unwrap();
+        assert!(text.contains(line), "{line}: {text}");
     }
 }
 

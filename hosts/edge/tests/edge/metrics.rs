@@ -309,6 +309,21 @@ async fn a_program_that_stops_is_alive_and_not_ready() {
 }
 
 #[tokio::test]
+async fn a_program_without_its_application_is_not_ready_where_that_is_wanted() {
+    let down = format!("http://{DOWN}");
+    let ready = async |more: &[&str]| {
+        let arguments = [&["--admin", "127.0.0.1:0"], more].concat();
+        let site = Site::start_configured("", Application::start().await, "http", &arguments, &[]).await;
+        let (head, body) = exchange(admin_of(&site.program), "GET", "/readyz").await;
+        (head.status(), body)
+    };
+    assert_eq!(ready(&["--ready-needs-upstream"]).await.0, 200);
+    assert_eq!(ready(&["--upstream", &down]).await.0, 200, "the application is not asked");
+    let (status, body) = ready(&["--upstream", &down, "--ready-needs-upstream"]).await;
+    assert_eq!((status, body.as_str()), (503, "{\"status\":\"unavailable\",\"reason\":\"upstream\"}\n"));
+}
+
+#[tokio::test]
 async fn the_admin_address_answers_get_and_head_only() {
     let (_site, admin) = site().await;
     for path in ["/healthz", "/readyz", "/metrics"] {

@@ -26,7 +26,7 @@ async fn site() -> Site {
 }
 
 /// Logs in, in a session of the provider's with this name.
-async fn log_in(site: &Site, person: &str, sid: &'static str) -> Browser {
+pub async fn log_in(site: &Site, person: &str, sid: &'static str) -> Browser {
     site.provider
         .faults()
         .script(|script| script.edit_id_token = Some(Box::new(move |claims| drop(claims.insert("sid".into(), json!(sid))))));
@@ -76,7 +76,7 @@ async fn is_in(site: &Site, browser: &Browser) -> bool {
 }
 
 /// A logout token of the provider's, with these claims beside those that each has.
-fn token(site: &Site, jti: &str, claims: Value) -> String {
+pub fn token(site: &Site, jti: &str, claims: Value) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     let mut all = json!({
         "iss": site.provider.issuer(), "aud": "vestibule-demo", "iat": now, "exp": now + 120, "jti": jti,
@@ -87,7 +87,7 @@ fn token(site: &Site, jti: &str, claims: Value) -> String {
     site.provider.logout_token(all.clone()).expect("signed")
 }
 
-async fn deliver(site: &Site, token: &str) -> (StatusCode, Value) {
+pub async fn deliver(site: &Site, token: &str) -> (StatusCode, Value) {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let request = client.post(site.url("/.vestibule/backchannel-logout")).header("content-type", "application/x-www-form-urlencoded");
     let response = request.body(format!("logout_token={token}")).send().await.expect("a response");
@@ -139,15 +139,12 @@ async fn with_sid_one_session_ends_and_the_next_login_need_not_wait() {
     assert!(is_in(&site, &again).await);
 }
 
-#[tokio::test]
-async fn a_logout_everywhere_ends_what_is_open_in_the_other_browser() {
-    let site = site().await;
-    let (one, two, other) = (log_in(&site, "alice", "1").await, log_in(&site, "alice", "2").await, log_in(&site, "bob", "3").await);
-    let (mut socket, mut bystander) = (open_socket(&site, &two).await, open_socket(&site, &other).await);
-    let asked = one.open(&site.url("/.vestibule/logout?everywhere")).await;
+/// Asks for it, and confirms it on the page.
+pub async fn log_out_everywhere(site: &Site, browser: &Browser) {
+    let asked = browser.open(&site.url("/.vestibule/logout?everywhere")).await;
     assert!(asked.body.contains("<form method=\"post\""), "{}", asked.body);
-    assert!(is_in(&site, &one).await, "asked is not done");
-    let cookies = one.cookies(&asked.url);
+    assert!(is_in(site, browser).await, "asked is not done");
+    let cookies = browser.cookies(&asked.url);
     let origin = site.url("");
     let head = format!(
         "POST /.vestibule/logout?everywhere HTTP/1.1\r\nHost: {}\r\nOrigin: {origin}\r\nSec-Fetch-Site: same-origin\r\n\
@@ -156,6 +153,14 @@ async fn a_logout_everywhere_ends_what_is_open_in_the_other_browser() {
     );
     let (head, _) = Wire::connect(site.address).await.exchange(&head).await.expect("a response");
     assert_eq!(head.status(), 303);
+}
+
+#[tokio::test]
+async fn a_logout_everywhere_ends_what_is_open_in_the_other_browser() {
+    let site = site().await;
+    let (one, two, other) = (log_in(&site, "alice", "1").await, log_in(&site, "alice", "2").await, log_in(&site, "bob", "3").await);
+    let (mut socket, mut bystander) = (open_socket(&site, &two).await, open_socket(&site, &other).await);
+    log_out_everywhere(&site, &one).await;
     is_told_that_its_session_has_ended(&mut socket).await;
     assert!(!is_in(&site, &one).await && !is_in(&site, &two).await);
     assert!(is_in(&site, &other).await && is_echoed(&mut bystander).await);

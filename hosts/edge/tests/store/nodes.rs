@@ -320,7 +320,7 @@ async fn sessions_are_ended_on_all_nodes_by_who_runs_one_of_them() {
     let (redis, mut site) = (Redis::start().await, Site::start().await);
     let (_one, two) = (site.node(&store(&redis)).await, site.node(&store(&redis)).await);
     let issuer = &site.provider.issuer();
-    assert!(site.end(&["--session", "AAAA"]).await.contains("this is no question"));
+    assert!(site.end(&["--session", "AAAA"]).await.contains("does not know this request"));
 
     for which in [&["--user", issuer, "alice"][..], &["--all"]] {
         let (_, cookies) = site.logged_in().await;

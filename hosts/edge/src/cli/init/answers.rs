@@ -24,6 +24,8 @@ pub(super) struct Client {
     pub(super) issuer: Url,
     /// Of ZITADEL.
     pub(super) project: Option<String>,
+    /// Of Amazon Cognito.
+    pub(super) logout_url: Option<String>,
     pub(super) id: String,
     pub(super) secret: ClientSecret,
 }

@@ -23,7 +23,7 @@ pub struct Init {
     /// The OpenID provider
     #[arg(long, value_enum)]
     pub provider: Option<Kind>,
-    /// The provider's issuer, for example https://login.example.com/realms/acme
+    /// The provider's issuer, for example https://login.example.com/realms/acme [default for GitLab: https://gitlab.com]
     #[arg(long, value_name = "URL")]
     pub issuer: Option<String>,
     /// For Microsoft Entra: the directory (tenant) ID, or a domain of the tenant
@@ -32,6 +32,9 @@ pub struct Init {
     /// For ZITADEL: the ID of the project
     #[arg(long, value_name = "ID")]
     pub project: Option<String>,
+    /// For Amazon Cognito: the domain of the user pool, for example acme.auth.eu-central-1.amazoncognito.com
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
     /// The public address of the application, for example https://app.example.com
     #[arg(long, value_name = "URL")]
     pub address: Option<String>,

@@ -129,6 +129,10 @@ fn provider(answers: &Answers) -> Option<Table> {
     if let Some(project) = &client.project {
         provider.insert("audiences", value(Array::from_iter([project])));
     }
+    if let Some(url) = &client.logout_url {
+        provider.insert("logout_url", value(url));
+        comment(&mut provider, "logout_url", "The logout page of the user pool.");
+    }
     if client.kind.needs_userinfo() {
         provider.insert("userinfo", value(true));
         comment(&mut provider, "userinfo", "The ID token does not have every claim.");

@@ -87,6 +87,7 @@ pub(super) fn samples() -> Result<Answers, String> {
             kind: Kind::Other,
             issuer,
             project: None,
+            logout_url: None,
             id: "shop".to_owned(),
             secret: ClientSecret::Written(random::cookie_secret()),
         },

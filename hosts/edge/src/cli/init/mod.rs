@@ -48,6 +48,7 @@ pub async fn run(arguments: &Init, carried: &Carried) -> anyhow::Result<ExitCode
         config: path.clone(),
         strict: true,
         online: !arguments.offline,
+        upstream: None,
         tls_cert: None,
         tls_key: None,
         common: arguments.common.clone(),

@@ -1,7 +1,7 @@
 //! The providers that `vestibule init` knows: what their issuer is made of, and what their tokens need.
 
 use clap::ValueEnum;
-use url::Url;
+use url::{Host, Url};
 use vestibule::config::is_open_tenant;
 
 /// The end of every metadata URL (OpenID Connect Discovery 1.0, section 4).
@@ -66,11 +66,21 @@ impl Kind {
             Self::Auth0 => Asks::Issuer("https://acme.eu.auth0.com"),
             Self::Keycloak => Asks::Issuer("https://login.example.com/realms/acme"),
             Self::Cognito => Asks::Issuer("https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEfGhI"),
-            Self::Gitlab => Asks::Issuer("https://gitlab.example.com"),
+            Self::Gitlab => Asks::Issuer("https://gitlab.com"),
             Self::Zitadel => Asks::Issuer("https://acme-abc123.zitadel.cloud"),
             Self::Authentik => Asks::Issuer("https://auth.example.com/application/o/shop/"),
             Self::Other => Asks::Issuer("https://login.example.com"),
         }
+    }
+
+    /// The issuer if none is named: that of the service which the provider runs for everybody.
+    pub fn usual_issuer(self) -> Option<&'static str> {
+        (self == Self::Gitlab).then_some("https://gitlab.com")
+    }
+
+    /// Whether its logout page is at a domain that its issuer does not tell.
+    pub fn has_logout_domain(self) -> bool {
+        self == Self::Cognito
     }
 
     /// `None`: its tokens have no groups unless a claim is made for them.
@@ -118,6 +128,24 @@ pub fn issuer(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// The logout page of an Amazon Cognito user pool at its domain, as a setting `logout_url`.
+///
+/// # Errors
+/// It is no domain.
+pub fn cognito_logout(text: &str) -> Result<String, String> {
+    let text = text.trim().trim_end_matches('/');
+    let url = Url::parse(if text.contains("://") { text.to_owned() } else { format!("https://{text}") }.as_str()).ok();
+    let origin = url.filter(|url| {
+        let is_domain = matches!(url.host(), Some(Host::Domain(name)) if name.contains('.'));
+        let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        url.scheme() == "https" && is_domain && is_bare && url.password().is_none()
+    });
+    let origin = origin.ok_or_else(|| {
+        format!("`{text}` is not the domain of a user pool; write acme.auth.eu-central-1.amazoncognito.com, or your own domain of it")
+    })?;
+    Ok(format!("{}/logout?client_id={{client_id}}&logout_uri={{return_to}}", origin.origin().ascii_serialization()))
+}
+
 /// The issuer of a tenant of Microsoft Entra.
 ///
 /// # Errors
@@ -154,6 +182,21 @@ mod tests {
         }
         for wrong in ["", "acme.okta.com", "http://acme.okta.com", "https://a.example/?a", "https://u:p@a.example", "ftp://a.example"] {
             assert!(issuer(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_domain_of_cognito_has_a_logout_page() {
+        let page = "https://acme.auth.eu-central-1.amazoncognito.com/logout?client_id={client_id}&logout_uri={return_to}";
+        for good in [
+            "acme.auth.eu-central-1.amazoncognito.com",
+            "https://acme.auth.eu-central-1.amazoncognito.com",
+            " https://Acme.auth.eu-central-1.amazoncognito.com/ ",
+        ] {
+            assert_eq!(cognito_logout(good).as_deref(), Ok(page), "{good}");
+        }
+        for wrong in ["", "acme", "http://login.acme.example", "https://login.acme.example/logout", "https://u:p@a.example", "192.0.2.1"] {
+            assert!(cognito_logout(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use anyhow::ensure;
 use clap::ValueEnum;
+use url::Url;
 
 use crate::cli::init::answers::{self, Answers, ClientSecret, Who};
 use crate::cli::init::arguments::{self, App, Init};
@@ -13,6 +14,9 @@ use crate::cli::init::terminal::Terminal;
 /// Where the application of `docs/streamlit.md` listens.
 const STREAMLIT: &str = "http://127.0.0.1:8601";
 
+/// The options that have the client secret.
+const SECRET: &str = "--client-secret-env or --client-secret-file";
+
 /// The options that say who may enter.
 const WHO: &str = "--email-domain, --email, --group or --everybody";
 
@@ -23,6 +27,14 @@ const WHO: &str = "--email-domain, --email, --group or --everybody";
 /// An answer is missing or, without a terminal, refused; the client secret that an option names cannot be used.
 pub(super) async fn answers(arguments: &Init, judge: &mut Judge<'_>) -> anyhow::Result<Answers> {
     let terminal = Terminal::find();
+    if !terminal.is_there() {
+        let missing = missing(arguments);
+        ensure!(
+            missing.is_empty(),
+            "there is no terminal to ask on, and these options are missing: {}; `vestibule init --help` lists the options",
+            missing.join(", ")
+        );
+    }
     let mut answers = samples().map_err(anyhow::Error::msg)?;
     // Before anything is asked: no answer can put it right.
     if let Some(secret) = named_secret(arguments) {
@@ -36,6 +48,15 @@ pub(super) async fn answers(arguments: &Init, judge: &mut Judge<'_>) -> anyhow::
     };
     has_effect(arguments, kind)?;
     answers.client.kind = kind;
+    // Before the steps at the provider, which would be in vain.
+    if let (Some(issuer), true) = (known_issuer(arguments, kind), arguments.who.everybody) {
+        let host = issuer.host_str().unwrap_or_default().to_owned();
+        answers.client.issuer = issuer;
+        if with(judge, &answers, Who::Everybody, |answers, who| answers.who = who).is_err() {
+            let problem = format!("admits every account at {host}, and anyone can create one");
+            terminal.refuse("--everybody", &format!("{problem}; say who may enter with --email-domain, --email or --group"))?;
+        }
+    }
     let question = "The public address of the application, for example https://app.example.com";
     let answers = terminal.text("--address", arguments.address.as_deref(), question, |text| {
         with(judge, &answers, answers::redirect_uri(text)?, |answers, uri| answers.redirect_uri = uri)
@@ -60,6 +81,40 @@ pub(super) async fn answers(arguments: &Init, judge: &mut Judge<'_>) -> anyhow::
     who(&terminal, arguments, judge, answers)
 }
 
+/// The issuer, where it is known before anything is asked.
+fn known_issuer(arguments: &Init, kind: Kind) -> Option<Url> {
+    let text = match kind.asks() {
+        Asks::Nothing(issuer) => Some(issuer),
+        Asks::Issuer(_) => arguments.issuer.as_deref().or(kind.usual_issuer()),
+        Asks::Tenant => None,
+    };
+    text.and_then(|text| provider::issuer(text).ok())
+}
+
+/// The options that are missing where nothing can be asked, in the order of the questions.
+fn missing(arguments: &Init) -> Vec<&'static str> {
+    let kind = arguments.provider;
+    let needs_issuer = kind.is_some_and(|kind| matches!(kind.asks(), Asks::Issuer(_)) && kind.usual_issuer().is_none());
+    let is = |wanted: Kind| kind == Some(wanted);
+    let who = &arguments.who;
+    [
+        ("--provider", kind.is_none()),
+        ("--address", arguments.address.is_none()),
+        ("--issuer", needs_issuer && arguments.issuer.is_none()),
+        ("--tenant", is(Kind::Entra) && arguments.tenant.is_none()),
+        ("--project", is(Kind::Zitadel) && arguments.project.is_none()),
+        ("--client-id", arguments.client_id.is_none()),
+        (SECRET, named_secret(arguments).is_none()),
+        ("--domain", kind.is_some_and(Kind::has_logout_domain) && arguments.domain.is_none()),
+        ("--app", arguments.app.is_none()),
+        ("--upstream", arguments.app != Some(App::Streamlit) && arguments.upstream.is_none()),
+        (WHO, given_who(who, None).is_none()),
+    ]
+    .into_iter()
+    .filter_map(|(option, is_missing)| is_missing.then_some(option))
+    .collect()
+}
+
 /// The answers with one more, if the core has nothing against it.
 fn with<T>(judge: &Judge<'_>, answers: &Answers, value: T, put: impl FnOnce(&mut Answers, T)) -> Result<Answers, String> {
     let mut next = answers.clone();
@@ -76,9 +131,11 @@ fn named_secret(arguments: &Init) -> Option<ClientSecret> {
 /// # Errors
 /// An option is for another provider.
 fn has_effect(arguments: &Init, kind: Kind) -> anyhow::Result<()> {
-    for (option, other, is_given) in
-        [("--tenant", Kind::Entra, arguments.tenant.is_some()), ("--project", Kind::Zitadel, arguments.project.is_some())]
-    {
+    for (option, other, is_given) in [
+        ("--tenant", Kind::Entra, arguments.tenant.is_some()),
+        ("--project", Kind::Zitadel, arguments.project.is_some()),
+        ("--domain", Kind::Cognito, arguments.domain.is_some()),
+    ] {
         ensure!(!is_given || kind == other, "{option} is for {} only", other.title());
     }
     let has_issuer = matches!(kind.asks(), Asks::Issuer(_));
@@ -101,7 +158,8 @@ fn client(terminal: &Terminal, arguments: &Init, judge: &Judge<'_>, mut answers:
     match kind.asks() {
         Asks::Issuer(example) => {
             let question = format!("The provider's issuer, for example {example}");
-            answers = terminal.text("--issuer", arguments.issuer.as_deref(), &question, |text| {
+            let usual = kind.usual_issuer().filter(|_| !terminal.is_there());
+            answers = terminal.text("--issuer", arguments.issuer.as_deref().or(usual), &question, |text| {
                 with(judge, &answers, provider::issuer(text)?, put_issuer)
             })?;
         }
@@ -120,11 +178,15 @@ fn client(terminal: &Terminal, arguments: &Init, judge: &Judge<'_>, mut answers:
     answers = terminal.text("--client-id", arguments.client_id.as_deref(), "The client ID", |text| {
         with(judge, &answers, answers::line(text)?, |answers, id| answers.client.id = id)
     })?;
+    if kind.has_logout_domain() {
+        let question = "The domain of the user pool, for example acme.auth.eu-central-1.amazoncognito.com";
+        answers = terminal.text("--domain", arguments.domain.as_deref(), question, |text| {
+            with(judge, &answers, provider::cognito_logout(text)?, |answers, url| answers.client.logout_url = Some(url))
+        })?;
+    }
     if named_secret(arguments).is_none() {
         let put = |answers: &mut Answers, secret: &str| answers.client.secret = ClientSecret::Written(secret.to_owned());
-        let secret = terminal.secret("--client-secret-env or --client-secret-file", "The client secret", |secret| {
-            with(judge, &answers, secret, put).map(drop)
-        })?;
+        let secret = terminal.secret(SECRET, "The client secret", |secret| with(judge, &answers, secret, put).map(drop))?;
         put(&mut answers, &secret);
     }
     Ok(answers)

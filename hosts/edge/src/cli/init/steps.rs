@@ -20,13 +20,13 @@ pub(super) fn steps(kind: Kind) -> &'static [&'static str] {
         ],
         Kind::Okta => &[
             "In the Admin Console, open \"Applications\", \"Create App Integration\", and choose \"OIDC - OpenID Connect\" and \"Web Application\".",
-            "Add {redirect_uri} to \"Sign-in redirect URIs\".",
+            "Add {redirect_uri} to \"Sign-in redirect URIs\" and to \"Sign-out redirect URIs\".",
             "Under \"Assignments\", assign the people or groups that use the application.",
             "Copy the client ID and the client secret.",
         ],
         Kind::Auth0 => &[
             "In the dashboard, open \"Applications\", \"Create Application\", and choose \"Regular Web Applications\".",
-            "Under \"Settings\", add {redirect_uri} to \"Allowed Callback URLs\".",
+            "Under \"Settings\", add {redirect_uri} to \"Allowed Callback URLs\" and to \"Allowed Logout URLs\".",
             "Under \"Advanced Settings\", \"OAuth\", the signature algorithm must be RS256.",
             "Copy the domain (the issuer is https:// and the domain), the client ID and the client secret.",
         ],
@@ -38,8 +38,9 @@ pub(super) fn steps(kind: Kind) -> &'static [&'static str] {
         ],
         Kind::Cognito => &[
             "In the user pool, open \"App clients\", and create one of the type \"Traditional web application\".",
-            "Add {redirect_uri} to \"Allowed callback URLs\", and allow the scopes openid, email and profile.",
+            "Add {redirect_uri} to \"Allowed callback URLs\" and to \"Allowed sign-out URLs\", and allow the scopes openid, email and profile.",
             "Copy the client ID and the client secret. The issuer is https://cognito-idp.REGION.amazonaws.com/ and the user pool ID.",
+            "Copy the domain of the user pool from \"Branding\", \"Domain\": its logout page is there.",
         ],
         Kind::Gitlab => &[
             "Open \"Applications\" in the settings of the instance, of a group or of a user, and add an application.",
@@ -48,7 +49,7 @@ pub(super) fn steps(kind: Kind) -> &'static [&'static str] {
         ],
         Kind::Zitadel => &[
             "In the project, create an application of the type \"Web\" with the authentication method \"Code\".",
-            "Add {redirect_uri} to the redirect URIs.",
+            "Add {redirect_uri} to the redirect URIs and to the post logout URIs.",
             "Copy the client ID and the client secret, and the ID of the project.",
         ],
         Kind::Authentik => &[

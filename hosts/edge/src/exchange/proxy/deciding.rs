@@ -13,10 +13,11 @@ use pingora::{Error, ErrorType, Result};
 use tokio::time::timeout;
 use vestibule::audit::AuditEvent;
 use vestibule::pages::{self, HostFailure};
-use vestibule_wasmtime::{Counted, Decision, EndedWhat, Forward, Outcome, RequestHead, Response};
+use vestibule_wasmtime::{Counted, Decision, Forward, Outcome, RequestHead, Response};
 
 use super::peer::{path_of, peer, reader, undecided_request};
 use super::{Edge, Exchange};
+use crate::audit;
 use crate::client::address::Client;
 use crate::client::budgets::{Attempt, Spent};
 use crate::client::request_id::RequestId;
@@ -132,7 +133,8 @@ impl Edge {
         let reference = random::reference();
         if let Some(left_out) = self.limited.is_due(code, attempt.client) {
             let event = if spent.counted == Counted::BadLogoutToken { AuditEvent::Refused } else { AuditEvent::LoginFailed };
-            active.audit.undecided(event, code, undecided_request(session, request_id, attempt.client));
+            let request = undecided_request(session, request_id, attempt.client);
+            active.audit.undecided(event, code, audit::Undecided { reference: Some(&reference), ..request });
             let client = attempt.client.map(tracing::field::display);
             let request_id = request_id.as_str();
             let message = "this client has reached its limit of [vestibule.limits]; the log has this once in a minute";
@@ -145,10 +147,12 @@ impl Edge {
         response
     }
 
-    /// Writes that a callback has failed without a decision; of each client once in a minute.
-    pub(super) fn audit_failed_callback(&self, session: &Session, exchange: &Exchange, active: &Active, code: &'static str) {
+    /// Writes that a callback has failed without a decision; of each client once in a minute. Makes the number for its page.
+    pub(super) fn audit_failed_callback(&self, session: &Session, exchange: &mut Exchange, active: &Active, code: &'static str) {
         let client = exchange.client.address();
+        let reference = exchange.reference.insert(random::reference());
         let request = undecided_request(session, &exchange.request_id, client);
+        let request = audit::Undecided { reference: Some(reference), ..request };
         if active.audit.is_callback(request.path) && self.limited.is_due(code, client).is_some() {
             active.audit.undecided(AuditEvent::LoginFailed, code, request);
         }
@@ -231,12 +235,11 @@ impl Edge {
             event.request_id = Some(exchange.request_id.to_string());
             vestibule_wasmtime::log(event);
         }
-        exchange.record = active.audit.decided(audited, &exchange.request_id, exchange.client.address());
-        if let Some(record) = exchange.record.as_ref().filter(|record| record.is_login()) {
-            let replaced = ended_sessions.iter().filter(|ended| ended.what == EndedWhat::Session);
-            replaced.for_each(|session| record.replaced(&session.name));
-        }
+        let (request_id, client) = (&exchange.request_id, exchange.client.address());
+        let reference = events.iter().find_map(|event| event.reference.as_deref());
+        exchange.record = active.audit.decided(audited, reference, request_id, client);
         if !ended_sessions.is_empty() {
+            active.audit.ended(&ended_sessions, &events, exchange.record.as_deref(), request_id, client);
             let ends = self.session_ends();
             ends.remember(&ended_sessions);
             let told = self.store.as_ref().map(|store| {

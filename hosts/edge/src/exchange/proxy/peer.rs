@@ -47,5 +47,5 @@ pub(super) fn reader(session: &Session) -> Option<Language> {
 /// For the audit: a request that is answered without a decision.
 pub(super) fn undecided_request<'a>(session: &'a Session, request_id: &'a RequestId, client: Option<IpAddr>) -> audit::Undecided<'a> {
     let request = session.req_header();
-    audit::Undecided { request_id, client, method: request.method.as_str(), path: request.uri.path() }
+    audit::Undecided { request_id, client, method: request.method.as_str(), path: request.uri.path(), reference: None }
 }

@@ -19,7 +19,9 @@ fn client(kind: Kind, secret: ClientSecret) -> Client {
         Asks::Tenant => provider::tenant("8eaef023-2b34-4da1-9baa-8bc8c9d6a490").unwrap(),
     };
     let project = (kind == Kind::Zitadel).then(|| "312909075211944344".to_owned());
-    Client { kind, issuer, project, id: "shop".to_owned(), secret }
+    let domain = "acme.auth.eu-central-1.amazoncognito.com";
+    let logout_url = kind.has_logout_domain().then(|| provider::cognito_logout(domain).unwrap());
+    Client { kind, issuer, project, logout_url, id: "shop".to_owned(), secret }
 }
 
 fn parse(text: &str) -> Config {
@@ -30,7 +32,7 @@ fn parse(text: &str) -> Config {
 
 /// Whether everybody can have an account there: the core warns of that, and `init` writes nothing.
 fn is_open(kind: Kind) -> bool {
-    matches!(kind, Kind::Google | Kind::Okta | Kind::Auth0 | Kind::Cognito)
+    matches!(kind, Kind::Google | Kind::Okta | Kind::Auth0 | Kind::Cognito | Kind::Gitlab)
 }
 
 #[test]
@@ -80,6 +82,7 @@ fn what_is_written_has_no_warning_whatever_was_chosen() {
                     } else {
                         assert_eq!(warned, [""; 0], "{answers:?}\n{text}");
                     }
+                    assert_eq!(config.providers[0].logout_url.is_some(), *kind == Kind::Cognito, "{text}");
                     assert_eq!((config.providers.len(), config.streamlit.is_some()), (1, *app == App::Streamlit));
                     assert_eq!(config.admission.policy.as_ref().map(|policy| policy.rules().len()), Some(1), "{text}");
                     count += 1;

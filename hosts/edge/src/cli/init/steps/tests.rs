@@ -44,6 +44,21 @@ fn the_documentation_has_the_steps_of_every_provider() {
     }
 }
 
+/// Vestibule sends the browser to the provider's logout page with this address to return to, which must be registered where the
+/// provider has a list of its own for it.
+#[test]
+fn the_address_after_a_logout_is_registered_where_the_provider_has_a_list_for_it() {
+    for (kind, list) in [
+        (Kind::Okta, "Sign-out redirect URIs"),
+        (Kind::Auth0, "Allowed Logout URLs"),
+        (Kind::Keycloak, "Valid post logout redirect URIs"),
+        (Kind::Cognito, "Allowed sign-out URLs"),
+        (Kind::Zitadel, "post logout URIs"),
+    ] {
+        assert!(steps(kind).iter().any(|step| step.contains("{redirect_uri}") && step.contains(list)), "{kind:?}");
+    }
+}
+
 #[test]
 fn every_provider_is_told_the_redirect_uri_once() {
     for kind in Kind::value_variants() {
