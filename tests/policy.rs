@@ -917,7 +917,7 @@ fn the_log_of_a_refusal_names_the_rule_and_nobody() {
     let refused = event(&mut rig, &browser.head("/admin"));
     assert_eq!(refused, ("policy.denied", format!("rule 2 (line {}) does not admit this account", line(2)), true));
     assert_eq!(event(&mut rig, &browser.head("/closed")).1, format!("rule 4 (line {}) admits nobody", line(4)));
-    assert_eq!(event(&mut rig, &browser.head("/x")).1, "no rule is for this request, so that nobody is admitted");
+    assert_eq!(event(&mut rig, &browser.head("/x")).1, "no rule fits this request");
 }
 
 #[test]

@@ -27,7 +27,8 @@ pub struct Explained {
 
 /// Goes through the same steps as a decision, and says what each came to. `account`: who is logged in.
 pub fn explain(head: &RequestHead, account: Option<&Account<'_>>, admission: &Admission, public: &PublicOrigin) -> Explained {
-    let who = account.map_or_else(|| "nobody".to_owned(), |account| format!("{} of provider `{}`", account.label(), account.provider.name));
+    let who = account
+        .map_or_else(|| "without a session".to_owned(), |account| format!("{} of provider `{}`", account.label(), account.provider.name));
     let mut text = format!("{} {}, {who}\n", head.method, head.path_with_query);
     let answer = walk(&mut text, head, account, admission, public).unwrap_or_else(|malformed| {
         let _ = writeln!(text, "400: the request is malformed: {malformed}");
@@ -47,7 +48,7 @@ fn walk(
     match Route::of(request.path, public) {
         Route::Application => {}
         Route::Reserved => {
-            say(text, "404: the path is reserved for routes of Vestibule's own, and none has it");
+            say(text, "404: the path is reserved for routes of Vestibule, and is none of them");
             return Ok(Answer::Denied);
         }
         Route::Login
@@ -57,7 +58,7 @@ fn walk(
         | Route::BackchannelLogout
         | Route::FrontchannelLogout
         | Route::User => {
-            say(text, "answered: it is a route of Vestibule's own, which no rule governs");
+            say(text, "answered: the path is a route of Vestibule, to which no rule applies");
             return Ok(Answer::Passes);
         }
     }
@@ -87,7 +88,7 @@ fn walk(
             }
             match ruling.rule {
                 Some(rule) => say(text, &format!("  {rule}: decides")),
-                None => say(text, "  no rule is left, so that nobody is admitted"),
+                None => say(text, "  no rule fits: the request is denied"),
             }
         }
     }
@@ -123,10 +124,10 @@ fn conclude(text: &mut String, ruling: &Ruling<'_>, account: Option<&Account<'_>
         tell(text, condition, account, 4);
     }
     match (ruling.verdict(account), ruling.access) {
-        (Verdict::Pass, Access::Public) => say(text, "forwarded: public, the application is told of nobody"),
-        (Verdict::Pass, _) if account.is_some() => say(text, "forwarded, and the application is told who it is"),
-        (Verdict::Pass, _) => say(text, "forwarded without an identity"),
-        (Verdict::LoginRequired, _) => say(text, "login: a page redirects to it, anything else is answered 401"),
+        (Verdict::Pass, Access::Public) => say(text, "forwarded: the rule is public, and the application receives no identity"),
+        (Verdict::Pass, _) if account.is_some() => say(text, "forwarded: the application receives the identity"),
+        (Verdict::Pass, _) => say(text, "forwarded: the application receives no identity"),
+        (Verdict::LoginRequired, _) => say(text, "login: page requests are redirected to it, other requests are answered with 401"),
         (Verdict::Denied, _) => say(text, &format!("403: {}", ruling.denied(account))),
     }
     match ruling.verdict(account) {
@@ -138,7 +139,7 @@ fn conclude(text: &mut String, ruling: &Ruling<'_>, account: Option<&Account<'_>
 
 /// Each condition with its verdict, the parts of one below it.
 fn tell(text: &mut String, condition: &Condition, account: &Account<'_>, indent: usize) {
-    let met = if condition.is_met(account) { "yes" } else { "no " };
+    let met = if condition.is_met(account) { "met:" } else { "not met:" };
     say(text, &format!("{:indent$}{met} {condition}", ""));
     if let Condition::All(inner) | Condition::Any(inner) = condition {
         inner.iter().for_each(|condition| tell(text, condition, account, indent + 4));
@@ -194,12 +195,12 @@ access = "optional"
         assert_eq!(
             denied.text,
             "GET /admin/users?x, a@example.com of provider `default`\n  rule 1 (line 8): not for this path\n  rule 2 (line 11): decides\n    \
-             no  any of these\n        no  claim `groups` is or holds \"admins\"\n        no  all of these\n            \
-             no  verified e-mail address is of example.com\n            no  claim `level` is or holds 2\n\
+             not met: any of these\n        not met: claim `groups` is or holds \"admins\"\n        not met: all of these\n            \
+             not met: verified e-mail address is of example.com\n            not met: claim `level` is or holds 2\n\
              403: rule 2 (line 11) does not admit this account\n"
         );
         let admitted = explained("HEAD", "/admin", Some(json!({ "sub": "1", "groups": ["admins"] })));
-        assert!(admitted.answer == Answer::Passes && admitted.text.contains("yes any of these"), "{}", admitted.text);
+        assert!(admitted.answer == Answer::Passes && admitted.text.contains("met: any of these"), "{}", admitted.text);
     }
 
     #[test]
@@ -234,10 +235,10 @@ access = "optional"
         let told = explained(&named, "/admin", "other.example").text;
         assert_eq!(
             told,
-            "GET /admin, nobody\n  `other.example` is not the host of redirect_uri, `app.example`: \
+            "GET /admin, without a session\n  `other.example` is not the host of redirect_uri, `app.example`: \
              a rule names a host, so that other hosts get public pages only\n  rule 1 (line 8): not for this path\n  \
-             rule 2 (line 11): not public, and therefore not for this host\n  no rule is left, so that nobody is admitted\n\
-             403: no rule is for this request, so that nobody is admitted\n"
+             rule 2 (line 11): not public, and therefore not for this host\n  no rule fits: the request is denied\n\
+             403: no rule fits this request\n"
         );
         let told = explained(CONFIG, "/app", "other.example").text;
         assert!(told.contains("`app.example`: its requests are decided in the same way; "), "{told}");
@@ -246,19 +247,19 @@ access = "optional"
     #[test]
     fn every_answer_is_that_of_a_decision() {
         for (method, path, logged_in, answer, line) in [
-            ("GET", "/public/a", false, Answer::Passes, "forwarded: public, the application is told of nobody"),
-            ("GET", "/app", false, Answer::LoginRequired, "login: a page redirects to it, anything else is answered 401"),
-            ("GET", "/app", true, Answer::Passes, "forwarded, and the application is told who it is"),
-            ("GET", "/open", false, Answer::Passes, "forwarded without an identity"),
-            ("POST", "/admin", true, Answer::Denied, "403: no rule is for this request, so that nobody is admitted"),
-            ("GET", "/.vestibule/user", false, Answer::Passes, "answered: it is a route of Vestibule's own, which no rule governs"),
+            ("GET", "/public/a", false, Answer::Passes, "forwarded: the rule is public, and the application receives no identity"),
             (
                 "GET",
-                "/.vestibule/nothing",
-                true,
-                Answer::Denied,
-                "404: the path is reserved for routes of Vestibule's own, and none has it",
+                "/app",
+                false,
+                Answer::LoginRequired,
+                "login: page requests are redirected to it, other requests are answered with 401",
             ),
+            ("GET", "/app", true, Answer::Passes, "forwarded: the application receives the identity"),
+            ("GET", "/open", false, Answer::Passes, "forwarded: the application receives no identity"),
+            ("POST", "/admin", true, Answer::Denied, "403: no rule fits this request"),
+            ("GET", "/.vestibule/user", false, Answer::Passes, "answered: the path is a route of Vestibule, to which no rule applies"),
+            ("GET", "/.vestibule/nothing", true, Answer::Denied, "404: the path is reserved for routes of Vestibule, and is none of them"),
             ("GET", "//app", true, Answer::Malformed, "400: the request is malformed: the path has an empty segment (`//`), in segment 1"),
             (
                 "GET",

@@ -418,7 +418,7 @@ impl std::fmt::Display for Denied {
         match (self.rule, &self.account) {
             (Some(rule), Some(_)) => write!(f, "{rule} does not admit this account"),
             (Some(rule), None) => write!(f, "{rule} admits nobody"),
-            (None, _) => f.write_str("no rule is for this request, so that nobody is admitted"),
+            (None, _) => f.write_str("no rule fits this request"),
         }
     }
 }
