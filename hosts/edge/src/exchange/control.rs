@@ -62,12 +62,14 @@ impl Control {
     async fn answer(&self, asking: &mut UnixStream) -> io::Result<()> {
         let own = rustix::process::geteuid().as_raw();
         if ![own, 0].contains(&asking.peer_cred()?.uid()) {
-            return asking.write_all(b"only the user who runs vestibule may ask\n").await;
+            return asking
+                .write_all(b"only the user who runs `vestibule serve`, and root, can end sessions; run this as one of them\n")
+                .await;
         }
         let mut question = String::new();
         (&mut *asking).take(MAX_QUESTION_BYTES).read_to_string(&mut question).await?;
         let Some(entry) = self.entry(question.trim_end()) else {
-            return asking.write_all(b"this is no question of this release\n").await;
+            return asking.write_all(b"the running program does not know this command; run the `vestibule` of its release\n").await;
         };
         let entries = [entry];
         self.ends.remember(&entries);
