@@ -10,11 +10,14 @@ rm -rf "$folder"
 mkdir -p "$folder"/{man,completions,systemd}
 install -m 755 "$program" "$folder/vestibule"
 vestibule() { "${runner[@]}" "$folder/vestibule" "$@"; }
-vestibule man >"$folder/man/vestibule.1"
-# The first page names those of the commands.
-grep -o '^vestibule\\-[a-z\-]*(1)' "$folder/man/vestibule.1" | sed 's/^vestibule\\-\(.*\)(1)$/\1/; s/\\-/-/g' | while read -r command; do
-  vestibule man "$command" >"$folder/man/vestibule-$command.1"
-done
+# A page names those of its commands. Each of these has one word more than the command of the page, and a word can have `-`.
+write_pages() {
+  local page=vestibule name
+  [ $# -eq 0 ] || page=vestibule-$(IFS=-; echo "$*")
+  vestibule man "$@" >"$folder/man/$page.1"
+  for name in $(sed -n 's/\\-/-/g; s/^\(vestibule-[a-z-]*\)(1)$/\1/p' "$folder/man/$page.1"); do write_pages "$@" "${name#"$page"-}"; done
+}
+write_pages
 vestibule completions bash >"$folder/completions/vestibule.bash"
 vestibule completions zsh >"$folder/completions/_vestibule"
 vestibule completions fish >"$folder/completions/vestibule.fish"

@@ -26,4 +26,7 @@ if [ "$machine" != "$(uname -m)" ]; then
   command -v "${runner[0]}" >/dev/null || install_packages "programs for $machine" qemu-user-static
   # By its path, since it is also copied where a program runs in a root of its own.
   runner=("$(command -v "${runner[0]}")")
+  # Debian's emulator takes a minute and gigabytes to keep account of the pool for instances, 512 GiB of address space. Where there is
+  # less, Vestibule does without the pool.
+  ulimit -v $((64 << 20))
 fi

@@ -50,7 +50,7 @@ use toml::de::DeTable;
 pub use admission::{is_open_tenant, is_public_mail};
 pub use client_options::is_hosted_domain;
 pub use fault::Fault;
-pub use outside::references;
+pub use outside::{references, secret_references, stand_in};
 pub use store::StoreSettings;
 pub use summary::{Authorization, Summary};
 

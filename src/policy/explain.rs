@@ -48,7 +48,7 @@ fn walk(
     match Route::of(request.path, public) {
         Route::Application => {}
         Route::Reserved => {
-            say(text, "404: the path is reserved for Vestibule's own routes, and is not one of them");
+            say(text, "404: the path is reserved for routes of Vestibule, and is none of them");
             return Ok(Answer::Denied);
         }
         Route::Login
@@ -59,7 +59,7 @@ fn walk(
         | Route::FrontchannelLogout
         | Route::User
         | Route::Refresh => {
-            say(text, "answered: it is a route of Vestibule's own, which no rule governs");
+            say(text, "answered: the path is a route of Vestibule, to which no rule applies");
             return Ok(Answer::Passes);
         }
     }
@@ -89,7 +89,7 @@ fn walk(
             }
             match ruling.rule {
                 Some(rule) => say(text, &format!("  {rule}: decides")),
-                None => say(text, "  no rule fits this request: access is denied"),
+                None => say(text, "  no rule fits: the request is denied"),
             }
         }
     }
@@ -125,10 +125,10 @@ fn conclude(text: &mut String, ruling: &Ruling<'_>, account: Option<&Account<'_>
         tell(text, condition, account, 4);
     }
     match (ruling.verdict(account), ruling.access) {
-        (Verdict::Pass, Access::Public) => say(text, "forwarded: public, without an identity"),
-        (Verdict::Pass, _) if account.is_some() => say(text, "forwarded, with the identity headers"),
-        (Verdict::Pass, _) => say(text, "forwarded without an identity"),
-        (Verdict::LoginRequired, _) => say(text, "login: a page redirects to it, anything else is answered 401"),
+        (Verdict::Pass, Access::Public) => say(text, "forwarded: the rule is public, and the application receives no identity"),
+        (Verdict::Pass, _) if account.is_some() => say(text, "forwarded: the application receives the identity"),
+        (Verdict::Pass, _) => say(text, "forwarded: the application receives no identity"),
+        (Verdict::LoginRequired, _) => say(text, "login: page requests are redirected to it, other requests are answered with 401"),
         (Verdict::Denied, _) => say(text, &format!("403: {}", ruling.denied(account))),
     }
     match ruling.verdict(account) {
@@ -140,7 +140,7 @@ fn conclude(text: &mut String, ruling: &Ruling<'_>, account: Option<&Account<'_>
 
 /// Each condition with its verdict, the parts of one below it.
 fn tell(text: &mut String, condition: &Condition, account: &Account<'_>, indent: usize) {
-    let met = if condition.is_met(account) { "yes" } else { "no " };
+    let met = if condition.is_met(account) { "met:" } else { "not met:" };
     say(text, &format!("{:indent$}{met} {condition}", ""));
     if let Condition::All(inner) | Condition::Any(inner) = condition {
         inner.iter().for_each(|condition| tell(text, condition, account, indent + 4));
@@ -196,12 +196,12 @@ access = "optional"
         assert_eq!(
             denied.text,
             "GET /admin/users?x, a@example.com of provider `default`\n  rule 1 (line 8): not for this path\n  rule 2 (line 11): decides\n    \
-             no  any of these\n        no  claim `groups` is or holds \"admins\"\n        no  all of these\n            \
-             no  verified e-mail address is of example.com\n            no  claim `level` is or holds 2\n\
+             not met: any of these\n        not met: claim `groups` is or holds \"admins\"\n        not met: all of these\n            \
+             not met: verified e-mail address is of example.com\n            not met: claim `level` is or holds 2\n\
              403: rule 2 (line 11) does not admit this account\n"
         );
         let admitted = explained("HEAD", "/admin", Some(json!({ "sub": "1", "groups": ["admins"] })));
-        assert!(admitted.answer == Answer::Passes && admitted.text.contains("yes any of these"), "{}", admitted.text);
+        assert!(admitted.answer == Answer::Passes && admitted.text.contains("met: any of these"), "{}", admitted.text);
     }
 
     #[test]
@@ -238,7 +238,7 @@ access = "optional"
             told,
             "GET /admin, without a session\n  `other.example` is not the host of redirect_uri, `app.example`: \
              a rule names a host, so that other hosts get public pages only\n  rule 1 (line 8): not for this path\n  \
-             rule 2 (line 11): not public, and therefore not for this host\n  no rule fits this request: access is denied\n\
+             rule 2 (line 11): not public, and therefore not for this host\n  no rule fits: the request is denied\n\
              403: no rule fits this request: access is denied\n"
         );
         let told = explained(CONFIG, "/app", "other.example").text;
@@ -248,19 +248,19 @@ access = "optional"
     #[test]
     fn every_answer_is_that_of_a_decision() {
         for (method, path, logged_in, answer, line) in [
-            ("GET", "/public/a", false, Answer::Passes, "forwarded: public, without an identity"),
-            ("GET", "/app", false, Answer::LoginRequired, "login: a page redirects to it, anything else is answered 401"),
-            ("GET", "/app", true, Answer::Passes, "forwarded, with the identity headers"),
-            ("GET", "/open", false, Answer::Passes, "forwarded without an identity"),
-            ("POST", "/admin", true, Answer::Denied, "403: no rule fits this request: access is denied"),
-            ("GET", "/.vestibule/user", false, Answer::Passes, "answered: it is a route of Vestibule's own, which no rule governs"),
+            ("GET", "/public/a", false, Answer::Passes, "forwarded: the rule is public, and the application receives no identity"),
             (
                 "GET",
-                "/.vestibule/nothing",
-                true,
-                Answer::Denied,
-                "404: the path is reserved for Vestibule's own routes, and is not one of them",
+                "/app",
+                false,
+                Answer::LoginRequired,
+                "login: page requests are redirected to it, other requests are answered with 401",
             ),
+            ("GET", "/app", true, Answer::Passes, "forwarded: the application receives the identity"),
+            ("GET", "/open", false, Answer::Passes, "forwarded: the application receives no identity"),
+            ("POST", "/admin", true, Answer::Denied, "403: no rule fits this request: access is denied"),
+            ("GET", "/.vestibule/user", false, Answer::Passes, "answered: the path is a route of Vestibule, to which no rule applies"),
+            ("GET", "/.vestibule/nothing", true, Answer::Denied, "404: the path is reserved for routes of Vestibule, and is none of them"),
             ("GET", "//app", true, Answer::Malformed, "400: the request is malformed: the path has an empty segment (`//`), in segment 1"),
             (
                 "GET",

@@ -212,7 +212,7 @@ fn lacking(features: &[Feature]) -> Vec<&'static str> {
 /// For this system and the family of its processors.
 #[expect(unsafe_code, reason = "flags of Cranelift are not checked; see SAFETY")]
 fn family_config() -> wasmtime::Result<Config> {
-    let mut config = Runtime::config(&RuntimeOptions::default());
+    let mut config = Runtime::compiler_config();
     // Named, a target has no extensions but those that are asked for.
     if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
         let system = if cfg!(target_vendor = "apple") { "apple-darwin" } else { "unknown-linux-gnu" };

@@ -91,7 +91,8 @@ fn refused(error: &wasmtime::Error) -> ComponentError {
     // Of Wasmtime, which has no type for it.
     const NOT_EXECUTABLE: &str = "unable to make memory executable";
 
-    let reason = format!("{error:#}");
+    // In one line: the parser prints the bytes that it has found one below the other.
+    let reason = format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ");
     if reason.contains(NOT_EXECUTABLE) { ComponentError::NotExecutable(reason) } else { ComponentError::Invalid(reason) }
 }
 

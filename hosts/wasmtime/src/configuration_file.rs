@@ -151,6 +151,14 @@ impl ConfigurationFile {
         place(Self::folder(path), credentials_folder().as_deref(), name)
     }
 
+    /// The value of one reference of the configuration at `path`; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Self::read`], of what the reference names.
+    pub async fn value(path: &Path, reference: &Reference, accept: Accept) -> Result<Option<String>, ConfigurationError> {
+        resolve(reference, Self::folder(path), accept).await
+    }
+
     /// The same without a component: `references` says what a text refers to. What it names must be a regular file.
     ///
     /// # Errors

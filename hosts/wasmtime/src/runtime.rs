@@ -102,9 +102,10 @@ impl Runtime {
         Ok(Runtime { shared: Arc::new(Shared { engine, clock, config, memory_limit: options.memory_limit }) })
     }
 
-    /// The settings of an engine that compiles for this machine.
-    pub(crate) fn config(options: &RuntimeOptions) -> Config {
-        engine_config(Some(options))
+    /// The settings of an engine that compiles and runs nothing. It reserves no pool: compiled code does not depend on one, and an
+    /// emulator may have no address space for it.
+    pub(crate) fn compiler_config() -> Config {
+        engine_config(None)
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -188,6 +189,12 @@ mod tests {
             assert!(instances_for_filters_of(instances) as usize >= 2 * instances, "{processors}");
         }
         assert_eq!(RuntimeOptions::default().max_instances, instances_for_filters_of(FilterOptions::default().instances));
+    }
+
+    #[test]
+    fn compiled_code_does_not_depend_on_the_pool() {
+        let settings = |config: &Config| crate::precompiled::settings_digest(&Engine::new(config).unwrap());
+        assert_eq!(settings(&Runtime::compiler_config()), settings(&engine_config(Some(&RuntimeOptions::default()))));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -28,6 +28,9 @@ pub enum Command {
     /// Check a configuration: print every fault and every warning
     Check(Check),
     /// Tell which rule decides on a request, and why
+    ///
+    /// Sends nothing, and needs no secret of the configuration. The exit code tells the answer: 0 if the request is forwarded, 3 if it
+    /// gets the login, 4 if it is denied, 5 if it is malformed, and 1 if that cannot be told.
     Explain(Explain),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
@@ -96,7 +99,7 @@ pub struct Check {
     /// End with exit code 1 on warnings as well
     #[arg(long)]
     pub strict: bool,
-    /// Request the metadata and the keys of each provider, and report on them
+    /// Request the metadata and the keys of each provider, connect to the store of the configuration, and report on them
     #[arg(long)]
     pub online: bool,
     /// The address of the application's server that `vestibule serve` gets [default: vestibule.upstream]
@@ -137,26 +140,30 @@ pub struct Explain {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum Sessions {
-    /// End sessions at once, with their open connections; with a store, on every node
+    /// End sessions at once, and close their open connections
+    ///
+    /// Ends the sessions of one user, one session, or all, of a running `vestibule serve` that has --control. Run this as the user who
+    /// runs that program, or as root. With a store, the sessions end on every node; without one, on the node that is asked. Sessions at
+    /// the provider continue. Prints what has ended, with exit code 0, or why nothing was ended, with exit code 1.
     End(EndSessions),
 }
 
 #[derive(Debug, Clone, Args)]
 #[command(group(clap::ArgGroup::new("which").required(true).args(["user", "session", "all"])))]
 pub struct EndSessions {
-    /// All sessions of a user: the issuer and `sub` of the ID token
+    /// End all sessions of a user: `iss` and `sub` of the ID token, exactly as /.vestibule/user shows them
     #[arg(long, num_args = 2, value_names = ["ISSUER", "SUB"])]
     pub user: Vec<String>,
-    /// One session, by its name in the audit
+    /// End one session: its name, the 22 characters of `session` in the audit
     #[arg(long, value_name = "NAME")]
     pub session: Option<String>,
-    /// All sessions
+    /// End all sessions, of every user
     #[arg(long)]
     pub all: bool,
-    /// With --all, those that began until then: 2026-01-31T12:00:00Z [default: now]
-    #[arg(long, value_name = "TIME", requires = "all", value_parser = humantime::parse_rfc3339)]
-    pub before: Option<std::time::SystemTime>,
-    /// The path that `vestibule serve --control` has
+    /// With --all, end only the sessions that began until this time, in UTC: 2026-01-31T12:00:00Z [default: now]
+    #[arg(long, value_name = "TIME", requires = "all", value_parser = time)]
+    pub before: Option<SystemTime>,
+    /// The socket: the path that `vestibule serve --control` has
     #[arg(long, value_name = "PATH")]
     pub control: PathBuf,
 }
@@ -177,9 +184,9 @@ pub struct Completions {
 
 #[derive(Debug, Clone, Args)]
 pub struct Man {
-    /// The command that the page describes [default: vestibule itself]
+    /// The command that the page describes, for example `serve` or `sessions end` [default: vestibule itself]
     #[arg(value_name = "COMMAND")]
-    pub command: Option<String>,
+    pub command: Vec<String>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -220,6 +227,10 @@ fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "a number of seconds, 10 for example".to_owned())?;
     let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| *duration <= DAY);
     duration.ok_or_else(|| format!("a number of seconds from 0 to {}", DAY.as_secs()))
+}
+
+fn time(text: &str) -> Result<SystemTime, String> {
+    humantime::parse_rfc3339(text).map_err(|error| format!("{error}; write a time in UTC, 2026-01-31T12:00:00Z for example"))
 }
 
 fn patience(text: &str) -> Result<Duration, String> {

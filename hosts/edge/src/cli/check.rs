@@ -16,6 +16,7 @@ use crate::configuration::native;
 use crate::configuration::public_address::{self, Listening};
 use crate::configuration::reload::everybody_reads;
 use crate::listen::tls;
+use crate::store;
 use crate::upstream::application::Upstream;
 use crate::upstream::authorities;
 
@@ -24,6 +25,8 @@ pub struct Checked {
     pub filter: Filter,
     /// As the core reads it in this program.
     pub config: Config,
+    /// Where the list of ended sessions is kept.
+    pub store: Option<store::Settings>,
     /// Each with the name of the file, and a remedy.
     pub warnings: Vec<String>,
 }
@@ -38,7 +41,7 @@ pub async fn run(arguments: &Check, carried: &Carried) -> anyhow::Result<ExitCod
     // Before a component is compiled, which takes seconds.
     ConfigurationFile::find(&arguments.config)?;
     let component = component::load(&arguments.common, carried)?;
-    let Checked { filter, config, mut warnings } = match examine(&component, arguments).await {
+    let Checked { filter, config, store, mut warnings } = match examine(&component, arguments).await {
         Ok(checked) => checked,
         Err(faults) => {
             faults.iter().for_each(|fault| eprintln!("{}", causes::told(fault)));
@@ -50,14 +53,25 @@ pub async fn run(arguments: &Check, carried: &Carried) -> anyhow::Result<ExitCod
         false => Vec::new(),
     };
     let is_reachable = online.iter().all(|found| found.faults.is_empty());
+    let store = match store.filter(|_| arguments.online) {
+        Some(settings) => Some(store::look(&settings, None).await),
+        None => None,
+    };
+    let has_store = store.as_ref().is_none_or(|found| found.fault.is_none());
     for found in online {
         print!("{found}");
-        found.faults.iter().for_each(|fault| eprintln!("provider `{}`: {}", found.name, online::printable(fault)));
+        found.faults.iter().for_each(|fault| eprintln!("{}", found.of_provider(fault)));
         let told = found.warnings.iter().map(|warning| format!("provider `{}`: warning: {}", found.name, online::printable(warning)));
         warnings.extend(told);
     }
+    if let Some(found) = store {
+        print!("{}", online::StoreLines(&found));
+        found.fault.iter().for_each(|fault| {
+            eprintln!("store {}: {}. Until then, requests with a session are answered 503", found.place, online::printable(fault));
+        });
+    }
     warnings.iter().for_each(|warning| eprintln!("{warning}"));
-    if !is_reachable || (arguments.strict && !warnings.is_empty()) {
+    if !is_reachable || !has_store || (arguments.strict && !warnings.is_empty()) {
         return Ok(ExitCode::FAILURE);
     }
     let summary = filter.summary();
@@ -86,8 +100,9 @@ pub async fn examine(component: &FilterComponent, arguments: &Check) -> Result<C
     };
     warnings.extend(address_warning(&configuration, arguments));
     warnings.extend(check_upstream(&filter, arguments).map_err(|error| vec![error])?);
+    let store = native::store(configuration.clone()).map_err(|error| vec![error])?;
     let config = native::parse(configuration).map_err(|error| vec![error])?;
-    Ok(Checked { filter, config, warnings })
+    Ok(Checked { filter, config, store, warnings })
 }
 
 async fn load(component: &FilterComponent, arguments: &Check, warnings: &mut Vec<String>) -> anyhow::Result<(Filter, Configuration)> {

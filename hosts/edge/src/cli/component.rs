@@ -56,8 +56,7 @@ fn from_file(path: &Path, cache: Option<&Path>) -> anyhow::Result<FilterComponen
     if !path.is_file() {
         return Err(NoComponent::NotThere(path.into()).into());
     }
-    FilterComponent::from_file(&runtime()?, path, cache)
-        .with_context(|| format!("{}: the component cannot be used; run `make build`", path.display()))
+    FilterComponent::from_file(&runtime()?, path, cache).with_context(|| format!("{}: the component cannot be used", path.display()))
 }
 
 /// Where the code is not for this machine, the component is there to be compiled.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Map, Value};
 use vestibule::account::Account;
 use vestibule::claims::Claims;
@@ -49,8 +49,13 @@ pub async fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// No secret decides on a request: what cannot be read of them is told, and left out.
 async fn load(path: &Path) -> anyhow::Result<Config> {
-    native::parse(native::read(path, DEFAULT_PORT).await?)
+    let (configuration, replaced) = native::read_without_secrets(path, DEFAULT_PORT).await?;
+    if !replaced.is_empty() {
+        eprintln!("not read, and not needed to explain: {}", replaced.join(", ").replace(char::is_control, " "));
+    }
+    native::parse(configuration)
 }
 
 /// A user, as a file describes one.
@@ -62,15 +67,17 @@ struct User {
 
 /// What `/.vestibule/user` answers, or the payload of an ID token. `None`: no user is logged in.
 fn read_user(path: &Path) -> anyhow::Result<Option<User>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    parse_user(&text).with_context(|| path.display().to_string())
+    let shown = path.display();
+    let text =
+        std::fs::read_to_string(path).map_err(|error| anyhow!("--as: cannot read {shown}: {error}; name a file with the user's claims"))?;
+    parse_user(&text).with_context(|| format!("--as: {shown}"))
 }
 
 /// The answer of `/.vestibule/user` has `is_logged_in`, and nothing else without a session. With one, `provider` is the
 /// name of the session's provider, and neither of the two is a claim of the user, on which a rule could decide.
 fn parse_user(text: &str) -> anyhow::Result<Option<User>> {
-    let mut claims: Map<String, Value> =
-        serde_json::from_str(text).context("write claims as a JSON object, as /.vestibule/user shows them")?;
+    let mut claims: Map<String, Value> = serde_json::from_str(text)
+        .map_err(|error| anyhow!("this is no JSON object of claims ({error}); write it as /.vestibule/user shows it"))?;
     let is_answer = match claims.remove(IS_LOGGED_IN) {
         None => false,
         Some(Value::Bool(true)) => true,
@@ -95,10 +102,16 @@ const PROVIDER: &str = "provider";
 /// The one that is named, on the command line or in the file; else the only one.
 fn provider<'a>(config: &'a Config, named: Option<&str>) -> anyhow::Result<&'a Provider> {
     match (named, config.providers.as_slice()) {
-        (Some(name), _) => config.provider(name).with_context(|| format!("there is no provider `{name}` in [auth]")),
+        (Some(name), providers) => {
+            config.provider(name).with_context(|| format!("there is no provider `{name}` in [auth]; write one of {}", names(providers)))
+        }
         (None, [only]) => Ok(only),
-        (None, _) => bail!("there are several providers; name that of the user with --provider"),
+        (None, providers) => bail!("there are several providers; name that of the user with --provider: one of {}", names(providers)),
     }
+}
+
+fn names(providers: &[Provider]) -> String {
+    providers.iter().map(|provider| format!("`{}`", provider.name)).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -135,9 +148,9 @@ mod tests {
             (r#"{"is_logged_in": "false", "sub": "1"}"#, "`is_logged_in` is neither true nor false"),
             (r#"{"is_logged_in": null}"#, "`is_logged_in` is neither true nor false"),
             (r#"{"is_logged_in": true, "provider": ["google"]}"#, "`provider` is not the name of a provider"),
-            ("[]", "write claims as a JSON object"),
-            ("null", "write claims as a JSON object"),
-            ("", "write claims as a JSON object"),
+            ("[]", "is no JSON object of claims"),
+            ("null", "is no JSON object of claims"),
+            ("", "is no JSON object of claims"),
         ] {
             let error = parse_user(text).err().unwrap_or_else(|| panic!("{text}: accepted"));
             assert!(format!("{error:#}").contains(told), "{text}: {error:#}");

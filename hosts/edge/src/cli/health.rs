@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -48,7 +48,7 @@ pub async fn run(arguments: &Health) -> ExitCode {
 async fn status(admin: &str) -> anyhow::Result<u16> {
     let mut stream = connect(admin)
         .await
-        .with_context(|| format!("no connection to {admin}; give --admin the address that `vestibule serve --admin` has"))?;
+        .map_err(|error| anyhow!("no connection to {admin}: {error}; give --admin the address that `vestibule serve --admin` has"))?;
     let request = format!("GET {READY} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.context("the request cannot be sent")?;
     let mut read = Vec::new();

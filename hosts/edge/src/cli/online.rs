@@ -1,4 +1,4 @@
-//! `vestibule check --online`: what each provider says of itself, read as a login would read it.
+//! `vestibule check --online`: what each provider says of itself, read as a login would read it; and how what was found is printed.
 
 mod request;
 
@@ -14,6 +14,8 @@ use vestibule::oidc::signature::Algorithm;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 use vestibule_wasmtime::{Filter, ProviderError};
 
+use crate::store;
+
 /// What was found at one provider.
 #[derive(Debug)]
 pub struct Found {
@@ -25,11 +27,29 @@ pub struct Found {
     lines: Vec<String>,
 }
 
+impl Found {
+    /// A fault as text for a terminal, with the name of the provider, which some texts have already.
+    pub fn of_provider(&self, fault: &str) -> String {
+        let provider = format!("provider `{}`", self.name);
+        printable(&if fault.contains(&provider) { fault.to_owned() } else { format!("{provider}: {fault}") })
+    }
+}
+
 /// As text for a terminal.
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "provider `{}`", self.name)?;
         self.lines.iter().try_for_each(|line| writeln!(f, "  {}", printable(line)))
+    }
+}
+
+/// What was found at a store, as text for a terminal.
+pub struct StoreLines<'a>(pub &'a store::Found);
+
+impl fmt::Display for StoreLines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "store {}", printable(&self.0.place))?;
+        self.0.lines.iter().try_for_each(|line| writeln!(f, "  {}", printable(line)))
     }
 }
 

@@ -10,9 +10,10 @@ use vestibule::config::{self, Config, Fault, StoreSettings};
 use vestibule::pages::Look;
 use vestibule::secret::Secret;
 use vestibule::session::EntryKey;
-use vestibule_wasmtime::{Configuration, ConfigurationError, ConfigurationFile, Reference};
+use vestibule_wasmtime::{Accept, Configuration, ConfigurationError, ConfigurationFile, Reference, Resolved};
 
 use crate::metrics::Countable;
+use crate::random;
 use crate::store::{self, Keys, Location};
 
 /// Reads a configuration file and what it names, without a component.
@@ -21,6 +22,36 @@ use crate::store::{self, Keys, Location};
 /// Something cannot be read: see [`ConfigurationFile::read`].
 pub async fn read(path: &Path, port: u16) -> Result<Configuration, ConfigurationError> {
     ConfigurationFile::read_with(path, Some(port), references).await
+}
+
+/// The same for what decides nothing with secrets: those that the text names, and that cannot be read, are replaced by others. Also
+/// returns what was replaced, and why.
+///
+/// # Errors
+/// As [`read`], of everything that is no secret.
+pub async fn read_without_secrets(path: &Path, port: u16) -> Result<(Configuration, Vec<String>), ConfigurationError> {
+    let toml = ConfigurationFile::text(path, Accept::Anything).await?;
+    let secrets: Vec<_> = config::secret_references(&toml).into_iter().map(|(reference, setting)| (to_host(reference), setting)).collect();
+    let is_needed = |reference: &Reference| !secrets.iter().any(|(secret, _)| secret == reference);
+    let needed = |toml: &str| references(toml).into_iter().filter(is_needed).collect();
+    let mut configuration = ConfigurationFile::complete_with(path, toml, Some(port), needed).await?;
+    let mut replaced = Vec::new();
+    for (reference, setting) in secrets {
+        let value = match ConfigurationFile::value(path, &reference, Accept::Files).await {
+            Ok(Some(value)) => value,
+            found => {
+                let reason = match (found, &reference) {
+                    (Err(error), _) => error.to_string(),
+                    (_, Reference::Environment(name)) => format!("the environment variable `{name}` is not set"),
+                    (_, Reference::File(name)) => format!("there is no file {}", ConfigurationFile::named(path, name).display()),
+                };
+                replaced.push(format!("{setting} ({reason})"));
+                config::stand_in(setting, random::cookie_secret())
+            }
+        };
+        configuration.resolved.push(Resolved { reference, value: Some(value) });
+    }
+    Ok((configuration, replaced))
 }
 
 /// The same of a text that is not written to `path` yet.

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
-use rustix::fs::OFlags;
+use rustix::fs::{Access, OFlags, access};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use vestibule_wasmtime::TrustedFile;
@@ -39,6 +39,30 @@ impl File {
     }
 }
 
+/// What there is at a path, as far as it can be told without changing anything.
+pub(super) enum Sight {
+    There,
+    /// No file, in a folder that one can be made in.
+    ToBeMade,
+}
+
+impl File {
+    pub(super) async fn sight(&self) -> Result<Sight, StoreError> {
+        let path = self.path.clone();
+        blocking(move || sight(&path)).await
+    }
+}
+
+fn sight(path: &Path) -> Result<Sight, redb::Error> {
+    judge(path)?;
+    if path.symlink_metadata().is_err() {
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from)?;
+        return Ok(Sight::ToBeMade);
+    }
+    Ok(Sight::There)
+}
+
 #[async_trait]
 impl Store for File {
     async fn open(&self) -> Result<(Box<dyn Reader>, Box<dyn Writer>), StoreError> {
@@ -52,8 +76,7 @@ impl Store for File {
 fn open(path: &Path) -> Result<(Database, Vec<Entry>), redb::Error> {
     judge(path)?;
     // Names of sessions are no secret, and nobody else's business either. No link: what it leads to has not been judged.
-    let no_link = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other)?;
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_link).open(path)?;
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_link()?).open(path)?;
     let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let deleting = database.begin_write()?;
@@ -65,6 +88,11 @@ fn open(path: &Path) -> Result<(Database, Vec<Entry>), redb::Error> {
         entries.extend(entry(key.value(), times.value()));
     }
     Ok((database, entries))
+}
+
+/// For [`OpenOptions`].
+fn no_link() -> io::Result<i32> {
+    i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other)
 }
 
 /// Whether nobody else can change the file; of one that is not there, whether nobody else can make it.
@@ -132,6 +160,7 @@ impl Writer for Written {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, redb::Error> + Send + 'static) -> Result<T, StoreError> {
     match spawn_blocking(work).await {
+        Ok(Err(redb::Error::DatabaseAlreadyOpen)) => Err(StoreError::InUse),
         Ok(result) => result.map_err(|error| StoreError::File(error.to_string())),
         Err(error) => Err(StoreError::File(error.to_string())),
     }

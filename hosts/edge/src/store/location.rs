@@ -66,6 +66,28 @@ impl Location {
     }
 }
 
+impl Server {
+    /// How it is connected to and who this is to it, in lines for a person; without the password.
+    pub(super) fn told(&self) -> Vec<String> {
+        let connection = match &self.address {
+            Address::Tcp { host, is_tls: true, .. } => format!("connection: TLS, with a certificate for {host}"),
+            Address::Tcp { .. } => "connection: TCP, unencrypted".to_owned(),
+            Address::Unix(_) => "connection: Unix socket".to_owned(),
+        };
+        let login = match (self.login.username(), self.login.password()) {
+            (Some(user), Some(_)) => format!("login: user `{user}`, with a password"),
+            (Some(user), None) => format!("login: user `{user}`, without a password"),
+            (None, Some(_)) => "login: the default user, with a password".to_owned(),
+            (None, None) => "login: none".to_owned(),
+        };
+        vec![connection, login]
+    }
+
+    pub(super) fn host(&self) -> Option<String> {
+        if let Address::Tcp { host, .. } = &self.address { Some(host.clone()) } else { None }
+    }
+}
+
 /// Without user and password.
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,6 +15,7 @@ mod entry;
 mod file;
 mod keeper;
 mod location;
+mod look;
 mod queue;
 mod redis;
 mod standing;
@@ -27,6 +28,7 @@ use async_trait::async_trait;
 pub use entry::{Entry, Keys, What};
 pub use keeper::Keeper;
 pub use location::{Location, NoLocation};
+pub use look::{Found, look};
 pub use standing::State;
 
 use queue::Queue;
@@ -93,10 +95,14 @@ enum StoreError {
     Tls(String),
     #[error("no answer in time")]
     TimedOut,
+    #[error("the store refuses the user or the password: {0}")]
+    Login(String),
     #[error("the store refuses: {0}")]
     Refused(String),
     #[error("the store has lost what it had")]
     Lost,
+    #[error("another process has the file open")]
+    InUse,
     #[error("{0}")]
     File(String),
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisError, Value, cmd, pipe};
+use redis::{AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, Value, cmd, pipe};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -317,6 +317,10 @@ impl From<RedisError> for StoreError {
         }
         if error.is_io_error() || error.is_connection_dropped() {
             return Self::Unreachable(error.to_string());
+        }
+        // The server's words for a login that is missing or wrong.
+        if error.kind() == ErrorKind::AuthenticationFailed || matches!(error.code(), Some("NOAUTH" | "WRONGPASS")) {
+            return Self::Login(error.to_string());
         }
         Self::Refused(error.to_string())
     }

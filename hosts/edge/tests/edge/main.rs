@@ -47,6 +47,7 @@ mod service_manager;
 mod streaming;
 mod streamlit;
 mod terminal;
+mod texts;
 mod tls;
 mod trust;
 mod trusted_proxies;

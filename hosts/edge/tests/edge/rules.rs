@@ -181,12 +181,12 @@ async fn explain_tells_the_rule_and_its_exit_code_the_answer() {
     fs::write(path("nobody.json"), r#"{"is_logged_in": false}"#).expect("written");
     let (config, alice, nobody) = (path("secrets.toml"), path("alice.json"), path("nobody.json"));
     for (arguments, code, last) in [
-        (&["GET", "/public/a"][..], 0, "forwarded: public, without an identity"),
-        (&["GET", "/admin"], 3, "login: a page redirects to it, anything else is answered 401"),
+        (&["GET", "/public/a"][..], 0, "forwarded: the rule is public, and the application receives no identity"),
+        (&["GET", "/admin"], 3, "login: page requests are redirected to it, other requests are answered with 401"),
         (&["GET", "/admin", "--as", &alice], 4, "403: rule 2 (line 11) does not admit this account"),
-        (&["GET", "/admin", "--as", &nobody], 3, "login: a page redirects to it, anything else is answered 401"),
-        (&["GET", "/app", "--as", &alice, "--host", "APP.example:8443"], 0, "forwarded, with the identity headers"),
-        (&["GET", "/app", "--as", &alice, "--host", "other.example"], 0, "forwarded, with the identity headers"),
+        (&["GET", "/admin", "--as", &nobody], 3, "login: page requests are redirected to it, other requests are answered with 401"),
+        (&["GET", "/app", "--as", &alice, "--host", "APP.example:8443"], 0, "forwarded: the application receives the identity"),
+        (&["GET", "/app", "--as", &alice, "--host", "other.example"], 0, "forwarded: the application receives the identity"),
         (&["GET", "//app"], 5, "400: the request is malformed: the path has an empty segment (`//`), in segment 1"),
     ] {
         let output = program::run(&[&["explain", "--config", &config], arguments].concat()).await;

@@ -11,6 +11,7 @@ mod application;
 #[path = "../edge/browser.rs"]
 mod browser;
 mod contract;
+mod looking;
 mod node;
 mod nodes;
 mod outages;

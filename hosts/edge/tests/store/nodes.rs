@@ -320,17 +320,20 @@ async fn sessions_are_ended_on_all_nodes_by_who_runs_one_of_them() {
     let (redis, mut site) = (Redis::start().await, Site::start().await);
     let (_one, two) = (site.node(&store(&redis)).await, site.node(&store(&redis)).await);
     let issuer = &site.provider.issuer();
-    assert!(site.end(&["--session", "AAAA"]).await.contains("does not know this request"));
+    assert!(site.end(&["--session", "AAAA"]).await.contains("`AAAA` is not the name of a session"));
+    let name = "AAAAAAAAAAAAAAAAAAAAAA";
+    assert_eq!(site.end(&["--session", name]).await, format!("ended: the session {name}, if there was one\n"));
 
     for which in [&["--user", issuer, "alice"][..], &["--all"]] {
         let (_, cookies) = site.logged_in().await;
         let mut socket = site.socket(&two, &cookies).await;
         if which.contains(&"--user") {
-            assert_eq!(site.end(&["--user", issuer, "bob"]).await, "ended\n");
+            let told = format!("ended: all sessions of `bob` at {issuer}, if there were any\n");
+            assert_eq!(site.end(&["--user", issuer, "bob"]).await, told);
         }
         sleep(SECOND).await;
         assert_eq!(site.status(&two, "/page", &cookies).await, 200, "that was somebody else");
-        assert_eq!(site.end(which).await, "ended\n");
+        assert!(site.end(which).await.starts_with("ended: all sessions "));
         ends(&mut socket).await;
         assert!(site.becomes(&two, &cookies, 401).await < SECOND);
         // A login within the allowance for clocks counts as older than the end.
@@ -338,7 +341,8 @@ async fn sessions_are_ended_on_all_nodes_by_who_runs_one_of_them() {
     }
     let (_, cookies) = site.logged_in().await;
     assert_eq!(site.status(&two, "/page", &cookies).await, 200, "who logs in again is in");
-    assert_eq!(site.end(&["--all", "--before", "2020-01-01T00:00:00Z"]).await, "ended\n");
+    let told = "ended: all sessions that began until 2020-01-01T00:00:00Z\n";
+    assert_eq!(site.end(&["--all", "--before", "2020-01-01T00:00:00Z"]).await, told);
     sleep(SECOND).await;
     assert_eq!(site.status(&two, "/page", &cookies).await, 200, "it began later");
 }

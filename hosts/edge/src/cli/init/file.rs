@@ -6,7 +6,9 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use vestibule_wasmtime::ConfigurationFile;
+use vestibule_wasmtime::{ConfigurationFile, PlaceKind, Reason, TrustedFile, Weakness};
+
+use crate::configuration::reload::everybody_reads;
 
 /// The permissions that can be kept: without set-user-ID and its relatives.
 const PERMISSIONS: u32 = 0o777;
@@ -25,6 +27,27 @@ pub(super) fn is_free(path: &Path, force: bool) -> anyhow::Result<()> {
     ensure!(force, "{} is there already; name another file with --config, or replace it with --force", path.display());
     ensure!(!there.is_symlink(), "{} is a symbolic link; name the file that it leads to with --config", path.display());
     ensure!(there.is_file(), "{} is not a file; name a file with --config", path.display());
+    Ok(())
+}
+
+/// Fails where the file would not be read once it is written, and where its secrets would be everybody's: the file that is replaced keeps
+/// its owner and its permissions, and the folders stay as they are.
+///
+/// # Errors
+/// Others can change the file or a folder on the way to it, or every user can read it.
+pub(super) fn is_safe(path: &Path) -> anyhow::Result<()> {
+    let is_there = path.symlink_metadata().is_ok();
+    let folders = path.ancestors().skip(1).map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    let judged = if is_there { Some(path) } else { folders.into_iter().find(|folder| folder.exists()) };
+    if let Err(mut changeable) = judged.map_or(Ok(()), TrustedFile::judge) {
+        let is_root = rustix::process::geteuid().is_root();
+        // Only root gives files away: to another user, the new file belongs.
+        let is_replaced = |reason: &Reason| is_there && reason.kind == PlaceKind::File && matches!(reason.weakness, Weakness::Owner { .. });
+        changeable.reasons.retain(|reason| is_root || !is_replaced(reason));
+        ensure!(changeable.reasons.is_empty(), "nothing is written: {changeable}");
+    }
+    let is_everybodys = is_there && TrustedFile::open_plain(path).is_ok_and(|file| file.is_readable_by_everybody());
+    ensure!(!is_everybodys, "nothing is written: {}", everybody_reads(path));
     Ok(())
 }
 
@@ -149,6 +172,36 @@ mod tests {
         let written = fs::metadata(&path).unwrap();
         assert_eq!((written.uid(), written.gid(), written.mode() & 0o777), (OTHER, OTHER, 0o640));
         assert_eq!(fs::read_to_string(&path).unwrap(), "b");
+    }
+
+    #[test]
+    fn where_the_file_would_not_be_read_is_known_before_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = folder.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
+        for new in ["open/secrets.toml", "open/a/b/secrets.toml"] {
+            let refused = is_safe(&folder.path().join(new)).unwrap_err().to_string();
+            assert!(refused.starts_with("nothing is written: ") && refused.contains("other users can change it"), "{refused}");
+        }
+        let path = folder.path().join("secrets.toml");
+        assert!(is_safe(&path).is_ok() && is_safe(&folder.path().join("a/b/secrets.toml")).is_ok());
+        fs::write(&path, "a").unwrap();
+        for (permissions, refused) in [
+            (0o600, None),
+            (0o640, None),
+            (0o400, None),
+            (0o644, Some("can read")),
+            (0o666, Some("can change it")),
+            (0o602, Some("can change it")),
+        ] {
+            fs::set_permissions(&path, Permissions::from_mode(permissions)).unwrap();
+            match (is_safe(&path), refused) {
+                (Ok(()), None) => {}
+                (Err(error), Some(words)) => assert!(error.to_string().contains(words), "{permissions:o}: {error}"),
+                (judged, _) => panic!("{permissions:o}: {judged:?}"),
+            }
+        }
     }
 
     #[test]
