@@ -25,6 +25,7 @@ mod pages;
 mod plain_http;
 mod post_logout;
 mod provider;
+mod refresh;
 mod routes;
 mod rule;
 pub mod schema;
@@ -33,6 +34,7 @@ mod section;
 mod session;
 pub mod setting;
 mod store;
+mod store_place;
 mod streamlit;
 mod streamlit_pages;
 mod summary;
@@ -51,6 +53,7 @@ pub use client_options::is_hosted_domain;
 pub use fault::Fault;
 pub use outside::references;
 pub use store::StoreSettings;
+pub use store_place::{NoStorePlace, RedisAddress, RedisLogin, RedisServer, StorePlace};
 pub use summary::{Authorization, Summary};
 
 use crate::audit::AuditSettings;
@@ -302,6 +305,10 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     if authz.is_some() && refresh.is_some() {
         let problem = "cannot be had with mode = \"authz\": the answer to a proxy's question waits for no provider";
         findings.fatal(session_section.at(), &session_section.key("refresh"), problem, "remove it, or write mode = \"proxy\"");
+    }
+    if let Some(refresh) = &refresh {
+        let exposed = (!auth.is_key_faulty(tokens::KEY)).then_some(expose_tokens);
+        refresh::check(&session_section, refresh, &lifetime, exposed);
     }
     if authz.is_none() && !vestibule.is_key_faulty("mode") && !vestibule.is_key_faulty("authz") {
         trusted_proxies::warn_of_silence(&vestibule, listen.as_deref(), &public);

@@ -123,6 +123,9 @@ impl Freshness {
 }
 
 #[cfg(test)]
+mod effects;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

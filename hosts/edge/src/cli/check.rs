@@ -8,7 +8,7 @@ use vestibule_wasmtime::{Accept, Carried, Configuration, ConfigurationFile, Filt
 use crate::audit::place::{self, Asking};
 use crate::cli::arguments::Check;
 use crate::cli::serve::DEFAULT_PORT;
-use crate::cli::{component, online};
+use crate::cli::{check_store, component, online};
 use crate::configuration::native;
 use crate::configuration::public_address::{self, Listening};
 use crate::configuration::reload::everybody_reads;
@@ -82,6 +82,7 @@ pub async fn examine(component: &FilterComponent, arguments: &Check) -> Result<C
     };
     warnings.extend(address_warning(&configuration, arguments));
     let config = native::parse(configuration).map_err(|error| vec![error])?;
+    warnings.extend(check_store::look(config.store.as_ref(), &arguments.config).map_err(|error| vec![error])?);
     Ok(Checked { filter, config, warnings })
 }
 

@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod carry;
 pub mod check;
+pub mod check_store;
 pub mod completions;
 pub mod component;
 pub mod explain;

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use vestibule::session::account_name;
 
 use crate::cli::arguments::EndSessions;
+use crate::exchange::control_folder;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_ANSWER_BYTES: u64 = 256;
@@ -39,6 +40,14 @@ async fn ask(arguments: &EndSessions) -> anyhow::Result<()> {
             path.display()
         )
     })?;
+    // Before the question: it says who is logged out.
+    let listening = stream.peer_cred().context("the system does not say who listens")?.uid();
+    ensure!(
+        control_folder::is_believed(path, listening),
+        "user {listening} listens at {}, who may not be the user of `vestibule serve`; run this as the user of `vestibule serve`, and put \
+         the socket into a folder that only this user and root can write to",
+        path.display()
+    );
     stream.write_all(question.as_bytes()).await.context("the question cannot be sent")?;
     stream.shutdown().await.context("the question cannot be sent")?;
     let mut answer = String::new();
@@ -59,6 +68,9 @@ fn question(arguments: &EndSessions, now: SystemTime) -> anyhow::Result<String> 
     ensure!(before <= now, "--before is in the future");
     Ok(format!("all {}", before.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()))
 }
+
+#[cfg(test)]
+mod listeners;
 
 #[cfg(test)]
 mod tests {
