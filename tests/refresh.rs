@@ -598,5 +598,6 @@ fn settings_that_promise_what_cannot_be_are_refused() {
     assert_eq!(faults("refresh = \"off\"\non_outage = \"refuse\"\n", ""), ["vestibule.session.on_outage"]);
     assert_eq!(faults("refresh = \"auto\"\nrevalidate = \"9s\"\n", ""), ["vestibule.session.revalidate"]);
     assert_eq!(faults("refresh = \"on\"\nrevalidate = \"5m\"\n", ""), ["vestibule.session.refresh"]);
+    assert_eq!(faults("refresh = \"auto\"\non_outage = \"refuse\"\n", ""), ["vestibule.session.on_outage"]);
     assert_eq!(faults("refresh = \"auto\"\nrevalidate = \"10s\"\non_outage = \"continue\"\n", ""), [""; 0]);
 }

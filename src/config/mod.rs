@@ -26,6 +26,7 @@ mod pages;
 mod plain_http;
 mod post_logout;
 mod provider;
+mod refresh;
 mod routes;
 mod rule;
 pub mod schema;
@@ -34,6 +35,7 @@ mod section;
 mod session;
 pub mod setting;
 mod store;
+mod store_place;
 mod streamlit;
 mod streamlit_pages;
 mod summary;
@@ -52,6 +54,7 @@ pub use client_options::is_hosted_domain;
 pub use fault::Fault;
 pub use outside::{references, secret_references, stand_in};
 pub use store::StoreSettings;
+pub use store_place::{NoStorePlace, RedisAddress, RedisLogin, RedisServer, StorePlace};
 pub use summary::{Authorization, Summary};
 
 use crate::audit::AuditSettings;
@@ -301,6 +304,10 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
             problem,
             "name the proxy in vestibule.trusted_proxies, or remove `pass`",
         );
+    }
+    if let Some(refresh) = &refresh {
+        let exposed = (!auth.is_key_faulty(tokens::KEY)).then_some(expose_tokens);
+        refresh::check(&session_section, refresh, &lifetime, exposed);
     }
     if authz.is_none() && !vestibule.is_key_faulty("mode") && !vestibule.is_key_faulty("authz") {
         trusted_proxies::warn_of_silence(&vestibule, listen.as_deref(), &public);

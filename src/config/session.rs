@@ -25,20 +25,20 @@ pub(super) const SETTINGS: [Setting; 8] = [
     Setting::new(
         "refresh",
         Form::Choice(&words(&REFRESHES)),
-        "With `\"auto\"`, Vestibule requests a refresh token at the login, and refreshes an exposed access token before it expires: see [Keep sessions fresh](refresh.md).",
+        "With `\"auto\"`, Vestibule requests a refresh token at the login, and refreshes an exposed access token before it expires. It needs `revalidate` or `expose_tokens`: see [Keep sessions fresh](refresh.md).",
         "\"auto\"",
     )
     .or("\"off\""),
     Setting::new(
         "revalidate",
         Form::Duration,
-        "The interval at which Vestibule asks the provider about the account. It needs `refresh = \"auto\"` and must not be shorter than 10 seconds.",
+        "The interval at which Vestibule asks the provider about the account. It needs `refresh = \"auto\"`, must not be shorter than 10 seconds, and has no effect unless it is shorter than `max_age`.",
         "\"5m\"",
     ),
     Setting::new(
         "on_outage",
         Form::Choice(&words(&OUTAGES)),
-        "What Vestibule does if the provider does not answer and the access token has expired, or the account is unconfirmed for twice `revalidate`: `\"continue\"` forwards requests, without an expired access token; `\"refuse\"` answers 503.",
+        "What Vestibule does if the provider does not answer and an exposed access token has expired, or the account is unconfirmed for twice `revalidate`: `\"continue\"` forwards requests, without an expired access token; `\"refuse\"` answers 503. It needs `revalidate` or `expose_tokens`.",
         "\"refuse\"",
     )
     .or("\"continue\""),
@@ -72,7 +72,7 @@ pub(super) fn read(section: &Section<'_>) -> Sessions {
         section.findings.fatal(section.at(), &section.key("idle_timeout"), problem, "make it shorter than max_age, or remove it");
     }
     let refresh = read_refresh(section);
-    let store = store::read(section);
+    let store = store::read(section, is_max_age_known.then_some(lifetime.max_age));
     section.finish_strict();
     Sessions { lifetime, refresh, previous, store }
 }

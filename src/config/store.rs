@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use url::Url;
-
 use super::section::Section;
 use super::setting::{Form, Setting};
+use super::store_place::{NoStorePlace, RedisServer, StorePlace};
 use crate::secret::Secret;
 use crate::session::{EntryKey, list_name};
 
@@ -13,12 +12,6 @@ const DEFAULT_PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// How much longer entries are kept than a session lasts: for the login that was under way, and for clocks that differ.
 const KEPT_LONGER: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Longest path that systems take, in bytes (`PATH_MAX` of Linux).
-const MAX_PATH: usize = 4096;
-
-const REMEDY: &str =
-    "write \"redis://host:6379\", \"rediss://host:6379\", \"redis+unix:///run/redis/redis.sock\", or \"file:\" with an absolute path";
 
 pub(super) const STORE: Setting = Setting::new(
     "store",
@@ -34,7 +27,7 @@ pub(super) const PATIENCE: Setting = Setting::new(
     "store_patience",
     Form::Duration,
     "How long sessions stay in force while the store is out of reach. After that, requests with a session are answered 503. `\"0s\"` \
-     means at once.",
+     means at once. It must be shorter than `max_age` to have an effect.",
     "\"30s\"",
 )
 .or_said("`\"5m\"`");
@@ -42,8 +35,11 @@ pub(super) const PATIENCE: Setting = Setting::new(
 /// Where a host keeps which sessions have ended.
 #[derive(Debug)]
 pub struct StoreSettings {
-    /// `redis://`, `rediss://`, `redis+unix://`, or `file:` with an absolute path. May hold a password.
-    pub url: Secret,
+    pub place: StorePlace,
+    /// The line of the configuration that names the place, from 1.
+    pub line: u32,
+    /// The key that does, by its dotted path: with `_env` or `_file` at its end where the value is elsewhere.
+    pub key: String,
     /// How long sessions go on without the store.
     pub patience: Duration,
     /// For how long an entry is kept at most.
@@ -56,67 +52,62 @@ pub struct StoreSettings {
 
 /// What the file says of it.
 pub(super) struct Written {
-    url: Secret,
+    place: StorePlace,
+    line: u32,
+    key: String,
     patience: Duration,
 }
 
 impl Written {
     pub(super) fn settings(self, secrets: &[Secret], redirect_uri: &str, max_age: Duration) -> StoreSettings {
-        let Self { url, patience } = self;
+        let Self { place, line, key, patience } = self;
         let keys = secrets.iter().map(|secret| EntryKey::derive(secret, redirect_uri)).collect();
-        StoreSettings { url, patience, retention: max_age + KEPT_LONGER, list: list_name(redirect_uri), keys }
+        StoreSettings { place, line, key, patience, retention: max_age + KEPT_LONGER, list: list_name(redirect_uri), keys }
     }
 }
 
-/// Faults are told.
-pub(super) fn read(section: &Section<'_>) -> Option<Written> {
-    let url = section.string(STORE.key.name);
+/// Faults are told. `max_age`: how long a session lasts; `None` where that is faulty.
+pub(super) fn read(section: &Section<'_>, max_age: Option<Duration>) -> Option<Written> {
+    let place = section.string(STORE.key.name);
     let patience = section.duration_or_none(PATIENCE.key.name);
-    let Some(url) = url else {
+    let Some(place) = place else {
         if patience.is_some() && !section.is_key_faulty(STORE.key.name) {
-            section.findings.warning(section.at(), &section.key(PATIENCE.key.name), "has no effect without `store`", REMEDY);
+            let remedy = NoStorePlace::Form.remedy();
+            section.findings.warning(section.at(), &section.key(PATIENCE.key.name), "has no effect without `store`", remedy);
         }
         return None;
     };
-    if !is_place(&url.value) {
-        // The value may hold a password.
-        section.findings.fatal(url.at, &url.key, "is no place for a store", REMEDY);
-        return None;
-    }
-    let is_in_the_file = url.key.ends_with(STORE.key.name);
-    if is_in_the_file && has_password(&url.value) {
-        let remedy = "write the URL into a file of its own or a variable, and name it with `store_file` or `store_env`";
-        section.findings.warning(url.at, &url.key, "has a password, which everyone who reads this file knows", remedy);
-    }
-    Some(Written { url: Secret::new(url.value), patience: patience.unwrap_or(DEFAULT_PATIENCE) })
-}
-
-/// In the authority, or for a socket in the query.
-fn has_password(text: &str) -> bool {
-    let in_query = |url: &Url| url.query_pairs().any(|(name, value)| ["pass", "password"].contains(&&*name) && !value.is_empty());
-    Url::parse(text).is_ok_and(|url| url.password().is_some_and(|password| !password.is_empty()) || in_query(&url))
-}
-
-fn is_place(text: &str) -> bool {
-    if let Some(path) = text.strip_prefix("file:") {
-        // Relative to which folder would be anybody's guess.
-        return path.len() <= MAX_PATH && path.starts_with('/') && !path.ends_with('/') && !path.contains(char::is_control);
-    }
-    let Ok(url) = Url::parse(text) else { return false };
-    let is_database = |path: &str| path.trim_start_matches('/').bytes().all(|byte| byte.is_ascii_digit());
-    let is_right = match url.scheme() {
-        "redis" | "rediss" => url.host_str().is_some_and(|host| !host.is_empty()) && is_database(url.path()) && url.query().is_none(),
-        "redis+unix" => url.host_str().is_none_or(str::is_empty) && url.path().len() > 1,
-        _ => false,
+    let parsed = match StorePlace::parse(&place.value) {
+        Ok(parsed) => parsed,
+        Err(fault) => {
+            section.findings.fatal(place.at, &place.key, fault.to_string(), fault.remedy());
+            return None;
+        }
     };
-    // A fragment would switch the verification of certificates off in other programs.
-    is_right && url.fragment().is_none()
+    let has_password = matches!(&parsed, StorePlace::Redis(RedisServer { login: Some(_), .. }));
+    if has_password && place.key.ends_with(STORE.key.name) {
+        let remedy = "write the URL into a file of its own or a variable, and name it with `store_file` or `store_env`";
+        section.findings.warning(place.at, &place.key, "has a password, which everyone who reads this file knows", remedy);
+    }
+    let is_never = |patience: Duration| max_age.is_some_and(|max_age| patience >= max_age);
+    if !section.is_key_faulty(PATIENCE.key.name) && is_never(patience.unwrap_or(DEFAULT_PATIENCE)) {
+        let problem =
+            "is not shorter than `max_age`, so that no session is refused while the store is out of reach; it is 5 minutes by default";
+        section.findings.warning(
+            section.at(),
+            &section.key(PATIENCE.key.name),
+            problem,
+            "make it shorter than max_age, \"30s\" for example",
+        );
+    }
+    let line = section.findings.line(place.at);
+    Some(Written { place: parsed, line, key: place.key, patience: patience.unwrap_or(DEFAULT_PATIENCE) })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::{Config, Reference, Source, references};
+    use crate::secret::Secret;
 
     #[test]
     fn a_password_in_the_file_is_a_warning() {
@@ -140,39 +131,8 @@ mod tests {
                 assert_eq!(warnings(outside, url), [""; 0]);
             }
         }
-        for url in ["redis://redis", "rediss://vestibule@redis:6380", "redis://:@redis", "file:/var/lib/vestibule/a:b@c"] {
+        for url in ["redis://redis", "rediss://redis:6380/1", "file:/var/lib/vestibule/a:b@c"] {
             assert_eq!(warnings(&format!("store = \"{url}\""), ""), [""; 0]);
-        }
-    }
-
-    #[test]
-    fn places_for_a_store() {
-        for place in [
-            "file:/var/lib/vestibule/ended",
-            "redis://redis.internal",
-            "redis://10.0.0.7:7000/3",
-            "rediss://vestibule:p%40ss@redis.internal:6380",
-            "redis://:secret@[fd00::7]:6379/0",
-            "redis+unix:///run/redis/redis.sock?db=1",
-        ] {
-            assert!(is_place(place), "{place}");
-        }
-        for text in [
-            "",
-            "file:",
-            "file:ended",
-            "file:/var/lib/",
-            "file:///",
-            "redis://",
-            "redis://host/name",
-            "redis://host/0?protocol=resp3",
-            "rediss://host/#insecure",
-            "redis+unix://",
-            "redis+unix://host/run/s",
-            "http://host",
-            "redis.internal:6379",
-        ] {
-            assert!(!is_place(text), "{text}");
         }
     }
 }

@@ -704,6 +704,9 @@ fn proxies_in_front_are_trusted_when_they_are_named() {
         ("0.0.0.0/1", true),
         ("64.0.0.0/3", true),
         ("2000::/3", true),
+        ("10.0.0.0/7", true),
+        ("::ffff:10.0.0.0/103", true),
+        ("11.0.0.0/8", true),
     ] {
         let warned = warned(&with(&format!("[vestibule]\ntrusted_proxies = [\"192.0.2.7\", \"{network}\"]\n")));
         assert_eq!(warned.contains(&"vestibule.trusted_proxies".to_owned()), told, "{network}");
@@ -903,6 +906,25 @@ fn a_store_has_a_place_and_its_password_is_not_shown() {
     let config = parse(&store("store_patience = \"1m\"")).unwrap();
     assert!(config.store.is_none());
     assert!(config.warnings.iter().any(|warning| warning.key == "vestibule.session.store_patience"), "{:?}", config.warnings);
+    let placed = parse(&with("[vestibule.session]\nmax_age = \"1h\"\nstore = \"file:/ended\"\n")).unwrap().store.unwrap();
+    assert_eq!((placed.line, placed.key.as_str()), (9, "vestibule.session.store"));
+}
+
+#[test]
+fn a_patience_without_an_end_is_told() {
+    for (lines, is_told) in [
+        ("max_age = \"1h\"\nstore_patience = \"400d\"", true),
+        ("max_age = \"1h\"\nstore_patience = \"1h\"", true),
+        ("max_age = \"1h\"\nstore_patience = \"59m\"", false),
+        ("store_patience = \"30d\"", true),
+        ("store_patience = \"29d\"", false),
+        ("max_age = \"5m\"", true),
+        ("max_age = \"301s\"", false),
+        ("max_age = \"1s\"\nstore_patience = \"0s\"", false),
+    ] {
+        let told = warned(&with(&format!("[vestibule.session]\nstore = \"file:/ended\"\n{lines}\n")));
+        assert_eq!(told, if is_told { vec!["vestibule.session.store_patience"] } else { vec![] }, "{lines}");
+    }
 }
 
 #[test]

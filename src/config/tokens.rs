@@ -4,8 +4,10 @@ use super::section::Section;
 use super::setting::{Form, Setting};
 use crate::session::ExposeTokens;
 
+pub(super) const KEY: &str = "expose_tokens";
+
 pub(super) const SETTING: Setting = Setting::new(
-    "expose_tokens",
+    KEY,
     Form::Choices(&["id", "access"]),
     "The tokens that the application receives: `\"id\"`, `\"access\"` or both.",
     "[\"id\", \"access\"]",
@@ -14,7 +16,7 @@ pub(super) const SETTING: Setting = Setting::new(
 /// Streamlit's rule: `"id"`, `"access"`, or a list of them.
 pub(super) fn read(auth: &Section<'_>) -> ExposeTokens {
     let mut exposed = ExposeTokens::default();
-    for token in auth.strings("expose_tokens").unwrap_or_default() {
+    for token in auth.strings(KEY).unwrap_or_default() {
         match token.value.as_str() {
             "id" => exposed.id = true,
             "access" => exposed.access = true,

@@ -34,21 +34,19 @@ pub(super) fn read(section: &Section<'_>) -> Option<TrustedProxies> {
             "contains every address, so that every client is trusted as a proxy",
             "name the proxies only",
         );
+        return Some(trusted);
     }
-    for item in listed.iter().filter(|_| !trusted.has_everybody()).filter(|item| is_wide(&item.value)) {
+    let is_wide = |network: &str| TrustedProxies::parse([network]).is_ok_and(|network| network.has_wide_network());
+    let wide: Vec<_> = listed.iter().filter(|item| is_wide(&item.value)).collect();
+    for item in &wide {
         let problem = format!("`{}` is larger than a private network: every client in it is trusted as a proxy", item.value);
         section.findings.warning(item.at, &item.key, problem, "name the proxies only");
     }
+    if let Some(first) = listed.first().filter(|_| wide.is_empty() && trusted.is_wide()) {
+        let problem = "contains more addresses than a private network, all networks together: every client in them is trusted as a proxy";
+        section.findings.warning(first.at, &first.key, problem, "name the proxies only");
+    }
     Some(trusted)
-}
-
-/// More addresses than a private network or a site has: 2^24 of IPv4, a /32 of IPv6.
-fn is_wide(network: &str) -> bool {
-    let (address, prefix) = network.split_once('/').unwrap_or((network, "128"));
-    let widest = if address.contains(':') { 32 } else { 8 };
-    // fc00::/7 and fe80::/10 are private as a whole.
-    let is_private = address.parse().is_ok_and(is_near);
-    !is_private && prefix.parse::<u8>().is_ok_and(|prefix| prefix < widest)
 }
 
 /// Warns where something else seems to end TLS, and nobody has said what: https to the world, and peers that can only be

@@ -134,6 +134,9 @@ impl Freshness {
 }
 
 #[cfg(test)]
+mod effects;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

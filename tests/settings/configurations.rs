@@ -56,7 +56,8 @@ impl Place {
         let more = match (self.path, self.name()) {
             ("vestibule.authz", _) => "[vestibule]\nmode = \"authz\"\nauthz = { proxy = \"envoy\" }",
             ("vestibule", "mode") => "[vestibule.authz]\nproxy = \"envoy\"",
-            ("vestibule.session", "revalidate" | "on_outage") => "[vestibule.session]\nrefresh = \"auto\"",
+            ("vestibule.session", "revalidate") => "[vestibule.session]\nrefresh = \"auto\"",
+            ("vestibule.session", "on_outage") => "[vestibule.session]\nrefresh = \"auto\"\nrevalidate = \"5m\"",
             ("vestibule.streamlit", _) => "[vestibule]\napp = \"streamlit\"",
             ("vestibule", "insecure_http_hosts") => {
                 file["auth"]["server_metadata_url"] = "http://keycloak.auth.svc:8080/.well-known/openid-configuration".into();

@@ -47,6 +47,8 @@ pub struct TrustedFile {
 enum Wanted {
     Anything,
     PlainFile,
+    /// Nothing that is read: a pipe without a writer is not waited for.
+    Judgement,
 }
 
 /// There is no content to act on.

@@ -11,7 +11,7 @@ use crate::audit::place::{self, Asking};
 use crate::causes;
 use crate::cli::arguments::Check;
 use crate::cli::serve::DEFAULT_PORT;
-use crate::cli::{component, online};
+use crate::cli::{check_store, component, online};
 use crate::configuration::native;
 use crate::configuration::public_address::{self, Listening};
 use crate::configuration::reload::everybody_reads;
@@ -102,6 +102,7 @@ pub async fn examine(component: &FilterComponent, arguments: &Check) -> Result<C
     warnings.extend(check_upstream(&filter, arguments).map_err(|error| vec![error])?);
     let store = native::store(configuration.clone()).map_err(|error| vec![error])?;
     let config = native::parse(configuration).map_err(|error| vec![error])?;
+    warnings.extend(check_store::look(config.store.as_ref(), &arguments.config).map_err(|error| vec![error])?);
     Ok(Checked { filter, config, store, warnings })
 }
 

@@ -4,6 +4,7 @@ pub mod address;
 pub mod arguments;
 pub mod carry;
 pub mod check;
+pub mod check_store;
 pub mod completions;
 pub mod component;
 pub mod explain;

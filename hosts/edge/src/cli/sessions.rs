@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::causes;
 use crate::cli::arguments::EndSessions;
+use crate::exchange::control_folder;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_ANSWER_BYTES: u64 = 256;
@@ -49,6 +50,13 @@ async fn ask(arguments: &EndSessions) -> anyhow::Result<String> {
     let Question { line, about } = question(arguments, SystemTime::now())?;
     let path = arguments.control.display();
     let mut stream = UnixStream::connect(&arguments.control).await.map_err(|error| anyhow!("{path}: {error}; {}", remedy(error.kind())))?;
+    // Before the question: it says who is logged out.
+    let listening = stream.peer_cred().with_context(|| format!("{path}: the system does not say who listens"))?.uid();
+    ensure!(
+        control_folder::is_believed(&arguments.control, listening),
+        "user {listening} listens at {path}, who may not be the user of `vestibule serve`; run this as the user of `vestibule serve`, and put \
+         the socket into a folder that only this user and root can write to"
+    );
     let interrupted = || format!("{path}: the connection was interrupted; repeat the command");
     stream.write_all(line.as_bytes()).await.with_context(interrupted)?;
     stream.shutdown().await.with_context(interrupted)?;
@@ -96,6 +104,9 @@ fn question(arguments: &EndSessions, now: SystemTime) -> anyhow::Result<Question
         about: format!("all sessions that began until {}", humantime::format_rfc3339_seconds(before)),
     })
 }
+
+#[cfg(test)]
+mod listeners;
 
 #[cfg(test)]
 mod tests {

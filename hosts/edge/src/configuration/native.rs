@@ -143,8 +143,8 @@ pub fn store(file: Configuration) -> anyhow::Result<Option<store::Settings>> {
         );
         return Ok(None);
     };
-    let Some(StoreSettings { url, patience, retention, list, keys }) = config.store else { return Ok(None) };
-    let location = Location::parse(url.expose())?;
+    let Some(StoreSettings { place, patience, retention, list, keys, .. }) = config.store else { return Ok(None) };
+    let location = Location::from(place);
     let mut keys = keys.iter().map(EntryKey::expose);
     let keys = Keys::new(keys.next().context("a configuration without a secret")?, keys);
     Ok(Some(store::Settings { location, list, keys, patience, retention }))

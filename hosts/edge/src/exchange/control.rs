@@ -23,6 +23,7 @@ use vestibule_wasmtime::{EndedName, EndedWhat};
 use crate::audit::Commanded;
 use crate::configuration::active::Current;
 use crate::configuration::ended_sessions::{EVERYBODY, EndedSessions};
+use crate::exchange::control_folder;
 use crate::exchange::session_ends::{SessionEnds, to_entry};
 use crate::store::Keeper;
 
@@ -47,7 +48,7 @@ impl Control {
     /// Listens at `path`, and answers until the result is dropped.
     ///
     /// # Errors
-    /// The path is taken by another program or file, or cannot be made.
+    /// The path is taken by another program or file, cannot be made, or is in a folder that other users can change.
     pub fn serve(self, path: &Path) -> io::Result<impl Future<Output = ()> + use<>> {
         let listener = bind(path)?;
         tracing::info!(code = "control.listening", "vestibule sessions end --control {}", path.display());
@@ -120,6 +121,7 @@ const ENDED: &str = "control.sessions_ended";
 
 /// A socket that was left behind by a program that has ended is replaced.
 fn bind(path: &Path) -> io::Result<UnixListener> {
+    control_folder::judge(path)?;
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
     if is_socket && std::os::unix::net::UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
         std::fs::remove_file(path)?;
@@ -128,3 +130,6 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     Ok(listener)
 }
+
+#[cfg(test)]
+mod tests;

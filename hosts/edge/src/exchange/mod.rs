@@ -1,6 +1,7 @@
 //! One exchange between a peer and the application: from the head of the request to the end of what it has opened.
 
 pub mod control;
+pub mod control_folder;
 mod counted;
 #[cfg(test)]
 mod documented;

@@ -3,7 +3,7 @@
 //!
 //! Its entries have no code of authenticity: a file that another user can change, or replace, is not used.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
-use rustix::fs::{Access, OFlags, access};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
-use vestibule_wasmtime::TrustedFile;
 
-use super::{Entry, MAX_BATCH, News, Reader, Store, StoreError, What, Writer};
+use super::{Entry, MAX_BATCH, News, Reader, Store, StoreError, What, Writer, file_place};
 
 /// Number of what it is and name; when it ended, and until when that matters.
 const TABLE: TableDefinition<'_, &[u8], (u64, u64)> = TableDefinition::new("ended-1");
@@ -76,7 +74,9 @@ impl Store for File {
 fn open(path: &Path) -> Result<(Database, Vec<Entry>), redb::Error> {
     judge(path)?;
     // Names of sessions are no secret, and nobody else's business either. No link: what it leads to has not been judged.
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(no_link()?).open(path)?;
+    let flags = file_place::open_flags()?;
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)?;
+    file_place::judge_open(path, &file)?;
     let database = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend::new(file)?)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let deleting = database.begin_write()?;
@@ -90,18 +90,9 @@ fn open(path: &Path) -> Result<(Database, Vec<Entry>), redb::Error> {
     Ok((database, entries))
 }
 
-/// For [`OpenOptions`].
-fn no_link() -> io::Result<i32> {
-    i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other)
-}
-
-/// Whether nobody else can change the file; of one that is not there, whether nobody else can make it.
+/// Whether the place is used for a list: see [`file_place`].
 fn judge(path: &Path) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let judged = if path.symlink_metadata().is_ok() { path } else { folder };
-    // What cannot be opened is not judged, and a folder that cannot be read may still be written to.
-    fs::File::open(judged)?;
-    TrustedFile::judge(judged).map_err(io::Error::other)
+    Ok(file_place::judge(path)?)
 }
 
 fn entry(key: &[u8], (at, until): (u64, u64)) -> Option<Entry> {

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use redis::{ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo};
-use url::Url;
+use redis::RedisConnectionInfo;
+pub use vestibule::config::NoStorePlace as NoLocation;
+use vestibule::config::{RedisAddress, StorePlace};
 
 /// Where a store is.
 #[derive(Clone)]
@@ -19,50 +20,43 @@ pub enum Location {
 pub struct Server {
     pub(super) address: Address,
     pub(super) login: RedisConnectionInfo,
-    /// The URL, to compare.
-    url: String,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Address {
     Tcp { host: String, port: u16, is_tls: bool },
     Unix(PathBuf),
 }
 
-/// What is no place for a store. The text shows nothing of the URL, which may hold a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the URL of the store does not begin with redis://, rediss://, redis+unix:// or file:")]
-pub struct NoLocation;
-
 impl Location {
-    /// Reads `redis://`, `rediss://`, `redis+unix://` or `file:` with an absolute path.
+    /// Reads `redis://`, `rediss://`, `redis+unix://` or `file:` with an absolute path: see [`StorePlace::parse`].
     ///
     /// # Errors
     /// [`NoLocation`] for anything else.
     pub fn parse(url: &str) -> Result<Self, NoLocation> {
-        if let Some(path) = url.strip_prefix("file:") {
-            return if path.starts_with('/') { Ok(Self::File(path.into())) } else { Err(NoLocation) };
-        }
-        let parsed = Url::parse(url).map_err(|_| NoLocation)?;
-        // A fragment would switch the verification of certificates off, where it means anything.
-        if parsed.fragment().is_some() {
-            return Err(NoLocation);
-        }
-        let is_tls = parsed.scheme() == "rediss";
-        // TLS is ours: to the client it is a connection like any other.
-        let plain = match (parsed.scheme(), url.split_once("://")) {
-            ("rediss", Some((_, rest))) => format!("redis://{rest}"),
-            ("redis" | "redis+unix", _) => url.to_owned(),
-            _ => return Err(NoLocation),
+        StorePlace::parse(url).map(Self::from)
+    }
+}
+
+impl From<StorePlace> for Location {
+    fn from(place: StorePlace) -> Self {
+        let server = match place {
+            StorePlace::File(path) => return Self::File(path.into()),
+            StorePlace::Redis(server) => server,
         };
-        let info = plain.into_connection_info().map_err(|_| NoLocation)?;
-        let address = match info.addr() {
-            ConnectionAddr::Tcp(host, port) => Address::Tcp { host: host.clone(), port: *port, is_tls },
-            ConnectionAddr::Unix(path) => Address::Unix(path.clone()),
-            _ => return Err(NoLocation),
+        let address = match server.address {
+            // TLS is ours: to the client it is a connection like any other.
+            RedisAddress::Tcp { host, port, is_tls } => Address::Tcp { host, port, is_tls },
+            RedisAddress::Unix(path) => Address::Unix(path.into()),
         };
-        let login = info.redis_settings().clone().set_skip_set_lib_name();
-        Ok(Self::Redis(Server { address, login, url: url.to_owned() }))
+        let mut login = RedisConnectionInfo::default().set_db(server.database.into()).set_skip_set_lib_name();
+        if let Some(known) = server.login {
+            login = login.set_password(known.password.expose());
+            if let Some(user) = known.user {
+                login = login.set_username(user);
+            }
+        }
+        Self::Redis(Server { address, login })
     }
 }
 
@@ -113,13 +107,18 @@ impl PartialEq for Location {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::File(one), Self::File(other)) => one == other,
-            (Self::Redis(one), Self::Redis(other)) => one.url == other.url,
+            (Self::Redis(one), Self::Redis(other)) => one.address == other.address && who(one) == who(other),
             _ => false,
         }
     }
 }
 
 impl Eq for Location {}
+
+/// Database, user and password.
+fn who(server: &Server) -> (i64, Option<&str>, Option<&str>) {
+    (server.login.db(), server.login.username(), server.login.password())
+}
 
 #[cfg(test)]
 mod tests {
@@ -143,19 +142,38 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_another_one_if_any_part_differs() {
+        let urls = [
+            "file:/ended",
+            "file:/other",
+            "redis://h",
+            "rediss://h",
+            "redis://h:7000",
+            "redis://h/1",
+            "redis://:a@h",
+            "redis://:b@h",
+            "redis://u:a@h",
+            "redis+unix:///h",
+            "redis+unix:///h?db=1",
+            "redis+unix:///h?pass=a",
+        ];
+        for (index, one) in urls.iter().enumerate() {
+            for (other_index, other) in urls.iter().enumerate() {
+                let [one, other] = [one, other].map(|url| Location::parse(url).expect(url));
+                assert_eq!(one == other, index == other_index, "{one} {other}");
+            }
+        }
+        assert_eq!(Location::parse("redis://h"), Location::parse("redis://h:6379/0"));
+    }
+
+    #[test]
     fn what_is_no_place_is_refused() {
-        for url in [
-            "",
-            "file:",
-            "file:ended",
-            "http://redis.example",
-            "rediss://redis.example/#insecure",
-            "redis://",
-            "redis.example",
-            "redis://h/x",
-            "unix:///run/s",
+        for (url, fault) in [
+            ("file:ended", NoLocation::FilePath),
+            ("http://redis.example", NoLocation::Form),
+            ("redis+unix:///run/s?DB=3&user=nobody&password=x", NoLocation::UnknownKey),
         ] {
-            assert_eq!(Location::parse(url).err(), Some(NoLocation), "{url}");
+            assert_eq!(Location::parse(url).err(), Some(fault), "{url}");
         }
     }
 }

@@ -13,6 +13,7 @@
 
 mod entry;
 mod file;
+pub mod file_place;
 mod keeper;
 mod location;
 mod look;

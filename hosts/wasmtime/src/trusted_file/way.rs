@@ -44,7 +44,7 @@ pub(super) fn open(path: &Path, user: u32, wanted: Wanted) -> io::Result<(File, 
 
 /// Why others can change a file, or what is directly in a folder.
 pub(super) fn judge(path: &Path, user: u32) -> io::Result<Vec<Reason>> {
-    go(path, user, Wanted::Anything).map(|(_, reasons)| reasons)
+    go(path, user, Wanted::Judgement).map(|(_, reasons)| reasons)
 }
 
 fn no_plain_file() -> io::Error {
@@ -55,7 +55,7 @@ fn no_plain_file() -> io::Error {
 fn go(path: &Path, user: u32, wanted: Wanted) -> io::Result<(Option<File>, Vec<Reason>)> {
     let flags = match wanted {
         Wanted::Anything => FILE,
-        Wanted::PlainFile => PLAIN_FILE,
+        Wanted::PlainFile | Wanted::Judgement => PLAIN_FILE,
     };
     let mut rest: VecDeque<OsString> = parts(&std::path::absolute(path)?).collect();
     let mut links = 0;
@@ -294,6 +294,20 @@ mod tests {
             assert_eq!(reasons(&file).is_empty(), safe, "{mode:o}");
         }
         set_mode(inner, 0o755);
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_writes_to_is_judged_and_not_waited_for() {
+        let (folder, _) = file();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(CWD, &pipe, Mode::from_raw_mode(0o600)).unwrap();
+        for (mode, is_safe) in [(0o600, true), (0o602, false)] {
+            set_mode(&pipe, mode);
+            let (send, receive) = std::sync::mpsc::channel();
+            let path = pipe.clone();
+            std::thread::spawn(move || send.send(judge(&path, me()).map(|found| found.is_empty()).ok()));
+            assert_eq!(receive.recv_timeout(std::time::Duration::from_secs(5)), Ok(Some(is_safe)), "{mode:o}");
+        }
     }
 
     #[test]
