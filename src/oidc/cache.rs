@@ -40,7 +40,7 @@ const REFETCH_FLOOR: Duration = Duration::from_secs(10);
 /// So many logins may ask for the same within [`REFETCH_FLOOR`], all but the first because another one's question is under way.
 /// As many as a host has in flight on an instance, so that every one of them may wait for the answer, and no more: keys that lag for
 /// long do not make every login ask.
-const MOST_TOGETHER: u32 = 256;
+const MOST_TOGETHER: u32 = 128;
 
 /// A question that has no answer by now will get none: a request is given up after 10 s, and a decision may be dropped.
 const UNDER_WAY: Duration = Duration::from_secs(10);

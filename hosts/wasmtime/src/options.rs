@@ -11,12 +11,13 @@ use crate::outbound::OutboundOptions;
 /// Limits of one [`crate::Filter`].
 #[derive(Clone, Debug)]
 pub struct FilterOptions {
-    /// Instances at most; they are made when first needed. Default: two per processor, and at least four.
+    /// Instances at most; they are made when first needed. Default: four per processor, and at least eight.
     pub instances: usize,
     /// Decisions in flight on one instance at most. Half of those of all instances may wait for providers at the same time, and three
-    /// quarters of that half for one of them: the others are for decisions that need none. Default: 256, so that at least 384 logins
-    /// wait for one provider, which may have changed its keys. What waits takes memory of the instance: the head of its request, and an
-    /// answer ([`RuntimeOptions::memory_limit`](crate::RuntimeOptions::memory_limit)).
+    /// quarters of that half for one of them: the others are for decisions that need none. Default: 128, so that at least 384 logins
+    /// wait for one provider, which may have changed its keys. What waits takes memory of the instance
+    /// ([`RuntimeOptions::memory_limit`](crate::RuntimeOptions::memory_limit)), and what gets one answer at the same time goes on within
+    /// one `cpu_budget`.
     pub in_flight_per_instance: usize,
     /// Requests that may wait for an instance; one more is [`crate::FilterError::Overloaded`]. Default: 1024.
     pub queue: usize,
@@ -48,8 +49,8 @@ impl FilterOptions {
 impl Default for FilterOptions {
     fn default() -> Self {
         FilterOptions {
-            instances: (2 * *PROCESSORS).max(4),
-            in_flight_per_instance: 256,
+            instances: (4 * *PROCESSORS).max(8),
+            in_flight_per_instance: 128,
             queue: 1024,
             decision_timeout: Duration::from_secs(30),
             cpu_budget: Duration::from_millis(500),
@@ -70,7 +71,7 @@ mod tests {
     fn hundreds_of_logins_may_wait_for_one_provider() {
         const KEY_SET_BYTES: usize = 256 * 1024;
         let options = FilterOptions::default();
-        assert!(options.instances >= 4 && options.most_waiting() / 4 * 3 >= 384);
+        assert!(options.instances >= 8 && options.most_waiting() / 4 * 3 >= 384);
         assert!(options.in_flight_per_instance * KEY_SET_BYTES <= RuntimeOptions::default().memory_limit / 2);
     }
 }

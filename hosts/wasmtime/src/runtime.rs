@@ -27,14 +27,14 @@ pub struct RuntimeOptions {
     /// configuration needs room for the old and the new filter's instances. Default: 128, or four times what one
     /// filter has by default where that is more.
     pub max_instances: u32,
-    /// Linear memory that one instance may have, in bytes. Default: 128 MiB, room for the answers that as many decisions as
+    /// Linear memory that one instance may have, in bytes. Default: 64 MiB, room for the answers that as many decisions as
     /// [`FilterOptions::in_flight_per_instance`] get at the same time: key sets have at most 256 KiB.
     pub memory_limit: usize,
 }
 
 impl Default for RuntimeOptions {
     fn default() -> Self {
-        RuntimeOptions { max_instances: instances_for_filters_of(FilterOptions::default().instances), memory_limit: 128 << 20 }
+        RuntimeOptions { max_instances: instances_for_filters_of(FilterOptions::default().instances), memory_limit: 64 << 20 }
     }
 }
 

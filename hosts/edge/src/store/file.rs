@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use rustix::fs::{Access, access};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
