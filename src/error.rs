@@ -34,7 +34,8 @@ pub enum Error {
     #[error("the decision changes a header that no answer to a proxy carries: this application needs mode = \"proxy\"")]
     EditNotCarried,
     #[error(
-        "there is no application behind this service: have the proxy send it login, callback, the four of logout, user and refresh, and ask about the rest"
+        "there is no application behind this service: have the proxy send it login, callback, the four of logout, user and refresh, and \
+         ask about the rest"
     )]
     NotARoute,
     #[error("the path is reserved for Vestibule's own routes, and is not one of them")]

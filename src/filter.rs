@@ -136,7 +136,10 @@ impl Filter {
                 let before = Unsaid { events, ended_sessions, for_the_browser };
                 before.with(self.refuse(Error::NotARoute, original, context))
             }
-            Err((error, unsaid)) => refuse(unsaid.with(self.refuse(error, original, context))),
+            Err(instead) => {
+                let (error, unsaid) = *instead;
+                refuse(unsaid.with(self.refuse(error, original, context)))
+            }
         }
     }
 

@@ -48,7 +48,12 @@ impl Authz {
     ///
     /// # Errors
     /// What must be said instead: the proxy cannot do what was decided.
-    pub(crate) fn answer(&self, decision: Decision, original: &RequestHead, identity: &IdentityHeaders) -> Result<Answer, (Error, Unsaid)> {
+    pub(crate) fn answer(
+        &self,
+        decision: Decision,
+        original: &RequestHead,
+        identity: &IdentityHeaders,
+    ) -> Result<Answer, Box<(Error, Unsaid)>> {
         let Decision { outcome, events, rule, ended_sessions, audited, afterwards } = decision;
         let decision = |outcome, events, ended_sessions| Decision { outcome, events, rule, ended_sessions, audited, afterwards };
         match outcome {
@@ -61,12 +66,12 @@ impl Authz {
                         }
                         Ok(Answer::Pass(decision(Outcome::Respond(response), events, ended_sessions)))
                     }
-                    Err(error) => Err((error, Unsaid { events, ended_sessions, for_the_browser })),
+                    Err(error) => Err(Box::new((error, Unsaid { events, ended_sessions, for_the_browser }))),
                 }
             }
             // To a proxy this would be a pass; and no question comes with a body.
             Outcome::Respond(Response { status: 200..=299, .. }) | Outcome::NeedBody(_) => {
-                Err((Error::RouteAsked, Unsaid { events, ended_sessions, for_the_browser: vec![] }))
+                Err(Box::new((Error::RouteAsked, Unsaid { events, ended_sessions, for_the_browser: vec![] })))
             }
             Outcome::Respond(_) => Ok(Answer::Refusal(decision(outcome, events, ended_sessions))),
         }
@@ -165,7 +170,7 @@ mod tests {
                 Answer::Pass(Decision { outcome: Outcome::Respond(response), .. }) => response,
                 Answer::Pass(decision) | Answer::Refusal(decision) => panic!("{decision:?}"),
             })
-            .map_err(|(error, _)| error)
+            .map_err(|refused| refused.0)
     }
 
     fn forward(remove: &[&str], set: &[&str]) -> Outcome {

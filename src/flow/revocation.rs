@@ -56,7 +56,7 @@ pub(super) fn begin(
     };
     let credentials = context.cache.habits(&provider.name).credentials;
     if let Some(request) = revocable.request(&known, provider, credentials) {
-        let awaited = Awaited::Answer { metadata: known, credentials, has_changed_credentials: false };
+        let awaited = Awaited::Answer { metadata: Box::new(known), credentials, has_changed_credentials: false };
         visit.afterwards = Some(Afterwards { request, revocation: revocation(revocable, awaited, visit) });
     }
 }
@@ -88,7 +88,7 @@ pub(crate) fn go_on(
                     None => return not_revoked(Level::Warn, &error),
                 },
             };
-            (metadata, context.cache.habits(&provider.name).credentials, false)
+            (Box::new(metadata), context.cache.habits(&provider.name).credentials, false)
         }
         Awaited::Answer { metadata, credentials, has_changed_credentials } => {
             let other = credentials.other(metadata.client_authentication, provider);

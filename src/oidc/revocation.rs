@@ -100,5 +100,5 @@ pub struct Revocation {
 #[derive(Debug)]
 pub(crate) enum Awaited {
     Metadata(Question),
-    Answer { metadata: ProviderMetadata, credentials: CredentialForm, has_changed_credentials: bool },
+    Answer { metadata: Box<ProviderMetadata>, credentials: CredentialForm, has_changed_credentials: bool },
 }

@@ -134,8 +134,8 @@
       (then
         (call $forward_at (i32.add (local.get $progress) (i32.const 8)) (i64.const 1))
         ;; Its number is that of /w.
-        (i32.store8 offset=200 (local.get $progress) (i32.const 1))
-        (i32.store offset=204 (local.get $progress) (i32.const 119))
+        (i32.store8 offset=196 (local.get $progress) (i32.const 1))
+        (i32.store offset=200 (local.get $progress) (i32.const 119))
         (return (local.get $progress))))
     (if (i32.or (i32.eq (local.get $what) (i32.const 119)) ;; w, o, n
           (i32.or (i32.eq (local.get $what) (i32.const 111)) (i32.eq (local.get $what) (i32.const 110))))
