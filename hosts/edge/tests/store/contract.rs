@@ -188,6 +188,23 @@ async fn a_file_that_others_can_change_is_not_used() {
     assert!(!open.join("ended").exists());
 }
 
+/// To open a pipe would wait for a writer, and with it whatever comes afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_or_a_folder_is_not_opened_and_what_takes_its_place_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [pipe, inner] = ["pipe", "inner"].map(|name| folder.path().join(name));
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).expect("a pipe");
+    std::fs::create_dir(&inner).expect("a folder");
+    for path in [&pipe, &inner] {
+        let node = Node::start(Some(settings(&format!("file:{}", path.display()))));
+        sleep(Duration::from_millis(700)).await;
+        assert_eq!(node.keeper.state(), State::Unknown, "{}", path.display());
+        if path.is_dir() { std::fs::remove_dir(path) } else { std::fs::remove_file(path) }.expect("removed");
+        node.is(State::Current).await;
+        node.kill().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_database_is_not_written_over() {
     let folder = tempfile::tempdir().expect("a folder");
