@@ -1,11 +1,13 @@
 //! `vestibule serve`: reads the configuration, listens, and keeps going until told to stop.
 
+use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{anyhow, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use vestibule::audit::AuditEvent;
 use vestibule_wasmtime::{Carried, ConfigurationFile};
@@ -129,7 +131,7 @@ pub async fn until(
     let control = match &arguments.control {
         Some(path) => {
             let control = Control { current: current.clone(), known: source.ended(), ends: edge.session_ends(), store: keeper.clone() };
-            Some(tokio::spawn(control.serve(path).with_context(|| format!("cannot listen on {}", path.display()))?))
+            Some(tokio::spawn(control.serve(path).map_err(|error| no_control(path, &error))?))
         }
         None => None,
     };
@@ -158,4 +160,9 @@ pub async fn until(
     audit::flush_files(AUDIT_PATIENCE);
     tracing::info!(code = "listener.stopped", "stopped");
     Ok(())
+}
+
+fn no_control(path: &Path, error: &io::Error) -> anyhow::Error {
+    let path = path.display();
+    anyhow!("--control: cannot listen on {path}: {error}; name a path in a folder that this user can write to, and that nothing else has")
 }
