@@ -173,7 +173,7 @@ fn a_form_that_comes_too_late_is_not_lost_in_a_redirect() {
     let head = RequestHead { method: "POST".into(), ..Browser::default().head("/save") };
     let response = Browser::default().send(&mut rig, &head).response();
     assert_eq!(response.status, 401);
-    assert!(body(&response).contains("What you sent was not passed on"));
+    assert!(body(&response).contains("Your request was not passed on"));
     assert!(body(&response).contains("href=\"/.vestibule/login\""), "{}", body(&response));
     for (referer, link) in [
         ("https://app.example/form?id=7", "/.vestibule/login?return_to=%2Fform%3Fid%3D7"),

@@ -126,7 +126,7 @@ mod tests {
             let [told] = &warnings(&format!("store = \"{url}\""), "")[..] else { panic!("no warning of {url}") };
             let is_whole =
                 told.contains("warning: vestibule.session.store: has a password") && told.contains("`store_file` or `store_env`");
-            assert!(is_whole && told.starts_with("secrets.toml:9:") && !told.contains("s3cret"), "{told}");
+            assert!(is_whole && told.starts_with("secrets.toml:10:") && !told.contains("s3cret"), "{told}");
             for outside in ["store_file = \"store\"", "store_env = \"STORE\""] {
                 assert_eq!(warnings(outside, url), [""; 0]);
             }

@@ -322,7 +322,6 @@ fn a_pattern_where_none_is_read_is_told() {
     for (toml, key) in [
         (format!("{OURS}audiences = [\"one\", \"api-*\"]\n"), "vestibule.provider.default.audiences"),
         (format!("{OURS}audiences = \"*\"\n"), "vestibule.provider.default.audiences"),
-        ("[vestibule.identity]\ngroups = \"realm_*\"\n".to_owned(), "vestibule.identity.groups"),
         (
             "[[vestibule.rule]]\nrequire = { groups = [\"dev-*\"] }\n[[vestibule.rule]]\naccess = \"deny\"\n".to_owned(),
             "vestibule.rule[1].require.groups",

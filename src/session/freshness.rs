@@ -134,6 +134,7 @@ impl Freshness {
 }
 
 #[cfg(test)]
+#[path = "freshness/tests.rs"]
 mod effects;
 
 #[cfg(test)]

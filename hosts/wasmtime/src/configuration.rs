@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::bindings::vestibule::filter::types;
-use crate::configuration_file::ConfigurationError;
 use crate::decision::Counted;
 
 /// A configuration, and what it refers to outside itself.
@@ -47,8 +46,8 @@ pub struct Resolved {
 pub struct Unread {
     /// What the configuration names.
     pub reference: Reference,
-    /// What is wrong with it, and what to do.
-    pub reason: Arc<ConfigurationError>,
+    /// What is wrong with it, and what to do: a [`ConfigurationError`](crate::ConfigurationError).
+    pub reason: Arc<dyn std::error::Error + Send + Sync>,
 }
 
 /// A fault in the configuration: where it is, what is wrong, and what to write instead. Displayed as one line.

@@ -420,9 +420,9 @@ mod tests {
                     assert!(configuration.resolved[0].value.is_none(), "{mode:o} and {of_secret:o}");
                     configuration.unread[0].reason.clone()
                 }
-                Err(error) => Arc::new(error),
+                Err(error) => Arc::new(error) as Arc<dyn std::error::Error + Send + Sync>,
             };
-            let ConfigurationError::ChangeableByOthers(error) = &*refused else { panic!("{mode:o} and {of_secret:o}") };
+            let Some(ConfigurationError::ChangeableByOthers(error)) = refused.downcast_ref() else { panic!("{mode:o} and {of_secret:o}") };
             assert_eq!(error.reasons.iter().map(|reason| &reason.place).collect::<Vec<_>>(), [changeable]);
             assert!(error.to_string().contains(&format!("-w {}`", changeable.display())), "{error}");
         }

@@ -153,7 +153,8 @@ mod tests {
             ("", "is no JSON object of claims"),
         ] {
             let error = parse_user(text).err().unwrap_or_else(|| panic!("{text}: accepted"));
-            assert!(format!("{error:#}").contains(told), "{text}: {error:#}");
+            let error = crate::causes::told(&error);
+            assert!(error.contains(told), "{text}: {error}");
         }
     }
 }

@@ -24,7 +24,7 @@ impl InvalidConfiguration {
 
 impl fmt::Display for InvalidConfiguration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#}", self.0)
+        f.write_str(&causes::told(&self.0))
     }
 }
 

@@ -27,8 +27,8 @@ pub enum Unusable {
     NoFolder { path: PathBuf },
     #[error(transparent)]
     Changeable(#[from] ChangeableByOthers),
-    #[error("{} cannot be used by this user: {source}; give it to the user that runs Vestibule, and run this as that user", path.display())]
-    Access { path: PathBuf, source: io::Error },
+    #[error("{} cannot be used by this user: {reason}; give it to the user that runs Vestibule, and run this as that user", path.display())]
+    Access { path: PathBuf, reason: io::Error },
 }
 
 impl Unusable {
@@ -49,7 +49,7 @@ impl From<Unusable> for io::Error {
 /// # Errors
 /// It is not used for a list.
 pub fn judge(path: &Path) -> Result<(), Unusable> {
-    let of_path = |path: &Path, source| Unusable::Access { path: path.to_owned(), source };
+    let of_path = |path: &Path, reason| Unusable::Access { path: path.to_owned(), reason };
     match path.symlink_metadata() {
         Ok(found) if found.is_file() => judge_file(path),
         Ok(found) => Err(Unusable::Kind { path: path.to_owned(), kind: kind(found.file_type()) }),
@@ -74,7 +74,7 @@ pub fn judge_open(path: &Path, file: &File) -> io::Result<()> {
 
 fn judge_file(path: &Path) -> Result<(), Unusable> {
     TrustedFile::judge(path)?;
-    let access = |source: io::Error| Unusable::Access { path: path.to_owned(), source };
+    let access = |reason: io::Error| Unusable::Access { path: path.to_owned(), reason };
     may(path, Access::READ_OK | Access::WRITE_OK).map_err(access)?;
     let mut file = fs::OpenOptions::new().read(true).custom_flags(open_flags().map_err(access)?).open(path).map_err(access)?;
     judge_open(path, &file).map_err(access)?;
@@ -89,10 +89,10 @@ fn judge_folder(path: &Path) -> Result<(), Unusable> {
     match fs::metadata(path) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Unusable::NoFolder { path: path.to_owned() }),
-        Err(source) => return Err(Unusable::Access { path: path.to_owned(), source }),
+        Err(reason) => return Err(Unusable::Access { path: path.to_owned(), reason }),
     }
     TrustedFile::judge(path)?;
-    may(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).map_err(|source| Unusable::Access { path: path.to_owned(), source })
+    may(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).map_err(|reason| Unusable::Access { path: path.to_owned(), reason })
 }
 
 fn may(path: &Path, access: Access) -> io::Result<()> {

@@ -72,9 +72,11 @@ async fn logins_are_limited_for_whoever_the_proxy_tells_and_questions_are_not() 
     assert_eq!(login("X-Forwarded-For: 192.0.2.7\r\n").await, 302);
     assert_eq!(login("X-Forwarded-For: 6.6.6.6, 192.0.2.7\r\n").await, 429);
     assert_eq!(login("X-Forwarded-For: 192.0.2.8\r\n").await, 302);
-    // Whoever contradicts the proxy is counted as the proxy itself.
+    // What a client says beside the proxy makes it nobody else.
     assert_eq!(login("X-Forwarded-For: 192.0.2.9\r\nForwarded: for=192.0.2.10\r\n").await, 302);
-    assert_eq!(login("X-Forwarded-For: 192.0.2.11\r\nForwarded: for=\"\r\n").await, 429);
+    for more in ["Forwarded: for=\"", "Forwarded: for=192.0.2.11", "X-Forwarded-Host: a b", "X-Forwarded-Proto: ftp, gopher"] {
+        assert_eq!(login(&format!("X-Forwarded-For: 192.0.2.9\r\n{more}\r\n")).await, 429, "{more}");
+    }
     let question = QUESTION.replacen("\r\n\r\n", "\r\nX-Forwarded-For: 192.0.2.7\r\nForwarded: for=192.0.2.10\r\n\r\n", 1);
     let (head, _) = Wire::connect(address).await.exchange(&question).await.expect("an answer");
     assert_eq!(head.status(), 302, "it starts no login");

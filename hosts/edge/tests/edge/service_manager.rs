@@ -118,9 +118,9 @@ async fn what_is_no_single_listening_tcp_socket_is_refused() {
     let cases: [(RawFd, &str, &[&str], &str); 6] = [
         (tcp.as_raw_fd(), "2", &serve, "passes 2 sockets"),
         (tcp.as_raw_fd(), "many", &serve, "LISTEN_FDS"),
-        (udp.as_raw_fd(), "1", &serve, "not a listening TCP socket"),
-        (unix.as_raw_fd(), "1", &serve, "not a listening TCP socket"),
-        (file.as_raw_fd(), "1", &serve, "not a listening TCP socket"),
+        (udp.as_raw_fd(), "1", &serve, "something else than a listening TCP socket"),
+        (unix.as_raw_fd(), "1", &serve, "something else than a listening TCP socket"),
+        (file.as_raw_fd(), "1", &serve, "something else than a listening TCP socket"),
         (tcp.as_raw_fd(), "1", &elsewhere, "remove --listen"),
     ];
     for (descriptor, number, arguments, reason) in cases {

@@ -48,6 +48,10 @@ pub(super) async fn answers(arguments: &Init, judge: &mut Judge<'_>) -> anyhow::
     };
     has_effect(arguments, kind)?;
     answers.client.kind = kind;
+    if kind == Kind::Cognito {
+        // A sample as well: without one, the other answers are warned of.
+        answers.client.logout_url = Some("https://login.example.com/logout?client_id={client_id}&logout_uri={return_to}".to_owned());
+    }
     // Before the steps at the provider, which would be in vain.
     if let (Some(issuer), true) = (known_issuer(arguments, kind), arguments.who.everybody) {
         let host = issuer.host_str().unwrap_or_default().to_owned();

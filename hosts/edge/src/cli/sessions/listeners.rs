@@ -84,7 +84,7 @@ fn a_process_of_another_user() {
 async fn ended(path: &Path) -> Result<(), String> {
     let arguments = ["vestibule", "sessions", "end", "--all", "--control"].map(Into::into).into_iter().chain([path.as_os_str().to_owned()]);
     let Command::Sessions(Sessions::End(end)) = Arguments::try_parse_from(arguments).unwrap().command else { panic!("another command") };
-    ask(&end).await.map(|_| ()).map_err(|error| format!("{error:#}"))
+    ask(&end).await.map(|_| ()).map_err(|error| causes::told(&error))
 }
 
 #[tokio::test]
