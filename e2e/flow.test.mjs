@@ -292,7 +292,7 @@ test('a script without a session is told where to log in', async (t) => {
       type: 'about:blank',
       title: 'Please log in',
       status: 401,
-      detail: 'You are not logged in, or your login has ended. What you sent was not passed on.',
+      detail: 'You are not logged in, or your login has ended. Your request was not passed on.',
       code: 'request.login_required',
       login: '/.vestibule/login',
     });

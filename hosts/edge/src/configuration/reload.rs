@@ -389,9 +389,13 @@ type Found = Result<Reading, ConfigurationError>;
 /// ever when none was, or for something else.
 async fn mended(taken: &Found) {
     let refused: Vec<_> = match taken {
-        Ok(reading) => {
-            reading.configuration.unread.iter().map(|unread| &*unread.reason).filter(|refused| is_for_permissions(refused)).collect()
-        }
+        Ok(reading) => reading
+            .configuration
+            .unread
+            .iter()
+            .filter_map(|unread| unread.reason.downcast_ref())
+            .filter(|refused| is_for_permissions(refused))
+            .collect(),
         Err(refused) => Some(refused).filter(|refused| is_for_permissions(refused)).into_iter().collect(),
     };
     if refused.is_empty() {
