@@ -80,8 +80,7 @@ fn spread(number: u64) -> [u8; 8] {
 }
 
 async fn filter(component: &host::FilterComponent, ended: Option<Arc<EndedSessions>>) -> host::Filter {
-    let mut options = host::FilterOptions::default();
-    options.ended = ended.map(|ended| ended as Arc<dyn Ended>);
+    let options = host::FilterOptions { ended: ended.map(|ended| ended as Arc<dyn Ended>), ..host::FilterOptions::default() };
     host::Filter::load(component, host::Configuration::new("secrets.toml", CONFIG), options).await.expect("loads")
 }
 

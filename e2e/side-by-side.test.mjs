@@ -13,7 +13,7 @@ import { startStage } from './stage.mjs';
 
 const DOCUMENTATION = new URL('../docs/streamlit.md', import.meta.url);
 // Different at every login.
-const OF_ONE_LOGIN = ['exp', 'iat', 'nonce'];
+const OF_ONE_LOGIN = ['auth_time', 'exp', 'iat', 'nonce'];
 
 // Steps after which to look into the browser's cookies.
 const COOKIES_AFTER = ['logs in there', 'reloads it'];
@@ -95,6 +95,7 @@ const STEPS = {
 const ALICE_TOKEN = {
   ...claimsOf('alice'),
   aud: 'app',
+  auth_time: 'one of this login',
   exp: 'one of this login',
   iat: 'one of this login',
   iss: 'the provider',
