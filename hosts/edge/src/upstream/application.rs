@@ -141,8 +141,8 @@ impl Upstream {
         Ok(Candidate { peer, index, is_last: failures + 1 >= addresses.len(), link })
     }
 
-    /// Whether a connection to one of its addresses can be made within [`PROBE_TIMEOUT`]. Nothing is sent. The answer is kept for
-    /// [`PROBED_FOR`], and one asks at a time: what monitors make costs the application a connection a second at most.
+    /// Whether a connection to one of its addresses can be made within 800 ms. Nothing is sent. The answer is kept for
+    /// a second, and one asks at a time: what monitors make costs the application a connection a second at most.
     pub async fn is_reachable(&self) -> bool {
         let mut probed = self.probed.lock().await;
         if let Some((since, is_reachable)) = *probed
