@@ -77,6 +77,10 @@ def ext_authz(given, asked):
     }
 
 
+def matched(kind, path):
+    return {"Exact": {"path": path}, "PathPrefix": {"prefix": path}, "RegularExpression": {"safe_regex": {"regex": path}}}[kind]
+
+
 def translated(rules, name, asks):
     disabled = {"envoy.filters.http.ext_authz": {"@type": FILTERS + "ext_authz.v3.ExtAuthzPerRoute", "disabled": True}}
     for rule in rules:
@@ -84,7 +88,7 @@ def translated(rules, name, asks):
         for match in rule["matches"]:
             kind, path = match["path"]["type"], match["path"]["value"]
             yield {
-                "match": {"path" if kind == "Exact" else "prefix": path},
+                "match": matched(kind, path),
                 "route": {"cluster": name, "timeout": "0s", "upgrade_configs": [{"upgrade_type": "websocket"}]},
                 "request_headers_to_remove": modifier["requestHeaderModifier"]["remove"],
                 **({} if asks else {"typed_per_filter_config": disabled}),
