@@ -49,7 +49,8 @@ boot() {
     boot "$debian" "$boot_in_namespaces" "${groups[@]}" >"$folder/boot.log" 2>&1 &
   unshared=$!
   for _ in $(seq 300); do
-    init=$(ps -o pid=,comm= --ppid "$unshared" | awk '$2 == "systemd" { print $1 }')
+    # `ps` fails while there is no such process.
+    init=$( (ps -o pid=,comm= --ppid "$unshared" || true) | awk '$2 == "systemd" { print $1 }')
     case $([ -z "$init" ] || booted systemctl is-system-running 2>/dev/null) in running | degraded) return ;; esac
     kill -0 "$unshared" 2>/dev/null || { cat "$folder/boot.log" >&2; fail "systemd does not start in namespaces"; }
     sleep 0.2

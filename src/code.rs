@@ -78,7 +78,8 @@ codes! {
     /// The account, or its session at the provider, was logged out everywhere while the login was under way, or up to 5 seconds
     /// before it began.
     LoginEnded = "login.ended",
-    /// The authorization response lacks a parameter, or has one twice; or there is none, and no logout under way.
+    /// The authorization response lacks a parameter or has one twice; or a callback has no response, and no logout is under
+    /// way.
     CallbackMalformed = "callback.malformed",
     /// The authorization response belongs to no login that this browser has started.
     CallbackUnknownState = "callback.unknown_state",

@@ -25,7 +25,9 @@ pub enum Error {
     LoginRequired,
     #[error("the proxy's question lacks {0}, or has it twice: configure the proxy as the examples show")]
     Question(&'static str),
-    #[error("the proxy asks about a route of Vestibule's own: have it send login, callback, the four of logout, user and refresh here")]
+    #[error(
+        "the proxy asks about a route of Vestibule's own: have it send login, callback, refresh, user and the four routes of logout here"
+    )]
     RouteAsked,
     #[error("servers can take a header for one that clients must not send, and the proxy cannot remove it under this name")]
     LookalikeHeader,
@@ -34,8 +36,8 @@ pub enum Error {
     #[error("the decision changes a header that no answer to a proxy carries: this application needs mode = \"proxy\"")]
     EditNotCarried,
     #[error(
-        "there is no application behind this service: have the proxy send it login, callback, the four of logout, user and refresh, and \
-         ask about the rest"
+        "there is no application behind this service: have the proxy send it login, callback, refresh, user and the four routes \
+         of logout, and ask about the rest"
     )]
     NotARoute,
     #[error("the path is reserved for Vestibule's own routes, and is not one of them")]

@@ -96,6 +96,31 @@ fn what_is_not_about_the_prompt_is_no_reason_to_start_again() {
     assert_eq!((page.status, attempts(&browser)), (502, 0));
 }
 
+/// An answer without `state` does not bring a page along that only `state` has. The user is told, and does not end on another page.
+#[test]
+fn a_page_that_only_state_has_is_not_lost_without_a_word() {
+    // Digits that do not compress.
+    let digits = |number: u64| (0..300).scan(number, |x, _| Some(char::from(b'a' + next(x) as u8 % 26))).collect::<String>();
+    for (has_state, is_told) in [(true, false), (false, true)] {
+        let (mut rig, mut browser) = (Rig::new(&format!("{CONFIG}{STREAMLIT}")), Browser::default());
+        let page = format!("/{}", digits(7));
+        let first = browser.start(&mut rig, &format!("/auth/login?return_to={}", page.replace('/', "%2F")));
+        let second = browser.start(&mut rig, &refusal(&first, REFUSALS[0], has_state));
+        let callback = rig.provider.authorize(&second, "alice");
+        let response = browser.visit(&mut rig, &callback).response();
+        assert_eq!(String::from_utf8_lossy(&response.body).contains("too long to be kept"), is_told, "{has_state}");
+        assert!(is_told || rig::way_on(&response) == page, "{response:?}");
+    }
+}
+
+/// Marsaglia's xorshift, of which only the sequence is needed.
+fn next(x: &mut u64) -> u64 {
+    *x ^= *x << 13;
+    *x ^= *x >> 7;
+    *x ^= *x << 17;
+    *x >> 16
+}
+
 /// Of several tabs it is the newest login that the answer is to, and the others go on.
 #[test]
 fn an_answer_without_state_is_to_the_newest_login() {

@@ -183,6 +183,21 @@ fn a_link_that_does_not_compress_is_kept_up_to_a_length_and_beyond_it_the_person
     }
 }
 
+/// There is one place for a long page. Who opens one link after the other loses no tab that is on its way.
+#[test]
+fn a_long_page_that_follows_another_takes_no_room_from_the_other_tabs() {
+    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+    let tabs = ["/one", "/two", "/three"].map(|page| (page, browser.start(&mut rig, page)));
+    for start in ["a", "b", "c"] {
+        browser.start(&mut rig, &format!("/{start}?{}", noise(1200)));
+        assert!(pending_bytes(&browser) <= MAX_PENDING_BYTES);
+        assert_eq!(browser.cookies.keys().filter(|name| name.contains("vestibule_login")).count(), tabs.len() + 1, "{start}");
+    }
+    for (page, at_provider) in &tabs {
+        assert_eq!(finish(&mut browser.clone(), &mut rig, at_provider), *page);
+    }
+}
+
 /// The links of a choice have no room for the longest addresses, and the page says so.
 #[test]
 fn a_choice_says_that_the_address_was_too_long() {

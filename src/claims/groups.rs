@@ -1,8 +1,8 @@
 //! The groups of an account: which claim says them, and in which shape.
 //!
 //! Most providers send a list. Others send an object that is named by its members (ZITADEL's roles), or one text with all
-//! names in it, separated in some way or as JSON. The shape is stated and not guessed: `a,admins` is one group where a list is stated, and two where names are
-//! separated by commas. A claim of another shape than the stated one gives nobody a group.
+//! names in it, separated in some way or as JSON. The shape is stated and not guessed: `a,admins` is one group where a list is
+//! stated, and two where names are separated by commas. A claim of another shape than the stated one gives nobody a group.
 
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};

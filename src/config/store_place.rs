@@ -61,7 +61,7 @@ pub struct RedisLogin {
 /// Why a text is no place for a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoStorePlace {
-    #[error("is no place for a store")]
+    #[error("is not the address of a store")]
     Form,
     #[error("names no absolute path of a file")]
     FilePath,
@@ -77,7 +77,7 @@ pub enum NoStorePlace {
     UnknownKey,
     #[error("has a key of its query twice")]
     DoubledKey,
-    #[error("has a user without a password, or an empty one of them")]
+    #[error("has a user without a password, or an empty user or password")]
     NoPassword,
     #[error("has a host or a user before the path of a socket")]
     SocketHost,

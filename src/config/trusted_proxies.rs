@@ -1,11 +1,11 @@
 //! `trusted_proxies`, under `[vestibule]` and under `[vestibule.authz]`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::section::Section;
 use super::setting::{Form, Setting};
 use crate::web::origin::PublicOrigin;
-use crate::web::trusted_proxies::TrustedProxies;
+use crate::web::trusted_proxies::{TrustedProxies, is_near_address};
 
 pub(super) const KEY: &str = "trusted_proxies";
 
@@ -53,7 +53,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<TrustedProxies> {
 /// from this machine or network. An empty list says that there is nothing in front.
 pub(super) fn warn_of_silence(vestibule: &Section<'_>, listen: Option<&str>, public: &PublicOrigin) {
     let is_near = listen.is_some_and(|listen| match listen.parse::<SocketAddr>() {
-        Ok(listen) => is_near(listen.ip()),
+        Ok(listen) => is_near_address(listen.ip()),
         Err(_) => listen.starts_with("localhost:"),
     });
     if vestibule.has(KEY) || !public.is_secure() || !is_near {
@@ -63,12 +63,4 @@ pub(super) fn warn_of_silence(vestibule: &Section<'_>, listen: Option<&str>, pub
                    if a proxy in front ends TLS, it is taken for the client";
     let remedy = "name the proxy, \"127.0.0.1\" or \"10.0.0.0/8\" for example; write [] when there is none";
     vestibule.findings.warning(vestibule.at(), &vestibule.key(KEY), problem, remedy);
-}
-
-/// Whether only this machine or network reaches an address (RFC 1918, RFC 4193).
-fn is_near(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
-        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
-    }
 }

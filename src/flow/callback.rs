@@ -88,13 +88,13 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     let (has_optional_prompt, started_at) = (attempt.has_optional_prompt(), attempt.started_at());
     let sent_prompt = prompt::sent(&attempt, provider);
     let grant = match attempt.redeem(response) {
-        Err(oidc::Error::ProviderReported(reported)) if has_optional_prompt && reported.may_be_about_prompt() => {
-            return prompt::start_without(provider, &reported, visit, context);
-        }
         // A login page that was left open has nothing more to ask for.
         Err(error @ oidc::Error::ProviderReported(_)) if has_logged_in_since(started_at, visit, context) => {
             visit.note(Level::Info, Code::CallbackAlreadyLoggedIn, format!("{error}; the user has logged in meanwhile"));
             return Ok(Progress::Done(Outcome::Respond(way_on(visit.return_to.take(), visit, config))));
+        }
+        Err(oidc::Error::ProviderReported(reported)) if has_optional_prompt && reported.may_be_about_prompt() => {
+            return prompt::start_without(provider, &reported, visit, context);
         }
         Err(oidc::Error::ProviderReported(reported)) => {
             return Err(oidc::Error::ProviderReported(reported.answering(sent_prompt)).into());
@@ -155,6 +155,7 @@ fn stateless(reported: ReportedError, visit: &mut Visit, context: &mut Context<'
     let reported = match newest {
         Some((attempt, provider)) if attempt.has_optional_prompt() && reported.may_be_about_prompt() => {
             visit.return_to = ReturnTo::parse(attempt.return_to(), config.public.redirect_uri()).ok();
+            visit.has_lost_its_page = attempt.has_lost_its_page();
             return prompt::start_without(provider, &reported, visit, context);
         }
         Some((attempt, provider)) => reported.answering(prompt::sent(attempt, provider)),

@@ -1,8 +1,9 @@
 //! A logout that a provider has this browser carry out, by a frame in its own page (OpenID Connect Front-Channel Logout 1.0).
 //!
-//! It ends the session that the browser brings, if `iss` and `sid` are that session's, and no other: nothing proves that a provider
-//! has written the address, so that it ends nothing for whoever has learnt a `sid`. Without the cookie nothing happens, and browsers
-//! bring it into frames of the same site only, unless `[vestibule.embedding]` has it otherwise.
+//! It ends the session that the browser brings, and every session of the same login at the provider, if `iss` and `sid` are those of
+//! this session: nothing proves that a provider has written the address, so that it ends nothing for whoever has learnt a `sid`.
+//! Without the cookie nothing happens, and browsers bring it into frames of the same site only: with `[vestibule.embedding]`, such a
+//! frame has cookies of its own.
 
 use super::{Context, Progress, Visit, looked_at, only_get, only_visited};
 use crate::audit::AuditEvent;

@@ -211,7 +211,7 @@ pub(super) fn receive_metadata(
 }
 
 /// A login with that provider, from its metadata on.
-pub(in crate::flow) fn start(provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+pub(super) fn start(provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     if visit.only_looks {
         return Ok(looked_at());
     }

@@ -48,7 +48,7 @@ pub(super) fn begin(
                 return;
             }
             Lookup::Paused(None) => {
-                let message = format!("the {} is not revoked: the metadata could not be had a moment ago", revocable.name());
+                let message = format!("the {} is not revoked: the metadata could not be fetched a moment ago", revocable.name());
                 visit.note(Level::Warn, Code::LogoutNotRevoked, message);
                 return;
             }
@@ -99,9 +99,6 @@ pub(crate) fn go_on(
                     let is_unsupported = token::error_code(&answer).is_some_and(|code| code == "unsupported_token_type");
                     return match revocable.parse(answer, provider) {
                         Ok(()) => {
-                            if has_changed_credentials {
-                                context.cache.habits_mut(&provider.name).credentials = credentials;
-                            }
                             let message = format!("the {} of a session that was logged out is revoked", revocable.name());
                             event(Level::Info, Code::LogoutRevoked, message)
                         }

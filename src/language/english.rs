@@ -31,7 +31,7 @@ pub(super) const TEXTS: Texts = Texts {
     logged_out: Notice { title: "You are logged out", text: "You can close this page, or log in again." },
     address_too_long: Notice {
         title: "You are logged in",
-        text: "The address that you came from is too long to be kept during a login. Open it again, and you get there.",
+        text: "The link that you opened is too long to be kept during a login. Please open it again.",
     },
     everywhere: Notice {
         title: "Log out everywhere?",

@@ -233,8 +233,8 @@ pub(super) fn check_audiences(provider: &Provider, aud: Option<&Value>) -> Resul
     if !audiences.iter().any(|audience| audience == client_id) {
         let all: Vec<_> = audiences.iter().take(8).map(quoted).collect();
         let all =
-            if all.is_empty() { "nobody (its `aud` is an empty list)".to_owned() } else { format!("the audience {}", all.join(", ")) };
-        let words = format!("it is for {all}, and client_id is `{}`", shown(client_id));
+            if all.is_empty() { "its `aud` is an empty list".to_owned() } else { format!("it is for the audience {}", all.join(", ")) };
+        let words = format!("{all}, and client_id is `{}`", shown(client_id));
         return Err(Rejected::Audience.because(words));
     }
     let is_trusted = |audience: &Value| audience == client_id || provider.audiences.iter().any(|trusted| audience == trusted.as_str());

@@ -152,7 +152,10 @@ impl<'a> SignedJwt<'a> {
         };
         Err(Rejected::Signature.because(match untried {
             0 => of,
-            _ => format!("{of}; {tried} keys that fit were tried, and {untried} were not: have the provider send `kid`"),
+            _ => {
+                let advice = if kid.is_none() { ": have the provider send `kid`" } else { "" };
+                format!("{of}; {tried} keys that fit were tried, and {untried} were not{advice}")
+            }
         }))
     }
 }

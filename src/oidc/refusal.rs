@@ -27,7 +27,7 @@ pub(super) struct Failure {
 
 const CHECK_CREDENTIALS: &str = "check client_id and client_secret, and how they are sent (token_endpoint_auth_method)";
 
-/// What the token endpoint says, and what to do. `asked_with`: what of the request no log may show, beside the client's secret.
+/// What the token or the revocation endpoint says, and what to do. `asked_with`: what of the request no log may show, beside the client's secret.
 pub(super) fn refusal(answer: &OutboundResponse, provider: &Provider, asked_with: &[&Secret]) -> String {
     if answer.status < 400 && !is_failure(answer) {
         return String::new();

@@ -67,7 +67,7 @@ impl ReportedError {
             "invalid_request_parameter",
         ];
         let is_one = CODES.iter().any(|code| code.eq_ignore_ascii_case(&self.error));
-        self.kind() != "access_denied" && (is_one || self.names_prompt())
+        is_one || self.names_prompt()
     }
 
     /// Whether its code or its words are about `prompt`, in whatever spelling. Not the end of a login by the user.

@@ -258,9 +258,9 @@ impl LoginAttempt {
         &self.return_to
     }
 
-    /// Whether there was no room for the page that the person was on their way to.
+    /// Whether the person was on their way to a page which is not here: there was no room for it, or the answer has no `state`.
     pub fn has_lost_its_page(&self) -> bool {
-        self.page == Page::Lost
+        matches!(self.page, Page::Lost | Page::State) && self.return_to.is_empty()
     }
 
     pub fn provider(&self) -> &str {

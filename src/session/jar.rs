@@ -5,8 +5,8 @@
 //! `Secure`, has `Path=/` and no `Domain` (RFC 6265bis section 4.1.3.2): no other host and no plain http can plant one.
 //! Behind it comes a tag of the `redirect_uri`, because cookies know no ports and paths do not protect them.
 //!
-//! The names are `vestibule_session_<tag>`, `vestibule_tokens_<tag>`, `vestibule_refresh_<tag>`, `vestibule_login_<tag>_<slot>`, while a logout is on its
-//! way `vestibule_logout_<tag>` and, where there are several providers, `vestibule_last_<tag>`; the tag is the first three
+//! The names are `vestibule_session_<tag>`, `vestibule_tokens_<tag>`, `vestibule_refresh_<tag>`, `vestibule_login_<tag>_<slot>`,
+//! while a logout is on its way `vestibule_logout_<tag>` and, where there are several providers, `vestibule_last_<tag>`; the tag is the first three
 //! bytes of SHA-256 of `redirect_uri` in hexadecimal. `HttpOnly`, `SameSite=Lax`, `Path=/`; a deletion carries the same
 //! attributes. Session, tokens and refresh token are cut into chunks: the first cookie begins with `<number of chunks>~`, the others are
 //! named `…_1`, `…_2` and so on. A chunk that is missing or comes twice is no session.
@@ -43,7 +43,7 @@ const CHUNK_BYTES: usize = 3900;
 /// More than any budget needs. One digit.
 const MAX_CHUNKS: usize = 8;
 
-/// Longer than ours are: what is longer is not one of them.
+/// Longest id of an earlier release: what is longer is none.
 const MAX_ATTEMPT_ID_BYTES: usize = 16;
 
 /// Deletions of login attempts in one response. Whoever sends more of them made them up.
@@ -218,7 +218,7 @@ impl CookieJar {
         earlier
     }
 
-    /// The same headers without one that sets a refresh token.
+    /// The same headers without those of the refresh token.
     pub(crate) fn without_refresh_token(&self, mut headers: Vec<Header>) -> Vec<Header> {
         headers.retain(|(_, line)| {
             let name = line.split(|&byte| byte == b'=').next().and_then(|name| std::str::from_utf8(name).ok());

@@ -88,6 +88,8 @@ impl<'a> NewAttempt<'a> {
             None => Page::Cookie,
         };
         let slot = if page == Page::Cookie { Slot::WITH_LONG_PAGE } else { short };
+        // It takes no room from those that stay.
+        let others = others.without_slot(slot);
         let id = slot.mark(id);
         let sealed = with_page.or_else(|| way_back.without_page(id).seal(settings, entropy));
         let secrets = seed.secrets(sealed.as_deref());
@@ -112,7 +114,7 @@ impl<'a> NewAttempt<'a> {
             return Err(Error::SessionTooLarge { what, bytes: sealed.len(), limit: MAX_ATTEMPT_BYTES });
         }
         let room = MAX_PENDING_BYTES.saturating_sub(self.place.jar.attempt_bytes(self.slot.name(), &sealed));
-        // One that is overwritten is not deleted as well.
+        // An unreadable one that is overwritten is not deleted as well.
         self.others.stale(room).filter(|name| *name != self.slot.name()).for_each(|name| cookies.delete_attempt(name));
         cookies.set_attempt(self.slot.name(), &sealed, REMEMBERED.as_secs());
         Ok(())

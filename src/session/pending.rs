@@ -67,9 +67,16 @@ impl<'j> PendingAttempts<'j> {
         self
     }
 
+    /// The same without the attempt that a new one overwrites.
+    #[must_use]
+    pub(super) fn without_slot(mut self, slot: Slot) -> Self {
+        self.readable.retain(|one| one.slot != slot);
+        self
+    }
+
     /// Deletes those that are of no use to anybody after a login: all but a few that are still on their way, or remembered.
     pub fn delete_stale(&self, cookies: &mut CookieWriter<'_>) {
-        self.stale(MAX_PENDING_BYTES).for_each(|id| cookies.delete_attempt(id));
+        self.stale(MAX_PENDING_BYTES).for_each(|slot| cookies.delete_attempt(slot));
     }
 
     /// Whether the attempt of that way back may have made room for those that are here: for newer ones, or for one that is in its

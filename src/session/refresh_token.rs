@@ -67,6 +67,7 @@ impl RefreshToken {
         cookies.set_refresh_token(&sealed, session.expires_at().since(now).as_secs());
         Ok(())
     }
+
     /// For an address that the browser is sent to next: an answer that sets the session has no room for the token. It opens for
     /// the session only, and the address is of no use to anybody else.
     pub fn seal_onward(&self, page: Option<&str>, session: &Session<'_>, settings: &SessionSettings, entropy: &mut dyn Entropy) -> String {

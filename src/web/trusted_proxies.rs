@@ -99,6 +99,11 @@ fn addresses(network: &IpNet) -> u128 {
     1_u128.checked_shl(bits.into()).unwrap_or(u128::MAX)
 }
 
+/// Whether only this machine or site reaches an address.
+pub fn is_near_address(address: IpAddr) -> bool {
+    is_near(&IpNet::from(address.to_canonical()))
+}
+
 /// Whether a network is private as a whole.
 fn is_near(network: &IpNet) -> bool {
     NEAR.into_iter().filter_map(|(address, prefix)| IpNet::new(address, prefix).ok()).any(|near| near.contains(network))

@@ -365,7 +365,7 @@ async fn call(pool: &Pool, accessor: &Accessor<HostState>, guest: &Guest, job: J
         Err(_) => {
             tracing::error!(
                 code = "instance.stuck",
-                "what is done after an answer does not come to an end; its instance is replaced when its other requests are through"
+                "the revocation after a response does not end; its instance is replaced when its other requests are through"
             );
             CallEnd::Broken
         }

@@ -12,7 +12,7 @@ pub(super) fn tell(account: &Account<'_>, visit: &mut Visit, context: &mut Conte
     let identity = &context.config.identity;
     let name = identity.groups.name();
     if headers::groups_are_withheld(account, identity) {
-        let message = "the provider does not tell the groups of this person, there are too many; the application gets none";
+        let message = "the provider withholds the groups of this user because there are too many; the application gets none";
         visit.note(Level::Warn, Code::IdentityGroupsWithheld, message);
     }
     if let Some(Unusable { found, remedy }) = headers::unusable_groups(account, identity) {
@@ -24,7 +24,7 @@ pub(super) fn tell(account: &Account<'_>, visit: &mut Visit, context: &mut Conte
     {
         let message = format!(
             "the claim `{name}` is one text with {mark} in it, and counts as one group: if it holds several, set groups_shape in \
-             [vestibule.identity]; this is said once"
+             [vestibule.identity]; this is logged once"
         );
         visit.note(Level::Warn, Code::IdentityGroupsDoubtful, message);
     }
@@ -34,7 +34,7 @@ pub(super) fn tell(account: &Account<'_>, visit: &mut Visit, context: &mut Conte
     {
         let message = format!(
             "a login has no groups, since {end}: see what the provider sends at /user of Vestibule's routes, and set groups_claim in \
-             [vestibule.identity]; this is said once"
+             [vestibule.identity]; this is logged once"
         );
         visit.note(Level::Warn, Code::IdentityGroupsMissing, message);
     }

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::decision::Outcome;
 use crate::entropy::Entropy;
 use crate::error::Error;
-use crate::flow::{Context, Progress, Visit};
+use crate::flow::{Context, Progress, Visit, login};
 use crate::oidc::error as oidc;
 use crate::pages;
 use crate::session::{CookieJar, RefreshToken, Session};
@@ -22,15 +22,15 @@ use crate::web::return_to::ReturnTo;
 /// The parameter of the callback. No provider has one of this name.
 const PARAMETER: &str = "vestibule_onward";
 
+/// Longest address that the browser is sent to, in bytes: servers take 8 KiB for a request line.
+const MAX_ADDRESS_BYTES: usize = 6 * 1024;
+
 /// What a request brings, if that is all it does.
 pub(super) fn sealed(request: &Request<'_>) -> Option<String> {
     let mut pairs = request.query_pairs();
     let (_, value) = pairs.next().filter(|(name, _)| name == PARAMETER)?;
     pairs.next().is_none().then(|| value.into_owned())
 }
-
-/// Longest address that the browser is sent to, in bytes: servers take 8 KiB for a request line.
-const MAX_ADDRESS_BYTES: usize = 6 * 1024;
 
 /// Leads there; `None` where the address would be too long. The cookies of `visit` lose the refresh token.
 pub(super) fn lead(
@@ -41,7 +41,7 @@ pub(super) fn lead(
     config: &Config,
     entropy: &mut dyn Entropy,
 ) -> Option<Response> {
-    let page = super::super::login::destination(page, config);
+    let page = login::destination(page, config);
     let page = Some(page.as_str()).filter(|_| !visit.has_lost_its_page);
     let sealed = token.seal_onward(page, session, &config.sessions, entropy);
     // Envelopes are of characters that a query has as they are.

@@ -57,11 +57,11 @@ pub async fn exchange_all(address: SocketAddr, requests: &str) -> Result<Receive
     read(address, requests, |_| false).await
 }
 
-/// Sends bytes as they are, and waits until the host closes, falls silent, or has had the time to answer.
+/// Sends bytes as they are, and waits until the host closes, falls silent, or has had the time to answer. Returns what has come.
 ///
 /// # Errors
 /// The host does not listen.
-pub async fn send(address: SocketAddr, bytes: &[u8]) -> Result<()> {
+pub async fn send(address: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(bytes).await?;
     let (mut received, mut limit) = (vec![], 4 * SILENCE);
@@ -69,7 +69,21 @@ pub async fn send(address: SocketAddr, bytes: &[u8]) -> Result<()> {
     while let Ok(Ok(1..)) = timeout(limit, stream.read_buf(&mut received)).await {
         limit = SILENCE;
     }
-    Ok(())
+    Ok(received)
+}
+
+/// Whether a host has answered with the preface of HTTP/2, a frame of settings (RFC 9113 section 3.4), and not with an error alone.
+pub fn is_http_2(answer: &[u8]) -> bool {
+    const SETTINGS: u8 = 0x04;
+    const GOAWAY: u8 = 0x07;
+    // The type of a frame is behind the three bytes of its length, and nine bytes are before what it has.
+    let mut frames = answer;
+    let mut types = vec![];
+    while let [a, b, c, kind, _, _, _, _, _, rest @ ..] = frames {
+        types.push(*kind);
+        frames = rest.get(usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c)..).unwrap_or_default();
+    }
+    types.first() == Some(&SETTINGS) && !types.contains(&GOAWAY)
 }
 
 /// `GET` of a path of any bytes with prior knowledge of HTTP/2 (RFC 9113 section 3.3), as no client library sends it.

@@ -54,7 +54,7 @@ async fn ask(arguments: &EndSessions) -> anyhow::Result<String> {
     let listening = stream.peer_cred().with_context(|| format!("{path}: the system does not say who listens"))?.uid();
     ensure!(
         control_folder::is_believed(&arguments.control, listening),
-        "user {listening} listens at {path}, who may not be the user of `vestibule serve`; run this as the user of `vestibule serve`, and put \
+        "a program of user {listening} listens at {path}, and it is possibly not `vestibule serve`; run this as the user of `vestibule serve`, and put \
          the socket into a folder that only this user and root can write to"
     );
     let interrupted = || format!("{path}: the connection was interrupted; repeat the command");

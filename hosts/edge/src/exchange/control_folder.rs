@@ -35,9 +35,10 @@ pub fn is_believed(socket: &Path, listening: u32) -> bool {
 /// Whether the folder belongs to a user, and nobody but this user and root can have put it there: of a service that is run by a user of
 /// its own, and whose sessions root ends.
 fn is_folder_of(socket: &Path, user: u32) -> bool {
-    let Ok(socket) = socket.canonicalize() else { return false };
-    let Some(folder) = socket.parent() else { return false };
+    let (Ok(given), Ok(found)) = (std::path::absolute(socket), socket.canonicalize()) else { return false };
+    let Some(folder) = found.parent() else { return false };
     let is_safe =
         |folder: &Path| fs::metadata(folder).is_ok_and(|found| [user, ROOT].contains(&found.uid()) && found.mode() & OTHERS_WRITE == 0);
-    fs::metadata(folder).is_ok_and(|found| found.uid() == user) && folder.ancestors().all(is_safe)
+    // The path as it was given as well: a link on it leads to where another user wants, if that user can make one.
+    fs::metadata(folder).is_ok_and(|found| found.uid() == user) && folder.ancestors().chain(given.ancestors().skip(1)).all(is_safe)
 }

@@ -156,7 +156,7 @@ impl Configured {
         let events = Family::<EventLabels, Counter>::default();
         registry.register(
             "events",
-            "Events of decisions and of what is done after them, by code (docs/log.md) and by name of the provider in the configuration",
+            "Events of decisions, and of the revocations after them, by code (docs/log.md) and by name of the provider in the configuration",
             events.clone(),
         );
         let latency = Family::<ExchangeLabels, Histogram>::new_with_constructor(|| Histogram::new(BUCKETS));

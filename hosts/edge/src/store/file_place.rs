@@ -21,7 +21,7 @@ pub enum Unusable {
     /// Nothing can change that but another place.
     #[error("{} is {kind}, not a regular file; name a file in a folder of Vestibule's own", path.display())]
     Kind { path: PathBuf, kind: &'static str },
-    #[error("{} is another file, and is not written over; name a file that is not there yet", path.display())]
+    #[error("{} is not a store, and Vestibule does not overwrite it; name a file that is not there yet", path.display())]
     OtherContent { path: PathBuf },
     #[error("the folder {} is not there; make it for the user that runs Vestibule", path.display())]
     NoFolder { path: PathBuf },

@@ -24,8 +24,8 @@ pub struct Found {
     pub fault: Option<String>,
 }
 
-/// Connects to the store, proves that it can be written to, and reads what it has. Nothing is added to it, and no file is made. `tls`
-/// replaces the system's authorities.
+/// Connects to the store, proves that it can be written to, and reads what it has. Nothing is added to it, and no file is made; of a
+/// file that is there, entries that end nothing any more are deleted, as at every start. `tls` replaces the system's authorities.
 pub async fn look(settings: &Settings, tls: Option<Arc<ClientConfig>>) -> Found {
     let place = settings.location.to_string();
     let mut lines = Vec::new();

