@@ -47,7 +47,7 @@ use crate::upgrade::resumption::{Openers, Opening};
 use crate::upstream::application::Candidate;
 use crate::upstream::forwarding;
 
-/// Of the 32 exchanges that may wait for one provider (`OutboundOptions`), one client's callbacks and logins take an eighth.
+/// Of the 32 exchanges with one provider that may be under way at once (`OutboundOptions`), one client's callbacks and logins take an eighth.
 pub(crate) const TURNS: usize = 4;
 /// A class that logs in at once.
 pub(crate) const WAITING_TURNS: usize = 64;

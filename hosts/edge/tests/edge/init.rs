@@ -9,6 +9,7 @@ use tokio::process::Command;
 
 use crate::program::component_options;
 use crate::terminal::Terminal;
+use crate::texts::run;
 
 const SECRET: (&str, &str) = ("TEST_CLIENT_SECRET", "q7Rz8fKw2mQLbXeR4tY9uVn3");
 
@@ -26,13 +27,6 @@ const ANSWERS: [&str; 12] = [
     "--upstream",
     "http://127.0.0.1:8080",
 ];
-
-/// Without a terminal. The files of this machine's users do not matter, so that the folder is one of the test's own.
-async fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
-    command.args(arguments).current_dir(folder).env_remove("VESTIBULE_CONFIG").envs(environment.iter().copied());
-    command.stdin(std::process::Stdio::null()).output().await.expect("the program starts")
-}
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()

@@ -11,7 +11,8 @@ use vestibule_dev_provider::{Options, Provider};
 use crate::login::secrets_toml;
 use crate::program::component_options;
 
-async fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+/// Without a terminal.
+pub async fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
     command.args(arguments).current_dir(folder).env_remove("VESTIBULE_CONFIG").envs(environment.iter().copied());
     command.stdin(Stdio::null()).output().await.expect("the program starts")

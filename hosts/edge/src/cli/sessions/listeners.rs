@@ -147,3 +147,27 @@ async fn the_answer_of_another_user_counts_only_in_a_folder_of_that_user() {
         fs::remove_dir_all(&folder).unwrap();
     }
 }
+
+/// The folder behind the link is safe; where the link is, anybody can make it lead elsewhere.
+#[tokio::test]
+async fn a_link_that_another_user_could_have_made_is_not_followed() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("only root can listen as another user: nothing was tested");
+        return;
+    }
+    let place = tempfile::tempdir_in("/run").or_else(|_| tempfile::tempdir_in("/var/lib")).unwrap();
+    fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
+    let [service, links] = ["service", "links"].map(|name| place.path().join(name));
+    fs::create_dir(&service).unwrap();
+    chown(&service, Some(OTHER), None).unwrap();
+    fs::create_dir(&links).unwrap();
+    std::os::unix::fs::symlink(&service, links.join("folder")).unwrap();
+    for (mode, is_believed) in [(0o755, true), (0o777, false), (0o1777, false)] {
+        fs::set_permissions(&links, Permissions::from_mode(mode)).unwrap();
+        let socket = service.join(format!("{mode:o}"));
+        let listening = listen_as(OTHER, &socket);
+        let answered = ended(&links.join("folder").join(format!("{mode:o}"))).await;
+        let asked = listening.question();
+        assert_eq!((answered.is_ok(), asked.is_empty()), (is_believed, !is_believed), "{mode:o}: {answered:?}");
+    }
+}
