@@ -1,5 +1,5 @@
 //! Other spellings of a page, all of which the most liberal server takes for the same. Written from what servers do with
-//! paths, and without the code under test: `tests/policy.rs` of the core uses it as well.
+//! paths, and without the code under test: `tests/filter/policy.rs` of the core uses it as well.
 
 use vestibule::web::http::RequestHead;
 

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::attempt::ID_BYTES;
 
 /// How many attempts of ordinary size a browser has at most. With a session of 50 groups, its tokens and a long page, that is
-/// less than the 8 KiB that servers take for a line (`tests/cookie_sizes.rs`).
+/// less than the 8 KiB that servers take for a line (`tests/filter/cookie_sizes.rs`).
 const SHORT: usize = 8;
 
 /// Their names, and that of the attempt with a long page.

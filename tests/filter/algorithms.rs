@@ -1,14 +1,11 @@
 //! Every signature algorithm that is promised, with real keys, through a whole login.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jwt_simple::prelude::*;
-use rig::{Browser, CONFIG, Rig};
 use serde_json::{Map, Value, json};
+
+use crate::rig::{Browser, CONFIG, Rig};
 
 /// Logs in at a provider whose tokens `sign` signs and whose only key is `jwk`.
 fn log_in(jwk: Value, sign: impl Fn(JWTClaims<Map<String, Value>>) -> String + 'static) -> (u16, String) {

@@ -1,14 +1,9 @@
 //! What a decision takes from around it, and what it tells: sessions that the host knows to have ended, and events.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use std::cell::RefCell;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rig::{Browser, CONFIG, Memory, Rig};
 use serde_json::json;
 use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
@@ -17,6 +12,8 @@ use vestibule::oidc::cache::ProviderCache;
 use vestibule::session::{Ended, EndedName, EndedWhat};
 use vestibule::time::UnixTime;
 use vestibule::web::http::RequestHead;
+
+use crate::rig::{Browser, CONFIG, Memory, Rig};
 
 /// Remembers what it was asked, and answers as it is told.
 #[derive(Default)]

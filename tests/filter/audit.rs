@@ -1,15 +1,12 @@
 //! What decisions are to the audit.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, Rig};
 use vestibule::audit::{AuditDestination, AuditEvent, Audited};
 use vestibule::code::Code;
 use vestibule::config::{Config, Source};
 use vestibule::decision::Outcome;
 use vestibule::web::http::RequestHead;
+
+use crate::rig::{Browser, CONFIG, Rig};
 
 const RULES: &str = "[[vestibule.rule]]\npath = \"/admin/**\"\nrequire = { groups = \"nobody\" }\n[[vestibule.rule]]\n";
 

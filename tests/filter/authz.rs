@@ -1,13 +1,10 @@
 //! Other proxies ask about requests: what they are answered, and what they are not told.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, HOST, Rig};
 use vestibule::decision::Outcome;
 use vestibule::web::http::{RequestHead, Response};
 use vestibule::web::proxy_headers::{IDENTITY, STEERING};
+
+use crate::rig::{Browser, CONFIG, HOST, Rig};
 
 const PROXIES: [&str; 4] = ["envoy", "traefik", "caddy", "nginx"];
 

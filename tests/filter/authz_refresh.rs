@@ -1,12 +1,9 @@
 //! Other proxies ask about requests whose sessions are to be refreshed: the cookies go back with the answer.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, HOST, RefreshTokens, Rig};
 use vestibule::decision::Outcome;
 use vestibule::web::http::{OutboundError, RequestHead, Response};
+
+use crate::rig::{self, Browser, CONFIG, HOST, RefreshTokens, Rig};
 
 const PROXIES: [&str; 4] = ["envoy", "traefik", "caddy", "nginx"];
 

@@ -1,19 +1,16 @@
 //! OpenID Connect Back-Channel Logout 1.0: which tokens end sessions, which sessions, and what is answered to all others.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 use proptest::sample::select;
-use rig::{Browser, CONFIG, HOST, Memory, Rig, SigningKey};
 use serde_json::{Value, json};
 use vestibule::decision::{Decision, Outcome};
 use vestibule::limit::Counted;
 use vestibule::session::EndedWhat;
 use vestibule::web::http::{OutboundError, RequestHead, Response};
+
+use crate::rig::{self, Browser, CONFIG, HOST, Memory, Rig, SigningKey};
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 const ROUTE: &str = "/.vestibule/backchannel-logout";

@@ -1,17 +1,13 @@
 //! Properties of every configuration: whatever sections it has, the door is where it says, and the login works.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-mod sites;
-
 use proptest::prelude::*;
-use rig::{Browser, HOST, Rig, Seen, query};
-use sites::{LOCAL, PORTAL, READER, Rules, Site, site};
 use url::Url;
 use vestibule::config::{Config, Fault, Source};
 use vestibule::decision::Forward;
 use vestibule::web::http::{RequestHead, Response};
+
+use crate::rig::{Browser, HOST, Rig, Seen, query};
+use crate::sites::{self, LOCAL, PORTAL, READER, Rules, Site, site};
 
 const FOREIGN: &str = "https://evil.example";
 /// Names by which an application knows the user.

@@ -1,16 +1,13 @@
 //! What makes a request ambiguous is named: on the page in the reader's language, in the problem document, and in the log with its
 //! place; of a closed set, and without the client's text.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use proptest::prelude::*;
-use rig::{CONFIG, HOST, Rig};
 use serde_json::Value;
 use vestibule::decision::Outcome;
 use vestibule::web::construct::Construct;
 use vestibule::web::http::{RequestHead, Response};
+
+use crate::rig::{CONFIG, HOST, Rig};
 
 const RULES: &str = r#"
 [[vestibule.rule]]

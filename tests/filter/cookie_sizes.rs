@@ -1,18 +1,15 @@
 //! What our cookies take of a request and of an answer, and the table of docs/cookies.md, which is made from it.
 //!
-//! `UPDATE=1 cargo test -p vestibule --test cookie_sizes` writes the table.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
+//! `UPDATE=1 cargo test -p vestibule --test filter cookie_sizes` writes the table.
 
 use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rig::{Browser, CONFIG, Provider, Rig, SigningKey};
 use serde_json::{Map, Value};
 use vestibule::web::http::Response;
+
+use crate::rig::{self, Browser, CONFIG, Provider, Rig, SigningKey};
 
 const KIB: usize = 1024;
 
@@ -225,7 +222,7 @@ fn no_answer_that_starts_a_login_is_larger_than_what_nginx_has_room_for() {
     }
 }
 
-const BEGIN: &str = "<!-- sizes: begin; written by `UPDATE=1 cargo test -p vestibule --test cookie_sizes` -->\n";
+const BEGIN: &str = "<!-- sizes: begin; written by `UPDATE=1 cargo test -p vestibule --test filter cookie_sizes` -->\n";
 const END: &str = "<!-- sizes: end -->\n";
 
 #[test]
@@ -253,6 +250,6 @@ fn the_table_of_sizes_is_what_is_measured() {
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
     } else {
-        assert_eq!(old, table, "run: UPDATE=1 cargo test -p vestibule --test cookie_sizes");
+        assert_eq!(old, table, "run: UPDATE=1 cargo test -p vestibule --test filter cookie_sizes");
     }
 }

@@ -1,12 +1,9 @@
 //! Pages of other origins: their preflights, and what their scripts may read.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, HOST, Rig, Seen};
 use vestibule::config::{Config, Source};
 use vestibule::web::http::{RequestHead, Response};
+
+use crate::rig::{Browser, CONFIG, HOST, Rig, Seen};
 
 const PORTAL: &str = "https://portal.example";
 

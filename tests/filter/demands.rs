@@ -1,16 +1,13 @@
 //! What a provider's section demands holds for the sessions that there are as for the logins that come.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use proptest::prelude::*;
 use proptest::sample::select;
-use rig::{Browser, CONFIG, ISSUER, Provider, Rig};
 use serde_json::{Map, Value, json};
 use vestibule::entropy::Fixed;
 use vestibule::secret::Secret;
 use vestibule::session::{KeyRing, Purpose};
+
+use crate::rig::{self, Browser, CONFIG, ISSUER, Provider, Rig};
 
 const NOW: u64 = 1_700_000_000;
 const OTHER_ISSUER: &str = "https://other.example";

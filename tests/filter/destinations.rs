@@ -1,15 +1,12 @@
 //! Where a login or a logout may lead: to the public origin, whatever was asked for. The judge is the WHATWG URL parser,
 //! which is the browsers', and it judges the `Location` that came out, not the value that went in.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod payloads;
-mod rig;
-
 use proptest::prelude::*;
-use rig::{Browser, CONFIG, Rig};
 use url::Url;
 use vestibule::web::return_to::ReturnTo;
+
+use crate::payloads;
+use crate::rig::{Browser, CONFIG, Rig};
 
 const PUBLIC: &str = "https://app.example/base/oauth2callback";
 

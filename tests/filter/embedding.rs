@@ -1,13 +1,10 @@
 //! The application in a frame of another site.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use proptest::prelude::*;
-use rig::{Browser, CONFIG, HOST, Rig, Seen};
 use vestibule::config::{Config, Source};
 use vestibule::web::http::{RequestHead, Response};
+
+use crate::rig::{Browser, CONFIG, HOST, Rig, Seen};
 
 const PORTAL: &str = "https://portal.example";
 const EMBEDDED: &str = "[vestibule.embedding]\norigins = [\"https://portal.example\", \"http://localhost:3000\"]\n";

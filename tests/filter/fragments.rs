@@ -1,13 +1,10 @@
 //! The way of a fragment (`#…`) through a login with one provider: by a page that goes on by itself, for browsers that say that
 //! they navigate, and for no other client. e2e/browsers.test.mjs runs its script.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, HOST, Rig};
 use url::Url;
 use vestibule::web::http::{RequestHead, Response};
+
+use crate::rig::{Browser, CONFIG, HOST, Rig};
 
 /// What a browser says of a navigation of a tab.
 const TAB: [(&str, &str); 2] = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];

@@ -1,11 +1,6 @@
 //! Groups in every shape that providers send: the same for the header, for rules and for `explain`, and from a shape that is
 //! not the stated one for none of them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, Rig, Seen};
 use serde_json::{Value, json};
 use vestibule::account::Account;
 use vestibule::claims::Claims;
@@ -13,6 +8,8 @@ use vestibule::config::{Config, Source};
 use vestibule::decision::Outcome;
 use vestibule::policy::{Answer, explain};
 use vestibule::web::http::RequestHead;
+
+use crate::rig::{Browser, CONFIG, Rig, Seen};
 
 const UNUSABLE: &str = "identity.groups_unusable";
 

@@ -1,15 +1,12 @@
 //! What must not work: forged, stolen, stale and broken answers, each with the exact error in the log.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rig::{Browser, CONFIG, Rig};
 use serde_json::{Map, Value, json};
 use vestibule::code::Code;
 use vestibule::web::http::{OutboundError, RequestHead};
+
+use crate::rig::{self, Browser, CONFIG, Rig};
 
 /// A login at a provider that was changed by `arrange` ends with this event, this status, and without a session.
 fn refused(name: &str, arrange: impl Fn(&mut Rig), status: u16, event: &str) {

@@ -1,13 +1,10 @@
 //! Logins that a provider or a portal starts by a form (OIDC Core section 4).
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, HOST, Rig, query};
 use url::Url;
 use vestibule::decision::Outcome;
 use vestibule::web::http::{RequestHead, Response};
+
+use crate::rig::{Browser, CONFIG, HOST, Rig, query};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 

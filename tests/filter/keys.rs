@@ -1,13 +1,10 @@
 //! Key sets of any size, and subjects of any characters.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use std::sync::LazyLock;
 
-use rig::{Browser, CONFIG, Rig, SigningKey};
 use serde_json::{Value, json};
+
+use crate::rig::{Browser, CONFIG, Rig, SigningKey};
 
 /// A login with a token without `kid`, at a provider whose key set `others` makes of the right key.
 fn log_in(key: SigningKey, keys: impl Fn(Value) -> Vec<Value> + 'static) -> (u16, Rig) {

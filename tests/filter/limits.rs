@@ -1,13 +1,10 @@
 //! What the core says that an answer counts as: for hosts that give each client so many of them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, Rig};
 use vestibule::decision::Outcome;
 use vestibule::limit::Counted;
 use vestibule::web::http::{RequestHead, Response};
+
+use crate::rig::{self, Browser, CONFIG, Rig};
 
 fn counted(rig: &mut Rig, head: &RequestHead, body: Option<&[u8]>) -> (u16, Option<Counted>) {
     match rig.decide(head, body).outcome {

@@ -1,14 +1,11 @@
 //! Whole logins, with the filter, a browser and a provider in one process.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CLIENT_ID, CONFIG, ISSUER, Rig, query};
 use serde_json::{Value, json};
 use vestibule::decision::Forward;
 use vestibule::web::http::{OutboundError, RequestHead, Response};
 use vestibule::web::proxy_headers::{IDENTITY, STEERING};
+
+use crate::rig::{Browser, CLIENT_ID, CONFIG, ISSUER, Rig, query};
 
 fn set_header<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(given, _)| given == name).map(|(_, value)| std::str::from_utf8(value).unwrap())

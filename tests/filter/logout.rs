@@ -1,15 +1,12 @@
 //! Where a logout at the provider ends: at the address that is configured for it, or at the callback.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use proptest::prelude::*;
-use rig::{Browser, CONFIG, HOST, Rig, query};
 use url::Url;
 use vestibule::config::{Config, Fault, Source};
 use vestibule::decision::Outcome;
 use vestibule::web::http::RequestHead;
+
+use crate::rig::{self, Browser, CONFIG, HOST, Rig, query};
 
 const LOGGED_OUT: &str = "https://app.example/.vestibule/logged-out";
 

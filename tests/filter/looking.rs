@@ -1,15 +1,12 @@
 //! Who only looks changes nothing: `HEAD`, and what browsers fetch ahead.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use proptest::prelude::*;
 use proptest::sample::select;
-use rig::{Browser, CONFIG, Rig};
 use vestibule::code::Code;
 use vestibule::decision::{Decision, Outcome};
 use vestibule::web::http::{Header, RequestHead, Response};
+
+use crate::rig::{Browser, CONFIG, Rig};
 
 /// How browsers say that nobody is there to see the page.
 const AHEAD: [(&str, &str); 8] = [

@@ -1,17 +1,14 @@
 //! Answers of the wrong shape: claims of every wrong type, keys of every odd form, documents cut off, late, huge, deep or
 //! not what they should be. Each is refused with its exact code, or does no harm.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rig::{Browser, CONFIG, Rig, SigningKey};
 use serde_json::{Value, json};
 use vestibule::code::Code;
 use vestibule::decision::Outcome;
 use vestibule::web::http::OutboundError;
+
+use crate::rig::{Browser, CONFIG, Rig, SigningKey};
 
 /// One of each type of JSON, and the awkward ones of each.
 fn every_type() -> Vec<Value> {

@@ -1,12 +1,9 @@
 //! What the log says of an answer that is refused: both values that differ, and what to do. A claim that is absent is never
 //! called a wrong one.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, ISSUER, Rig, SigningKey};
 use serde_json::{Value, json};
+
+use crate::rig::{self, Browser, CONFIG, ISSUER, Rig, SigningKey};
 
 const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 

@@ -1,12 +1,9 @@
 //! Metadata that is sloppy, as it comes over the wire: what is optional costs its feature at most, and what decides whom to
 //! believe is refused where it can be read in two ways.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, ISSUER, Rig};
 use serde_json::json;
+
+use crate::rig::{Browser, CONFIG, ISSUER, Rig};
 
 /// As most providers send it.
 const REQUIRED: &str = r#""issuer": "https://op.example", "authorization_endpoint": "https://op.example/authorize",

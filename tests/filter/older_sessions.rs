@@ -1,19 +1,16 @@
 //! Sessions that an older Vestibule has sealed (versions 1 and 2 of the envelope), with their tokens: they go on, and are sealed
 //! anew in the newer form.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
-use rig::{Browser, CONFIG, Rig, Seen};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use vestibule::decision::Forward;
+
+use crate::rig::{Browser, CONFIG, Rig, Seen};
 
 const SECRET: &str = "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5";
 const REDIRECT_URI: &str = "https://app.example/oauth2callback";
@@ -104,7 +101,7 @@ fn an_older_session_without_what_it_takes_to_judge_it_has_ended() {
 }
 
 /// Cookies of two logins, as the release before version 3 set them: for `client-1`, and for a client whose id is a GUID.
-const OF_VERSION_TWO: &str = include_str!("payloads/sealed_as_version_two.txt");
+const OF_VERSION_TWO: &str = include_str!("../payloads/sealed_as_version_two.txt");
 
 const CLIENTS: [&str; 2] = ["client-1", "6cb04018-a3f5-46a7-b995-940c78f5aef3"];
 

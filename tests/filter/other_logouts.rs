@@ -1,14 +1,11 @@
 //! Logouts that are neither this browser's own nor a token's: everywhere, and by a frame in a provider's page.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, Memory, Rig};
 use serde_json::json;
 use vestibule::decision::{Decision, Outcome};
 use vestibule::session::EndedWhat;
 use vestibule::web::http::{RequestHead, Response};
+
+use crate::rig::{Browser, CONFIG, Memory, Rig};
 
 const EVERYWHERE: &str = "/.vestibule/logout?everywhere";
 const FRAME: &str = "/.vestibule/frontchannel-logout";

@@ -1,14 +1,11 @@
 //! Our own pages, as browsers get them: their language, their application, the provider that was used last.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, HOST, Rig};
 use vestibule::config::{Config, Source, references};
 use vestibule::pages::{self, HostFailure, Look};
 use vestibule::secret::Secret;
 use vestibule::web::http::{RequestHead, Response};
+
+use crate::rig::{Browser, CONFIG, HOST, Rig};
 
 const TWO_PROVIDERS: &str = r#"
 [auth.other]
@@ -139,7 +136,7 @@ fn with_one_provider_nothing_is_remembered() {
 /// Every example of docs/pages.md that begins with its section.
 #[test]
 fn the_examples_of_the_documentation_are_configurations() {
-    let text = include_str!("../docs/pages.md");
+    let text = include_str!("../../docs/pages.md");
     let mut examples: Vec<String> = vec![];
     let mut is_inside = false;
     for line in text.lines() {

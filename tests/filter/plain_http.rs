@@ -1,12 +1,9 @@
 //! Providers at an internal address: with a public issuer, and by plain http where the configuration accepts that.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, Rig};
 use serde_json::{Value, json};
 use vestibule::config::{Config, Fault, Source};
+
+use crate::rig::{self, Browser, CONFIG, Rig};
 
 const ISSUER: &str = "https://login.example/realms/acme";
 const HTTP: &str = "http://keycloak.auth.svc:8080/realms/acme";

@@ -1,15 +1,7 @@
 //! Who may pass: the rules of a configuration, by whole requests and whole logins.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
 #[allow(unreachable_pub, reason = "shared with fuzz/")]
-#[path = "../fuzz/src/respelling.rs"]
-mod respelling;
-mod rig;
-
 use proptest::prelude::*;
-use respelling::{Page, respell};
-use rig::{Browser, CONFIG, HOST, Rig, Seen, query};
 use serde_json::{Value, json};
 use url::Url;
 use vestibule::account::Account;
@@ -50,6 +42,9 @@ enum Becomes {
     Status(u16),
 }
 use Becomes::{Forwarded, Login, Status};
+
+use crate::respelling::{Page, respell};
+use crate::rig::{self, Browser, CONFIG, HOST, Rig, Seen, query};
 
 fn with_rules(rules: &str) -> String {
     format!("{CONFIG}{rules}")

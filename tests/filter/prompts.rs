@@ -1,12 +1,9 @@
 //! A `prompt` that the provider does not know: Streamlit's own is left out, once, whatever the provider calls the fault; one that
 //! is configured is named in the log.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, Rig, query};
 use url::Url;
+
+use crate::rig::{self, Browser, CONFIG, Rig, query};
 
 const STREAMLIT: &str = "[vestibule]\napp = \"streamlit\"\nlogin = \"required\"\n";
 

@@ -1,17 +1,14 @@
 //! What providers do that is neither right nor wrong, or was right before: a login goes on, once, and says so.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use std::cell::Cell;
 use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use rig::{Browser, CLIENT_ID, CONFIG, ISSUER, Rig, SigningKey, query};
 use serde_json::{Value, json};
 use vestibule::web::http::OutboundRequest;
+
+use crate::rig::{Browser, CLIENT_ID, CONFIG, ISSUER, Rig, SigningKey, query};
 
 fn rig(vestibule: &str) -> Rig {
     Rig::new(&format!("{CONFIG}{vestibule}"))

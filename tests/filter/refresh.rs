@@ -1,15 +1,12 @@
 //! Sessions that are kept fresh: when a provider is asked, what its answers count for, and what becomes of a session that it
 //! disowns.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, HOST, RefreshTokens, Rig, SigningKey, query};
 use serde_json::{Value, json};
 use vestibule::config::{Config, Source};
 use vestibule::decision::{Decision, Forward, Outcome};
 use vestibule::web::http::{OutboundError, RequestHead};
+
+use crate::rig::{self, Browser, CONFIG, HOST, RefreshTokens, Rig, SigningKey, query};
 
 const EXPOSED: &str = "expose_tokens = [\"id\", \"access\"]\nclient_secret";
 const AUTO: &str = "\n[vestibule.session]\nrefresh = \"auto\"\n";

@@ -1,14 +1,11 @@
 //! A script asks for a refresh: who may, how often, and what it is told.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, Memory, RefreshTokens, Rig};
 use serde_json::{Value, json};
 use vestibule::decision::{Decision, Outcome};
 use vestibule::session::EndedWhat;
 use vestibule::web::http::{OutboundError, RequestHead, Response};
+
+use crate::rig::{Browser, CONFIG, Memory, RefreshTokens, Rig};
 
 const AUTO: &str = "[vestibule.session]\nrefresh = \"auto\"\n";
 const VALIDATED: &str = "[vestibule.session]\nrefresh = \"auto\"\nrevalidate = \"1h\"\n";

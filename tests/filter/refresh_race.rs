@@ -2,19 +2,16 @@
 //! to one that is used twice: it is asked once, all of them come to its tokens, and the session goes on. In whatever order requests
 //! and answers pass each other, and whichever answers the browser drops.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use rig::{Browser, CONFIG, RefreshTokens, Rig};
 use vestibule::decision::{Decision, Forward, Outcome};
 use vestibule::filter::{Step, Surroundings, Waiting};
 use vestibule::session::NothingEnded;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead};
+
+use crate::rig::{Browser, CONFIG, RefreshTokens, Rig};
 
 /// Of a page.
 const AT_ONCE: usize = 30;

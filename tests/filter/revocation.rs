@@ -1,16 +1,13 @@
 //! Tokens that are revoked at the provider when their user logs out (RFC 7009): which, how, and that nobody waits for it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use std::collections::BTreeMap;
 
-use rig::{Browser, CONFIG, Memory, RefreshTokens, Rig};
 use serde_json::json;
 use url::form_urlencoded;
 use vestibule::decision::{Decision, Outcome};
 use vestibule::web::http::{OutboundError, OutboundRequest, RequestHead};
+
+use crate::rig::{Browser, CONFIG, Memory, RefreshTokens, Rig};
 
 const AUTO: &str = "[vestibule.session]\nrefresh = \"auto\"\n";
 const EXPOSED: &str = "expose_tokens = \"access\"\nclient_secret";

@@ -1,21 +1,18 @@
 //! A provider changes its keys, or moves an endpoint, while many logins come back at once: none of them fails, in whatever
 //! order requests and answers pass each other, and nobody asks for what is known.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use std::cell::Cell;
 use std::rc::Rc;
 
 use proptest::prelude::*;
-use rig::{Browser, CONFIG, ISSUER, Rig, SigningKey};
 use serde_json::json;
 use vestibule::decision::{Decision, Outcome};
 use vestibule::filter::{Step, Surroundings, Waiting};
 use vestibule::session::NothingEnded;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead};
+
+use crate::rig::{self, Browser, CONFIG, ISSUER, Rig, SigningKey};
 
 const AT_ONCE: usize = 20;
 

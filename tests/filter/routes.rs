@@ -1,14 +1,11 @@
 //! Where our own routes lie, and that everything else is the application's.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use proptest::prelude::*;
-use rig::{Browser, CONFIG, HOST, Rig, query};
 use serde_json::Value;
 use vestibule::decision::Outcome;
 use vestibule::web::http::{RequestHead, Response};
+
+use crate::rig::{Browser, CONFIG, HOST, Rig, query};
 
 /// The plain site under a base path, with these lines in `[vestibule]`.
 fn site(base: &str, lines: &str) -> Rig {

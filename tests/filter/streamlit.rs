@@ -1,16 +1,11 @@
 //! The drop-in for Streamlit: what its server gets to see, and what never reaches it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use proptest::prelude::*;
-use rig::{Browser, CONFIG, HOST, Rig, query};
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
@@ -21,6 +16,8 @@ use vestibule::decision::{Decision, Forward, Outcome};
 use vestibule::policy::Verdict;
 use vestibule::session::EndedWhat;
 use vestibule::web::http::{Request, RequestHead};
+
+use crate::rig::{self, Browser, CONFIG, HOST, Rig, query};
 
 const SECRET: &str = "8f0a1d5c7b3e9f2a4c6d8e0f1a2b3c4d5e6f708192a3b4c5";
 const PRESET: &str = "[vestibule]\napp = \"streamlit\"\n";

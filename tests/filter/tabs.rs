@@ -1,14 +1,11 @@
 //! Several tabs, old pages and long links: every login ends on the page that it was started for.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use proptest::prelude::*;
-use rig::{Browser, CONFIG, Rig};
 use url::Url;
 use vestibule::session::MAX_PENDING_BYTES;
 use vestibule::web::http::Response;
+
+use crate::rig::{self, Browser, CONFIG, Rig};
 
 /// The bytes of the `Cookie` line that login attempts take.
 fn pending_bytes(browser: &Browser) -> usize {

@@ -1,17 +1,14 @@
 //! The head of the answer that sets a session of 50 groups with an ID token and an access token that is a JWT and repeats the
 //! groups, as three providers issue them: every value that a provider draws at random is random here, and each token has its own.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rig::{Browser, CONFIG, Provider, Rig, SigningKey, way_on};
 use sha2::{Digest as _, Sha256};
 use vestibule::web::http::Response;
+
+use crate::rig::{Browser, CONFIG, Provider, Rig, SigningKey, way_on};
 
 const GROUPS: usize = 50;
 

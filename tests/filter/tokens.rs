@@ -1,17 +1,14 @@
 //! Tokens that are kept for the application and for the logout: they come back as the provider issued them, to their own
 //! session and to no other.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rig::{Browser, CONFIG, Rig, SigningKey};
 use serde_json::{Map, Value, json};
+
+use crate::rig::{Browser, CONFIG, Rig, SigningKey};
 
 const EXPOSED: &str = "expose_tokens = [\"id\", \"access\"]\nclient_secret";
 const IDLE: &str = "\n[vestibule.session]\nidle_timeout = \"4h\"\n";

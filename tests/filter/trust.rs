@@ -1,18 +1,15 @@
 //! Whom and what is believed: neighbours on the same domain, providers among each other, claims, what was said earlier.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rig::{Browser, CONFIG, HOST, ISSUER, Rig};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use vestibule::code::Code;
 use vestibule::config::{Config, Source};
 use vestibule::decision::{Forward, Outcome};
 use vestibule::web::http::RequestHead;
+
+use crate::rig::{Browser, CONFIG, HOST, ISSUER, Rig};
 
 /// What the application is told in this header; more than one line is one too many.
 fn told<'a>(forward: &'a Forward, name: &str) -> Option<&'a str> {

@@ -1,11 +1,8 @@
 //! Signed userinfo responses (OIDC Core section 5.3.2): what is verified and matched before anything of them counts.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a step that fails ends its test, and says where")]
-
-mod rig;
-
-use rig::{Browser, CONFIG, ISSUER, Rig, SigningKey};
 use serde_json::{Value, json};
+
+use crate::rig::{self, Browser, CONFIG, ISSUER, Rig, SigningKey};
 
 fn rig() -> Rig {
     Rig::new(&format!("{CONFIG}\n[vestibule.provider.default]\nuserinfo = true\n"))

@@ -85,7 +85,7 @@ async fn a_rule_for_a_host_that_is_not_served_is_a_fault_for_every_command() {
     };
     let commands = [
         &["check", "--config", "secrets.toml"][..],
-        &["explain", "--config", "secrets.toml", "/"],
+        &["explain", "--config", "secrets.toml", "GET", "/"],
         &["serve", "--config", "secrets.toml", "--listen", "127.0.0.1:0"],
     ];
     for command in commands {
