@@ -34,7 +34,7 @@ codes! {
     RequestMalformed = "request.malformed",
     /// A route of Vestibule was requested with a method that it does not have.
     RequestMethodNotAllowed = "request.method_not_allowed",
-    /// A login or logout was fetched by a page, or requested ahead, instead of visited.
+    /// A login or logout was fetched by a page, requested ahead, or opened in a frame of another site, instead of visited.
     RequestNotVisited = "request.not_visited",
     /// A page of another origin asked for an upgrade with a session. With `[vestibule.embedding]` also: a page whose origin is
     /// neither that of `redirect_uri` nor in `vestibule.cors.origins` sent a session with a method other than `GET`, `HEAD` and

@@ -277,7 +277,7 @@ fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>)
     let config = context.config;
     let response = if visit.is_navigation {
         let ways_back: Vec<_> = visit.return_to.iter().chain(&visit.ways_back).collect();
-        let ways_back = WaysBack { pages: &ways_back, keep_fragment: visit.keeps_fragment };
+        let ways_back = WaysBack { pages: &ways_back, keep_fragment: visit.keeps_fragment, has_lost_one: visit.has_lost_its_page };
         pages::error(error, config, visit.language, ways_back, &reference, context.entropy)
     } else {
         let login = pages::login_url(config, None, None);

@@ -209,6 +209,8 @@ pub(crate) struct WaysBack<'a> {
     pub(crate) pages: &'a [&'a ReturnTo],
     /// Whether the fragment of the address that shows this may be that of the page.
     pub(crate) keep_fragment: bool,
+    /// Whether there is one that is not known any more: it was too long to be kept.
+    pub(crate) has_lost_one: bool,
 }
 
 /// An error in words, for a person.
@@ -227,6 +229,7 @@ pub(crate) fn error(
         [only] => Some(*only),
         _ => None,
     };
+    let lost = (ways_back.has_lost_one && offer_login).then(|| texts.address_too_long.text.to_owned());
     let (login, login_for) = if error.is_temporary() { (texts.try_again, &texts.try_again_for) } else { (texts.log_in, &texts.log_in_for) };
     match ways_back.pages {
         _ if !offer_login => {}
@@ -246,7 +249,7 @@ pub(crate) fn error(
         language,
         texts,
         title,
-        paragraphs: [Some(happened), construct, Some(advice.to_owned())].into_iter().flatten().collect(),
+        paragraphs: [Some(happened), construct, Some(advice.to_owned()), lost].into_iter().flatten().collect(),
         actions,
         form: None,
         reference: Some(reference),

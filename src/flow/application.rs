@@ -1,7 +1,7 @@
 //! A request for the application: forwarded as whoever is logged in, or sent to the login.
 
 use super::refresh::{self, Look};
-use super::{Flow, Visit, login};
+use super::{Flow, Visit, is_in_foreign_frame, login};
 use crate::code::Code;
 use crate::config::Config;
 use crate::decision::{Forward, Level, Outcome};
@@ -236,6 +236,9 @@ fn not_logged_in(request: &Request<'_>, visit: &mut Visit, context: &mut Context
         // A form cannot be sent to the provider and back, so nothing pretends that it was. Its page can be filled in again.
         visit.return_to = login::page_before(request, config);
         return Err(Error::LoginRequired);
+    }
+    if is_in_foreign_frame(request, config) {
+        return Err(Error::NotVisited);
     }
     // The login's cookies belong to the public origin: start there, or the callback will not find them. The answer to a
     // proxy's question waits for nobody, and `HEAD` starts nothing.

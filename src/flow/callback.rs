@@ -7,7 +7,7 @@ pub(crate) mod userinfo;
 
 use std::collections::BTreeSet;
 
-use super::{Flow, Visit, looked_at, only_visited};
+use super::{Flow, Visit, is_in_foreign_frame, looked_at, only_visited};
 use crate::account::Account;
 use crate::audit::AuditEvent;
 use crate::code::Code;
@@ -44,8 +44,10 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     only_visited(request)?;
     visit.shows_a_page(request);
     visit.keeps_fragment = false;
-    visit.refusal_counts_as = Some(Counted::BadCallback).filter(|_| ["GET", "POST"].contains(&request.method));
     let config = context.config;
+    // Without a login attempt it costs next to nothing, and says nothing of the browser's user.
+    let is_of_a_visitor = !is_in_foreign_frame(request, config) || visit.jar.attempts().next().is_some();
+    visit.refusal_counts_as = Some(Counted::BadCallback).filter(|_| is_of_a_visitor && ["GET", "POST"].contains(&request.method));
     match (request.method, body) {
         ("GET", _) => {}
         // Looked at, not visited: the code is kept for the visit.
@@ -78,6 +80,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     visit.set_cookies = cookies.into_headers();
     visit.spent = Some(attempt.id().to_owned());
     visit.has_lost_its_page = attempt.has_lost_its_page();
+    visit.attempted_at = Some(attempt.started_at());
 
     let provider = config.provider(attempt.provider()).ok_or(Error::UnknownProvider)?;
     context.record_provider(visit, provider);
@@ -142,7 +145,22 @@ fn astray(error: Error, response: &AuthorizationResponse, visit: &mut Visit, con
 /// Whether another tab has logged in while this login was on its way.
 fn has_logged_in_since(started_at: UnixTime, visit: &Visit, context: &Context<'_>) -> bool {
     let sealed = context.sealed(visit);
-    context.session(sealed.as_ref()).is_some_and(|session| session.started_at() > started_at)
+    context.session(sealed.as_ref()).is_some_and(|session| session.started_at() >= started_at)
+}
+
+/// A login that has failed for want of an answer, where another tab has logged in meanwhile: a page that was left open has nothing
+/// more to ask for. Not of an answer that may be forged: that one is told.
+pub(super) fn unless_logged_in(progress: Result<Progress, Error>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+    let error = match progress {
+        Err(Error::Oidc(error)) if !matches!(error, oidc::Error::IdToken { .. } | oidc::Error::IssuerParameter { .. }) => error,
+        other => return other,
+    };
+    if !visit.attempted_at.is_some_and(|at| has_logged_in_since(at, visit, context)) {
+        return Err(error.into());
+    }
+    visit.note(Level::Warn, error.code(), error.to_string());
+    visit.note(Level::Info, Code::CallbackAlreadyLoggedIn, "a login has failed, and its user has logged in meanwhile");
+    Ok(Progress::Done(Outcome::Respond(way_on(visit.return_to.take(), visit, context.config))))
 }
 
 /// An error that does not say which login it is about: with one on its way it is that one, which stays as it is, for anybody
@@ -165,6 +183,7 @@ fn stateless(reported: ReportedError, visit: &mut Visit, context: &mut Context<'
         pending.iter().filter_map(|attempt| ReturnTo::parse(attempt.return_to(), config.public.redirect_uri()).ok()).collect();
     let mut seen = BTreeSet::new();
     visit.ways_back.retain(|page| seen.insert(page.as_str().to_owned()));
+    visit.has_lost_its_page = pending.iter().any(LoginAttempt::has_lost_its_page);
     if visit.ways_back.len() == 1 {
         visit.return_to = visit.ways_back.pop();
     }
@@ -550,12 +569,18 @@ fn establish(
         context.name(visit, session.claims());
         return Err(Error::LoginEnded);
     }
-    let replaced = context.session(context.sealed(visit).as_ref()).map(|replaced| replaced.end(context.now));
+    let earlier = context.sealed(visit);
+    // Two tabs log in at the same time: what the first of them has opened goes on.
+    let (session, replaced) = match context.session(earlier.as_ref()) {
+        Some(earlier) if earlier.is_of_login_beside(&session) => (session.continuing(&earlier), None),
+        Some(earlier) => (session, Some(earlier.end(context.now))),
+        None => (session, None),
+    };
     let mut cookies = visit.jar.writer();
     // A logout that was left at the provider is over: what comes next without a response is none of its.
     cookies.delete_logging_out();
     let pending = PendingAttempts::of(&visit.jar, &config.sessions, &config.providers, context.now);
-    pending.without(visit.spent.as_deref()).delete_stale(&mut cookies);
+    let of_no_use = pending.without(visit.spent.as_deref()).of_no_use();
     session.write(&mut cookies, &config.sessions, context.now, context.entropy)?;
 
     let refresh_token = tokens.refresh_token.clone();
@@ -610,7 +635,23 @@ fn establish(
     let token =
         refresh_token.map(RefreshToken).filter(|_| config.sessions.refresh.is_some() && !pages::fits(&response, &visit.set_cookies));
     let onward = token.and_then(|token| onward::lead(&token, return_to, &session, visit, config, context.entropy));
-    Ok(Progress::Done(Outcome::Respond(onward.unwrap_or(response))))
+    let response = onward.unwrap_or(response);
+    delete_while_there_is_room(&of_no_use, &response, visit);
+    Ok(Progress::Done(Outcome::Respond(response)))
+}
+
+/// Deletes login attempts that are of no use. What does not fit into the head of this answer is deleted by another one, or expires.
+fn delete_while_there_is_room(attempts: &[String], response: &Response, visit: &mut Visit) {
+    for attempt in attempts {
+        let mut cookies = visit.jar.writer();
+        cookies.delete_attempt(attempt);
+        let before = visit.set_cookies.len();
+        visit.set_cookies.append(&mut cookies.into_headers());
+        if !pages::fits(response, &visit.set_cookies) {
+            visit.set_cookies.truncate(before);
+            return;
+        }
+    }
 }
 
 /// To the page that the login was started for. Where that was too long to be kept, the person is told.

@@ -5,7 +5,7 @@ mod initiation;
 use jwt_simple::prelude::{Duration, HS256Key, MACLike as _, UnixTimeStamp, VerificationOptions};
 use serde::{Deserialize, Serialize};
 
-use super::{Flow, Visit, looked_at, only_visited};
+use super::{Flow, Visit, is_in_foreign_frame, looked_at, only_visited};
 use crate::code::Code;
 use crate::config::Config;
 use crate::decision::{Level, Outcome};
@@ -21,7 +21,7 @@ use crate::oidc::provider::Provider;
 use crate::pages;
 use crate::session::{CookieJar, NewAttempt, Place, Wanted};
 use crate::web::http::{OutboundError, OutboundResponse, Request, Response};
-use crate::web::return_to::{self, ReturnTo};
+use crate::web::return_to::{self, NotSameOrigin, ReturnTo};
 use crate::web::route;
 
 /// `GET /.vestibule/login`, with `provider` (a name, or Streamlit's signed one), `return_to` and `prompt` (`select_account`); or with
@@ -32,6 +32,9 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     only_visited(request)?;
     visit.shows_a_page(request);
     let config = context.config;
+    if is_in_foreign_frame(request, config) {
+        return Err(Error::NotVisited);
+    }
     match request.method {
         "GET" | "HEAD" => {}
         "POST" => return initiation::begin(request, body, visit, config),
@@ -50,7 +53,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
         }
     }
     visit.return_to = match return_to {
-        Some(value) => page_asked_for(&value, visit, config),
+        Some(value) => page_asked_for(&value, request, visit, config),
         None => {
             visit.keeps_fragment = false;
             page_before(request, config)
@@ -88,9 +91,12 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
 
 /// The page that a login names, when it is one of the public origin. Another is an attempt to lead the user there: it is
 /// dropped, and said.
-fn page_asked_for(value: &str, visit: &mut Visit, config: &Config) -> Option<ReturnTo> {
-    let page = ReturnTo::parse(value, config.public.redirect_uri());
-    visit.has_lost_its_page = value.len() > return_to::MAX_LENGTH && page.is_err();
+fn page_asked_for(value: &str, request: &Request<'_>, visit: &mut Visit, config: &Config) -> Option<ReturnTo> {
+    let is_too_long = value.len() > return_to::MAX_LENGTH;
+    // A page is worth more than a place in it.
+    let value = value.split_once('#').filter(|_| is_too_long).map_or(value, |(page, _)| page);
+    let page = page_of_ours(value, request, config);
+    visit.has_lost_its_page = is_too_long && page.is_err();
     if let Err(error) = &page {
         visit.note(Level::Warn, Code::LoginReturnToRefused, format!("return_to is {error}"));
     }
@@ -132,7 +138,23 @@ fn move_to_public_origin(provider: Option<&str>, visit: &Visit, config: &Config)
 pub(super) fn page_before(request: &Request<'_>, config: &Config) -> Option<ReturnTo> {
     let mut referers = request.header("referer");
     let referer = referers.next().filter(|_| referers.next().is_none())?;
-    ReturnTo::parse(std::str::from_utf8(referer).ok()?, config.public.redirect_uri()).ok()
+    page_of_ours(std::str::from_utf8(referer).ok()?, request, config).ok()
+}
+
+/// A page of the public origin, or the same page of the host that the request is for: the login moves from there to the public
+/// origin, and so does the page.
+fn page_of_ours(value: &str, request: &Request<'_>, config: &Config) -> Result<ReturnTo, NotSameOrigin> {
+    let public = config.public.redirect_uri();
+    let page = ReturnTo::parse(value, public);
+    if page.is_ok() || config.public.has_authority(request.authority) {
+        return page;
+    }
+    let here = ["https://", "http://"].into_iter().find_map(|scheme| value.strip_prefix(scheme)?.strip_prefix(request.authority));
+    match here {
+        // Only a path: `host.evil.example` is not `host`.
+        Some(path) if path.starts_with('/') => ReturnTo::parse(path, public),
+        _ => page,
+    }
 }
 
 /// With one provider the login begins at once, or on a page that goes on by itself; with several the user chooses.

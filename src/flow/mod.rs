@@ -87,6 +87,8 @@ pub(crate) struct Visit {
     pub(crate) leave_prompt: bool,
     /// Id of the login attempt that this visit has spent: the response deletes it.
     pub(crate) spent: Option<String>,
+    /// When that one was started.
+    pub(crate) attempted_at: Option<UnixTime>,
     /// The page that the person was on their way to was too long to be kept.
     pub(crate) has_lost_its_page: bool,
     /// This login is started in place of one whose attempt was pushed out of the browser.
@@ -133,6 +135,7 @@ impl Visit {
             login_hint: None,
             leave_prompt: false,
             spent: None,
+            attempted_at: None,
             keeps_fragment: true,
             has_lost_its_page: false,
             is_second: false,
@@ -244,11 +247,11 @@ impl Flow {
     ) -> Result<Progress, Error> {
         match self {
             Flow::Login(state) => state.resume(answer, visit, context),
-            Flow::Tokens(state) => state.resume(answer, visit, context),
-            Flow::Keys(state) => state.resume(answer, visit, context),
-            Flow::Userinfo(state) => state.resume(answer, visit, context),
-            Flow::UserinfoKeys(state) => state.resume(answer, visit, context),
-            Flow::Renewal(state) => state.resume(answer, visit, context),
+            Flow::Tokens(state) => callback::unless_logged_in(state.resume(answer, visit, context), visit, context),
+            Flow::Keys(state) => callback::unless_logged_in(state.resume(answer, visit, context), visit, context),
+            Flow::Userinfo(state) => callback::unless_logged_in(state.resume(answer, visit, context), visit, context),
+            Flow::UserinfoKeys(state) => callback::unless_logged_in(state.resume(answer, visit, context), visit, context),
+            Flow::Renewal(state) => callback::unless_logged_in(state.resume(answer, visit, context), visit, context),
             Flow::Logout(state) => state.resume(answer, visit, context),
             Flow::LogoutMetadata(state) => state.resume(answer, visit, context),
             Flow::LogoutKeys(state) => state.resume(answer, visit, context),
@@ -267,6 +270,15 @@ fn only_get(request: &Request<'_>) -> Result<(), Error> {
 fn only_visited(request: &Request<'_>) -> Result<(), Error> {
     let visited = request.header("sec-fetch-mode").all(|mode| mode == b"navigate");
     if visited && !request.is_prefetch() { Ok(()) } else { Err(Error::NotVisited) }
+}
+
+/// Whether a page of another site has the request in a frame, where cookies that are `SameSite=Lax` do not go (RFC 6265bis section
+/// 5.2): nobody can log in there, and whoever makes such a page makes its visitors' browsers send as many as it likes.
+fn is_in_foreign_frame(request: &Request<'_>, config: &Config) -> bool {
+    let is = |name: &'static str, values: &[&[u8]]| request.header(name).any(|value| values.contains(&value));
+    !config.embedding.is_on()
+        && is("sec-fetch-dest", &[b"iframe", b"frame", b"embed", b"object", b"fencedframe"])
+        && is("sec-fetch-site", &[b"cross-site"])
 }
 
 /// Whether a page of the public origin sends a `POST`: browsers name the origin of a page with every one (Fetch, "append a request

@@ -165,7 +165,7 @@ pub(super) const TEXTS: Texts = Texts {
         text: "There were more logins from your network than are allowed in a minute. Nothing is lost: please try again in a moment.",
     },
     body_too_large: Notice { title: "Too much was sent", text: "The request is larger than the limit of this site." },
-    body_too_slow: Notice { title: "The request took too long", text: "The request did not arrive in time, so it was not passed on." },
+    body_too_slow: Notice { title: "The request took too long", text: "The request did not arrive completely in time." },
     too_many_requests: Notice {
         title: "Too many requests",
         text: "There are more requests from your network at once than are allowed. Please try again in a moment.",

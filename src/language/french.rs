@@ -189,10 +189,7 @@ pub(super) const TEXTS: Texts = Texts {
                veuillez réessayer dans un instant.",
     },
     body_too_large: Notice { title: "Envoi trop volumineux", text: "L’envoi dépasse la taille acceptée ici." },
-    body_too_slow: Notice {
-        title: "La requête a pris trop de temps",
-        text: "L’envoi n’est pas arrivé à temps\u{a0}; il n’a donc pas été transmis.",
-    },
+    body_too_slow: Notice { title: "La requête a pris trop de temps", text: "L’envoi n’est pas arrivé en entier à temps." },
     too_many_requests: Notice {
         title: "Trop de requêtes",
         text: "Votre réseau envoie à la fois plus de requêtes qu’il n’est autorisé. Veuillez réessayer dans un instant.",

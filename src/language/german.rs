@@ -190,8 +190,7 @@ pub(super) const TEXTS: Texts = Texts {
     },
     body_too_large: Notice { title: "Es wurde zu viel gesendet", text: "Was gesendet wurde, ist größer, als hier angenommen wird." },
     body_too_slow: Notice {
-        title: "Die Anfrage hat zu lange gedauert",
-        text: "Was gesendet wurde, kam nicht rechtzeitig an. Es wurde daher nicht weitergeleitet.",
+        title: "Die Anfrage hat zu lange gedauert", text: "Was gesendet wurde, kam nicht rechtzeitig vollständig an."
     },
     too_many_requests: Notice {
         title: "Zu viele Anfragen",

@@ -192,8 +192,7 @@ pub(super) const TEXTS: Texts = Texts {
         title: "送信された内容が大きすぎます", text: "送信された内容が、受け入れられる大きさを超えています。"
     },
     body_too_slow: Notice {
-        title: "リクエストに時間がかかりすぎました",
-        text: "送信された内容が時間内に届かなかったため、転送されませんでした。",
+        title: "リクエストに時間がかかりすぎました", text: "送信された内容が、時間内に最後まで届きませんでした。"
     },
     too_many_requests: Notice {
         title: "リクエストが多すぎます",

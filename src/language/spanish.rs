@@ -178,10 +178,7 @@ pub(super) const TEXTS: Texts = Texts {
                inténtelo de nuevo en un momento.",
     },
     body_too_large: Notice { title: "Se ha enviado demasiado", text: "Lo enviado supera el tamaño que se acepta aquí." },
-    body_too_slow: Notice {
-        title: "La solicitud ha tardado demasiado",
-        text: "Lo enviado no llegó a tiempo, así que no se ha transmitido.",
-    },
+    body_too_slow: Notice { title: "La solicitud ha tardado demasiado", text: "Lo enviado no llegó completo a tiempo." },
     too_many_requests: Notice {
         title: "Demasiadas solicitudes",
         text: "Desde su red llegan a la vez más solicitudes de las permitidas. Inténtelo de nuevo en un momento.",

@@ -144,7 +144,7 @@ fn pages(config: &Config, language: Language) -> Vec<Response> {
     ];
     for failed in errors() {
         for ways_back in [&[][..], &[&one], &[&one, &other]] {
-            let ways_back = WaysBack { pages: ways_back, keep_fragment: true };
+            let ways_back = WaysBack { pages: ways_back, keep_fragment: true, has_lost_one: false };
             pages.push(error(&failed, config, language, ways_back, "ABCDEFGHJK", entropy));
         }
     }

@@ -211,6 +211,19 @@ impl<'a> Session<'a> {
         Self { freshness: settings.refresh.map(|_| Freshness::new(FreshTokens { lifetime, issued_at: now })), ..self }
     }
 
+    /// Whether this one, which began while the other's login was on its way, is the same user's.
+    pub(crate) fn is_of_login_beside(&self, other: &Session<'_>) -> bool {
+        let (own, others) = (&self.login, &other.login);
+        own.times.started_at >= others.times.requested_at && own.provider == others.provider && own.names.account == others.names.account
+    }
+
+    /// The same session under the name of another one, which goes on in it: what rests on that one stays open, and both end together.
+    #[must_use]
+    pub(crate) fn continuing(mut self, other: &Session<'_>) -> Self {
+        self.login.names.session = other.login.names.session;
+        self
+    }
+
     /// The same session, whose user was heard of now.
     #[must_use]
     pub fn seen(mut self, now: UnixTime) -> Self {

@@ -23,6 +23,13 @@ use crate::web::return_to::ReturnTo;
 /// Longest page, in bytes after compression, that is kept in the cookie although `state` has it.
 const MAX_SHORT_PAGE: usize = 120;
 
+/// Cookies that one answer deletes, each about 110 bytes of it, so that its head stays within 3.5 KiB. The rest is deleted by the next
+/// answers, and expires.
+const MAX_DELETIONS: usize = 8;
+const MAX_DELETIONS_BESIDE_A_LONG_ONE: usize = 2;
+/// A cookie beside which there is no room for more, in bytes.
+const LONG_BYTES: usize = 1_000;
+
 /// What a login is asked for.
 pub struct Wanted<'a> {
     pub provider: &'a Provider,
@@ -107,7 +114,12 @@ impl<'a> NewAttempt<'a> {
         let page = if matches!(self.page, Page::Both | Page::Cookie) { self.wanted.return_to.as_str() } else { "" };
         let mut sealed = self.seal(page, self.page, entropy);
         if sealed.len() > MAX_ATTEMPT_BYTES && self.page == Page::Cookie {
-            sealed = self.seal("", Page::Lost, entropy);
+            // A page is worth more than a place in it.
+            let (without_fragment, _) = page.split_once('#').unwrap_or_default();
+            sealed = self.seal(without_fragment, Page::Cookie, entropy);
+            if without_fragment.is_empty() || sealed.len() > MAX_ATTEMPT_BYTES {
+                sealed = self.seal("", Page::Lost, entropy);
+            }
         }
         if sealed.len() > MAX_ATTEMPT_BYTES {
             let what = format!("the metadata of provider `{}`", self.wanted.provider.name);
@@ -115,7 +127,9 @@ impl<'a> NewAttempt<'a> {
         }
         let room = MAX_PENDING_BYTES.saturating_sub(self.place.jar.attempt_bytes(self.slot.name(), &sealed));
         // An unreadable one that is overwritten is not deleted as well.
-        self.others.stale(room).filter(|name| *name != self.slot.name()).for_each(|name| cookies.delete_attempt(name));
+        let stale = self.others.stale(room).filter(|name| *name != self.slot.name());
+        let most = if sealed.len() > LONG_BYTES { MAX_DELETIONS_BESIDE_A_LONG_ONE } else { MAX_DELETIONS };
+        stale.take(most).for_each(|name| cookies.delete_attempt(name));
         cookies.set_attempt(self.slot.name(), &sealed, REMEMBERED.as_secs());
         Ok(())
     }

@@ -6,7 +6,7 @@
 use super::SessionSettings;
 use super::attempt::{ID_BYTES, Kept, LIFETIME, LoginAttempt, Page, of_section};
 use super::envelope::Purpose;
-use super::jar::{CookieJar, CookieWriter};
+use super::jar::CookieJar;
 use super::slot::Slot;
 use super::way_back::WayBack;
 use crate::oidc::provider::Provider;
@@ -74,9 +74,10 @@ impl<'j> PendingAttempts<'j> {
         self
     }
 
-    /// Deletes those that are of no use to anybody after a login: all but a few that are still on their way, or remembered.
-    pub fn delete_stale(&self, cookies: &mut CookieWriter<'_>) {
-        self.stale(MAX_PENDING_BYTES).for_each(|slot| cookies.delete_attempt(slot));
+    /// Those that are of no use to anybody after a login: all but a few that are still on their way, or remembered. For
+    /// [`CookieWriter::delete_attempt`](super::CookieWriter::delete_attempt).
+    pub fn of_no_use(&self) -> Vec<String> {
+        self.stale(MAX_PENDING_BYTES).map(str::to_owned).collect()
     }
 
     /// Whether the attempt of that way back may have made room for those that are here: for newer ones, or for one that is in its

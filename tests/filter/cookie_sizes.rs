@@ -222,6 +222,40 @@ fn no_answer_that_starts_a_login_is_larger_than_what_nginx_has_room_for() {
     }
 }
 
+/// Eight short tabs one after another, and what an earlier release has left, are more deletions than one answer has room for.
+#[test]
+fn what_is_deleted_leaves_room_in_the_answer_that_starts_a_login() {
+    let mut noise = groups(120).into_iter();
+    let mut link = |guids: usize| {
+        let query: Vec<_> = noise.by_ref().take(guids).map(|guid| guid.as_str().unwrap().to_owned()).collect();
+        format!("/x?ids={}", query.join(","))
+    };
+    let long = link(60);
+    assert!((2_200..2_300).contains(&long.len()), "{}", long.len());
+    for left_over in [0, 40] {
+        for last in ["/short", &long] {
+            let (mut rig, mut browser) = (rig("", 2), Browser::default());
+            for tab in 0..8 {
+                browser.visit(&mut rig, &format!("/{tab}"));
+            }
+            let name = browser.cookies.keys().find(|name| name.contains("_login_")).unwrap().clone();
+            let (kind, _) = name.rsplit_once('_').unwrap();
+            for number in 0..left_over {
+                browser.cookies.insert(format!("{kind}_0123456789abcdef{number:02}"), "left-over".into());
+            }
+            let answer = browser.visit(&mut rig, last).response();
+            assert_eq!(answer.status, 302);
+            assert!(answer_bytes(&answer) <= 3 * KIB + 512, "{left_over} {}: {}", last.len(), answer_bytes(&answer));
+            // And the callback.
+            let at_provider = url::Url::parse(answer.header("location").unwrap()).unwrap();
+            let callback = rig.provider.authorize(&at_provider, "alice");
+            let answer = browser.visit(&mut rig, &callback).response();
+            assert_eq!(rig::way_on(&answer), last);
+            assert!(answer_bytes(&answer) <= 3 * KIB + 512, "{left_over} {}: {}", last.len(), answer_bytes(&answer));
+        }
+    }
+}
+
 const BEGIN: &str = "<!-- sizes: begin; written by `UPDATE=1 cargo test -p vestibule --test filter cookie_sizes` -->\n";
 const END: &str = "<!-- sizes: end -->\n";
 

@@ -9,6 +9,7 @@ mod audit;
 mod authz;
 mod authz_refresh;
 mod backchannel_logout;
+mod beside;
 mod configurations;
 mod constructs;
 mod cookie_sizes;

@@ -318,6 +318,7 @@ fn a_provider_that_does_not_know_select_account_is_asked_once_more_without_it() 
     assert_eq!((response.status, response.header("location")), (302, Some("/reports?x=1")));
 
     // Once: then the refusal is one.
+    rig.now += 1;
     let first = browser.start(&mut rig, "/auth/login");
     let second = browser.start(&mut rig, &refusal(&first));
     assert_eq!(query(&second).get("prompt"), None);
@@ -328,7 +329,7 @@ fn a_provider_that_does_not_know_select_account_is_asked_once_more_without_it() 
     let location = browser.start(&mut rig, "/auth/login");
     let other = format!("/oauth2callback?error=invalid_scope&state={}&iss=https%3A%2F%2Fop.example", query(&location)["state"]);
     assert_eq!(browser.visit(&mut rig, &other).response().status, 502);
-    let mut rig = self::rig(&format!("client_kwargs = {{ prompt = \"login\" }}\n{STREAMLIT}"));
+    let (mut rig, mut browser) = (self::rig(&format!("client_kwargs = {{ prompt = \"login\" }}\n{STREAMLIT}")), Browser::default());
     let location = browser.start(&mut rig, "/auth/login");
     assert_eq!(browser.visit(&mut rig, &refusal(&location)).response().status, 502);
 }

@@ -314,10 +314,11 @@ fn a_page_that_was_left_open_all_day_still_leads_to_where_it_was_opened_for() {
 
 #[test]
 fn a_login_page_that_another_tab_has_overtaken_leads_to_its_own_page() {
-    for error in ["temporarily_unavailable&error_description=authentication_expired", "login_required", "access_denied"] {
+    let errors = ["temporarily_unavailable&error_description=authentication_expired", "login_required", "access_denied"];
+    for (error, seconds) in errors.into_iter().flat_map(|error| [(error, 0), (error, 1)]) {
         let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
         let stale = browser.start(&mut rig, "/stale");
-        rig.now += 1;
+        rig.now += seconds;
         browser.log_in(&mut rig, "/other", "alice");
         let state = &rig::query(&stale)["state"];
         let answer = format!("/oauth2callback?error={error}&state={state}&iss=https%3A%2F%2Fop.example");
@@ -326,6 +327,7 @@ fn a_login_page_that_another_tab_has_overtaken_leads_to_its_own_page() {
         assert_eq!(rig.last_event(), "callback.already_logged_in");
 
         // Who was logged in before, and asked for something else, is told.
+        rig.now += 1;
         let asked = browser.start(&mut rig, "/.vestibule/login?return_to=%2Fstale");
         let state = &rig::query(&asked)["state"];
         let answer = format!("/oauth2callback?error={error}&state={state}&iss=https%3A%2F%2Fop.example");
@@ -548,4 +550,36 @@ fn a_choice_keeps_what_the_login_was_asked_for_with() {
         let query = rig::query(&at_provider);
         assert_eq!((query["login_hint"].as_str(), query["prompt"].as_str()), ("alice+1@example.com", "select_account"));
     }
+}
+
+/// What is too long for a place in a page is not too long for the page.
+#[test]
+fn a_fragment_that_does_not_fit_is_lost_before_its_page() {
+    for (page, fragment) in [
+        (format!("/x?q={}", noise(2_200)), noise(3_700)[2_200..].to_owned()),
+        (format!("/x?q={}", "y".repeat(6_000)), "z".repeat(200)),
+        (format!("/x?q={}", noise(2_200)), noise(2_220)[2_200..].to_owned()),
+    ] {
+        let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+        let whole = format!("{page}#{fragment}");
+        let encoded: String = url::form_urlencoded::byte_serialize(whole.as_bytes()).collect();
+        let at_provider = browser.start(&mut rig, &format!("/.vestibule/login?return_to={encoded}"));
+        let end = finish(&mut browser, &mut rig, &at_provider);
+        assert!(end == page || end == whole, "{end}");
+        assert_eq!(end == whole, fragment.len() == 20, "{}", whole.len());
+    }
+}
+
+/// Neither the cookie nor the answer has the page: the person is told to open the link again.
+#[test]
+fn a_page_that_an_error_without_state_has_lost_is_told() {
+    let (mut rig, mut browser) = (Rig::new(CONFIG), Browser::default());
+    let told = "is too long to be kept during a login";
+    browser.start(&mut rig, "/short");
+    let page = browser.clone().visit(&mut rig, "/oauth2callback?error=access_denied").response();
+    assert!(text(&page).contains("return_to=%2Fshort") && !text(&page).contains(told), "{}", text(&page));
+    let mut other = Browser::default();
+    other.start(&mut rig, &format!("/reports?q={}", noise(400)));
+    let page = other.visit(&mut rig, "/oauth2callback?error=access_denied").response();
+    assert!(text(&page).contains(told), "{}", text(&page));
 }

@@ -38,7 +38,7 @@ pub(super) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     let provider = provider_of(&iss, config)?;
     visit.login_hint = hint.filter(|hint| is_login_hint(hint));
     visit.return_to = match target {
-        Some(target) => page_asked_for(&target, visit, config),
+        Some(target) => page_asked_for(&target, request, visit, config),
         None => page_before(request, config),
     };
     Ok(move_to_public_origin(Some(&provider.name), visit, config))

@@ -33,6 +33,8 @@ pub fn shown(error: &Error) -> Shown {
         (ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout, ErrorSource::Upstream) => {
             Shown::Page(HostFailure::UpstreamTimedOut)
         }
+        // A connection that is to be upgraded keeps its own time ([`crate::upgrade::socket`]).
+        (ReadError | WriteError, ErrorSource::Upstream) if is_late(error) => Shown::Page(HostFailure::UpstreamTimedOut),
         (_, ErrorSource::Upstream) => Shown::Page(HostFailure::UpstreamUnreachable),
         (ReadError, ErrorSource::Downstream) if is_malformed(error) => Shown::Status(400),
         // With HTTP/2, a stream that was reset, or whose connection is gone.
@@ -49,6 +51,10 @@ pub fn shown(error: &Error) -> Shown {
 fn is_malformed(error: &Error) -> bool {
     let cause = error.root_cause().downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     cause.is_some_and(|cause| cause.is::<Malformed>())
+}
+
+fn is_late(error: &Error) -> bool {
+    error.root_cause().downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Marks an error made by [`error`].
@@ -99,6 +105,16 @@ mod tests {
         assert_eq!(shown(&error), Shown::Status(400));
         let gone = Error::because(ErrorType::ReadError, "when reading body", io::Error::from(io::ErrorKind::ConnectionReset)).into_down();
         assert_eq!(shown(&gone), Shown::Nothing);
+    }
+
+    #[test]
+    fn an_application_that_does_not_answer_an_upgrade_in_time_is_late() {
+        for (kind, expected) in
+            [(io::ErrorKind::TimedOut, HostFailure::UpstreamTimedOut), (io::ErrorKind::ConnectionReset, HostFailure::UpstreamUnreachable)]
+        {
+            let error = Error::because(ErrorType::ReadError, "when reading the head", io::Error::from(kind)).into_up();
+            assert_eq!(shown(&error), Shown::Page(expected), "{kind}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From Pingora's request to the filter's: the same bytes that the upstream will receive.
 
 use http::HeaderValue;
-use http::header::{CONTENT_LENGTH, COOKIE};
+use http::header::{CONTENT_LENGTH, COOKIE, TRANSFER_ENCODING};
 use pingora::http::RequestHeader;
 use pingora::http::authority::{RawTargetAuthority, raw_target_authority};
 use pingora::{Error, ErrorType, Result};
@@ -56,6 +56,15 @@ pub fn request_head(request: &RequestHeader, authority: Option<&str>, applicatio
     let mut head = RequestHead::new(request.method.as_str(), path_with_query, authority, application_server);
     request.headers.iter().for_each(|(name, value)| head.push(name.as_str(), value.as_bytes()));
     Ok(head)
+}
+
+/// Tells the filter of a body that the head says nothing of: HTTP/2 frames one without a length (RFC 9113 section 8.1). The
+/// application receives it under this name, and what is decided on is what is sent.
+pub fn tell_of_body(head: &mut RequestHead, request: &RequestHeader, has_body: bool) {
+    let is_told = request.headers.contains_key(CONTENT_LENGTH) || request.headers.contains_key(TRANSFER_ENCODING);
+    if has_body && !is_told {
+        head.push(TRANSFER_ENCODING.as_str(), b"chunked");
+    }
 }
 
 /// An absolute-form target without a path means `/` (RFC 9112 section 3.2.2).

@@ -4,6 +4,7 @@ use crate::application::Application;
 use crate::browser::Browser;
 use crate::login::Site;
 use crate::raw::{Head, Wire};
+use crate::tls::Identity;
 
 async fn site(more: &str) -> Site {
     Site::start_configured(more, Application::start().await, "http", &[], &[]).await
@@ -34,6 +35,29 @@ async fn a_preflight_is_forwarded_as_nobodys_where_the_configuration_says_so() {
         format!("OPTIONS /api HTTP/1.1\r\nHost: HOST\r\n{PREFLIGHT}Content-Length: 1\r\n\r\nx"),
     ] {
         assert_eq!(send(&site, &request).await.0.status(), 401, "{request}");
+    }
+    assert_eq!(site.app.requests(), 1);
+}
+
+/// A body has no length in HTTP/2 that the head would have to tell.
+#[tokio::test]
+async fn a_preflight_with_a_body_is_none_over_http_2_either() {
+    let identity = Identity::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (certificate, key) = identity.write(folder.path());
+    let arguments = ["--tls-cert", &certificate, "--tls-key", &key];
+    let more = "[vestibule.cors]\npreflight = \"forward\"\n";
+    let site = Site::start_configured(more, Application::start().await, "http", &arguments, &[]).await;
+    for (body, status) in [(None, 200), (Some(&b"{\"evil\":1}"[..]), 401), (Some(&b""[..]), 401)] {
+        let mut sender = identity.http_2(site.address).await;
+        let request =
+            http::Request::builder().method("OPTIONS").version(http::Version::HTTP_2).uri(format!("https://{}/api", site.address));
+        let request = request.header("origin", "https://portal.example").header("access-control-request-method", "PUT");
+        let (response, mut stream) = sender.send_request(request.body(()).expect("a request"), body.is_none()).expect("a stream");
+        if let Some(body) = body {
+            stream.send_data(bytes::Bytes::from_static(body), true).expect("sent");
+        }
+        assert_eq!(response.await.expect("a response").status(), status, "{body:?}");
     }
     assert_eq!(site.app.requests(), 1);
 }

@@ -25,7 +25,7 @@ use crate::client::shares::{Busy, Full, Place, Turn};
 use crate::configuration::active::{Active, Generation, Service};
 use crate::configuration::decider::Undecided;
 use crate::exchange::failure;
-use crate::exchange::request_head::{check_length, into_origin_form, request_head};
+use crate::exchange::request_head::{check_length, into_origin_form, request_head, tell_of_body};
 use crate::exchange::session_ends::{Ending, to_entry};
 use crate::random;
 use crate::upstream::application::Upstream;
@@ -192,7 +192,9 @@ impl Edge {
             Service::Authz => Err(failure::error(HostFailure::Filter, "the filter forwards, and there is no application")),
         };
         let server = application_server(active, session.req_header()).await;
-        let head = request_head(session.req_header(), authority.as_deref(), server.as_deref())?;
+        let mut head = request_head(session.req_header(), authority.as_deref(), server.as_deref())?;
+        let has_body = !session.is_body_empty();
+        tell_of_body(&mut head, session.req_header(), has_body);
         let limit = match self.ask(active, head, None, exchange).await? {
             Outcome::Forward(forward) => return onward(forward, authority, server),
             Outcome::Respond(response) => return Ok(Decided::Respond(response)),
@@ -208,7 +210,8 @@ impl Edge {
         let body = body?;
         exchange.body_was_read = true;
         let body_bytes = body.len();
-        let head = request_head(session.req_header(), authority.as_deref(), server.as_deref())?;
+        let mut head = request_head(session.req_header(), authority.as_deref(), server.as_deref())?;
+        tell_of_body(&mut head, session.req_header(), has_body);
         match self.ask(active, head, Some(body), exchange).await? {
             Outcome::Forward(_) if body_bytes > REPLAYED_BODY_BYTES => {
                 Err(failure::error(HostFailure::BodyTooLarge, "a body this long cannot be forwarded after the decision"))
