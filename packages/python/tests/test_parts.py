@@ -122,15 +122,19 @@ def test_requests_to_providers_are_bounded_and_keep_nothing(provider: Provider) 
 
     async def run() -> None:
         outbound = Outbound(None)
-        assert await outbound.send(fetch(provider, "/large")) == "too_large"
-        fits = (await outbound.send(fetch(provider, "/fits")))["response"]
+
+        def send(path: str, **more: Any) -> Any:
+            return outbound.send(fetch(provider, path, **more), lambda _address: True)
+
+        assert await send("/large") == "too_large"
+        fits = (await send("/fits"))["response"]
         assert ["x-bytes", "z\u00f6"] in [[name.lower(), value] for name, value in fits["headers"]]
-        assert (await outbound.send(fetch(provider, "/moved")))["response"]["status"] == 302
-        assert (await outbound.send(fetch(provider, "/packed")))["response"]["body"] == "bm90IGd6aXA="
+        assert (await send("/moved"))["response"]["status"] == 302
+        assert (await send("/packed"))["response"]["body"] == "bm90IGd6aXA="
         began = time.monotonic()
-        assert await outbound.send(fetch(provider, "/slow", timeout_ms=200)) == "timed_out"
+        assert await send("/slow", timeout_ms=200) == "timed_out"
         assert time.monotonic() - began < 2
-        assert "unreachable" in await outbound.send(fetch(provider, "/", url="http://127.0.0.1:9/"))
+        assert "unreachable" in await send("/", url="http://127.0.0.1:9/")
         await outbound.close()
 
     asyncio.run(run())
@@ -141,7 +145,7 @@ def test_no_proxy_of_the_environment_is_used(provider: Provider, monkeypatch: py
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     provider.instead["/"] = (200, {}, b"")
-    assert "response" in asyncio.run(Outbound(None).send(fetch(provider, "/")))
+    assert "response" in asyncio.run(Outbound(None).send(fetch(provider, "/"), lambda _address: True))
 
 
 def test_other_kinds_of_scopes_are_refused(tmp_path: Path) -> None:
@@ -149,3 +153,25 @@ def test_other_kinds_of_scopes_are_refused(tmp_path: Path) -> None:
     file.write_text(CONFIGURATION.format(issuer="https://op.example"))
     with pytest.raises(ValueError, match="no login for ASGI scopes"):
         asyncio.run(Vestibule(nothing, file, port=8501)({"type": "webtransport"}, nothing, nothing))  # type: ignore[arg-type]
+
+
+def test_an_address_that_is_not_admitted_is_not_asked(provider: Provider) -> None:
+    asked: list[str] = []
+
+    def refuse(address: str) -> bool:
+        asked.append(address)
+        return False
+
+    url = provider.issuer.replace("127.0.0.1", "localhost") + "/"
+    assert asyncio.run(Outbound(None).send(fetch(provider, "/", url=url), refuse)) == "not_allowed"
+    assert "127.0.0.1" in asked and provider.asked == []
+    # Each connection is judged for its own request.
+    provider.instead["/"] = (200, {}, b"")
+
+    async def twice() -> None:
+        outbound = Outbound(None)
+        assert (await outbound.send(fetch(provider, "/"), lambda _address: True))["response"]["address"] == "127.0.0.1"
+        assert await outbound.send(fetch(provider, "/"), refuse) == "not_allowed"
+        await outbound.close()
+
+    asyncio.run(twice())

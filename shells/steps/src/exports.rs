@@ -5,7 +5,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::messages::Answer;
-use crate::{memory, steps};
+use crate::{memory, steps, waiting};
 
 /// A place for a message of this length, at most 8 MiB. 0: there is none.
 #[unsafe(no_mangle)]
@@ -43,6 +43,14 @@ extern "C" fn resume(address: usize, bytes: usize) -> u64 {
 #[unsafe(no_mangle)]
 extern "C" fn forget(id: u32) {
     steps::forget(id);
+}
+
+/// Whether a `fetch` may be sent to this IP address, as text: 1, otherwise 0.
+#[unsafe(no_mangle)]
+extern "C" fn admits(id: u32, address: usize, bytes: usize) -> u32 {
+    let Some(message) = memory::take(address, bytes) else { core::arch::wasm32::unreachable() };
+    let address = String::from_utf8(message).ok().and_then(|text| text.parse().ok());
+    address.is_some_and(|address| waiting::admits(id, address)).into()
 }
 
 fn answer<M: DeserializeOwned>(address: usize, bytes: usize, step: impl FnOnce(M) -> Answer) -> u64 {

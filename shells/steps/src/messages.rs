@@ -135,6 +135,8 @@ pub(crate) struct FetchResponse {
     pub(crate) status: u16,
     pub(crate) headers: Vec<Header>,
     pub(crate) body: Base64,
+    #[serde(default)]
+    pub(crate) address: Option<IpAddr>,
 }
 
 /// What an export returns.

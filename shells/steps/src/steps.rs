@@ -12,6 +12,7 @@ use vestibule::web::field_lines::FieldLines;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead};
 use vestibule_enforcement::edits;
 use vestibule_enforcement::headers::{Field, Fields as _};
+use vestibule_enforcement::outbound::networks::Network;
 
 pub(crate) use crate::configuration::load;
 use crate::configuration::{Loaded, loaded};
@@ -55,13 +56,17 @@ pub(crate) fn begin(message: Begin) -> Answer {
 
 pub(crate) fn resume(message: Resume) -> Answer {
     let Resume { id, result } = message;
+    let network = match &result {
+        FetchResult::Response(response) => response.address.map(Network::of),
+        _ => None,
+    };
     let Some(waiting) = waiting::take(id) else {
         return outcome::stands_alone(
             Code::FilterNotPending,
             "a request was to go on that does not wait: its number is unknown, or was used",
         );
     };
-    outbound::answered(waiting, result.into())
+    outbound::answered(waiting, result.into(), network)
 }
 
 pub(crate) fn forget(id: u32) {
@@ -128,7 +133,7 @@ fn fields(headers: Vec<Header>) -> Vec<Field> {
 impl From<FetchResult> for Answered {
     fn from(result: FetchResult) -> Self {
         match result {
-            FetchResult::Response(FetchResponse { status, headers, body }) => {
+            FetchResult::Response(FetchResponse { status, headers, body, .. }) => {
                 Ok(OutboundResponse { status, headers: fields(headers), body: body.0 })
             }
             FetchResult::NotAllowed => Err(OutboundError::NotAllowed),

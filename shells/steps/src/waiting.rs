@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use vestibule::filter;
 use vestibule::oidc::revocation::Revocation;
 use vestibule::time::UnixTime;
 use vestibule::web::http::OutboundRequest;
+use vestibule_enforcement::outbound::networks::{Network, Networks};
 
 use crate::configuration::Loaded;
 use crate::host;
@@ -37,9 +39,21 @@ pub(crate) struct Waiting {
 /// What was asked for.
 pub(crate) enum Sent {
     /// What the core wants.
-    Wanted { url: Url, is_get: bool },
+    Wanted {
+        request: OutboundRequest,
+        /// Where its host may be.
+        networks: Networks,
+        /// The host has an address that is elsewhere.
+        is_elsewhere: bool,
+    },
     /// A provider's metadata, to learn whether what the core wants may be asked; and the documents that can be read next.
-    Document { url: Url, next: Vec<Url>, wanted: OutboundRequest },
+    Document {
+        url: Url,
+        next: Vec<Url>,
+        wanted: OutboundRequest,
+        /// It was refused on these, and may be asked if there are more.
+        refused_on: Option<Networks>,
+    },
 }
 
 /// What for.
@@ -101,6 +115,19 @@ pub(crate) fn keep(sent: Sent, purpose: Purpose) -> Result<u32, Box<Purpose>> {
         slab.next = slab.next.wrapping_add(1);
         slab.waiting.insert(id, Waiting { sent, purpose, since: now });
         Ok(id)
+    })
+}
+
+/// Whether what has this number may be asked at this address. Metadata may be anywhere, for the configuration names it.
+pub(crate) fn admits(id: u32, address: IpAddr) -> bool {
+    SLAB.with_borrow_mut(|slab| match slab.waiting.get_mut(&id).map(|waiting| &mut waiting.sent) {
+        Some(Sent::Wanted { networks, is_elsewhere, .. }) => {
+            let is_admitted = networks.contains(Network::of(address));
+            *is_elsewhere |= !is_admitted;
+            is_admitted
+        }
+        Some(Sent::Document { .. }) => true,
+        None => false,
     })
 }
 

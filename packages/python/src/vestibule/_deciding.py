@@ -79,7 +79,7 @@ class Decider:
 
     async def _fetched(self, instance: Instance, fetch: dict[str, Any]) -> Message:
         try:
-            result = await self._outbound.send(fetch)
+            result = await self._outbound.send(fetch, lambda address: instance.admits(fetch["id"], address))
         except BaseException:
             instance.forget(fetch["id"])
             raise

@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 from wasmtime import Caller, Config, Engine, Func, FuncType, Linker, Memory, Module, Store, Trap, ValType, WasmtimeError
 
 log = logging.getLogger("vestibule")
 
+T = TypeVar("T")
 Message = dict[str, Any]
 # The names of a session, 16 bytes each, and when its login was asked for, in seconds since the Unix epoch.
 EndedQuestion = Callable[[bytes, int], bool]
@@ -82,7 +83,7 @@ class Instance:
             memory = exports["memory"]
             assert isinstance(memory, Memory)
             self._memory = memory
-            self._exports = {name: _function(exports[name]) for name in ("alloc", "release", "load", "begin", "resume", "forget")}
+            self._exports = {name: _function(exports[name]) for name in ("alloc", "release", "load", "begin", "resume", "admits", "forget")}
         except (Trap, WasmtimeError) as error:
             raise InstanceFailed(str(error)) from error
 
@@ -95,49 +96,62 @@ class Instance:
     def resume(self, identifier: int, result: Any) -> Message:
         return self._call("resume", {"id": identifier, "result": result})
 
+    def admits(self, identifier: int, address: str) -> bool:
+        """Whether a request may be sent to this IP address. Raises ``InstanceFailed``."""
+
+        def ask() -> bool:
+            text = bytearray(address.encode())
+            place = self._place(text)
+            return bool(self._exports["admits"](self._store, identifier, place, len(text)))
+
+        return self._entered(ask)
+
     def forget(self, identifier: int) -> None:
         """Gives a request up whose result never comes."""
-        with self._lock:
-            if not self.is_usable:
-                return
-            try:
-                self._store.set_fuel(CALL_FUEL)
-                self._exports["forget"](self._store, identifier)
-            except (Trap, WasmtimeError):
-                self.is_usable = False
+        try:
+            self._entered(lambda: self._exports["forget"](self._store, identifier))
+        except InstanceFailed:
+            # Nothing waits in it any more.
+            return
 
     def _call(self, export: str, message: Message) -> Message:
         text = bytearray(json.dumps(message, separators=(",", ":")).encode())
+        # Parsed without the lock: it is a text of its own.
+        parsed = json.loads(self._entered(lambda: self._exchange(export, text)))
+        if "malformed" in parsed:
+            raise InstanceFailed(f"the module does not read the message: {parsed['malformed']}")
+        return dict(parsed)
+
+    def _entered(self, call: Callable[[], T]) -> T:
         with self._lock:
             if not self.is_usable:
                 raise InstanceFailed("the instance has trapped in another request")
             # Until the answer is here: an error of Python's in between leaves the instance in a state that is not known.
             self.is_usable = False
             try:
-                answer = self._exchange(export, text)
+                self._store.set_fuel(CALL_FUEL)
+                answer = call()
             except (Trap, WasmtimeError, IndexError) as error:
                 raise InstanceFailed(str(error)) from error
             self.is_usable = True
-        # Without the lock: it is a text of its own.
-        parsed = json.loads(answer)
-        if "malformed" in parsed:
-            raise InstanceFailed(f"the module does not read the message: {parsed['malformed']}")
-        return dict(parsed)
+            return answer
 
     def _exchange(self, export: str, text: bytearray) -> bytearray:
         store, exports = self._store, self._exports
-        store.set_fuel(CALL_FUEL)
-        address = exports["alloc"](store, len(text)) & 0xFFFF_FFFF
-        if address == 0:
-            raise InstanceFailed(f"no room for a message of {len(text)} bytes")
-        self._memory.write(store, text, address)
-        place = exports[export](store, address, len(text)) & _U64
+        place = exports[export](store, self._place(text), len(text)) & _U64
         address, length = place >> 32, place & 0xFFFF_FFFF
         if length > LONGEST_ANSWER:
             raise InstanceFailed(f"an answer of {length} bytes")
         answer = self._memory.read(store, address, address + length)
         exports["release"](store, address, length)
         return answer
+
+    def _place(self, text: bytearray) -> int:
+        address: int = self._exports["alloc"](self._store, len(text)) & 0xFFFF_FFFF
+        if address == 0:
+            raise InstanceFailed(f"no room for a message of {len(text)} bytes")
+        self._memory.write(self._store, text, address)
+        return address
 
 
 def _random(caller: Caller, address: int, length: int) -> int:

@@ -88,6 +88,14 @@ impl Host {
         forget.call(&mut self.store, id).unwrap();
     }
 
+    pub(crate) fn admits(&mut self, id: &Value, text: &str) -> bool {
+        let bytes = u32::try_from(text.len()).unwrap();
+        let address = self.alloc(bytes);
+        self.memory.write(&mut self.store, address as usize, text.as_bytes()).unwrap();
+        let admits = self.instance.get_typed_func::<(u32, u32, u32), u32>(&mut self.store, "admits").unwrap();
+        admits.call(&mut self.store, (u32::try_from(id.as_u64().unwrap()).unwrap(), address, bytes)).unwrap() == 1
+    }
+
     pub(crate) fn alloc(&mut self, bytes: u32) -> u32 {
         let alloc = self.instance.get_typed_func::<u32, u32>(&mut self.store, "alloc").unwrap();
         alloc.call(&mut self.store, bytes).unwrap()

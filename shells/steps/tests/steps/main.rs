@@ -35,7 +35,7 @@ fn the_module_imports_a_clock_randomness_and_ended_sessions_and_nothing_else() {
     let exports = MODULE.exports().map(|export| export.name().to_owned());
     let mut exports: Vec<_> = exports.filter(|name| !name.starts_with("__imported_wasi_snapshot_preview1_")).collect();
     exports.sort();
-    assert_eq!(exports, ["alloc", "begin", "forget", "load", "memory", "release", "resume"]);
+    assert_eq!(exports, ["admits", "alloc", "begin", "forget", "load", "memory", "release", "resume"]);
 }
 
 #[test]
@@ -107,6 +107,46 @@ fn an_endpoint_that_no_document_names_or_that_is_on_another_network_is_not_asked
         }
         assert_eq!(answer["decided"]["outcome"]["respond"]["status"], 503, "{answer}");
     }
+}
+
+#[test]
+fn endpoints_are_where_their_document_came_from_or_on_the_internet() {
+    for (document_at, endpoint_at, admitted) in [
+        ("203.0.114.9", "198.51.99.1", true),
+        ("203.0.114.9", "10.0.0.7", false),
+        ("203.0.114.9", "::ffff:169.254.169.254", false),
+        ("10.0.0.1", "10.0.0.7", true),
+        ("10.0.0.1", "127.0.0.1", false),
+    ] {
+        let (mut first, mut second) = (Host::new(CONFIG), Host::new(CONFIG));
+        let (mut provider, mut browser) = (Provider::new(ISSUER), Browser::default());
+        let location = start(&mut first, &mut provider, &mut browser, "/");
+        // The configuration names the origin, so that no document is read before.
+        let callback = provider.authorize(&location, "alice");
+        let answer = second.begin(&get(&callback, &browser, &[]));
+        assert_eq!(answer["fetch"]["url"], format!("{ISSUER}/token"), "{answer}");
+        let ask = |host: &mut Host, answer: &Value, address: &str| host.admits(&answer["fetch"]["id"], address);
+        assert!(!ask(&mut second, &answer, "localhost") && !ask(&mut second, &answer, ""), "no addresses");
+        if ask(&mut second, &answer, endpoint_at) {
+            assert!(admitted && document_at == "203.0.114.9", "on the internet: {endpoint_at}");
+            continue;
+        }
+        let answer = second.resume(&answer["fetch"]["id"], &json!("not_allowed"));
+        assert_eq!(answer["fetch"]["url"], format!("{ISSUER}/.well-known/openid-configuration"), "{answer}");
+        assert!(ask(&mut second, &answer, document_at), "the configuration names it");
+        let mut result = send(&mut provider, &answer["fetch"], NOW);
+        result["response"]["address"] = json!(document_at);
+        let answer = second.resume(&answer["fetch"]["id"], &result);
+        let is_asked_again = answer["fetch"]["url"] == format!("{ISSUER}/token") && ask(&mut second, &answer, endpoint_at);
+        assert_eq!(is_asked_again, admitted, "{document_at} {endpoint_at}: {answer}");
+        let end = match answer.get("fetch") {
+            Some(fetch) if !is_asked_again => second.resume(&fetch["id"].clone(), &json!("not_allowed")),
+            Some(_) => continue,
+            None => answer,
+        };
+        assert_eq!(end["decided"]["outcome"]["respond"]["status"], 503, "{end}");
+    }
+    assert!(!Host::new(CONFIG).admits(&json!(1), "198.51.99.1"), "nothing waits");
 }
 
 #[test]
