@@ -41,6 +41,17 @@ class Provider:
         self.codes[code] = {"sub": sub, "nonce": asked["nonce"], "challenge": asked["code_challenge"], "client": asked["client_id"]}
         return {"code": code, "state": asked["state"], "iss": self.issuer}
 
+    def sign(self, claims: dict[str, Any], kind: str = "JWT") -> str:
+        header = {"alg": "EdDSA", "kid": "1", "typ": kind}
+        signed = f"{b64(json.dumps(header).encode())}.{b64(json.dumps(claims).encode())}"
+        return f"{signed}.{b64(self.key.sign(signed.encode()))}"
+
+    def logout_token(self, sub: str) -> str:
+        now = int(time.time())
+        events = {"http://schemas.openid.net/event/backchannel-logout": {}}
+        claims = {"iss": self.issuer, "aud": "client-1", "sub": sub, "iat": now, "exp": now + 60, "jti": str(now), "events": events}
+        return self.sign(claims, "logout+jwt")
+
     def answer(self, path: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
         if path == "/.well-known/openid-configuration":
             return 200, {
@@ -57,9 +68,7 @@ class Provider:
             assert b64(hashlib.sha256(form["code_verifier"].encode()).digest()) == issued["challenge"]
             now = int(time.time())
             claims = {"iss": self.issuer, "aud": issued["client"], "sub": issued["sub"], "nonce": issued["nonce"], "iat": now, "exp": now + 300}
-            signed = f"{b64(json.dumps({'alg': 'EdDSA', 'kid': '1'}).encode())}.{b64(json.dumps(claims).encode())}"
-            token = f"{signed}.{b64(self.key.sign(signed.encode()))}"
-            return 200, {"access_token": "access", "token_type": "Bearer", "id_token": token}
+            return 200, {"access_token": "access", "token_type": "Bearer", "id_token": self.sign(claims)}
         return 404, {"error": "invalid_grant"}
 
 

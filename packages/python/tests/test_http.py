@@ -203,3 +203,12 @@ def test_the_application_has_its_lifespan(site: Site) -> None:
     assert site.application.lifespan == ["lifespan.startup"]
     site.stop()
     assert site.application.lifespan == ["lifespan.startup", "lifespan.shutdown"]
+
+
+def test_a_head_of_megabytes_costs_no_instance(site: Site) -> None:
+    pool = site.vestibule._decider._pool
+    instance = pool.take()
+    with pytest.raises(_module.InstanceFailed, match="too long"):
+        instance.begin({"method": "x" * (9 << 20)})
+    assert instance.is_usable
+    assert site.log_in().get("/").status_code == 200

@@ -46,6 +46,28 @@ def test_a_websocket_is_closed_with_its_session(site: Site) -> None:
         assert other.recv(timeout=5) == "still here"
 
 
+def test_a_logout_of_the_provider_ends_the_sessions_of_the_account(sites: Callable[..., Site]) -> None:
+    site = sites(single_process=True)
+    alice, bob = site.log_in(), site.log_in("bob")
+    with open_live(site, site.cookies(alice)) as socket, open_live(site, site.cookies(bob)) as other:
+        socket.recv(), other.recv()
+        answer = site.browser().post("/.vestibule/backchannel-logout", data={"logout_token": site.provider.logout_token("alice")})
+        assert answer.status_code == 200, answer.text
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=5)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1008
+        other.send("still here")
+        assert other.recv(timeout=5) == "still here"
+    assert alice.get("/").status_code == 302 and bob.get("/").status_code == 200
+
+
+def test_a_logout_of_the_provider_is_not_accepted_where_others_would_not_know(site: Site) -> None:
+    alice = site.log_in()
+    answer = site.browser().post("/.vestibule/backchannel-logout", data={"logout_token": site.provider.logout_token("alice")})
+    assert answer.status_code >= 400
+    assert alice.get("/").status_code == 200
+
+
 def test_streamlit_gets_its_cookies_and_resumes_no_session_of_another_user(sites: Callable[..., Site]) -> None:
     site = sites('[vestibule]\napp = "streamlit"\nlogin = "required"\n')
     cookies = site.cookies(site.log_in()) + "; _streamlit_user=forged; _streamlit_xsrf=kept"

@@ -8,6 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 
+# Some event loops take no timer of a month; what is open for so long is connected anew.
+LONGEST_SECONDS = 24 * 86_400
+
+
 class Exchange:
     """One request of a session. ``end`` is called once, in its own event loop."""
 
@@ -23,8 +27,7 @@ class Exchange:
         """Ends at this time, in seconds since the Unix epoch."""
         self.stop()
         if expires_at is not None:
-            # A timer of a month is none: the loop's clock may not know so long a time.
-            self._timer = self._loop.call_later(min(expires_at - now, 86_400 * 24), self._end_now)
+            self._timer = self._loop.call_later(min(expires_at - now, LONGEST_SECONDS), self._end_now)
 
     def end(self) -> None:
         """Ends at once; from any thread."""

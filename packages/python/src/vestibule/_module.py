@@ -22,6 +22,8 @@ EndedQuestion = Callable[[bytes, int], bool]
 MEMORY_BYTES = 96 << 20
 # Instructions of one call, about: a login with the slowest signature takes a hundredth of them. A call that takes more is a trap.
 CALL_FUEL = 5_000_000_000
+# Longest message, as the module has it.
+MAX_MESSAGE_BYTES = 8 << 20
 # More than the longest answer (8 MiB), as a length that cannot be right.
 LONGEST_ANSWER = 64 << 20
 
@@ -116,6 +118,9 @@ class Instance:
 
     def _call(self, export: str, message: Message) -> Message:
         text = bytearray(json.dumps(message, separators=(",", ":")).encode())
+        if len(text) > MAX_MESSAGE_BYTES:
+            # Before the instance is entered: a client with a long head must not cost it.
+            raise InstanceFailed(f"a message of {len(text)} bytes is too long")
         # Parsed without the lock: it is a text of its own.
         parsed = json.loads(self._entered(lambda: self._exchange(export, text)))
         if "malformed" in parsed:
