@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build release test-install check-reproducible check-packages wasi-config demo test test-hosts test-wasi-hosts e2e test-applications docs fuzz bench bench-edge bench-ended bench-hosts bench-signatures bench-peers load load-sessions siege check-deploy lint clean
+.PHONY: help build release test-install check-reproducible check-packages wasi-config demo test test-hosts test-wasi-hosts python test-python e2e test-applications docs fuzz bench bench-edge bench-ended bench-hosts bench-signatures bench-peers load load-sessions siege check-deploy lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -36,6 +36,14 @@ test-install: release ## install what is published where nothing else is, log in
 
 check-reproducible: build ## build the components once more in another folder, and compare: about 6 minutes on 2 cores
 	@scripts/check-reproducible.sh
+
+python: ## make the Python package, in dist/
+	@scripts/build-component.sh --steps
+	@scripts/build-python.sh
+
+test-python: ## install the Python package where nothing else is, and test it in uvicorn and hypercorn
+	@scripts/build-component.sh --steps
+	@scripts/test-python.sh
 
 e2e: build ## run the tests against oidc-provider from npm and django-allauth from PyPI, and in Chromium
 	@scripts/e2e.sh

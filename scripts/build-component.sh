@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds the components for wasm32-wasip2: dist/vestibule.wasm, dist/vestibule-wide.wasm,
-# dist/vestibule-middleware.wasm and dist/vestibule-proxy.wasm. With --wasi-config it builds
+# Builds the components for wasm32-wasip2, dist/vestibule.wasm, dist/vestibule-wide.wasm, dist/vestibule-middleware.wasm and
+# dist/vestibule-proxy.wasm, and the module for wasm32-wasip1, dist/vestibule-steps.wasm. With --wasi-config it builds
 # vestibule-middleware-config.wasm and vestibule-proxy-config.wasm instead, for hosts that have wasi:config. With --wide it builds
-# dist/vestibule-wide.wasm alone. Ways to a toolchain that can, in this order:
+# dist/vestibule-wide.wasm alone. With --steps it builds dist/vestibule-steps.wasm alone. Ways to a toolchain that can, in this order:
 #
 #   rustup   the target is installed, or rustup can add it
 #   debian   Debian's rustc-web, which compiles the standard library for the target from its own sources
@@ -18,7 +18,7 @@ cd "$(dirname "$0")/.."
 
 variant=${1:-}
 profile=component
-target=wasm32-wasip2
+if [ "$variant" = --steps ]; then target=wasm32-wasip1; else target=wasm32-wasip2; fi
 # Its own folder: two toolchains in one would compile everything anew at each change of hands.
 target_dir=$PWD/target/wasm
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
@@ -41,6 +41,10 @@ main() {
   esac
   mkdir -p "$target_dir"
   echo "$way" >"$target_dir/way"
+  if [ -z "$variant" ]; then
+    # For another target, which may have to be added.
+    exec scripts/build-component.sh --steps
+  fi
 }
 
 # The packages that become components. Each is linked by itself: the link arguments are not for what it depends on.
@@ -52,6 +56,10 @@ build_all() {
   fi
   if [ "$variant" = --wide ]; then
     build_wide
+    return
+  fi
+  if [ "$variant" = --steps ]; then
+    build_guest vestibule-steps ""
     return
   fi
   build_guest vestibule "" --features component
@@ -167,14 +175,19 @@ rust_flags() {
 
 cargo_arguments=(--lib --crate-type cdylib --target "$target" --target-dir "$target_dir")
 
-# Without an adapter for preview 1, a call to the system that shells/preview1 does not answer fails the link.
-# The stand-ins answer what wasi-libc imports directly; a test reads the result's imports. Cargo hashes these arguments into
-# the names of symbols: they have no path of this machine.
-link_arguments=(-C link-arg=--wasi-adapter=none)
-# rustup's wasi-libc imports these, Debian's none of them; a stand-in that nobody imports is left out.
-for interface in cli/environment cli/exit cli/{stdin,stdout,stderr} cli/terminal-{input,output,stdin,stdout,stderr} \
-  clocks/monotonic-clock io/{error,poll,streams}; do
-  link_arguments+=(-C "link-arg=--adapt=wasi:$interface@0.2.0=scripts/guest/no_system.wat")
-done
+if [ "$variant" = --steps ]; then
+  # A module has no adapter: what it would import of preview 1, shells/steps defines itself; a test reads the result's imports.
+  link_arguments=()
+else
+  # Without an adapter for preview 1, a call to the system that shells/preview1 does not answer fails the link.
+  # The stand-ins answer what wasi-libc imports directly; a test reads the result's imports. Cargo hashes these arguments into
+  # the names of symbols: they have no path of this machine.
+  link_arguments=(-C link-arg=--wasi-adapter=none)
+  # rustup's wasi-libc imports these, Debian's none of them; a stand-in that nobody imports is left out.
+  for interface in cli/environment cli/exit cli/{stdin,stdout,stderr} cli/terminal-{input,output,stdin,stdout,stderr} \
+    clocks/monotonic-clock io/{error,poll,streams}; do
+    link_arguments+=(-C "link-arg=--adapt=wasi:$interface@0.2.0=scripts/guest/no_system.wat")
+  done
+fi
 
 main
