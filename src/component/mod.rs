@@ -303,6 +303,7 @@ impl From<AuditSettings> for types::Audit {
         let destination = match destination {
             AuditDestination::Log => types::AuditDestination::Log,
             AuditDestination::File(path) => types::AuditDestination::File(path),
+            AuditDestination::Journald => types::AuditDestination::Journald,
         };
         Self { destination, requests }
     }
