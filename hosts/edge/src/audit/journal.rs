@@ -284,7 +284,7 @@ mod tests {
         assert_eq!((entries.len(), lost(&entries[0]), &entries[1]), (2, Some(7), &stopped), "{entries:?}");
         assert_eq!((journal.lost, journal.is_failing), (0, false));
         // A queue that was full.
-        journal.write(&[started.clone()], 3);
+        journal.write(std::slice::from_ref(&started), 3);
         let entries = received(&second);
         assert_eq!((entries.len(), &entries[0], lost(&entries[1])), (2, &started, Some(3)), "{entries:?}");
     }
