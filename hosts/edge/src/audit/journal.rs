@@ -3,7 +3,7 @@
 //! 1. `MESSAGE` is the line as it is in a file. What people search for is a field as well, by the name of the line's own field:
 //!    `journalctl VESTIBULE_REQUEST_ID=…`. The journal adds the unit and the process by itself.
 //! 2. An entry is one datagram to the journal's socket, by its path: a journal that was started anew has its own.
-//! 3. A journal that is busy is waited for, at most [`PATIENCE`], by the thread that writes. Once that was in vain, no entry is waited
+//! 3. A journal that is busy is waited for, at most one second, by the thread that writes. Once that was in vain, no entry is waited
 //!    for until one is taken. A failure is told in the log once, until it is over, and what was lost where it is missing.
 
 use std::io;
