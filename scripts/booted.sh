@@ -98,6 +98,11 @@ expect_page() {
   expect "the status of a page with $3" "$(curl --silent --output /dev/null --write-out '%{http_code}' --cookie "$2" "http://$listen/")" "$1"
 }
 
+# audited EVENT: the lines of the audit in the journal about it, which the journal knows to be of the unit.
+audited() {
+  booted journalctl --no-pager --quiet --unit vestibule.service SYSLOG_IDENTIFIER=vestibule "VESTIBULE_EVENT=$1" --output cat 2>/dev/null || true
+}
+
 check_booted() {
   [ -n "${debian:-}" ] || make_debian
   add_systemd
@@ -106,7 +111,7 @@ check_booted() {
   booted env DEBIAN_FRONTEND=noninteractive dpkg --install /vestibule.deb >"$folder/log" 2>&1 || fail "the package cannot be installed"
   local settings=$debian/etc/vestibule/vestibule.toml main user
   configure "$settings"
-  printf '\n[vestibule.session]\nstore = "file:/var/lib/vestibule/ended"\n' >>"$settings"
+  printf '\n[vestibule.session]\nstore = "file:/var/lib/vestibule/ended"\n\n[vestibule.log]\naudit = "journald"\n' >>"$settings"
   (umask 077 && printf vestibule-demo-secret >"$debian/etc/vestibule/client-secret")
 
   # Type=notify: the start ends when requests are answered.
@@ -119,6 +124,8 @@ check_booted() {
     "0000000000000000 0000000000000000 1 2 "
   log_in
   cp "$folder/cookies" "$folder/of-session"
+  for _ in $(seq 20); do [ -n "$(audited login)" ] && break || sleep 0.1; done
+  expect "the audit of the login" "$(audited login | sed -n '1s/.*"event":"\([a-z]*\)".*/\1/p')" login
 
   # A reload tells what has become of it, and the session stays.
   sed -i 's/^# Without a rule.*/# A comment./' "$settings"

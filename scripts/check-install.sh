@@ -4,7 +4,7 @@
 #   archive   in an empty root
 #   package   in a Debian without anything optional, by dpkg; then with a newer version, and removed again
 #   image     unpacked, as its user, with a read-only root
-#   booted    the package in a Debian that systemd has booted, in namespaces: service, reload, crash, store, socket unit (booted.sh); only if named
+#   booted    the package in a Debian that systemd has booted, in namespaces: service, audit, reload, crash, store, socket unit (booted.sh); only if named
 #
 # and checks the systemd unit, its filter of system calls included. The provider and the application are those of the demo, outside
 # of the roots. Needs Linux and root. What is downloaded is kept in target/install. With ARCH, what was made for the other processor

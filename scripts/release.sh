@@ -10,6 +10,11 @@ if [ "$(uname)" != Linux ]; then
   echo "error: a release is made on Linux" >&2
   exit 1
 fi
+# Of the toolchain that the manifest names. It would be missed at the end.
+if [ ! -s target/wasm/way ]; then
+  echo "error: the components were not built here; run 'make build' first" >&2
+  exit 1
+fi
 . scripts/release-target.sh
 version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"$/\1/p' Cargo.toml)
 program=$made/vestibule

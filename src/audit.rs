@@ -78,6 +78,8 @@ pub enum AuditDestination {
     Log,
     /// To the end of this file, by its absolute path.
     File(String),
+    /// To systemd's journal, each line an entry.
+    Journald,
 }
 
 /// The person that a decision is about, as far as it is known.

@@ -10,7 +10,7 @@ pub use crate::flow::Surroundings;
 use crate::flow::{self, Context, Flow, Progress, Visit};
 use crate::language::Language;
 use crate::oidc::revocation::Revocation;
-use crate::pages::{self, WaysBack};
+use crate::pages::{self, LogKeys, WaysBack};
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse, Request, RequestHead, Response};
 use crate::web::route::{self, Route};
 
@@ -216,7 +216,7 @@ fn respond(outcome: Result<Outcome, Error>, head: &RequestHead, mut visit: Visit
     }
     for event in &mut visit.events {
         event.message = one_line(&event.message, MAX_MESSAGE);
-        event.request_id = request_id(head);
+        event.request_id.clone_from(&visit.request_id);
         event.subject = visit.subject.as_deref().map(|subject| one_line(subject, MAX_MESSAGE));
         event.provider.clone_from(&visit.provider);
     }
@@ -244,17 +244,6 @@ fn audited(outcome: Result<&Outcome, &Error>, head: &RequestHead, visit: &Visit)
     })
 }
 
-/// What the client, or a proxy before us, calls the request: `X-Request-Id`, when it is there once and is fit for a log.
-fn request_id(head: &RequestHead) -> Option<String> {
-    let mut values = head.headers.values("x-request-id");
-    let value = values.next().filter(|_| values.next().is_none())?;
-    let is_fit = (1..=MAX_REQUEST_ID).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
-    std::str::from_utf8(value).ok().filter(|_| is_fit).map(str::to_owned)
-}
-
-/// Longest name of a request for the log, in bytes.
-const MAX_REQUEST_ID: usize = 128;
-
 /// Longest message for the log, in characters.
 const MAX_MESSAGE: usize = 500;
 
@@ -275,13 +264,14 @@ fn respond_to_error(error: &Error, visit: &mut Visit, context: &mut Context<'_>)
     let event = Event { reference: Some(reference.clone()), rule: error.rule(), ..Event::new(level, error.code(), error.to_string()) };
     visit.events.push(event);
     let config = context.config;
+    let log_keys = LogKeys { reference: Some(&reference), request_id: visit.request_id.as_deref() };
     let response = if visit.is_navigation {
         let ways_back: Vec<_> = visit.return_to.iter().chain(&visit.ways_back).collect();
         let ways_back = WaysBack { pages: &ways_back, keep_fragment: visit.keeps_fragment, has_lost_one: visit.has_lost_its_page };
-        pages::error(error, config, visit.language, ways_back, &reference, context.entropy)
+        pages::error(error, config, visit.language, ways_back, log_keys, context.entropy)
     } else {
         let login = pages::login_url(config, None, None);
-        pages::problem(error, error.explanation(Language::English.texts()).offer_login.then_some(login.as_str()), Some(&reference))
+        pages::problem(error, error.explanation(Language::English.texts()).offer_login.then_some(login.as_str()), log_keys)
     };
     let response = Response { counts_as: visit.refusal_counts_as, ..response };
     match error.status() {

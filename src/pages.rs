@@ -3,6 +3,7 @@
 //! One template for all. It carries no external resource, and no script but one of a few lines where a link has a way back; it
 //! is served with a content security policy that allows no other. Whatever comes from outside is escaped by the template engine.
 
+mod log_keys;
 mod onward;
 
 use askama::Template;
@@ -21,6 +22,7 @@ use crate::web::http::{RequestHead, Response};
 use crate::web::return_to::ReturnTo;
 use crate::web::route;
 
+pub use log_keys::LogKeys;
 pub(crate) use onward::{by_itself, fits, lost_its_page, onward};
 
 #[derive(Template)]
@@ -34,7 +36,7 @@ struct Page<'a> {
     actions: Vec<Action>,
     /// Something that the person has to confirm.
     form: Option<Form>,
-    reference: Option<&'a str>,
+    log_keys: LogKeys<'a>,
     script: Script,
     nonce: String,
 }
@@ -125,7 +127,7 @@ pub(crate) fn chooser(config: &Config, language: Language, choice: &Choice<'_>, 
         paragraphs: std::iter::once(texts.choose).chain(lost).map(str::to_owned).collect(),
         actions,
         form: None,
-        reference: None,
+        log_keys: LogKeys::default(),
         script: Script::of(config, choice.return_to.is_some()),
         nonce: entropy::token::<16>(entropy),
     };
@@ -149,7 +151,7 @@ pub(crate) fn on_the_way(
         paragraphs: vec![texts.on_the_way.into()],
         actions: vec![Action::primary(texts.log_in, choice.url(config, provider))],
         form: None,
-        reference: None,
+        log_keys: LogKeys::default(),
         script: Script::GoOn,
         nonce: entropy::token::<16>(entropy),
     };
@@ -175,7 +177,7 @@ pub(crate) fn signed_out(config: &Config, language: Language, entropy: &mut dyn 
         paragraphs: vec![texts.logged_out.text.into()],
         actions: vec![Action::primary(texts.log_in, login_url(config, None, None))],
         form: None,
-        reference: None,
+        log_keys: LogKeys::default(),
         script: Script::None,
         nonce: entropy::token::<16>(entropy),
     };
@@ -196,7 +198,7 @@ pub(crate) fn log_out_everywhere(config: &Config, language: Language, action: St
             Action::new(texts.back_to_the_application, config.public.home()),
         ],
         form: Some(Form { action, label: texts.log_out_everywhere }),
-        reference: None,
+        log_keys: LogKeys::default(),
         script: Script::None,
         nonce: entropy::token::<16>(entropy),
     };
@@ -219,7 +221,7 @@ pub(crate) fn error(
     config: &Config,
     language: Language,
     ways_back: WaysBack<'_>,
-    reference: &str,
+    log_keys: LogKeys<'_>,
     entropy: &mut dyn Entropy,
 ) -> Response {
     let texts = language.texts();
@@ -252,7 +254,7 @@ pub(crate) fn error(
         paragraphs: [Some(happened), construct, Some(advice.to_owned()), lost].into_iter().flatten().collect(),
         actions,
         form: None,
-        reference: Some(reference),
+        log_keys,
         script: Script::of(config, return_to.is_some() && ways_back.keep_fragment),
         nonce: entropy::token::<16>(entropy),
     };
@@ -268,16 +270,14 @@ fn shortened(address: &str) -> String {
 }
 
 /// An error in JSON, for a program (RFC 9457). In English: what programs compare and log is one text.
-pub(crate) fn problem(error: &Error, login: Option<&str>, reference: Option<&str>) -> Response {
+pub(crate) fn problem(error: &Error, login: Option<&str>, log_keys: LogKeys<'_>) -> Response {
     let Explanation { title, happened, construct, .. } = error.explanation(Language::English.texts());
     let happened = [Some(happened), construct].into_iter().flatten().collect::<Vec<_>>().join(" ");
     let mut problem =
         json!({ "type": "about:blank", "title": title, "status": error.status(), "detail": happened, "code": error.code().as_str() });
-    if let (Some(login), Some(members)) = (login, problem.as_object_mut()) {
-        members.insert("login".into(), login.into());
-    }
-    if let (Some(reference), Some(members)) = (reference, problem.as_object_mut()) {
-        members.insert("reference".into(), reference.into());
+    if let Some(members) = problem.as_object_mut() {
+        members.extend(login.map(|login| ("login".to_owned(), login.into())));
+        log_keys.extend(members);
     }
     problem_document(error.status(), &problem)
 }
@@ -383,10 +383,10 @@ impl Look {
 
 /// A host's own failure: as a page in the language of who looks at it ([`reader`]), else as a
 /// problem document (RFC 9457). `nonce`: 16 random bytes or more, as base64url, fresh for every page.
-pub fn host_failure(failure: HostFailure, reader: Option<Language>, look: &Look, reference: &str, nonce: &str) -> Response {
+pub fn host_failure(failure: HostFailure, reader: Option<Language>, look: &Look, log_keys: LogKeys<'_>, nonce: &str) -> Response {
     let response = match reader {
-        Some(language) => failure_page(failure, language, look, reference, nonce),
-        None => failure_problem(failure, reference),
+        Some(language) => failure_page(failure, language, look, log_keys, nonce),
+        None => failure_problem(failure, log_keys),
     };
     match failure {
         HostFailure::Overloaded | HostFailure::TooManyRequests => response.with("retry-after", "1"),
@@ -403,16 +403,17 @@ pub fn reader(head: &RequestHead) -> Option<Language> {
     head.is_navigation().then(|| Language::preferred(&head.headers))
 }
 
-fn failure_problem(failure: HostFailure, reference: &str) -> Response {
+fn failure_problem(failure: HostFailure, log_keys: LogKeys<'_>) -> Response {
     let Notice { title, text } = failure.words(Language::English.texts());
     let (status, code) = (failure.status(), failure.code());
-    problem_document(
-        status,
-        &json!({ "type": "about:blank", "title": title, "status": status, "detail": text, "code": code, "reference": reference }),
-    )
+    let mut problem = json!({ "type": "about:blank", "title": title, "status": status, "detail": text, "code": code });
+    if let Some(members) = problem.as_object_mut() {
+        log_keys.extend(members);
+    }
+    problem_document(status, &problem)
 }
 
-fn failure_page(failure: HostFailure, language: Language, look: &Look, reference: &str, nonce: &str) -> Response {
+fn failure_page(failure: HostFailure, language: Language, look: &Look, log_keys: LogKeys<'_>, nonce: &str) -> Response {
     let texts = language.texts();
     let Notice { title, text } = failure.words(texts);
     // An empty reference is the page itself (RFC 3986 section 4.4).
@@ -420,8 +421,8 @@ fn failure_page(failure: HostFailure, language: Language, look: &Look, reference
     let actions = if failure == HostFailure::BodyTooLarge { vec![] } else { vec![again] };
     let paragraphs = vec![(*text).to_owned()];
     let Look { branding, embedding } = look;
-    let (form, reference, script, nonce) = (None, Some(reference), Script::None, nonce.to_owned());
-    let page = Page { branding, language, texts, title, paragraphs, actions, form, reference, script, nonce };
+    let (form, script, nonce) = (None, Script::None, nonce.to_owned());
+    let page = Page { branding, language, texts, title, paragraphs, actions, form, log_keys, script, nonce };
     page.into_response(failure.status(), embedding)
 }
 

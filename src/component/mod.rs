@@ -221,7 +221,7 @@ async fn send(request: OutboundRequest) -> Result<OutboundResponse, OutboundErro
 
 /// What cannot even begin.
 fn failed(error: &Error) -> types::Decision {
-    let response = crate::pages::problem(error, None, None);
+    let response = crate::pages::problem(error, None, crate::pages::LogKeys::default());
     let level = if error.is_operators() { Level::Error } else { Level::Info };
     let event = Event::new(level, error.code(), error.to_string());
     Decision {
@@ -303,6 +303,7 @@ impl From<AuditSettings> for types::Audit {
         let destination = match destination {
             AuditDestination::Log => types::AuditDestination::Log,
             AuditDestination::File(path) => types::AuditDestination::File(path),
+            AuditDestination::Journald => types::AuditDestination::Journald,
         };
         Self { destination, requests }
     }

@@ -7,8 +7,7 @@ use crate::audit::{AuditDestination, AuditSettings};
 /// Longest path that systems take, in bytes (`PATH_MAX` of Linux).
 const MAX_PATH: usize = 4096;
 
-const REMEDY: &str =
-    "write \"log\" (under systemd, that is the journal), \"off\", or a file by its absolute path: \"file:/var/log/vestibule/audit.jsonl\"";
+const REMEDY: &str = "write \"log\", \"journald\", \"off\", or a file by its absolute path: \"file:/var/log/vestibule/audit.jsonl\"";
 
 pub(super) const SETTINGS: [Setting; 3] = [
     Setting::new(
@@ -21,11 +20,11 @@ pub(super) const SETTINGS: [Setting; 3] = [
     Setting::new(
         "audit",
         Form::Text,
-        "The place of the audit: `\"log\"`, `\"off\"`, or `\"file:\"` with an absolute path. See [Keep an audit](audit.md).",
+        "The place of the audit: `\"log\"`, `\"journald\"`, `\"off\"`, or `\"file:\"` with an absolute path. See [Keep an audit](audit.md).",
         "\"file:/var/log/vestibule/audit.jsonl\"",
     )
     .or("\"off\"")
-    .pattern("^(log|off|file:/.*[^/])$"),
+    .pattern("^(log|journald|off|file:/.*[^/])$"),
     Setting::new("requests", Form::Boolean, "`true` adds each forwarded request of a logged-in user to the audit.", "true").or("false"),
 ];
 
@@ -51,6 +50,7 @@ pub(super) fn read(section: &Section<'_>) -> Log {
     let destination = destination.filter(|_| !is_off).and_then(|text| {
         let found = match text.value.as_str() {
             "log" => Some(AuditDestination::Log),
+            "journald" => Some(AuditDestination::Journald),
             other => other.strip_prefix("file:").filter(|path| is_file(path)).map(|path| AuditDestination::File(path.to_owned())),
         };
         if found.is_none() {

@@ -11,7 +11,7 @@ use crate::identity::headers::{self, Edits};
 use crate::identity::streamlit::upgrade::{self, User};
 use crate::identity::streamlit::{self, CookieForm, StreamlitApp};
 use crate::language::Language;
-use crate::pages;
+use crate::pages::{self, LogKeys};
 use crate::policy::{Access, Ruling, Verdict};
 use crate::session::{ExposeTokens, Session, Tokens};
 use crate::web::cors::Preflight;
@@ -227,7 +227,10 @@ fn not_logged_in(request: &Request<'_>, visit: &mut Visit, context: &mut Context
             let language = Language::preferred(request.headers);
             (pages::session_ended(language), "accept, accept-language, sec-fetch-mode, cookie, origin")
         } else {
-            (pages::problem(&Error::LoginRequired, Some(&login), None), "accept, sec-fetch-mode, cookie, origin")
+            (
+                pages::problem(&Error::LoginRequired, Some(&login), LogKeys::of_request(visit.request_id.as_deref())),
+                "accept, sec-fetch-mode, cookie, origin",
+            )
         };
         let response = response.with("www-authenticate", &pages::challenge(config)).with("vary", varies);
         return Ok(Progress::Done(Outcome::Respond(config.cors.open(request, response))));

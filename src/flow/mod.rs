@@ -26,6 +26,7 @@ use crate::time::UnixTime;
 use crate::web::field_lines::FieldLines;
 use crate::web::http::OutboundRequest;
 use crate::web::http::{Header, OutboundError, OutboundResponse, Request, RequestHead, Response};
+use crate::web::request_id;
 use crate::web::return_to::ReturnTo;
 
 /// What is around a decision: what the host remembers for it, the time, and randomness.
@@ -65,6 +66,8 @@ pub(crate) struct Visit {
     pub(crate) only_looks: bool,
     /// See [`RequestHead::was_forwarded`].
     pub(crate) was_forwarded: bool,
+    /// See [`request_id::of`].
+    pub(crate) request_id: Option<String>,
     /// For redirects, of which there are two kinds: `GET`, `HEAD`, or `POST` for any other.
     pub(crate) method: &'static str,
     /// The methods of this route, for a refusal of any other.
@@ -125,6 +128,7 @@ impl Visit {
             is_head: request.method == "HEAD",
             only_looks: request.only_looks(),
             was_forwarded: false,
+            request_id: request_id::of(request.headers).map(str::to_owned),
             method: ["GET", "HEAD"].into_iter().find(|method| *method == request.method).unwrap_or("POST"),
             allow: "GET, HEAD",
             jar: CookieJar::read(request, &config.sessions.cookie_names),
@@ -158,7 +162,8 @@ impl Visit {
         let headers: FieldLines = first("accept").chain(first("accept-language")).collect();
         let accept_only = Request { method: "GET", path: "/", query: None, authority: "", headers: &headers, application_server: None };
         let is_head = head.method == "HEAD";
-        Self { is_head, only_looks: is_head, ..Self::new(&accept_only, config) }
+        let request_id = request_id::of(&head.headers).map(str::to_owned);
+        Self { is_head, only_looks: is_head, request_id, ..Self::new(&accept_only, config) }
     }
 
     /// Whoever comes here comes to see a page, whatever their browser says about it.

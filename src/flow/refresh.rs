@@ -264,7 +264,7 @@ impl Purpose {
     fn without_session(self, request: &Request<'_>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
         match self {
             Self::Application => application::go_on(request, None, None, visit, context),
-            Self::Script => Ok(by_script::nobody(context)),
+            Self::Script => Ok(by_script::nobody(visit, context)),
         }
     }
 }

@@ -39,6 +39,7 @@ pub(super) const TEXTS: Texts = Texts {
     },
     session_ended: "Your session has ended. Reload the page to log in again.",
     reference_number: "Reference number:",
+    request_id: "Request ID:",
 
     malformed: Told {
         title: "This request cannot be understood",

@@ -40,6 +40,7 @@ pub(super) const TEXTS: Texts = Texts {
     },
     session_ended: "Votre session a pris fin. Rechargez la page pour vous reconnecter.",
     reference_number: "Numéro de référence\u{a0}:",
+    request_id: "Identifiant de la requête\u{a0}:",
 
     malformed: Told {
         title: "Cette requête est incompréhensible",

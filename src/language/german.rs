@@ -41,6 +41,7 @@ pub(super) const TEXTS: Texts = Texts {
     },
     session_ended: "Ihre Sitzung ist beendet. Laden Sie die Seite neu, um sich wieder anzumelden.",
     reference_number: "Referenznummer:",
+    request_id: "Anfrage-ID:",
 
     malformed: Told {
         title: "Diese Anfrage ist nicht lesbar",

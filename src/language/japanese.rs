@@ -42,6 +42,7 @@ pub(super) const TEXTS: Texts = Texts {
     },
     session_ended: "セッションが終了しました。再読み込みしてログインしてください。",
     reference_number: "お問い合わせ番号：",
+    request_id: "リクエスト番号：",
 
     malformed: Told {
         title: "リクエストを読み取れません",

@@ -40,6 +40,7 @@ pub(super) const TEXTS: Texts = Texts {
     },
     session_ended: "Su sesión ha terminado. Vuelva a cargar la página para iniciar sesión.",
     reference_number: "Número de referencia:",
+    request_id: "Identificador de la solicitud:",
 
     malformed: Told {
         title: "No se entiende esta solicitud",

@@ -56,6 +56,8 @@ pub struct Texts {
     pub(crate) session_ended: &'static str,
     /// With the mark that stands before the number.
     pub(crate) reference_number: &'static str,
+    /// The same, for the name of the request.
+    pub(crate) request_id: &'static str,
 
     pub(crate) malformed: Told,
     /// What is to blame for that.
@@ -130,6 +132,7 @@ mod tests {
             everywhere,
             session_ended,
             reference_number,
+            request_id,
             malformed,
             malformed_by,
             construct,
@@ -182,6 +185,7 @@ mod tests {
             *last_used,
             *session_ended,
             *reference_number,
+            *request_id,
             account_denied.title,
             account_denied.text,
         ];

@@ -1,5 +1,7 @@
 //! Every page in every language.
 
+mod log_keys;
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -90,6 +92,8 @@ accent = "#fd0"
 support = "<b>Help</b>: a&b@example.com, https://help.example.com/?a=<&b=\"c\" or javascript:alert(1)"
 "##;
 
+const KEYS: LogKeys<'_> = LogKeys { reference: Some("ABCDEFGHJK"), request_id: Some("0af7651916cd43dd8448eb211c80319c") };
+
 const FAILURES: [HostFailure; 9] = [
     HostFailure::Filter,
     HostFailure::Overloaded,
@@ -145,10 +149,10 @@ fn pages(config: &Config, language: Language) -> Vec<Response> {
     for failed in errors() {
         for ways_back in [&[][..], &[&one], &[&one, &other]] {
             let ways_back = WaysBack { pages: ways_back, keep_fragment: true, has_lost_one: false };
-            pages.push(error(&failed, config, language, ways_back, "ABCDEFGHJK", entropy));
+            pages.push(error(&failed, config, language, ways_back, KEYS, entropy));
         }
     }
-    pages.extend(FAILURES.map(|failure| host_failure(failure, Some(language), &Look::of(config), "ABCDEFGHJK", "bm9uY2Ugb2YgMTYgYnl0")));
+    pages.extend(FAILURES.map(|failure| host_failure(failure, Some(language), &Look::of(config), KEYS, "bm9uY2Ugb2YgMTYgYnl0")));
     pages
 }
 
@@ -176,7 +180,8 @@ fn every_page_is_in_the_language_that_it_says() {
             assert_eq!(page.header("vary"), Some("accept-language"));
             if language != Language::English {
                 let same: Vec<_> = read(&body).intersection(&read(english)).cloned().collect();
-                let left: Vec<_> = same.iter().filter(|text| *text != "ABCDEFGHJK").collect();
+                let left: Vec<_> =
+                    same.iter().filter(|text| Some(text.as_str()) != KEYS.reference && Some(text.as_str()) != KEYS.request_id).collect();
                 assert_eq!(left, Vec::<&String>::new(), "{language:?}: {body}");
             }
         }
@@ -245,7 +250,7 @@ fn a_hosts_own_pages_look_like_the_others() {
     for (language, title) in
         [(Language::German, "Die Anwendung ist nicht verfügbar"), (Language::English, "The application is not available")]
     {
-        let page = body(&host_failure(HostFailure::UpstreamUnreachable, Some(language), &branded, "ABCDEFGHJK", "bm9uY2Ugb2YgMTYgYnl0"));
+        let page = body(&host_failure(HostFailure::UpstreamUnreachable, Some(language), &branded, KEYS, "bm9uY2Ugb2YgMTYgYnl0"));
         for shown in [
             format!("<title>{title} – &#60;i&#62;Sales&#60;/i&#62; &#38; &#34;reports&#34;</title>"),
             "<img src=\"data:image/svg+xml;base64,".to_owned(),
@@ -257,7 +262,7 @@ fn a_hosts_own_pages_look_like_the_others() {
     }
     let embedded = config("[vestibule.embedding]\norigins = [\"https://portal.example\"]\n");
     for (look, ancestors) in [(Look::of(&embedded), "'self' https://portal.example"), (branded, "'none'"), (Look::default(), "'none'")] {
-        let page = host_failure(HostFailure::Overloaded, Some(Language::English), &look, "ABCDEFGHJK", "bm9uY2Ugb2YgMTYgYnl0");
+        let page = host_failure(HostFailure::Overloaded, Some(Language::English), &look, KEYS, "bm9uY2Ugb2YgMTYgYnl0");
         let policy = page.header("content-security-policy").unwrap();
         assert!(policy.starts_with("default-src 'none'; ") && policy.ends_with(&format!("frame-ancestors {ancestors}")), "{policy}");
     }
@@ -333,7 +338,7 @@ proptest! {
         let mut headers = RequestHead::default().headers;
         headers.push("accept-language", &accepted);
         let language = Language::preferred(&headers);
-        let of_a_host = host_failure(HostFailure::UpstreamUnreachable, Some(language), &Look::of(&config), "ABCDEFGHJK", "bm9uY2Ugb2YgMTYgYnl0");
+        let of_a_host = host_failure(HostFailure::UpstreamUnreachable, Some(language), &Look::of(&config), KEYS, "bm9uY2Ugb2YgMTYgYnl0");
         for page in [signed_out(&config, language, &mut Fixed::default()), of_a_host] {
             check_markup(&page);
             prop_assert_eq!(page.header("content-language"), Some(language.tag()));
@@ -369,12 +374,12 @@ fn piece() -> impl Strategy<Value = String> {
 #[test]
 fn problem_documents_are_english() {
     for failed in errors() {
-        let body = body(&problem(&failed, None, None));
+        let body = body(&problem(&failed, None, KEYS));
         let title = failed.explanation(Language::English.texts()).title;
         assert!(body.contains(&format!("\"title\":\"{title}\"")), "{body}");
     }
     for failure in FAILURES {
-        let response = host_failure(failure, None, &Look::of(&config(BRANDED)), "ABCDEFGHJK", "unused");
+        let response = host_failure(failure, None, &Look::of(&config(BRANDED)), KEYS, "unused");
         assert_eq!(response.header("content-type"), Some("application/problem+json"));
         assert!(body(&response).contains(failure.words(Language::English.texts()).title));
     }

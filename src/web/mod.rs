@@ -7,6 +7,7 @@ pub mod field_lines;
 pub mod http;
 pub mod origin;
 pub mod proxy_headers;
+pub mod request_id;
 pub mod return_to;
 pub(crate) mod route;
 pub mod route_prefix;

@@ -193,3 +193,27 @@ fn a_name_of_a_request_that_does_not_belong_into_a_log_is_left_out() {
         assert_eq!(id(values), None, "{values:?}");
     }
 }
+
+#[test]
+fn every_refusal_has_the_name_that_the_log_has() {
+    let mut rig = Rig::new(&format!("{CONFIG}{RULES}"));
+    let problem = |rig: &mut Rig, head: &RequestHead| {
+        let response = Browser::default().send(rig, head).response();
+        serde_json::from_slice::<serde_json::Value>(&response.body).unwrap()
+    };
+    let script = |path: &str| RequestHead::get(path, "app.example").with("sec-fetch-mode", "cors");
+    // Refused unread, refused by a route, and not logged in: that has no line of its own.
+    for (path, has_line) in [("//", true), ("/.vestibule/login", true), ("/admin", false)] {
+        let named = problem(&mut rig, &script(path).with("x-request-id", "4bf92f35-77b3"));
+        assert_eq!((named["request_id"].as_str(), named["reference"].is_string()), (Some("4bf92f35-77b3"), has_line), "{path}: {named}");
+        for unfit in [&[][..], &["a", "a"], &[""], &["a b"], &["\u{e9}"]] {
+            let head = unfit.iter().fold(script(path), |head, value| head.with("x-request-id", value));
+            let unnamed = problem(&mut rig, &head);
+            assert!(unnamed.get("request_id").is_none() && unnamed["code"].is_string(), "{path} {unfit:?}: {unnamed}");
+        }
+    }
+    let head = Browser::default().head("/a/../b").with("x-request-id", "<b>&\"");
+    let page = Browser::default().send(&mut rig, &head).response();
+    let page = std::str::from_utf8(&page.body).unwrap();
+    assert!(page.contains("Request ID: <code>&#60;b&#62;&#38;&#34;</code>"), "{page}");
+}

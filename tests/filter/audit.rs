@@ -126,17 +126,31 @@ fn read(log: &str) -> Result<Config, Vec<vestibule::config::Fault>> {
 }
 
 #[test]
-fn the_destination_is_the_log_or_an_absolute_path() {
+fn the_destination_is_the_log_the_journal_or_an_absolute_path() {
     for (text, destination) in [
         ("off", None),
         ("log", Some(AuditDestination::Log)),
+        ("journald", Some(AuditDestination::Journald)),
         ("file:/var/log/vestibule/audit.jsonl", Some(AuditDestination::File("/var/log/vestibule/audit.jsonl".into()))),
     ] {
         let audit = read(&format!("audit = \"{text}\"")).unwrap().audit;
         assert_eq!(audit.map(|audit| audit.destination), destination, "{text}");
     }
-    for text in ["", "on", "stderr", "file:", "file:audit.jsonl", "file:/", "file:/a/", "file:///var/log/", "file:/a\\nb", "/var/log/audit"]
-    {
+    for text in [
+        "",
+        "on",
+        "stderr",
+        "journal",
+        "Journald",
+        "journald:/run/a",
+        "file:",
+        "file:audit.jsonl",
+        "file:/",
+        "file:/a/",
+        "file:///var/log/",
+        "file:/a\\nb",
+        "/var/log/audit",
+    ] {
         let faults = read(&format!("audit = \"{text}\"")).unwrap_err();
         assert!(faults.iter().any(|fault| fault.fatal && fault.key == "vestibule.log.audit"), "{text}: {faults:#?}");
     }

@@ -1,7 +1,7 @@
 //! Our own pages, as browsers get them: their language, their application, the provider that was used last.
 
 use vestibule::config::{Config, Source, references};
-use vestibule::pages::{self, HostFailure, Look};
+use vestibule::pages::{self, HostFailure, LogKeys, Look};
 use vestibule::secret::Secret;
 use vestibule::web::http::{RequestHead, Response};
 
@@ -86,7 +86,8 @@ fn programs_are_answered_in_english() {
 #[test]
 fn a_hosts_own_pages_are_in_the_language_of_the_browser() {
     let head = Browser::default().head("/").with("accept-language", "ja");
-    let page = pages::host_failure(HostFailure::UpstreamUnreachable, pages::reader(&head), &Look::default(), "ABCDEFGHJK", "bm9uY2U");
+    let log_keys = LogKeys { reference: Some("ABCDEFGHJK"), request_id: None };
+    let page = pages::host_failure(HostFailure::UpstreamUnreachable, pages::reader(&head), &Look::default(), log_keys, "bm9uY2U");
     assert!(body(&page).contains("<html lang=\"ja\">") && body(&page).contains("お問い合わせ番号： <code>"), "{}", body(&page));
     assert_eq!(pages::reader(&RequestHead::get("/", HOST).with("accept-language", "ja")), None, "nobody looks at it");
 }

@@ -155,6 +155,8 @@ fn without_a_session_or_a_refresh_token_there_is_nothing_to_refresh() {
     let answer = ask(&mut rig, &mut Browser::default());
     assert_eq!(refused(&answer), (401, "request.login_required".into()));
     assert_eq!(body(&answer)["login"], "/.vestibule/login");
+    let named = response(rig.decide(&script(&Browser::default(), ROUTE).with("x-request-id", "4bf92f35-77b3"), None));
+    assert_eq!((&body(&named)["request_id"], body(&answer).get("request_id")), (&json!("4bf92f35-77b3"), None));
     rig.now += 60;
     browser.cookies.retain(|name, _| !name.contains("refresh"));
     assert_eq!(refused(&ask(&mut rig, &mut browser)), (409, "refresh.no_token".into()));

@@ -117,6 +117,8 @@ pub enum AuditDestination {
     Log,
     /// To the end of this file, an absolute path.
     File(PathBuf),
+    /// To systemd's journal, each line an entry.
+    Journald,
 }
 
 /// How often one client may have an answer that is counted.
@@ -248,6 +250,7 @@ impl From<types::Audit> for Audit {
         let destination = match destination {
             types::AuditDestination::Log => AuditDestination::Log,
             types::AuditDestination::File(path) => AuditDestination::File(path.into()),
+            types::AuditDestination::Journald => AuditDestination::Journald,
         };
         Self { destination, requests }
     }

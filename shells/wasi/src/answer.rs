@@ -9,9 +9,10 @@ use vestibule::decision::{Afterwards, Event, Forward, Level, Outcome};
 use vestibule::entropy;
 use vestibule::filter::{Step, Surroundings};
 use vestibule::language::Language;
-use vestibule::pages::{self, HostFailure, Look};
+use vestibule::pages::{self, HostFailure, LogKeys, Look};
 use vestibule::session::NothingEnded;
 use vestibule::web::http::{RequestHead, Response};
+use vestibule::web::request_id;
 use vestibule_enforcement::edits;
 use vestibule_enforcement::forwarded::{Arrival, Told};
 use vestibule_enforcement::headers::{Field, Fields as _, NotAField};
@@ -44,8 +45,8 @@ pub struct Onward {
     response_headers: Vec<Field>,
     /// What it was decided by.
     loaded: Rc<Loaded>,
-    /// The person who looks at the answer, if one does.
-    reader: Option<Language>,
+    /// Who gets an answer in its place.
+    asker: Asker,
 }
 
 /// A request's body, unread.
@@ -90,9 +91,9 @@ pub async fn answer<C: ProviderClient>(
                 outcome
             }
             Err(Unread::TooLarge) => {
-                Outcome::Respond(fail(&loaded, HostFailure::BodyTooLarge, pages::reader(&head), "the body is longer than the filter takes"))
+                Outcome::Respond(fail(&loaded, HostFailure::BodyTooLarge, &Asker::of(&head), "the body is longer than the filter takes"))
             }
-            Err(Unread::Broken) => Outcome::Respond(fail(&loaded, HostFailure::Filter, pages::reader(&head), "the body ends early")),
+            Err(Unread::Broken) => Outcome::Respond(fail(&loaded, HostFailure::Filter, &Asker::of(&head), "the body ends early")),
         },
         outcome => outcome,
     };
@@ -105,12 +106,12 @@ pub async fn answer<C: ProviderClient>(
                 Instruction::Forward(onward)
             }
             Err(refused) => {
-                Instruction::Respond(complete(fail(&loaded, HostFailure::Filter, pages::reader(&head), &refused.to_string()), &head))
+                Instruction::Respond(complete(fail(&loaded, HostFailure::Filter, &Asker::of(&head), &refused.to_string()), &head))
             }
         },
         Outcome::Respond(response) => Instruction::Respond(complete(response, &head)),
         Outcome::NeedBody(_) => {
-            let twice = fail(&loaded, HostFailure::Filter, pages::reader(&head), "the filter asks for the body that it has");
+            let twice = fail(&loaded, HostFailure::Filter, &Asker::of(&head), "the filter asks for the body that it has");
             Instruction::Respond(complete(twice, &head))
         }
     }
@@ -133,7 +134,7 @@ impl Onward {
 
     /// The answer in place of the application's, complete. A session that was renewed on the way is not lost with it.
     pub fn failure(&self, failure: HostFailure, reason: &str, is_head: bool) -> Response {
-        let mut response = fail(&self.loaded, failure, self.reader, reason);
+        let mut response = fail(&self.loaded, failure, &self.asker, reason);
         if edits::edit_response(&mut response.headers, &self.response_headers).is_err() {
             response.headers.clear();
         }
@@ -261,8 +262,8 @@ fn onward(
     let arrival = Arrival { route: &[], told: Told::default(), tls, host, public_origin: &config.public.origin() };
     let remove: Vec<&str> = remove_headers.iter().map(AsRef::as_ref).collect();
     edits::edit_request(&mut fields, &remove, &set_headers.iter().collect::<Vec<_>>(), arrival)?;
-    let (upstream, reader) = (config.upstream.clone(), pages::reader(head));
-    Ok(Onward { fields, upstream, body, response_headers, loaded: loaded.clone(), reader })
+    let (upstream, asker) = (config.upstream.clone(), Asker::of(head));
+    Ok(Onward { fields, upstream, body, response_headers, loaded: loaded.clone(), asker })
 }
 
 fn unconfigured(head: &RequestHead) -> Response {
@@ -270,12 +271,27 @@ fn unconfigured(head: &RequestHead) -> Response {
     complete(response.with("content-type", "text/plain; charset=utf-8").with("cache-control", "no-store"), head)
 }
 
+/// Who looks at an answer of ours, and what their request is called.
+struct Asker {
+    reader: Option<Language>,
+    request_id: Option<String>,
+}
+
+impl Asker {
+    fn of(head: &RequestHead) -> Self {
+        Self { reader: pages::reader(head), request_id: request_id::of(&head.headers).map(str::to_owned) }
+    }
+}
+
 /// A page of ours about what is not the filter's to decide, and its line in the log.
-fn fail(loaded: &Loaded, failure: HostFailure, reader: Option<Language>, reason: &str) -> Response {
+fn fail(loaded: &Loaded, failure: HostFailure, asker: &Asker, reason: &str) -> Response {
     let reference = entropy::reference(&mut HostEntropy);
-    log(&Event { reference: Some(reference.clone()), ..Event::new(Level::Warn, Code::HostFailure, reason.to_owned()) });
-    let look = Look::of(loaded.filter.config());
-    pages::host_failure(failure, reader, &look, &reference, &entropy::token::<16>(&mut HostEntropy))
+    let log_keys = LogKeys { reference: Some(&reference), request_id: asker.request_id.as_deref() };
+    let page =
+        pages::host_failure(failure, asker.reader, &Look::of(loaded.filter.config()), log_keys, &entropy::token::<16>(&mut HostEntropy));
+    let event = Event::new(Level::Warn, Code::HostFailure, reason.to_owned());
+    log(&Event { request_id: asker.request_id.clone(), reference: Some(reference), ..event });
+    page
 }
 
 fn complete(response: Response, head: &RequestHead) -> Response {

@@ -11,7 +11,7 @@ use super::{Expect, Purpose, ask};
 use crate::decision::Outcome;
 use crate::error::Error;
 use crate::flow::{Context, Flow, Progress, Visit, is_of_own_page, user};
-use crate::pages;
+use crate::pages::{self, LogKeys};
 use crate::session::{RefreshToken, Session};
 use crate::web::http::Request;
 
@@ -37,8 +37,8 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
     if config.sessions.refresh.is_none() {
         return Err(Error::RefreshOff);
     }
-    let Some(sealed) = context.sealed(visit) else { return Ok(nobody(context)) };
-    let Some(session) = context.session(Some(&sealed)) else { return Ok(nobody(context)) };
+    let Some(sealed) = context.sealed(visit) else { return Ok(nobody(visit, context)) };
+    let Some(session) = context.session(Some(&sealed)) else { return Ok(nobody(visit, context)) };
     let (Some(provider), Some(token)) = (config.provider(session.provider()), RefreshToken::open(&visit.jar, &session, &config.sessions))
     else {
         return Err(Error::NoRefreshToken);
@@ -54,10 +54,10 @@ pub(crate) fn begin(request: &Request<'_>, visit: &mut Visit, context: &mut Cont
 }
 
 /// Nobody is logged in, or not any more.
-pub(super) fn nobody(context: &Context<'_>) -> Progress {
+pub(super) fn nobody(visit: &Visit, context: &Context<'_>) -> Progress {
     let login = pages::login_url(context.config, None, None);
     // Not an event of its own: scripts ask again and again.
-    let response = pages::problem(&Error::LoginRequired, Some(&login), None);
+    let response = pages::problem(&Error::LoginRequired, Some(&login), LogKeys::of_request(visit.request_id.as_deref()));
     Progress::Done(Outcome::Respond(response.with("www-authenticate", &pages::challenge(context.config)).with("vary", "cookie")))
 }
 

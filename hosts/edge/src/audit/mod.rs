@@ -11,6 +11,7 @@
 
 mod ended;
 mod file;
+pub mod journal;
 mod line;
 pub mod place;
 mod writer;
@@ -26,7 +27,7 @@ use vestibule_wasmtime::{self as library, AuditDestination, Audited};
 
 pub use crate::audit::ended::Commanded;
 use crate::audit::line::Line;
-use crate::audit::writer::Writer;
+use crate::audit::writer::{Place, Writer};
 use crate::client::request_id::RequestId;
 
 /// The target of lines that are for the log: each is the message of an event.
@@ -49,7 +50,7 @@ enum Destination {
     #[default]
     Nowhere,
     Log,
-    File(Arc<Writer>),
+    Writer(Arc<Writer>),
 }
 
 /// What a decision is to the audit, and whose request it is about: kept with an exchange that outlives the decision.
@@ -66,12 +67,13 @@ impl Audit {
     /// The audit that a configuration asks for. A file that something here writes to already is not opened a second time.
     ///
     /// # Errors
-    /// The file cannot be opened, or the system gives no thread. The message has a remedy.
+    /// The file cannot be opened, there is no journal, or the system gives no thread. The message has a remedy.
     pub fn open(wanted: Option<&library::Audit>) -> anyhow::Result<Self> {
         let Some(library::Audit { destination, requests, .. }) = wanted else { return Ok(Self::default()) };
         match destination {
             AuditDestination::Log => Ok(Self { destination: Destination::Log, requests: *requests, ..Self::default() }),
             AuditDestination::File(path) => Self::to_file(path, *requests),
+            AuditDestination::Journald => Self::to_journal(Path::new(journal::SOCKET), *requests),
         }
     }
 
@@ -80,7 +82,19 @@ impl Audit {
     /// # Errors
     /// As [`Self::open`].
     pub fn to_file(path: &Path, requests: bool) -> anyhow::Result<Self> {
-        Ok(Self { destination: Destination::File(writer(path)?), requests, ..Self::default() })
+        Self::to(Place::File(path.to_owned()), requests)
+    }
+
+    /// An audit in the journal that listens at this socket, with or without forwarded requests.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn to_journal(socket: &Path, requests: bool) -> anyhow::Result<Self> {
+        Self::to(Place::Journal(socket.to_owned()), requests)
+    }
+
+    fn to(place: Place, requests: bool) -> anyhow::Result<Self> {
+        Ok(Self { destination: Destination::Writer(writer(place)?), requests, ..Self::default() })
     }
 
     /// The same, with the path where logins end: for requests there that fail without a decision.
@@ -143,7 +157,7 @@ impl Audit {
         match &self.destination {
             Destination::Nowhere => {}
             Destination::Log => tracing::info!(target: LOG_TARGET, "{}", line.json()),
-            Destination::File(writer) => writer.write(line.json()),
+            Destination::Writer(writer) => writer.write(line),
         }
     }
 }
@@ -200,8 +214,8 @@ fn event_of(event: library::AuditEvent) -> AuditEvent {
 /// Longest number on a page, in characters. A filter's own have 10.
 const MAX_REFERENCE: usize = 32;
 
-/// Who writes to files in this process. An exchange that outlives its configuration goes on with the file of that one, which is
-/// rotated as well.
+/// Who writes to files, or to the journal, in this process. An exchange that outlives its configuration goes on with the file of
+/// that one, which is rotated as well.
 static WRITERS: Mutex<Vec<Weak<Writer>>> = Mutex::new(Vec::new());
 
 fn writers() -> MutexGuard<'static, Vec<Weak<Writer>>> {
@@ -216,24 +230,29 @@ pub fn reopen_files() {
     writers().iter().filter_map(Weak::upgrade).for_each(|writer| writer.reopen());
 }
 
-/// Waits until everything is written, for at most `patience` for each file. Blocks the thread: for the end of the program.
+/// Waits until everything is written, for at most `patience` for each file and for the journal. Blocks the thread: for the end of the
+/// program.
 pub fn flush_files(patience: Duration) {
     let open: Vec<_> = writers().iter().filter_map(Weak::upgrade).collect();
     open.iter().for_each(|writer| writer.flush(patience));
 }
 
-/// The one who writes to a file. Two would not know of each other's lines.
-fn writer(path: &Path) -> anyhow::Result<Arc<Writer>> {
+/// The one who writes there. Two would not know of each other's lines.
+fn writer(place: Place) -> anyhow::Result<Arc<Writer>> {
     let mut writers = writers();
-    if let Some(writer) = writers.iter().filter_map(Weak::upgrade).find(|writer| writer.path() == path) {
+    if let Some(writer) = writers.iter().filter_map(Weak::upgrade).find(|writer| *writer.place() == place) {
         return Ok(writer);
     }
-    let writer = Writer::open(path).with_context(|| {
-        format!(
-            "the audit cannot be written to {}; make its folder writable for this program's user, or change vestibule.log.audit",
-            path.display()
-        )
-    })?;
+    let (to, remedy) = match &place {
+        Place::File(path) => {
+            (path.display().to_string(), "make its folder writable for this program's user, or change vestibule.log.audit")
+        }
+        Place::Journal(path) => (
+            format!("the journal at {}", path.display()),
+            "run the program where systemd-journald does, or change vestibule.log.audit to \"log\" or to a file",
+        ),
+    };
+    let writer = Writer::open(place).with_context(|| format!("the audit cannot be written to {to}; {remedy}"))?;
     let writer = Arc::new(writer);
     writers.push(Arc::downgrade(&writer));
     Ok(writer)

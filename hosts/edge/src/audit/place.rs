@@ -7,6 +7,8 @@ use std::path::Path;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use vestibule_wasmtime::{AuditDestination, TrustedFile, Weakness};
 
+use crate::audit::journal::{Journal, SOCKET};
+
 const OTHERS_READ: u32 = 0o004;
 
 /// Who asks.
@@ -34,8 +36,11 @@ pub fn weaknesses(destination: &AuditDestination, asking: Asking) -> Vec<String>
     changeable.chain(readable).collect()
 }
 
-/// Why the user of this process cannot write the audit; `None` if that is possible, or if the audit is no file.
+/// Why the user of this process cannot write the audit; `None` if that is possible, or if the audit is in the log.
 pub fn obstacle(destination: &AuditDestination) -> Option<String> {
+    if *destination == AuditDestination::Journald {
+        return obstacle_to_journal(Path::new(SOCKET));
+    }
     let path = file(destination)?;
     let folder = folder(path);
     let remedy = "make it for the user of `vestibule serve`; if that is another user than yours, run `vestibule check` as that user";
@@ -55,8 +60,14 @@ pub fn obstacle(destination: &AuditDestination) -> Option<String> {
 fn file(destination: &AuditDestination) -> Option<&Path> {
     match destination {
         AuditDestination::File(path) => Some(path),
-        AuditDestination::Log => None,
+        AuditDestination::Log | AuditDestination::Journald => None,
     }
+}
+
+fn obstacle_to_journal(socket: &Path) -> Option<String> {
+    let remedy = "run `vestibule serve` where systemd-journald runs, or write `audit = \"log\"` or a file";
+    let error = Journal::open(socket).err()?;
+    Some(format!("the audit cannot be written to the journal at {}: {error}; {remedy}", socket.display()))
 }
 
 /// The core accepts absolute paths of files only, so that there is one.
@@ -115,6 +126,7 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert_eq!(weaknesses(&of(&path), Asking::ToServe).len(), 1, "of the folder");
         assert!(weaknesses(&AuditDestination::Log, Asking::ToServe).is_empty());
+        assert!(weaknesses(&AuditDestination::Journald, Asking::ToServe).is_empty());
     }
 
     #[test]
@@ -126,6 +138,11 @@ mod tests {
         assert!(obstacle(&of(&folder.path().join("absent/audit.jsonl"))).unwrap().contains("absent, is not there"));
         assert!(obstacle(&of(folder.path())).unwrap().contains("is a folder"));
         assert_eq!(obstacle(&AuditDestination::Log), None);
+        let socket = folder.path().join("socket");
+        let told = obstacle_to_journal(&socket).unwrap();
+        assert!(told.contains(socket.to_str().unwrap()) && told.contains("systemd-journald"), "{told}");
+        let _journal = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+        assert_eq!(obstacle_to_journal(&socket), None);
         // Root writes everywhere.
         if rustix::process::geteuid().is_root() {
             return;

@@ -4,7 +4,7 @@
 //!    `$request_id`, and of the `trace-id` of W3C Trace Context.
 //! 2. A trusted proxy that is the peer can name the request: in one line, of 1 to 128 letters, digits, `.`, `_` and `-`. Such a
 //!    text needs no quoting in a log, a shell or a URL. Anything else is replaced, and so is the word of any other peer.
-//! 3. The application gets this name and no other: every spelling of the header that a server could fold into it is removed.
+//! 3. The filter, whose pages show it, and the application get this name and no other: every spelling of the header that a server could fold into it is removed.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ use vestibule::web::trusted_proxies::TrustedProxies;
 use crate::random;
 
 /// The header that carries it.
-const NAME: &str = "X-Request-Id";
+pub const NAME: &str = "X-Request-Id";
 
 /// Longest name that a proxy can give, in bytes: room for two UUIDs and what is written around them.
 const MAX_LENGTH: usize = 128;
@@ -54,7 +54,7 @@ impl RequestId {
     /// # Errors
     /// None that can happen: both are checked texts.
     pub fn edit(&self, request: &mut RequestHeader) -> Result<()> {
-        let others: Vec<_> = request.headers.keys().filter(|name| folds_to_ours(name.as_str())).cloned().collect();
+        let others: Vec<_> = request.headers.keys().filter(|name| is_one(name.as_str())).cloned().collect();
         others.iter().for_each(|name| drop(request.remove_header(name)));
         request.insert_header(NAME, self.as_str())
     }
@@ -67,7 +67,7 @@ impl fmt::Display for RequestId {
 }
 
 /// Whether a server could take `name` for the header: CGI turns `-` into `_`, others turn `.` into it.
-fn folds_to_ours(name: &str) -> bool {
+pub fn is_one(name: &str) -> bool {
     let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
     name.len() == NAME.len() && name.bytes().zip(NAME.bytes()).all(|(one, other)| fold(one) == fold(other))
 }

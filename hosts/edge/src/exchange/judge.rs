@@ -130,7 +130,7 @@ async fn verdict(question: &Question, active: &Active) -> Result<Verdict, Undeci
     if !upstream.is_same_application(&question.upstream) || !is_told_clearly() {
         return Ok(Verdict::NotAdmitted);
     }
-    let Ok(head) = request_head(&not_a_visit(&question.head), question.authority.as_deref(), question.server.as_deref()) else {
+    let Ok(head) = request_head(&not_a_visit(&question.head), question.authority.as_deref(), question.server.as_deref(), None) else {
         return Ok(Verdict::NotAdmitted);
     };
     let Decision { outcome, .. } = active.decider.decide(head.judged_again(), None).await?;

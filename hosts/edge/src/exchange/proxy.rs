@@ -16,7 +16,7 @@ use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
-use vestibule::pages::{self, HostFailure};
+use vestibule::pages::{self, HostFailure, LogKeys};
 
 use self::answer::{close_unless_whole, close_websocket, linger, send, send_status};
 use self::deciding::{Decided, Onward};
@@ -482,7 +482,8 @@ impl ProxyHttp for Edge {
             let result = match failure::shown(error) {
                 Shown::Page(failure) => {
                     let (_, active) = self.current.load();
-                    let page = pages::host_failure(failure, reader(session), &active.look, &reference, &random::nonce());
+                    let log_keys = LogKeys { reference: Some(&reference), request_id: Some(exchange.request_id.as_str()) };
+                    let page = pages::host_failure(failure, reader(session), &active.look, log_keys, &random::nonce());
                     sent = page.status;
                     // A session that was renewed on the way is not lost with the application's answer.
                     let renewed = exchange.onward.as_ref().map_or(&[][..], |onward| &onward.forward.response_headers);

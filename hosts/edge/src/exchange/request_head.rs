@@ -8,6 +8,8 @@ use pingora::{Error, ErrorType, Result};
 use vestibule::web::http::{MAX_HEADER_BYTES, MAX_HEADER_COUNT};
 use vestibule_wasmtime::RequestHead;
 
+use crate::client::request_id::{self, RequestId};
+
 /// Brings the request target into origin form, in `request` itself, so that the decision and the forwarding rest on
 /// the same bytes. Returns the authority of an absolute-form or HTTP/2 request.
 ///
@@ -41,11 +43,18 @@ pub fn check_length(request: &RequestHeader) -> Result<()> {
 }
 
 /// The head as the filter wants it; `application_server` is what the application says in `Server`. Call [`into_origin_form`] first.
+/// `request_id` is in the filter's answers, and no other name is; `None` for a request that the filter answers nobody. A client that
+/// sends as many headers as the filter takes leaves no room for a name.
 ///
 /// # Errors
 /// Status 431 for more headers than the filter takes: they are not even copied. Status 400 for a request target that is
 /// not UTF-8: RFC 3986 has such bytes percent-encoded.
-pub fn request_head(request: &RequestHeader, authority: Option<&str>, application_server: Option<&str>) -> Result<RequestHead> {
+pub fn request_head(
+    request: &RequestHeader,
+    authority: Option<&str>,
+    application_server: Option<&str>,
+    request_id: Option<&RequestId>,
+) -> Result<RequestHead> {
     let bytes = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
     // HTTP/2 peers split `Cookie` into many lines (RFC 9113 section 8.2.3).
     let fields = request.headers.len() - request.headers.get_all(COOKIE).iter().count();
@@ -54,7 +63,14 @@ pub fn request_head(request: &RequestHeader, authority: Option<&str>, applicatio
     }
     let path_with_query = std::str::from_utf8(request.raw_path()).map_err(|_| not_utf8())?;
     let mut head = RequestHead::new(request.method.as_str(), path_with_query, authority, application_server);
-    request.headers.iter().for_each(|(name, value)| head.push(name.as_str(), value.as_bytes()));
+    let headers = request.headers.iter().filter(|(name, _)| !request_id::is_one(name.as_str()));
+    headers.for_each(|(name, value)| head.push(name.as_str(), value.as_bytes()));
+    if let Some(id) = request_id.map(RequestId::as_str)
+        && bytes + request_id::NAME.len() + id.len() <= MAX_HEADER_BYTES
+        && fields < MAX_HEADER_COUNT
+    {
+        head.push(request_id::NAME, id.as_bytes());
+    }
     Ok(head)
 }
 
@@ -99,7 +115,7 @@ mod tests {
         let mut request = RequestHeader::build("GET", target.as_bytes(), None).expect("a request");
         let found = into_origin_form(&mut request).expect("one reading");
         assert_eq!(found.as_deref(), authority, "{target}");
-        assert_eq!(request_head(&request, found.as_deref(), None).expect("a head").path_with_query(), path_with_query, "{target}");
+        assert_eq!(request_head(&request, found.as_deref(), None, None).expect("a head").path_with_query(), path_with_query, "{target}");
         assert_eq!(request.raw_path(), path_with_query.as_bytes(), "what is decided on is what is sent");
     }
 
@@ -126,7 +142,7 @@ mod tests {
             let value = http::HeaderValue::from_bytes(value).expect("a value");
             request.append_header("cookie", value).expect("a header");
         }
-        let head = request_head(&request, None, None).expect("a head");
+        let head = request_head(&request, None, None, None).expect("a head");
         assert_eq!(head.headers().collect::<Vec<_>>(), [("cookie", &b"a=1"[..]), ("cookie", b"b=\xff")]);
     }
 
@@ -151,7 +167,7 @@ mod tests {
     fn a_target_that_is_not_utf8_is_refused() {
         let mut request = RequestHeader::build("GET", b"/\xff", None).expect("a request");
         let authority = into_origin_form(&mut request).expect("one reading");
-        let error = request_head(&request, authority.as_deref(), None).expect_err("not UTF-8");
+        let error = request_head(&request, authority.as_deref(), None, None).expect_err("not UTF-8");
         assert_eq!((error.etype(), error.esource()), (&ErrorType::HTTPStatus(400), &ErrorSource::Downstream));
     }
 
@@ -164,12 +180,39 @@ mod tests {
                     request.append_header(*name, "x".repeat(*bytes)).expect("a header");
                 }
             }
-            request_head(&request, None, None).map(|_| ()).map_err(|error| error.etype().clone())
+            request_head(&request, None, None, None).map(|_| ()).map_err(|error| error.etype().clone())
         };
         assert_eq!(with(&[("x", MAX_HEADER_COUNT, 1)]), Ok(()));
         assert_eq!(with(&[("x", MAX_HEADER_COUNT, 1), ("cookie", 100, 1)]), Ok(()));
         assert_eq!(with(&[("x", MAX_HEADER_COUNT + 1, 1)]), Err(ErrorType::HTTPStatus(431)));
         assert_eq!(with(&[("x", 1, MAX_HEADER_BYTES - 1)]), Ok(()));
         assert_eq!(with(&[("x", 1, MAX_HEADER_BYTES)]), Err(ErrorType::HTTPStatus(431)));
+    }
+
+    #[test]
+    fn the_filter_is_told_one_name_and_not_the_clients() {
+        let id = RequestId::unique();
+        let told = |lines: &[(&'static str, &str)], id: Option<&RequestId>| {
+            let mut request = RequestHeader::build("GET", b"/", None).expect("a request");
+            lines.iter().for_each(|(name, value)| request.append_header(*name, *value).map(|_| ()).expect("a header"));
+            let head = request_head(&request, None, None, id).expect("a head");
+            head.headers().map(|(name, value)| format!("{}={}", name.to_lowercase(), String::from_utf8_lossy(value))).collect::<Vec<_>>()
+        };
+        let ours = format!("x-request-id={id}");
+        for lines in [
+            &[("a", "1")][..],
+            &[("a", "1"), ("x-request-id", "theirs")],
+            &[("x-request-id", "theirs"), ("a", "1"), ("x-request-id", "theirs")],
+            &[("x_request_id", "theirs"), ("x.request.id", "theirs"), ("a", "1")],
+        ] {
+            assert_eq!(told(lines, Some(&id)), ["a=1", &ours], "{lines:?}");
+            assert_eq!(told(lines, None), ["a=1"], "{lines:?}");
+        }
+        let most = vec![("a", "1"); MAX_HEADER_COUNT];
+        assert_eq!(told(&most, Some(&id)), vec!["a=1"; MAX_HEADER_COUNT], "no room");
+        assert_eq!(told(&most[1..], Some(&id)).last(), Some(&ours));
+        let longest = "x".repeat(MAX_HEADER_BYTES - 1 - ours.len() + 1);
+        assert_eq!(told(&[("a", &longest)], Some(&id)).len(), 2);
+        assert_eq!(told(&[("a", &format!("{longest}x"))], Some(&id)).len(), 1);
     }
 }

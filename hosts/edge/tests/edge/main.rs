@@ -7,6 +7,7 @@ mod account_ends;
 mod application;
 mod audit;
 mod audit_ends;
+mod audit_journal;
 mod authz;
 mod browser;
 mod callbacks;

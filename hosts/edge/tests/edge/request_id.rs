@@ -120,11 +120,18 @@ async fn the_filter_cannot_send_a_second_name() {
     assert!(received.values("x-request-id").len() == 1 && is_made_here(received.values("x-request-id")[0]), "{}", received.text);
 }
 
+/// `reference` and `request_id` of a problem document.
+fn told(problem: &str) -> (Option<String>, Option<String>) {
+    let problem: serde_json::Value = serde_json::from_str(problem).expect("a problem document");
+    let member = |name: &str| problem[name].as_str().map(str::to_owned);
+    (member("reference"), member("request_id"))
+}
+
 const RULES: &str =
     "trusted_proxies = \"127.0.0.1\"\n[[vestibule.rule]]\npath = \"/denied/**\"\nrequire = { groups = \"nobody\" }\n[[vestibule.rule]]\n";
 
 #[tokio::test]
-async fn lines_of_a_request_are_joined_by_its_name_and_its_page_by_the_reference() {
+async fn lines_of_a_request_and_its_answer_are_joined_by_its_name() {
     let mut site = Site::start_configured(RULES, Application::start().await, "http", &[], &[]).await;
     let browser = Browser::new();
     browser.log_in(&site.url("/"), "alice").await;
@@ -135,8 +142,7 @@ async fn lines_of_a_request_are_joined_by_its_name_and_its_page_by_the_reference
     assert_eq!(head.status(), 403, "{body}");
     let line = site.program.wait_for("policy.denied").await;
     assert_eq!(line["request_id"], GIVEN);
-    let reference = line["reference"].as_str().expect("a reference");
-    assert!(body.contains(reference), "{body}");
+    assert_eq!(told(&body), (line["reference"].as_str().map(str::to_owned), Some(GIVEN.to_owned())), "{body}");
     let request = site.program.wait_for("request").await;
     assert_eq!((request["request_id"].as_str(), request["path"].as_str()), (Some(GIVEN), Some("/denied/a")));
 
@@ -146,15 +152,30 @@ async fn lines_of_a_request_are_joined_by_its_name_and_its_page_by_the_reference
     assert_eq!(head.status(), 502, "{body}");
     let line = site.program.wait_for("request.failed").await;
     assert_eq!(line["request_id"], format!("{GIVEN}-2"));
-    assert!(body.contains(line["reference"].as_str().expect("a reference")), "{body}");
+    assert_eq!(told(&body), (line["reference"].as_str().map(str::to_owned), Some(format!("{GIVEN}-2"))), "{body}");
     assert_eq!(site.program.wait_for("request").await["request_id"], format!("{GIVEN}-2"));
 
     // What a stranger calls it is nowhere in the log.
     let spoofed = format!("GET /denied/b HTTP/1.1\r\nHost: {}\r\nX-Request-Id: spoofed\r\n\r\n", site.address);
     let mut wire = Wire::connect_from("127.0.0.2", site.address).await;
-    wire.exchange(&spoofed).await.expect("a response");
+    let (head, body) = wire.exchange(&spoofed).await.expect("a response");
+    assert!(head.status() == 401 && !body.contains("spoofed"), "{body}");
     let request = site.program.wait_for("request").await;
     assert!(request["path"] == "/denied/b" && is_made_here(request["request_id"].as_str().expect("a name")), "{request}");
+    // No event, and no reference: nobody is logged in.
+    assert_eq!(told(&body), (None, request["request_id"].as_str().map(str::to_owned)), "{body}");
+
+    // The same on a page, of the filter and of this host.
+    for (path, code) in [("/denied/a", "policy.denied"), ("/malformed", "request.failed")] {
+        let visit = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nCookie: {cookies}\r\nX_Request_Id: spoofed\r\nSec-Fetch-Mode: navigate\r\n\r\n",
+            site.address
+        );
+        let (_, page) = Wire::connect_from("127.0.0.2", site.address).await.exchange(&visit).await.expect("a page");
+        let line = site.program.wait_for(code).await;
+        let shown = |member: &str| page.contains(&format!(" <code>{}</code></p>", line[member].as_str().expect("a text")));
+        assert!(page.contains("Request ID:") && shown("reference") && shown("request_id") && !page.contains("spoofed"), "{line} {page}");
+    }
     assert!(!site.program.written.iter().any(|line| line.contains("spoofed")));
 }
 

@@ -12,7 +12,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::timeout;
 use vestibule::audit::AuditEvent;
-use vestibule::pages::{self, HostFailure};
+use vestibule::pages::{self, HostFailure, LogKeys};
 use vestibule_wasmtime::{Counted, Decision, Forward, Outcome, RequestHead, Response};
 
 use super::peer::{path_of, peer, reader, undecided_request};
@@ -140,8 +140,9 @@ impl Edge {
             let message = "this client has reached its limit of [vestibule.limits]; the log has this once in a minute";
             tracing::info!(code, request_id, client, retry_after, reference, left_out, "{message}");
         }
-        let page =
-            pages::host_failure(HostFailure::TooManyLogins { retry_after }, reader(session), &active.look, &reference, &random::nonce());
+        let failure = HostFailure::TooManyLogins { retry_after };
+        let log_keys = LogKeys { reference: Some(&reference), request_id: Some(request_id.as_str()) };
+        let page = pages::host_failure(failure, reader(session), &active.look, log_keys, &random::nonce());
         let mut response = Response::new(page.status, page.body);
         response.headers = page.headers;
         response
@@ -169,7 +170,8 @@ impl Edge {
             tracing::warn!(code, request_id, client, reference, left_out, "{message}; the log has this once in a minute for each client");
         }
         let failure = HostFailure::StoreUnreachable { retry_after: STORE_RETRY_SECONDS };
-        let page = pages::host_failure(failure, reader(session), &active.look, &reference, &random::nonce());
+        let log_keys = LogKeys { reference: Some(&reference), request_id: Some(exchange.request_id.as_str()) };
+        let page = pages::host_failure(failure, reader(session), &active.look, log_keys, &random::nonce());
         let mut response = Response::new(page.status, page.body);
         response.headers = page.headers;
         response
@@ -192,7 +194,7 @@ impl Edge {
             Service::Authz => Err(failure::error(HostFailure::Filter, "the filter forwards, and there is no application")),
         };
         let server = application_server(active, session.req_header()).await;
-        let mut head = request_head(session.req_header(), authority.as_deref(), server.as_deref())?;
+        let mut head = request_head(session.req_header(), authority.as_deref(), server.as_deref(), Some(&exchange.request_id))?;
         let has_body = !session.is_body_empty();
         tell_of_body(&mut head, session.req_header(), has_body);
         let limit = match self.ask(active, head, None, exchange).await? {
@@ -210,7 +212,7 @@ impl Edge {
         let body = body?;
         exchange.body_was_read = true;
         let body_bytes = body.len();
-        let mut head = request_head(session.req_header(), authority.as_deref(), server.as_deref())?;
+        let mut head = request_head(session.req_header(), authority.as_deref(), server.as_deref(), Some(&exchange.request_id))?;
         tell_of_body(&mut head, session.req_header(), has_body);
         match self.ask(active, head, Some(body), exchange).await? {
             Outcome::Forward(_) if body_bytes > REPLAYED_BODY_BYTES => {
