@@ -167,7 +167,7 @@ impl Case {
             let mut around = Surroundings { cache: &mut cache, now: UnixTime::from_secs(now), entropy: &mut entropy, ended: &NothingEnded };
             match self.rig.filter.begin(self.head.clone(), None, &mut around) {
                 Step::Done(decision) => assert!(matches!(decision.outcome, Outcome::Forward(forward) if forward.expires_at.is_some())),
-                Step::Fetch(..) => panic!("not logged in"),
+                Step::Fetch(..) | Step::Look(..) => panic!("not logged in"),
             }
         }
         micros_each(start, DECISIONS)

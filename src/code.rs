@@ -83,6 +83,9 @@ codes! {
     CallbackMalformed = "callback.malformed",
     /// The authorization response belongs to no login that this browser has started.
     CallbackUnknownState = "callback.unknown_state",
+    /// The login attempt was used before: its authorization response came a second time, with a copy of the attempt's cookie, to this
+    /// node or, with a store in Redis, to any.
+    CallbackUsed = "callback.used",
     /// The authorization response names another issuer than the provider that was asked (RFC 9207).
     CallbackIssuerMismatch = "callback.issuer_mismatch",
     /// The provider reports that the user or the provider denied access.

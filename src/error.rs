@@ -51,6 +51,8 @@ pub enum Error {
 
     #[error("no login with this state was started in this browser, or it was used or has expired")]
     UnknownState,
+    #[error("the login was used before: its callback has come with the cookie of the same login attempt, to this node or another")]
+    AttemptUsed,
     #[error("the account, or its session at the provider, was logged out everywhere while this login was under way, or a moment before it")]
     LoginEnded,
     #[error(transparent)]
@@ -121,6 +123,7 @@ impl Error {
             Error::UnknownProvider => Code::LoginUnknownProvider,
             Error::LoginInitiation(_) => Code::LoginMalformed,
             Error::UnknownState => Code::CallbackUnknownState,
+            Error::AttemptUsed => Code::CallbackUsed,
             Error::LoginEnded => Code::LoginEnded,
             Error::Oidc(error) => error.code(),
             Error::Unrefreshed(_) => Code::SessionRefreshFailed,
@@ -149,7 +152,7 @@ impl Error {
         match self {
             Error::Denied(_) | Error::NotVisited | Error::ForeignOrigin => Some(AuditEvent::Refused),
             Error::UnknownProvider | Error::LoginInitiation(_) | Error::UnknownState => Some(AuditEvent::LoginFailed),
-            Error::LoginEnded | Error::Oidc(_) | Error::SessionTooLarge { .. } => Some(AuditEvent::LoginFailed),
+            Error::AttemptUsed | Error::LoginEnded | Error::Oidc(_) | Error::SessionTooLarge { .. } => Some(AuditEvent::LoginFailed),
             Error::Malformed(_) | Error::MethodNotAllowed | Error::LoginRequired | Error::NotARoute | Error::ReservedPath => None,
             Error::Question(_) | Error::RouteAsked | Error::LookalikeHeader | Error::ForeignUpgrade | Error::EditNotCarried => None,
             Error::RefreshOff | Error::NoRefreshToken | Error::RefreshRefused | Error::RefreshTooSoon { .. } => None,
@@ -160,7 +163,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Error::Malformed(Malformed::HeadersTooLarge) => 431,
-            Error::Malformed(_) | Error::UnknownState | Error::LoginInitiation(_) => 400,
+            Error::Malformed(_) | Error::UnknownState | Error::AttemptUsed | Error::LoginInitiation(_) => 400,
             Error::Question(_) | Error::LookalikeHeader | Error::ForeignUpgrade => 400,
             Error::MethodNotAllowed => 405,
             Error::LoginRequired => 401,
@@ -220,6 +223,7 @@ impl Error {
             Error::Oidc(oidc::Error::IssuerParameter { .. }) => explain(&texts.another_issuer, true),
             Error::Oidc(oidc::Error::AuthorizationResponse(_)) => explain(&texts.not_an_answer, true),
             Error::UnknownState => explain(&texts.unknown_state, true),
+            Error::AttemptUsed => explain(&texts.attempt_used, true),
             Error::LoginEnded => explain(&texts.login_ended, true),
             Error::Oidc(oidc::Error::ProviderReported(reported)) => {
                 let told = match reported.kind() {

@@ -1,4 +1,4 @@
-//! The filter: one request in, one decision out, with a question to the network in between when it cannot be helped.
+//! The filter: one request in, one decision out, with a question to the network or to a store in between when it cannot be helped.
 
 use crate::audit::{AuditEvent, Audited, MAX_METHOD, MAX_PATH, Person};
 use crate::authz::{Answer, Asked, Authz, Unsaid};
@@ -7,10 +7,11 @@ use crate::decision::{Afterwards, Decision, Event, Level, Outcome};
 use crate::entropy;
 use crate::error::Error;
 pub use crate::flow::Surroundings;
-use crate::flow::{self, Context, Flow, Progress, Visit};
+use crate::flow::{self, Claiming, Context, Flow, Progress, Visit};
 use crate::language::Language;
 use crate::oidc::revocation::Revocation;
 use crate::pages::{self, LogKeys, WaysBack};
+use crate::session::{Claimed, StoreRequest};
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse, Request, RequestHead, Response};
 use crate::web::route::{self, Route};
 
@@ -21,14 +22,29 @@ pub enum Step {
     Done(Decision),
     /// Send this, then [`Waiting::resume`] with the answer.
     Fetch(OutboundRequest, Waiting),
+    /// Ask the store, or what the host has in its place, then [`AwaitsRecord::resume`] with the answer.
+    Look(StoreRequest, AwaitsRecord),
 }
 
 /// A decision that waits for the network. Consumed by its answer.
 #[derive(Debug)]
 pub struct Waiting {
+    held: Held,
+    flow: Flow,
+}
+
+/// A decision that waits for a store. Consumed by its answer.
+#[derive(Debug)]
+pub struct AwaitsRecord {
+    held: Held,
+    claiming: Claiming,
+}
+
+/// What of a request outlives a wait.
+#[derive(Debug)]
+struct Held {
     head: RequestHead,
     visit: Visit,
-    flow: Flow,
     recipient: Recipient,
 }
 
@@ -116,7 +132,7 @@ impl Filter {
         }
         match self.decide(original.clone(), None, context) {
             Step::Done(decision) => Step::Done(self.hand_on(decision, &original, recipient, context)),
-            Step::Fetch(request, waiting) => Step::Fetch(request, Waiting { recipient, ..waiting }),
+            waits => waits.for_recipient(recipient),
         }
     }
 
@@ -172,14 +188,45 @@ impl Filter {
 impl Waiting {
     /// Goes on with the answer to the request that was asked for.
     pub fn resume(self, answer: Result<OutboundResponse, OutboundError>, filter: &Filter, surroundings: &mut Surroundings<'_>) -> Step {
-        let Self { head, mut visit, flow, recipient } = self;
+        let Self { mut held, flow } = self;
         let mut context = Context::new(&filter.config, surroundings);
-        let progress = flow.resume(answer, &head, &mut visit, &mut context);
+        let progress = flow.resume(answer, &held.head, &mut held.visit, &mut context);
+        held.go_on(progress, filter, &mut context)
+    }
+}
+
+impl AwaitsRecord {
+    /// Goes on with the answer of the store.
+    pub fn resume(self, claimed: Claimed, filter: &Filter, surroundings: &mut Surroundings<'_>) -> Step {
+        let Self { mut held, claiming } = self;
+        let mut context = Context::new(&filter.config, surroundings);
+        let progress = claiming.resume(claimed, &mut held.visit, &mut context);
+        held.go_on(progress, filter, &mut context)
+    }
+}
+
+impl Held {
+    fn new(head: RequestHead, visit: Visit) -> Self {
+        Self { head, visit, recipient: Recipient::Browser }
+    }
+
+    fn go_on(self, progress: Result<Progress, Error>, filter: &Filter, context: &mut Context<'_>) -> Step {
+        let Self { head, visit, recipient } = self;
         let original = (recipient != Recipient::Browser).then(|| head.clone());
-        match (conclude(progress, head, visit, &mut context), original) {
-            (Step::Fetch(request, waiting), _) => Step::Fetch(request, Waiting { recipient, ..waiting }),
-            (Step::Done(decision), Some(original)) => Step::Done(filter.hand_on(decision, &original, recipient, &mut context)),
-            (done, None) => done,
+        match (conclude(progress, head, visit, context), original) {
+            (Step::Done(decision), Some(original)) => Step::Done(filter.hand_on(decision, &original, recipient, context)),
+            (step, _) => step.for_recipient(recipient),
+        }
+    }
+}
+
+impl Step {
+    /// What waits is for this recipient.
+    fn for_recipient(self, recipient: Recipient) -> Self {
+        match self {
+            Self::Done(decision) => Self::Done(decision),
+            Self::Fetch(request, waiting) => Self::Fetch(request, Waiting { held: Held { recipient, ..waiting.held }, ..waiting }),
+            Self::Look(request, waiting) => Self::Look(request, AwaitsRecord { held: Held { recipient, ..waiting.held }, ..waiting }),
         }
     }
 }
@@ -188,8 +235,11 @@ impl Waiting {
 fn conclude(progress: Result<Progress, Error>, head: RequestHead, visit: Visit, context: &mut Context<'_>) -> Step {
     match progress {
         // No flow does that; were one to, nobody is asked.
-        Ok(Progress::Fetch(..)) if visit.only_looks => Step::Done(respond(Err(Error::NotVisited), &head, visit, context)),
-        Ok(Progress::Fetch(request, flow)) => Step::Fetch(request, Waiting { head, visit, flow, recipient: Recipient::Browser }),
+        Ok(Progress::Fetch(..) | Progress::Look(..)) if visit.only_looks => {
+            Step::Done(respond(Err(Error::NotVisited), &head, visit, context))
+        }
+        Ok(Progress::Fetch(request, flow)) => Step::Fetch(request, Waiting { held: Held::new(head, visit), flow }),
+        Ok(Progress::Look(request, claiming)) => Step::Look(request, AwaitsRecord { held: Held::new(head, visit), claiming }),
         Ok(Progress::Done(outcome)) => Step::Done(respond(Ok(outcome), &head, visit, context)),
         Err(error) => Step::Done(respond(Err(error), &head, visit, context)),
     }

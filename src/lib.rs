@@ -8,9 +8,13 @@
 //! ```text
 //!  RequestHead ──► Filter::begin ──► Step::Done(Decision)             forward with edits, respond, need the body
 //!                        │
-//!                        └─────────► Step::Fetch(OutboundRequest, Waiting)
-//!                                          │  the shell sends it        │
-//!                                          └──► Waiting::resume(answer) ┘──► Step …
+//!                        ├─────────► Step::Fetch(OutboundRequest, Waiting)
+//!                        │                 │  the shell sends it        │
+//!                        │                 └──► Waiting::resume(answer) ┘──► Step …
+//!                        │
+//!                        └─────────► Step::Look(StoreRequest, AwaitsRecord)
+//!                                          │  the shell asks its store       │
+//!                                          └──► AwaitsRecord::resume(answer) ┘──► Step …
 //! ```
 //!
 //! The shells around it (`component` for `vestibule:filter`, the hosts under `hosts/`) convert types and
@@ -38,7 +42,7 @@
 //! // Nobody is logged in, so the filter wants the provider's metadata before it can redirect there.
 //! match filter.begin(head, None, &mut surroundings) {
 //!     Step::Fetch(request, _waiting) => assert!(request.url.as_str().starts_with("https://accounts.google.com/")),
-//!     Step::Done(_) => unreachable!(),
+//!     Step::Done(_) | Step::Look(..) => unreachable!(),
 //! }
 //! ```
 

@@ -48,6 +48,7 @@ pub fn run(data: &[u8]) {
                 assert_eq!((all("state"), all("iss")), (vec![started.state.as_str()], vec![ISSUER]));
                 assert!(matches!(*code, [code] if !code.is_empty()) && error.is_empty());
             }
+            Step::Look(..) => panic!("the claim is granted"),
             Step::Done(decision) => match decision.outcome {
                 Outcome::Respond(response) => assert!(!cookies_set(&response.headers).any(|(name, _)| is_session(&name))),
                 other => panic!("{other:?}"),

@@ -86,6 +86,7 @@ pub fn run(data: &[u8]) {
             assert!(parsed.is_ok() || matches!(response.status, 400 | 431), "{}", response.status);
         }
         Step::Done(Decision { outcome: Outcome::NeedBody(_), .. }) => assert_eq!(path(&head.path_with_query), "/oauth2callback"),
+        Step::Look(..) => panic!("the claim is granted"),
         Step::Fetch(request, _) => {
             assert!(parsed.is_ok() && request.url.as_str() == format!("{}/.well-known/openid-configuration", site::ISSUER));
         }
@@ -139,7 +140,7 @@ fn decision(filter: &Filter, head: &RequestHead) -> Answer {
             403 => Answer::Denied,
             _ => Answer::LoginRequired,
         },
-        Step::Done(Decision { outcome: Outcome::NeedBody(_), .. }) | Step::Fetch(..) => Answer::LoginRequired,
+        Step::Done(Decision { outcome: Outcome::NeedBody(_), .. }) | Step::Fetch(..) | Step::Look(..) => Answer::LoginRequired,
     }
 }
 
@@ -192,7 +193,7 @@ fn ask(filter: &Filter, head: &RequestHead, about: &str) {
             }
         }
         Step::Done(Decision { outcome: Outcome::Forward(_), .. }) => panic!("there is no application behind this service"),
-        Step::Done(Decision { outcome: Outcome::NeedBody(_), .. }) | Step::Fetch(..) => {
+        Step::Done(Decision { outcome: Outcome::NeedBody(_), .. }) | Step::Fetch(..) | Step::Look(..) => {
             assert!(!path(&head.path_with_query).starts_with("/auth/check"), "an answer to a proxy waits for nobody");
         }
     }

@@ -62,6 +62,7 @@ fn decide(config: Config) {
                 }
             }
             Step::Done(Decision { outcome: Outcome::NeedBody(_), .. }) => panic!("a GET has no body"),
+            Step::Look(..) => panic!("the claim is granted"),
             Step::Fetch(request, _) => {
                 assert!(filter.config().providers.iter().any(|provider| provider.metadata_url == request.url), "{}", request.url);
             }

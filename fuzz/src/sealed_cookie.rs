@@ -138,6 +138,7 @@ fn attempt(changes: &[u8]) {
     let cookies = Cookies::from([(SITE.attempt.clone(), sealed)]);
     for state in [SITE.state.as_str(), SITE.attempt_id.as_str()] {
         match site::begin(&SITE.filter, &visitor::head(&visitor::callback(state), &cookies), None) {
+            Step::Look(..) => panic!("the claim is granted"),
             Step::Fetch(request, _) => assert!(state == SITE.state && matches!(request.url.scheme(), "https" | "http")),
             Step::Done(decision) => assert!(matches!(decision.outcome, Outcome::Respond(_)), "{decision:?}"),
         }

@@ -5,7 +5,7 @@ use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
-use vestibule::session::NothingEnded;
+use vestibule::session::{Claimed, NothingEnded};
 use vestibule::time::UnixTime;
 use vestibule::web::http::{Header, RequestHead, Response};
 
@@ -57,18 +57,19 @@ fn parse(toml: &str) -> Result<Config, Vec<Fault>> {
     Config::parse(&Source::new("secrets.toml", &toml))
 }
 
-/// The first step on an instance that has seen nothing yet.
+/// The first step on an instance that has seen nothing yet; of a callback the one after its claim.
 pub fn begin(filter: &Filter, head: &RequestHead, body: Option<&[u8]>) -> Step {
-    filter.begin(
-        head.clone(),
-        body,
-        &mut Surroundings {
-            cache: &mut ProviderCache::default(),
-            now: UnixTime::from_secs(NOW),
-            entropy: &mut Fixed::default(),
-            ended: &NothingEnded,
-        },
-    )
+    let (mut cache, mut entropy) = (ProviderCache::default(), Fixed::default());
+    let mut around = Surroundings { cache: &mut cache, now: UnixTime::from_secs(NOW), entropy: &mut entropy, ended: &NothingEnded };
+    granted(filter.begin(head.clone(), body, &mut around), filter, &mut around)
+}
+
+/// The step after a claim, which nothing was before.
+pub fn granted(step: Step, filter: &Filter, around: &mut Surroundings<'_>) -> Step {
+    match step {
+        Step::Look(_, waiting) => waiting.resume(Claimed::Granted, filter, around),
+        step => step,
+    }
 }
 
 /// The response of a step that needs no provider and no application.

@@ -28,7 +28,7 @@ use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
 use vestibule::policy::Login as Access;
-use vestibule::session::NothingEnded;
+use vestibule::session::{Claimed, NothingEnded};
 use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
 
@@ -239,6 +239,19 @@ impl Stage {
             let (request, waiting) = match step {
                 Step::Done(decision) => return self.judge(head, decision),
                 Step::Fetch(request, waiting) => (request, waiting),
+                Step::Look(_, waiting) => {
+                    step = waiting.resume(
+                        Claimed::Granted,
+                        self.filter,
+                        &mut Surroundings {
+                            cache: &mut self.cache,
+                            now: UnixTime::from_secs(self.now),
+                            entropy: &mut self.entropy,
+                            ended: &NothingEnded,
+                        },
+                    );
+                    continue;
+                }
             };
             let answer = self.answer(&request);
             step = waiting.resume(

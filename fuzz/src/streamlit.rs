@@ -61,6 +61,7 @@ pub fn run(data: &[u8]) {
 fn login(provider: &[u8]) -> Option<&'static str> {
     let query: String = form_urlencoded::byte_serialize(provider).collect();
     match site::begin(&LOGIN, &RequestHead::get(&format!("/auth/login?provider={query}"), HOST), None) {
+        Step::Look(..) => None,
         Step::Fetch(request, _) => ["one", "two"].into_iter().find(|name| request.url.host_str() == Some(&format!("{name}.example"))),
         Step::Done(Decision { outcome: Outcome::Respond(_), .. }) => None,
         Step::Done(decision) => panic!("{decision:?}"),

@@ -64,13 +64,9 @@ pub fn run(data: &[u8]) {
 
     let (mut cache, mut entropy, now) = (ProviderCache::default(), Fixed::default(), UnixTime::from_secs(NOW));
     let callback = visitor::head(&visitor::callback(&SITE.started.state), &SITE.started.cookies);
-    let Step::Fetch(_, waiting) = SITE.filter.begin(
-        callback.clone(),
-        None,
-        &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy, ended: &NothingEnded },
-    ) else {
-        panic!("it redeems the code")
-    };
+    let mut around = Surroundings { cache: &mut cache, now, entropy: &mut entropy, ended: &NothingEnded };
+    let begun = SITE.filter.begin(callback.clone(), None, &mut around);
+    let Step::Fetch(_, waiting) = site::granted(begun, &SITE.filter, &mut around) else { panic!("it redeems the code") };
     let mut step =
         waiting.resume(Ok(answer), &SITE.filter, &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy, ended: &NothingEnded });
     for _ in 0..MAX_FURTHER_REQUESTS {

@@ -8,7 +8,7 @@ use vestibule::decision::{Decision, Outcome};
 use vestibule::entropy::Fixed;
 use vestibule::filter::{Filter, Step, Surroundings};
 use vestibule::oidc::cache::ProviderCache;
-use vestibule::session::NothingEnded;
+use vestibule::session::{Claimed, NothingEnded};
 use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundRequest, OutboundResponse, RequestHead, Response};
 
@@ -98,6 +98,13 @@ fn visit(filter: &Filter, target: &str, nonce: &str, cookies: &mut Cookies) -> R
                 return response;
             }
             Step::Done(decision) => panic!("{decision:?}"),
+            Step::Look(_, waiting) => {
+                step = waiting.resume(
+                    Claimed::Granted,
+                    filter,
+                    &mut Surroundings { cache: &mut cache, now, entropy: &mut entropy, ended: &NothingEnded },
+                );
+            }
         }
     }
 }

@@ -11,11 +11,11 @@ use crate::config::{Authorization, Config, Fault, Reference, Source, Summary, re
 use crate::decision::{Afterwards, Decision, Event, Forward, Level, Outcome};
 use crate::entropy::Entropy;
 use crate::error::Error;
-use crate::filter::{Filter, Step, Surroundings, Waiting};
+use crate::filter::{AwaitsRecord, Filter, Step, Surroundings, Waiting};
 use crate::limit::{Counted, Limit};
 use crate::oidc::cache::ProviderCache;
 use crate::secret::Secret;
-use crate::session::{Ended, EndedName, EndedWhat};
+use crate::session::{Claim, Claimed, Ended, EndedName, EndedWhat, StoreRequest};
 use crate::time::UnixTime;
 use crate::web::http::{Given, OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
 use bindings::exports::vestibule::filter::request_filter::{Guest, Progress};
@@ -86,29 +86,23 @@ impl Guest for Component {
         );
         match step {
             Step::Done(decision) => Progress::Decided(told(decision, &loaded)),
-            Step::Fetch(request, waiting) => {
-                Progress::Pending(PENDING.with_borrow_mut(|pending| pending.keep(Begun::Decision { loaded, request, waiting })))
-            }
+            Step::Fetch(request, waiting) => pending(loaded, Awaited::Provider(request, waiting)),
+            Step::Look(request, waiting) => pending(loaded, Awaited::Store(request, waiting)),
         }
     }
 
     async fn finish(pending: u32) -> types::Decision {
         let begun = PENDING.with_borrow_mut(|all| all.begun.remove(&pending));
-        let (loaded, mut request, mut waiting) = match begun {
-            Some(Begun::Decision { loaded, request, waiting }) => (loaded, request, waiting),
+        let (loaded, mut awaited) = match begun {
+            Some(Begun::Decision { loaded, awaited }) => (loaded, awaited),
             Some(Begun::Afterwards { loaded, afterwards }) => return finish_afterwards(&loaded, *afterwards).await,
             None => return failed(&Error::NotPending),
         };
         loop {
-            let answer = send(request).await;
-            let step = waiting.resume(
-                answer,
-                &loaded.filter,
-                &mut Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy, ended: &HostSessions },
-            );
-            match step {
+            match awaited.go_on(&loaded).await {
                 Step::Done(decision) => return told(decision, &loaded),
-                Step::Fetch(next, waits) => (request, waiting) = (next, waits),
+                Step::Fetch(request, waiting) => awaited = Awaited::Provider(request, waiting),
+                Step::Look(request, waiting) => awaited = Awaited::Store(request, waiting),
             }
         }
     }
@@ -116,8 +110,38 @@ impl Guest for Component {
 
 /// What has begun ends under the configuration that it began with.
 enum Begun {
-    Decision { loaded: Rc<Loaded>, request: OutboundRequest, waiting: Waiting },
+    Decision { loaded: Rc<Loaded>, awaited: Awaited },
     Afterwards { loaded: Rc<Loaded>, afterwards: Box<Afterwards> },
+}
+
+/// What a decision waits for.
+enum Awaited {
+    Provider(OutboundRequest, Waiting),
+    Store(StoreRequest, AwaitsRecord),
+}
+
+impl Awaited {
+    /// Asks, and goes on with the answer.
+    async fn go_on(self, loaded: &Loaded) -> Step {
+        enum Answer {
+            Provider(Result<OutboundResponse, OutboundError>, Waiting),
+            Store(Claimed, AwaitsRecord),
+        }
+        let answer = match self {
+            Self::Provider(request, waiting) => Answer::Provider(send(request).await, waiting),
+            Self::Store(StoreRequest::Claim(claim), waiting) => Answer::Store(claimed(claim).await, waiting),
+        };
+        let mut surroundings =
+            Surroundings { cache: &mut loaded.cache.borrow_mut(), now: now(), entropy: &mut HostEntropy, ended: &HostSessions };
+        match answer {
+            Answer::Provider(answer, waiting) => waiting.resume(answer, &loaded.filter, &mut surroundings),
+            Answer::Store(claimed, waiting) => waiting.resume(claimed, &loaded.filter, &mut surroundings),
+        }
+    }
+}
+
+fn pending(loaded: Rc<Loaded>, awaited: Awaited) -> Progress {
+    Progress::Pending(PENDING.with_borrow_mut(|pending| pending.keep(Begun::Decision { loaded, awaited })))
 }
 
 /// What has begun, by the number that the host knows it by: no number is given twice, whatever is loaded.
@@ -197,6 +221,14 @@ impl Ended for HostSessions {
 
 fn now() -> UnixTime {
     UnixTime::from_secs(wall_clock::now().seconds)
+}
+
+async fn claimed(Claim { name, until }: Claim) -> Claimed {
+    match sessions::claim(name.to_vec(), until.as_secs()).await {
+        sessions::Claimed::Granted => Claimed::Granted,
+        sessions::Claimed::Taken => Claimed::Taken,
+        sessions::Claimed::Unavailable => Claimed::Unavailable,
+    }
 }
 
 async fn send(request: OutboundRequest) -> Result<OutboundResponse, OutboundError> {

@@ -7,7 +7,7 @@ pub(crate) mod userinfo;
 
 use std::collections::BTreeSet;
 
-use super::{Flow, Visit, is_in_foreign_frame, looked_at, only_visited};
+use super::{Claiming, Flow, Visit, is_in_foreign_frame, looked_at, only_visited};
 use crate::account::Account;
 use crate::audit::AuditEvent;
 use crate::code::Code;
@@ -30,7 +30,9 @@ use crate::oidc::token::{self, CredentialForm, TokenResponse};
 use crate::pages;
 use crate::policy::Login;
 use crate::secret::Secret;
-use crate::session::{CookieJar, CookieWriter, LoginAttempt, PendingAttempts, RefreshToken, Session, Tokens, WayBack};
+use crate::session::{
+    Claimed, CookieJar, CookieWriter, LoginAttempt, PendingAttempts, RefreshToken, Session, StoreRequest, Tokens, WayBack,
+};
 use crate::time::UnixTime;
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse, Request, Response};
 use crate::web::return_to::ReturnTo;
@@ -89,7 +91,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
         (visit.is_second, visit.login_hint) = (way_back.is_second(), way_back.login_hint().map(str::to_owned));
     }
     let (has_optional_prompt, started_at) = (attempt.has_optional_prompt(), attempt.started_at());
-    let sent_prompt = prompt::sent(&attempt, provider);
+    let (sent_prompt, claim) = (prompt::sent(&attempt, provider), attempt.claim());
     let grant = match attempt.redeem(response) {
         // A login page that was left open has nothing more to ask for.
         Err(error @ oidc::Error::ProviderReported(_)) if has_logged_in_since(started_at, visit, context) => {
@@ -104,8 +106,31 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
         }
         redeemed => redeemed?,
     };
-    let course = Course { credentials: context.cache.habits(&provider.name).credentials, ..Course::default() };
-    Ok(redeem(grant, course, provider, config))
+    Ok(Progress::Look(StoreRequest::Claim(claim), Claiming::Callback(Box::new(ExpectClaim { grant }))))
+}
+
+/// Waits for the claim of the login attempt: of several responses to it, with copies of its cookie, one goes on.
+#[derive(Debug)]
+pub(crate) struct ExpectClaim {
+    grant: AuthorizationGrant,
+}
+
+impl ExpectClaim {
+    pub(super) fn resume(self, claimed: Claimed, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+        let Self { grant } = self;
+        match claimed {
+            // A store that is out of reach keeps nobody out: the provider takes a code once.
+            Claimed::Granted | Claimed::Unavailable => {}
+            Claimed::Taken if has_logged_in_since(grant.started_at, visit, context) => {
+                visit.note(Level::Info, Code::CallbackAlreadyLoggedIn, "a used callback was visited by a logged-in user");
+                return Ok(Progress::Done(Outcome::Respond(way_on(visit.return_to.take(), visit, context.config))));
+            }
+            Claimed::Taken => return Err(Error::AttemptUsed),
+        }
+        let provider = context.config.provider(&grant.provider).ok_or(Error::UnknownProvider)?;
+        let course = Course { credentials: context.cache.habits(&provider.name).credentials, ..Course::default() };
+        Ok(redeem(grant, course, provider, context.config))
+    }
 }
 
 /// A response without a login attempt. It may be a used one, one that came too late, or one whose cookie has made room for those

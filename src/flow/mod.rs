@@ -21,7 +21,7 @@ use crate::language::Language;
 use crate::limit::Counted;
 use crate::oidc::cache::ProviderCache;
 use crate::oidc::provider::Provider;
-use crate::session::{CookieJar, Ended, EndedName, ExposeTokens, Sealed, Session, Tokens};
+use crate::session::{Claimed, CookieJar, Ended, EndedName, ExposeTokens, Sealed, Session, StoreRequest, Tokens};
 use crate::time::UnixTime;
 use crate::web::field_lines::FieldLines;
 use crate::web::http::OutboundRequest;
@@ -51,6 +51,7 @@ pub(crate) struct Context<'a> {
 pub(crate) enum Progress {
     Done(Outcome),
     Fetch(OutboundRequest, Flow),
+    Look(StoreRequest, Claiming),
 }
 
 /// What of a request outlives its first step.
@@ -261,6 +262,20 @@ impl Flow {
             Flow::LogoutMetadata(state) => state.resume(answer, visit, context),
             Flow::LogoutKeys(state) => state.resume(answer, visit, context),
             Flow::Refresh(state) => state.resume(answer, &Request::parse(head)?, visit, context),
+        }
+    }
+}
+
+/// A flow that waits for the answer of a store, and what it knows until then.
+#[derive(Debug)]
+pub(crate) enum Claiming {
+    Callback(Box<callback::ExpectClaim>),
+}
+
+impl Claiming {
+    pub(crate) fn resume(self, claimed: Claimed, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+        match self {
+            Claiming::Callback(state) => state.resume(claimed, visit, context),
         }
     }
 }

@@ -88,6 +88,11 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "It was not started in this browser, or it has already been used, or it took too long.",
         advice: AGAIN,
     },
+    attempt_used: Told {
+        title: "This login was already used",
+        happened: "The same login was sent here before, by this browser or by a copy of it. You may be logged in already.",
+        advice: AGAIN,
+    },
     login_ended: Told {
         title: "This login was ended",
         happened: "Your account was logged out everywhere while you were logging in, or just before.",

@@ -97,6 +97,11 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "Elle n’a pas été commencée dans ce navigateur, a déjà été utilisée ou a pris trop de temps.",
         advice: AGAIN,
     },
+    attempt_used: Told {
+        title: "Cette connexion a déjà été utilisée",
+        happened: "La même connexion est déjà parvenue ici, de ce navigateur ou d’une copie. Vous êtes peut-être déjà connecté.",
+        advice: AGAIN,
+    },
     login_ended: Told {
         title: "Cette connexion a été interrompue",
         happened: "Votre compte a été déconnecté partout pendant votre connexion, ou juste avant.",

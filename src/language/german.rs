@@ -97,6 +97,11 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "Sie wurde nicht in diesem Browser begonnen, wurde bereits verwendet oder hat zu lange gedauert.",
         advice: AGAIN,
     },
+    attempt_used: Told {
+        title: "Diese Anmeldung wurde bereits verwendet",
+        happened: "Dieselbe Anmeldung ist schon einmal hier angekommen, von diesem Browser oder einer Kopie. Vielleicht sind Sie bereits angemeldet.",
+        advice: AGAIN,
+    },
     login_ended: Told {
         title: "Diese Anmeldung wurde beendet",
         happened: "Ihr Konto wurde überall abgemeldet, während Sie sich angemeldet haben oder kurz davor.",

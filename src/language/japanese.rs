@@ -100,6 +100,11 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "このブラウザーで開始されていないか、すでに使用されたか、時間がかかりすぎました。",
         advice: AGAIN,
     },
+    attempt_used: Told {
+        title: "このログインはすでに使用されました",
+        happened: "同じログインが、このブラウザーまたはそのコピーから、すでに届いています。ログイン済みの可能性があります。",
+        advice: AGAIN,
+    },
     login_ended: Told {
         title: "このログインは終了されました",
         happened: "ログインの途中またはその直前に、このアカウントはすべての場所でログアウトされました。",

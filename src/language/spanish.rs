@@ -92,6 +92,11 @@ pub(super) const TEXTS: Texts = Texts {
         happened: "No empezó en este navegador, ya se ha usado o ha tardado demasiado.",
         advice: AGAIN,
     },
+    attempt_used: Told {
+        title: "Este inicio de sesión ya se ha usado",
+        happened: "El mismo inicio de sesión ya llegó aquí, de este navegador o de una copia. Quizá la sesión ya esté iniciada.",
+        advice: AGAIN,
+    },
     login_ended: Told {
         title: "Este inicio de sesión se ha terminado",
         happened: "La sesión de su cuenta se cerró en todas partes mientras usted iniciaba sesión, o justo antes.",

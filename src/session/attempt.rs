@@ -2,10 +2,12 @@
 //!
 //! The callback finds it by the id in `state`, which says where it is ([`super::slot`]), and compares the secret in constant
 //! time; what stands behind the secret is part of what it is derived from. It is deleted by whatever answer comes
-//! first. Without a store, single use rests on that deletion and on the provider, which takes a code once.
+//! first. A browser that keeps the cookie can send it again, so the attempt is claimed ([`LoginAttempt::claim`]) before a code of it
+//! goes to the provider: where the host keeps claims, the first one wins. Elsewhere single use rests on the deletion, and on the
+//! provider, which takes a code once.
 //!
 //! **Content.** [`Kept`] in postcard: a seed of 32 random bytes from which `state`, `nonce` and `code_verifier` are derived
-//! (HKDF-SHA256, RFC 5869, a label each), and, compressed (DEFLATE, RFC 1951), [`Rest`]: metadata and page. The seed is not
+//! (HKDF-SHA256, RFC 5869, a label each) as well as the name of its claim, and, compressed (DEFLATE, RFC 1951), [`Rest`]: metadata and page. The seed is not
 //! compressed with a page that anybody may have chosen: the length of a cookie tells nothing of it. The dictionary is what the
 //! configuration says of the provider, so that its addresses take little room.
 
@@ -18,9 +20,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::ended::{NAME_BYTES, Name};
 use super::envelope::{Opened, Purpose};
 use super::jar::CookieJar;
 use super::slot::Slot;
+use super::store_request::Claim;
 use super::way_back::WayBack;
 use super::{CLOCK_DIFFERENCE, SessionSettings};
 use crate::deflate::decompress;
@@ -113,6 +117,8 @@ pub(super) struct Secrets {
     pub(super) nonce: Secret,
     /// 43 characters, the shortest that RFC 7636 section 4.1 allows, with 256 bits.
     pub(super) code_verifier: Secret,
+    /// By which a store knows that the attempt is used. It tells nothing of the others.
+    pub(super) claim: Name,
 }
 
 impl std::fmt::Debug for Seed {
@@ -131,16 +137,22 @@ impl Seed {
     /// `way_back`: what stands behind the secret in `state`. Another one makes another secret.
     pub(super) fn secrets(&self, way_back: Option<&str>) -> Secrets {
         let hkdf = Hkdf::<Sha256>::new(None, self.0.as_slice());
+        let expand = |label: &str, of: &str, output: &mut [u8]| {
+            // Fails only beyond 255 blocks of output; this is one.
+            let _ = hkdf.expand_multi_info(&[b"vestibule/1/login-attempt/", label.as_bytes(), b"/", of.as_bytes()], output);
+        };
         let derive = |label: &str, of: &str| {
             let mut output = Zeroizing::new([0; 32]);
-            // Fails only beyond 255 blocks of output; this is one.
-            let _ = hkdf.expand_multi_info(&[b"vestibule/1/login-attempt/", label.as_bytes(), b"/", of.as_bytes()], output.as_mut_slice());
+            expand(label, of, output.as_mut_slice());
             Secret::new(URL_SAFE_NO_PAD.encode(output.as_slice()))
         };
+        let mut claim = [0; NAME_BYTES];
+        expand("claim", "", &mut claim);
         Secrets {
             state: derive("state", way_back.unwrap_or_default()),
             nonce: derive("nonce", ""),
             code_verifier: derive("code-verifier", ""),
+            claim,
         }
     }
 }
@@ -247,6 +259,12 @@ impl LoginAttempt {
 
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// To be granted before its code is sent to the provider. All copies of its cookie have the same.
+    pub fn claim(&self) -> Claim {
+        // A node whose clock is behind opens it for as much longer.
+        Claim { name: self.secrets.claim, until: self.started_at.after(LIFETIME).after(CLOCK_DIFFERENCE) }
     }
 
     /// The end of its cookie's name.

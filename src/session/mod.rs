@@ -20,6 +20,7 @@ mod older_session;
 mod pending;
 mod refresh_token;
 mod slot;
+mod store_request;
 mod tokens;
 mod way_back;
 
@@ -76,5 +77,6 @@ pub use login_session::{Sealed, Session};
 pub use new_attempt::{NewAttempt, Place, Wanted};
 pub use pending::{MAX_PENDING_BYTES, PendingAttempts};
 pub use refresh_token::RefreshToken;
+pub use store_request::{Claim, Claimed, StoreRequest};
 pub use tokens::Tokens;
 pub use way_back::WayBack;

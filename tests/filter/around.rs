@@ -38,7 +38,7 @@ fn decide(rig: &Rig, head: RequestHead, ended: &Asked) -> Decision {
     let mut around = Surroundings { cache: &mut cache, now: UnixTime::from_secs(rig.now), entropy: &mut entropy, ended };
     match rig.filter.begin(head, None, &mut around) {
         Step::Done(decision) => decision,
-        Step::Fetch(..) => panic!("nobody has to be asked"),
+        Step::Fetch(..) | Step::Look(..) => panic!("nobody has to be asked"),
     }
 }
 

@@ -77,6 +77,7 @@ fn go_on(visit: Visit, rig: &mut Rig, host: &mut Host) -> Visit {
     match step {
         Step::Done(decision) => Visit::Over(decision),
         Step::Fetch(request, waiting) => Visit::Asking(request, waiting),
+        Step::Look(request, _) => panic!("no refresh asks for {request:?}"),
     }
 }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use vestibule::decision::{Decision, Outcome};
 use vestibule::filter::{Step, Surroundings, Waiting};
-use vestibule::session::NothingEnded;
+use vestibule::session::{Claimed, NothingEnded};
 use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead};
 
@@ -91,12 +91,20 @@ impl Crowd {
             }
             Callback::Over(_) => panic!("it is over"),
         };
+        let step = match step {
+            Step::Look(_, waiting) => {
+                let mut around = Surroundings { cache: &mut rig.cache, now, entropy: &mut rig.entropy, ended: &NothingEnded };
+                waiting.resume(Claimed::Granted, &rig.filter, &mut around)
+            }
+            step => step,
+        };
         self.callbacks[index] = match step {
             Step::Done(decision) => Callback::Over(decision),
             Step::Fetch(request, waiting) => {
                 self.needless += usize::from(self.is_known && request.url.path().ends_with(self.watched));
                 Callback::Asking(request, waiting)
             }
+            Step::Look(..) => panic!("there is one claim in a login"),
         };
     }
 

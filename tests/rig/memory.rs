@@ -1,10 +1,10 @@
 //! What a host remembers of what has ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use vestibule::session::{Ended, EndedName, EndedWhat};
+use vestibule::session::{Claim, Claimed, Ended, EndedName, EndedWhat, StoreRequest};
 use vestibule::time::UnixTime;
 
 /// Remembers what decisions tell, if it is one that does.
@@ -32,6 +32,31 @@ impl Memory {
             };
             let known = kind.entry(name).or_insert(*at);
             *known = (*known).max(*at);
+        }
+    }
+}
+
+/// What the nodes of a host share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Store {
+    /// Claims nothing, and says so.
+    pub is_out_of_reach: bool,
+    /// Of a host that keeps no claims.
+    pub grants_all: bool,
+    used: BTreeSet<[u8; 16]>,
+    /// Every claim that was asked for.
+    pub claims: Vec<Claim>,
+}
+
+impl Store {
+    pub(crate) fn answer(&mut self, request: StoreRequest) -> Claimed {
+        let StoreRequest::Claim(claim) = request;
+        self.claims.push(claim.clone());
+        match () {
+            () if self.grants_all => Claimed::Granted,
+            () if self.is_out_of_reach => Claimed::Unavailable,
+            () if self.used.insert(claim.name) => Claimed::Granted,
+            () => Claimed::Taken,
         }
     }
 }

@@ -17,7 +17,7 @@ use vestibule::oidc::cache::ProviderCache;
 use vestibule::time::UnixTime;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead, Response};
 
-pub(crate) use memory::Memory;
+pub(crate) use memory::{Memory, Store};
 pub(crate) use refresh_tokens::RefreshTokens;
 pub(crate) use signing_key::SigningKey;
 
@@ -45,6 +45,8 @@ pub(crate) struct Rig {
     pub entropy: Fixed,
     /// What the host remembers of sessions: nothing, where a test does not say otherwise.
     pub memory: Memory,
+    /// What keeps claims.
+    pub store: Store,
     pub now: u64,
     pub provider: Provider,
     /// Every request that went out, in order.
@@ -63,6 +65,7 @@ impl Rig {
             cache: ProviderCache::default(),
             entropy: Fixed::default(),
             memory: Memory::default(),
+            store: Store::default(),
             now: 1_700_000_000,
             provider: Provider::new(ISSUER),
             sent: vec![],
@@ -103,6 +106,15 @@ impl Rig {
                     let now = UnixTime::from_secs(self.now);
                     step = waiting.resume(
                         answer,
+                        &self.filter,
+                        &mut Surroundings { cache: &mut self.cache, now, entropy: &mut self.entropy, ended: &self.memory },
+                    );
+                }
+                Step::Look(request, waiting) => {
+                    let claimed = self.store.answer(request);
+                    let now = UnixTime::from_secs(self.now);
+                    step = waiting.resume(
+                        claimed,
                         &self.filter,
                         &mut Surroundings { cache: &mut self.cache, now, entropy: &mut self.entropy, ended: &self.memory },
                     );

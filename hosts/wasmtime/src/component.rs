@@ -8,6 +8,7 @@ use wasmtime::component::{Component, Linker};
 
 use crate::bindings;
 use crate::carried::Carried;
+use crate::claims::ProcessClaims;
 use crate::error::ComponentError;
 use crate::host_state::{HostState, Imports};
 use crate::outbound::SharedAnswers;
@@ -25,6 +26,8 @@ pub struct FilterComponent {
     linked: bindings::FilterPre<HostState>,
     /// Of all filters that are loaded with it, one after the other.
     shared_answers: Arc<SharedAnswers>,
+    /// The same, where an embedder has none of its own.
+    claims: Arc<ProcessClaims>,
 }
 
 impl FilterComponent {
@@ -70,7 +73,7 @@ impl FilterComponent {
 
     fn linked_in(runtime: Runtime, component: &Component) -> Result<Self, ComponentError> {
         let linked = link(runtime.engine(), component).map_err(|error| ComponentError::Unlinkable(format!("{error:#}")))?;
-        Ok(FilterComponent { runtime, linked, shared_answers: Arc::default() })
+        Ok(FilterComponent { runtime, linked, shared_answers: Arc::default(), claims: Arc::default() })
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {
@@ -79,6 +82,10 @@ impl FilterComponent {
 
     pub(crate) fn shared_answers(&self) -> &Arc<SharedAnswers> {
         &self.shared_answers
+    }
+
+    pub(crate) fn claims(&self) -> &Arc<ProcessClaims> {
+        &self.claims
     }
 
     pub(crate) fn linked(&self) -> &bindings::FilterPre<HostState> {

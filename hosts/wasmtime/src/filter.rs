@@ -27,7 +27,7 @@ impl Filter {
     /// # Errors
     /// [`LoadError::Faults`] when the configuration has faults; otherwise when the component fails or the outbound
     /// client cannot be set up.
-    pub async fn load(component: &FilterComponent, configuration: Configuration, options: FilterOptions) -> Result<Filter, LoadError> {
+    pub async fn load(component: &FilterComponent, configuration: Configuration, mut options: FilterOptions) -> Result<Filter, LoadError> {
         let (instance, summary) = match Instance::load(component, &configuration, options.cpu_budget).await {
             Ok(_) if !configuration.unread.is_empty() => return Err(LoadError::Faults(configuration.told(Vec::new()))),
             Err(LoadError::Faults(faults)) => return Err(LoadError::Faults(configuration.told(faults))),
@@ -35,6 +35,7 @@ impl Filter {
         };
         let outbound = Outbound::new(&options.outbound, options.most_waiting(), &summary.metadata_urls, &summary.internal_hosts)?;
         let outbound = Arc::new(outbound.observed_by(options.observer.clone()).sharing(Arc::clone(component.shared_answers())));
+        options.claims.get_or_insert_with(|| Arc::clone(component.claims()) as _);
         let pool = Pool::new(component.clone(), configuration, Arc::clone(&outbound), options, instance);
         Ok(Filter { pool: Arc::new(pool), summary: Arc::new(summary), outbound })
     }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::time::timeout;
 use wasmtime::AsContextMut;
 use wasmtime::component::{Accessor, HasData};
 
 use crate::bindings::vestibule::filter::{outbound_http, sessions, types};
 use crate::bindings::wasi::{clocks::wall_clock, random::insecure_seed, random::random};
+use crate::claims::{self, Claimed, Claims};
 use crate::ended::Ended;
 use crate::epoch::{EpochClock, TICK};
 use crate::memory::Memory;
@@ -23,6 +25,8 @@ pub(crate) struct HostState {
     pub outbound: Option<Arc<Outbound>>,
     /// Which sessions have ended before their time; `None`: nobody remembers.
     pub ended: Option<Arc<dyn Ended>>,
+    /// Which login attempts are used; `None` until the instance has its configuration.
+    pub claims: Option<Arc<dyn Claims>>,
     /// How many ticks of the epoch guest code may run from one entry to the next.
     pub cpu_ticks: u64,
     clock: EpochClock,
@@ -30,7 +34,14 @@ pub(crate) struct HostState {
 
 impl HostState {
     pub(crate) fn new(memory_limit: usize, cpu_budget: Duration, clock: EpochClock) -> HostState {
-        HostState { memory: Memory::limited_to(memory_limit), outbound: None, ended: None, cpu_ticks: cpu_ticks(cpu_budget), clock }
+        HostState {
+            memory: Memory::limited_to(memory_limit),
+            outbound: None,
+            ended: None,
+            claims: None,
+            cpu_ticks: cpu_ticks(cpu_budget),
+            clock,
+        }
     }
 
     pub(crate) fn set_cpu_budget(&mut self, budget: Duration) {
@@ -89,6 +100,25 @@ impl sessions::Host for HostState {
 
     fn remembers(&mut self) -> bool {
         self.ended.is_some()
+    }
+}
+
+impl sessions::HostWithStore<HostState> for Imports {
+    async fn claim(accessor: &Accessor<HostState, Self>, name: Vec<u8>, until: u64) -> sessions::Claimed {
+        let claims = accessor.with(|mut access| access.get().claims.clone());
+        let claimed = match (claims, <[u8; 16]>::try_from(name)) {
+            (Some(claims), Ok(name)) => timeout(claims::PATIENCE, claims.claim(name, until)).await.unwrap_or(Claimed::Unavailable),
+            (None, Ok(_)) => Claimed::Unavailable,
+            // What is no name is granted to nobody.
+            (_, Err(_)) => Claimed::Taken,
+        };
+        // The guest is entered with this answer, as with that of a provider.
+        accessor.with(|access| enter(access));
+        match claimed {
+            Claimed::Granted => sessions::Claimed::Granted,
+            Claimed::Taken => sessions::Claimed::Taken,
+            Claimed::Unavailable => sessions::Claimed::Unavailable,
+        }
     }
 }
 

@@ -95,7 +95,7 @@ impl Instance {
     /// of the instance.
     pub(crate) fn connect(&mut self, outbound: Arc<Outbound>, options: &FilterOptions) {
         let state = self.store.data_mut();
-        (state.outbound, state.ended) = (Some(outbound), options.ended.clone());
+        (state.outbound, state.ended, state.claims) = (Some(outbound), options.ended.clone(), options.claims.clone());
         state.memory.observe(options.observer.as_ref());
     }
 

@@ -40,6 +40,7 @@
 
 mod bindings;
 mod carried;
+mod claims;
 mod component;
 mod configuration;
 mod configuration_file;
@@ -65,6 +66,7 @@ mod runtime;
 mod trusted_file;
 
 pub use carried::{Carried, CarriedParts};
+pub use claims::{Claimed, Claiming, Claims, ProcessClaims};
 pub use component::FilterComponent;
 pub use configuration::{Audit, AuditDestination, Authorization, Configuration, Fault, Limit, Reference, Resolved, Summary, Unread};
 pub use configuration_file::{Accept, ConfigurationError, ConfigurationFile};

@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
+use crate::claims::Claims;
 use crate::ended::Ended;
 use crate::observer::Observer;
 use crate::outbound::OutboundOptions;
@@ -32,6 +33,9 @@ pub struct FilterOptions {
     pub outbound: OutboundOptions,
     /// Which sessions have ended before their time. Default: none; a session then ends by its cookies alone.
     pub ended: Option<Arc<dyn Ended>>,
+    /// Which login attempts are used. Default: [`ProcessClaims`](crate::ProcessClaims), shared by the filters of one component, so that
+    /// a reload forgets nothing. A server of several nodes shares them.
+    pub claims: Option<Arc<dyn Claims>>,
     /// Who is told of instances and of requests to providers. Default: nobody.
     pub observer: Option<Arc<dyn Observer>>,
 }
@@ -56,6 +60,7 @@ impl Default for FilterOptions {
             cpu_budget: Duration::from_millis(500),
             outbound: OutboundOptions::default(),
             ended: None,
+            claims: None,
             observer: None,
         }
     }

@@ -8,13 +8,14 @@ use std::path::Path;
 mod imports;
 
 /// Lowest first. A module may import what stands before it, and its own parts.
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 27] = [
     "bindings",
     "decision",
     "provider_answer",
     "request_head",
     "configuration",
     "ended",
+    "claims",
     "observer",
     "fault",
     "event_log",

@@ -10,7 +10,7 @@ use vestibule::entropy;
 use vestibule::filter::{Step, Surroundings};
 use vestibule::language::Language;
 use vestibule::pages::{self, HostFailure, LogKeys, Look};
-use vestibule::session::NothingEnded;
+use vestibule::session::{Claimed, NothingEnded};
 use vestibule::web::http::{RequestHead, Response};
 use vestibule::web::request_id;
 use vestibule_enforcement::edits;
@@ -191,6 +191,19 @@ async fn decide(loaded: &Rc<Loaded>, client: &impl ProviderClient, head: &Reques
                 let answer = providers::send(loaded, client, request).await;
                 step = waiting.resume(
                     answer,
+                    &loaded.filter,
+                    &mut Surroundings {
+                        cache: &mut loaded.cache.borrow_mut(),
+                        now: now(),
+                        entropy: &mut HostEntropy,
+                        ended: &NothingEnded,
+                    },
+                );
+            }
+            // There is no memory beyond the request that others share: single use rests on the cookie and the provider.
+            Step::Look(_, waiting) => {
+                step = waiting.resume(
+                    Claimed::Granted,
                     &loaded.filter,
                     &mut Surroundings {
                         cache: &mut loaded.cache.borrow_mut(),

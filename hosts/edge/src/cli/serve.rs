@@ -111,6 +111,7 @@ pub async fn until(
     let current = Current::new(source.load(&reading, port).await.map_err(InvalidConfiguration::mark)?);
     let edge = Edge::new(current.clone(), acceptor.is_some()).with_ended(source.ended()).with_metrics(metrics.clone());
     let keeper = Arc::new(Keeper::new(Arc::new(edge.session_ends()), metrics.store.clone()));
+    source.claims().share(&keeper);
     keeper.keep(reading.store(port).map_err(InvalidConfiguration::mark)?);
     let keeping = tokio::spawn(keeper.clone().run());
     keeper.known(STORE_PATIENCE).await;

@@ -35,6 +35,7 @@ use crate::audit::place::{self, Asking};
 use crate::audit::{self, Audit};
 use crate::causes;
 use crate::configuration::active::{Active, Current, Service};
+use crate::configuration::claims::NodeClaims;
 use crate::configuration::ended_sessions::EndedSessions;
 use crate::configuration::native::{self, Known};
 use crate::configuration::watch::{Watch, is_open_for_writing};
@@ -64,6 +65,7 @@ pub struct ActiveSource {
     files: Vec<PathBuf>,
     watch: Option<Watch>,
     ended: Arc<EndedSessions>,
+    claims: Arc<NodeClaims>,
     metrics: Arc<Metrics>,
 }
 
@@ -112,13 +114,18 @@ impl ActiveSource {
             tracing::warn!(code = "configuration.not_watched", "changes of the configuration are not noticed ({error}); {remedy}");
         });
         let files = if is_read_once { Vec::new() } else { vec![path.clone()] };
-        let ended = Arc::default();
-        Ok(Self { component, path, text, upstream, upstream_timeout, files, watch: watch.ok(), ended, metrics })
+        let (ended, claims) = (Arc::default(), Arc::default());
+        Ok(Self { component, path, text, upstream, upstream_timeout, files, watch: watch.ok(), ended, claims, metrics })
     }
 
     /// Which sessions its filters take for ended, whatever is reloaded.
     pub fn ended(&self) -> Arc<EndedSessions> {
         self.ended.clone()
+    }
+
+    /// Which login attempts its filters take for used, whatever is reloaded.
+    pub fn claims(&self) -> Arc<NodeClaims> {
+        self.claims.clone()
     }
 
     /// Reads everything for the first time.
@@ -264,8 +271,12 @@ impl ActiveSource {
     async fn filter(&self, reading: &Reading, port: u16, counts: Option<Arc<Counts>>) -> anyhow::Result<Filter> {
         let mut configuration = reading.configuration.clone();
         configuration.port = Some(port);
-        let options =
-            FilterOptions { ended: Some(self.ended.clone()), observer: counts.map(|counts| counts as _), ..FilterOptions::default() };
+        let options = FilterOptions {
+            ended: Some(self.ended.clone()),
+            claims: Some(self.claims.clone()),
+            observer: counts.map(|counts| counts as _),
+            ..FilterOptions::default()
+        };
         Ok(Filter::load(&self.component, configuration, options).await?)
     }
 }

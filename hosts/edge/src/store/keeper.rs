@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustls::ClientConfig;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use vestibule_wasmtime::Claimed;
 
+use super::claims::Claims;
 use super::file::File;
 use super::redis::Redis;
 use super::{Entry, List, Location, MAX_BATCH, News, Queue, Reader, Settings, Standing, State, Store, StoreError, Writer};
@@ -26,6 +28,9 @@ const MAX_COMPARED: usize = 2_000_000;
 /// How long the response of a logout waits for the store: several times what a store in reach takes, and little for the user.
 const MAX_CONFIRMATION: Duration = Duration::from_millis(500);
 
+/// No claim is of anything that lasts longer.
+const MAX_CLAIMED: Duration = Duration::from_secs(60 * 60);
+
 /// What a store has: each with the latest time.
 type Held = HashMap<(bool, [u8; 16]), u64>;
 
@@ -37,6 +42,7 @@ pub struct Keeper {
     counts: StoreCounts,
     settings: watch::Sender<Option<Settings>>,
     tls: Option<Arc<ClientConfig>>,
+    claims: Claims,
 }
 
 /// What was told to the store: it is there when so many entries of this node have been written.
@@ -47,7 +53,7 @@ impl Keeper {
     /// A keeper without a store.
     pub fn new(list: Arc<dyn List>, counts: StoreCounts) -> Self {
         let (queue, standing, settings) = (Queue::default(), Standing::default(), watch::Sender::new(None));
-        Self { list, queue, standing, counts, settings, tls: None }
+        Self { list, queue, standing, counts, settings, tls: None, claims: Claims::default() }
     }
 
     /// The same with this TLS for stores, in place of one that believes the system's authorities.
@@ -77,6 +83,19 @@ impl Keeper {
         if self.state() == State::Current {
             let _ = timeout(MAX_CONFIRMATION, self.queue.has_written(told.0)).await;
         }
+    }
+
+    /// Claims a name for this node, until a time in seconds since the Unix epoch. Granted where there is no store that other nodes use:
+    /// then this node is all there is. Waits for less than half a second, and not at all for a store that is out of reach.
+    pub async fn claim(&self, name: [u8; 16], until: u64) -> Claimed {
+        let settings = self.settings.borrow().clone();
+        let Some(settings) = settings else { return Claimed::Granted };
+        let Location::Redis(server) = &settings.location else { return Claimed::Granted };
+        if self.state() != State::Current {
+            return Claimed::Unavailable;
+        }
+        let lasting = Duration::from_secs(until.saturating_sub(now())).min(MAX_CLAIMED);
+        self.claims.claim(&Redis::new(server, &settings, self.tls.clone()), &settings, name, lasting).await
     }
 
     /// From now on these hold. A store that is new is compared with memory.

@@ -24,7 +24,7 @@ pub struct Found {
     pub fault: Option<String>,
 }
 
-/// Connects to the store, proves that it can be written to, and reads what it has. Nothing is added to it, and no file is made; of a
+/// Connects to the store, proves that it can be written to, and reads what it has. Nothing is added to the list, and no file is made; of a
 /// file that is there, entries that end nothing any more are deleted, as at every start. `tls` replaces the system's authorities.
 pub async fn look(settings: &Settings, tls: Option<Arc<ClientConfig>>) -> Found {
     let place = settings.location.to_string();
@@ -32,13 +32,28 @@ pub async fn look(settings: &Settings, tls: Option<Arc<ClientConfig>>) -> Found 
     let looked = match &settings.location {
         Location::File(path) => look_at_file(path, &mut lines).await,
         Location::Redis(server) => {
-            let told = server.told();
-            let looked = read(&Redis::new(server, settings, tls), told, &mut lines).await;
+            let (told, redis) = (server.told(), Redis::new(server, settings, tls));
+            let looked = read(&redis, told, &mut lines).await;
+            if looked.is_ok() {
+                lines.push(claimed(&redis).await);
+            }
             looked.map_err(|error| (error, server.host()))
         }
     };
     let fault = looked.err().map(|(error, host)| format!("{error}; {}", remedy(&error, host)));
     Found { place, lines, fault }
+}
+
+/// Whether a login attempt can be claimed. The key is gone within a second.
+async fn claimed(redis: &Redis) -> String {
+    let claiming = async { redis.claim(&mut redis.connect(Duration::ZERO).await?, &redis.used([0; 16]), Duration::from_millis(500)).await };
+    match claiming.await {
+        Ok(_) => "login attempts: each is used once, on whichever node".to_owned(),
+        Err(error) => format!(
+            "login attempts: each is used once on each node, not once on all of them: {error}; let the user of the URL run the commands \
+             that docs/store.md lists"
+        ),
+    }
 }
 
 async fn look_at_file(path: &std::path::Path, lines: &mut Vec<String>) -> Result<(), (StoreError, Option<String>)> {

@@ -1,6 +1,6 @@
 //! The store: where the list of what has ended is kept beyond this process, for a node that restarts and for other nodes.
 //!
-//! 1. No request asks a store. Each node has the whole list in memory ([`List`]); a store feeds it and is fed by it.
+//! 1. No request with a session asks a store. Each node has the whole list in memory ([`List`]); a store feeds it and is fed by it.
 //! 2. What ends here is in memory at once, and queued for the store. The queue is written in order, and again until the store has
 //!    confirmed it: nothing is lost while the process lives.
 //! 3. After each connection everything that the store has is read, and what memory has and the store has not is written. So a store
@@ -8,9 +8,12 @@
 //! 4. A store opens nothing: its entries only end sessions. An entry that comes over a network is used only with a code of
 //!    authenticity under a key that is derived from the configuration's cookie secret (`entry.rs`), if it is of this list, and not
 //!    older than any session may be. A file is used only if no other user can change it (`file.rs`).
-//! 5. Failing closed: before the store has been read for the first time, and when it has been out of reach for longer than
+//! 5. What may happen once, such as the use of a login attempt, is claimed in Redis at that moment (`claims.rs`). That is the one thing a
+//!    login asks of it; a store that is out of reach refuses none.
+//! 6. Failing closed: before the store has been read for the first time, and when it has been out of reach for longer than
 //!    the configuration's patience, requests with a session are not forwarded ([`State`]).
 
+mod claims;
 mod entry;
 mod file;
 pub mod file_place;

@@ -15,6 +15,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, Value, cmd, pipe};
 use rustls::ClientConfig;
@@ -59,18 +61,23 @@ impl Redis {
         Self { server: server.clone(), key, list: list.clone(), keys: keys.clone(), retention: *retention, tls }
     }
 
-    async fn connect(&self, waits: Duration) -> Result<Connection, StoreError> {
+    pub(super) async fn connect(&self, waits: Duration) -> Result<Connection, StoreError> {
         let connecting = async {
             let stream = self.stream().await?;
             let left = Arc::new(AtomicUsize::new(MAX_ANSWER_BYTES));
             let config = AsyncConnectionConfig::new().set_response_timeout(Some(waits + PATIENCE));
             let stream = Bounded { stream, left: left.clone() };
             let (connection, driver) = MultiplexedConnection::new_with_config(&self.server.login, stream, config).await?;
-            // It ends with the connection, of which nothing else has a copy.
+            // It ends with the last copy of the connection.
             tokio::spawn(driver);
             Ok(Connection { connection, left })
         };
         timeout(PATIENCE, connecting).await.map_err(|_| StoreError::TimedOut)?
+    }
+
+    /// The key of something that is used once.
+    pub(super) fn used(&self, name: [u8; 16]) -> String {
+        format!("{}:used:{}", self.key, URL_SAFE_NO_PAD.encode(name))
     }
 
     async fn stream(&self) -> Result<Box<dyn Stream>, StoreError> {
@@ -110,13 +117,15 @@ impl Store for Redis {
     }
 }
 
-struct Connection {
+/// A connection on which answers are bounded. Clones share it.
+#[derive(Clone)]
+pub(super) struct Connection {
     connection: MultiplexedConnection,
     left: Arc<AtomicUsize>,
 }
 
 impl Connection {
-    async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, StoreError> {
+    pub(super) async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, StoreError> {
         self.left.store(MAX_ANSWER_BYTES, Ordering::Relaxed);
         Ok(command.query_async(&mut self.connection).await?)
     }

@@ -10,6 +10,8 @@ use vestibule_edge::store::{Found, Settings, look};
 use crate::node::{Node, session, settings};
 use crate::redis::Redis;
 
+const ONCE_EVERYWHERE: &str = "login attempts: each is used once, on whichever node";
+
 async fn found(url: &str) -> Found {
     look(&settings(url), None).await
 }
@@ -29,19 +31,24 @@ async fn a_store_in_order_is_told_with_what_it_has() {
     node.has_written().await;
     let found = found(&redis.url()).await;
     assert_eq!(found.place, redis.url());
-    assert_eq!(found.lines, ["connection: Unix socket", "login: none", "list: 2 entries, and it can be written to"]);
+    assert_eq!(found.lines, ["connection: Unix socket", "login: none", "list: 2 entries, and it can be written to", ONCE_EVERYWHERE]);
     assert_eq!(found.fault, None);
     assert_eq!(redis.length().await, 2, "nothing is added");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn users_and_passwords_are_tried() {
-    let user = "vestibule on >right ~vestibule:ended:* -@all +xadd +xread +xrange +xdel +pexpire +select";
+    let user = "vestibule on >right ~vestibule:ended:* -@all +xadd +xread +xrange +xdel +pexpire +set +select";
+    let older = user.replace("vestibule on", "older on").replace(" +set", "");
     let reader = "reader on >right ~* -@all +xread +xrange +select";
-    let redis = Redis::start_with(&["--user", "default on nopass -@all +ping", "--user", user, "--user", reader]).await;
+    let redis = Redis::start_with(&["--user", "default on nopass -@all +ping", "--user", user, "--user", &older, "--user", reader]).await;
     let as_user = |user: &str, password: &str| format!("{}?user={user}&pass={password}", redis.url());
     let right = found(&as_user("vestibule", "right")).await;
     assert_eq!((right.lines[1].as_str(), right.fault), ("login: user `vestibule`, with a password", None));
+    assert_eq!(right.lines[3], ONCE_EVERYWHERE);
+    let older = found(&as_user("older", "right")).await;
+    let told = &older.lines[3];
+    assert!(older.fault.is_none() && told.contains("once on each node") && told.contains("docs/store.md lists"), "{told}");
     for url in [as_user("vestibule", "wrong-password"), as_user("nobody", "right")] {
         assert_fault(&found(&url).await, "the store refuses the user or the password: ", "write user and password of the store");
     }

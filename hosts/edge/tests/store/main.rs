@@ -10,6 +10,7 @@ mod application;
 #[allow(dead_code, reason = "this program uses its part of it")]
 #[path = "../edge/browser.rs"]
 mod browser;
+mod claims;
 mod contract;
 mod looking;
 mod node;

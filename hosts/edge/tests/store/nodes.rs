@@ -21,7 +21,7 @@ use crate::browser::Browser;
 use crate::node::PATIENCE;
 use crate::program::{self, Program};
 use crate::raw::Wire;
-use crate::redis::{Redis, STREAM_PREFIX};
+use crate::redis::{Redis, STREAM_PREFIX, USED};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -31,28 +31,28 @@ const CONFIRMATION: Duration = Duration::from_millis(500);
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Provider and application, for any number of nodes that have the same public address.
-struct Site {
-    provider: Running,
+pub(crate) struct Site {
+    pub(crate) provider: Running,
     app: Application,
     folder: TempDir,
     /// That of the first node.
-    public: Option<SocketAddr>,
+    pub(crate) public: Option<SocketAddr>,
 }
 
-struct Serving {
-    program: Program,
-    address: SocketAddr,
+pub(crate) struct Serving {
+    pub(crate) program: Program,
+    pub(crate) address: SocketAddr,
     admin: SocketAddr,
 }
 
 impl Site {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let provider = Provider::start(Options::default()).await.expect("a provider");
         Self { provider, app: Application::start().await, folder: tempfile::tempdir().expect("a folder"), public: None }
     }
 
     /// A node with these lines in its section of sessions.
-    async fn node(&mut self, session: &str) -> Serving {
+    pub(crate) async fn node(&mut self, session: &str) -> Serving {
         let port = self.public.map_or("{port}".to_owned(), |address| address.port().to_string());
         let toml = format!(
             "[auth]\nredirect_uri = \"http://127.0.0.1:{port}/oauth2callback\"\ncookie_secret = \"bTr3Vq0nXw8sKd5yLz2e-4Gh7Jm1Pc6Rf9Uv\"\n\
@@ -80,7 +80,7 @@ impl Site {
         String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.public.expect("a first node"))
     }
 
@@ -144,7 +144,7 @@ impl Serving {
         Self { program, address, admin }
     }
 
-    async fn ready(&self) -> (u16, Value) {
+    pub(crate) async fn ready(&self) -> (u16, Value) {
         let (head, body) = Wire::connect(self.admin)
             .await
             .exchange("GET /readyz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
@@ -185,7 +185,7 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("a path of text")
 }
 
-fn store(redis: &Redis) -> String {
+pub(crate) fn store(redis: &Redis) -> String {
     format!("store = \"{}\"", redis.url())
 }
 
@@ -224,8 +224,8 @@ async fn an_end_is_in_the_store_before_who_asked_for_it_is_answered() {
     let (redis, mut site) = (Redis::start().await, Site::start().await);
     let _one = site.node(&store(&redis)).await;
     let length = async || {
-        let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut redis.connection().await).await.expect("keys");
-        match keys.first() {
+        let keys = redis.keys().await;
+        match keys.iter().find(|key| !key.contains(USED)) {
             Some(key) => redis::cmd("XLEN").arg(key).query_async(&mut redis.connection().await).await.expect("a length"),
             None => 0,
         }
@@ -305,8 +305,9 @@ async fn a_node_that_starts_without_its_store_admits_no_session() {
     let (browser, cookies) = site.logged_in().await;
     site.log_out(&browser).await;
     one.has_written(1.0).await;
-    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut redis.connection().await).await.expect("keys");
-    assert!(keys.len() == 1 && keys[0].starts_with(STREAM_PREFIX), "{keys:?}");
+    let keys = redis.keys().await;
+    assert!(keys.iter().all(|key| key.starts_with(STREAM_PREFIX)), "{keys:?}");
+    assert!(keys.iter().filter(|key| !key.contains(USED)).count() == 1, "{keys:?}");
     redis.kill();
     let two = site.node(&store(&redis)).await;
     assert_eq!(site.asked(&two, "/open", "").await.0, 200);

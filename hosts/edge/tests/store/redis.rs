@@ -53,6 +53,10 @@ impl Redis {
         client.get_multiplexed_async_connection().await.expect("a connection")
     }
 
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        redis::cmd("KEYS").arg("*").query_async(&mut self.connection().await).await.expect("keys")
+    }
+
     pub(crate) async fn length(&self) -> usize {
         redis::cmd("XLEN").arg(STREAM).query_async(&mut self.connection().await).await.expect("a length")
     }
@@ -115,6 +119,9 @@ impl Drop for Redis {
         let _ = self.server.wait();
     }
 }
+
+/// In the keys of what is used once.
+pub(crate) const USED: &str = ":used:";
 
 /// Before the name of a list.
 pub(crate) const STREAM_PREFIX: &str = "vestibule:ended:";
