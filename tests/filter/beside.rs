@@ -72,10 +72,13 @@ fn a_login_that_gets_no_answer_goes_on_where_another_tab_has_logged_in() {
         let tab = browser.start(&mut rig, "/reports?x=1");
         let callback = rig.provider.authorize(&tab, "alice");
         // Nobody is logged in: it is told.
-        rig.provider.first = vec![("/token", status, answer.clone())];
-        let alone = browser.clone().visit(&mut rig, &callback).response();
+        let (mut other, mut alone) = (self::rig(), Browser::default());
+        let lonely = alone.start(&mut other, "/reports?x=1");
+        let lonely = other.provider.authorize(&lonely, "alice");
+        other.provider.first = vec![("/token", status, answer.clone())];
+        let alone = alone.visit(&mut other, &lonely).response();
         assert!(alone.status >= 500, "{status} {answer}: {}", alone.status);
-        let told = rig.last_event().to_owned();
+        let told = other.last_event().to_owned();
 
         rig.now += 1;
         browser.log_in(&mut rig, "/", "alice");

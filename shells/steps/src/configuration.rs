@@ -129,7 +129,8 @@ impl From<config::Summary> for Summary {
             streamlit: summary.streamlit,
             audit: summary.audit.map(|audit| Audit {
                 file: match audit.destination {
-                    AuditDestination::Log => None,
+                    // A host that has a journal finds the lines in what it logs.
+                    AuditDestination::Log | AuditDestination::Journald => None,
                     AuditDestination::File(path) => Some(path),
                 },
                 requests: audit.requests,

@@ -6,7 +6,7 @@ use vestibule::audit::{self, Person};
 use vestibule::code::Code;
 use vestibule::decision::{self, Decision, Level};
 use vestibule::entropy;
-use vestibule::pages::{self, HostFailure, Look};
+use vestibule::pages::{self, HostFailure, LogKeys, Look};
 use vestibule::session;
 use vestibule::web::http::Response;
 use vestibule_enforcement::edits::{self, CACHE_DIRECTIVES, NOT_FOR_CACHES};
@@ -54,7 +54,8 @@ pub(crate) fn failed(kind: HostFailure, arrived: &Arrived, reason: &str) -> Answ
 /// The answer where nothing is known of the request.
 pub(crate) fn stands_alone(code: Code, reason: &str) -> Answer {
     let (reference, nonce) = (entropy::reference(&mut HostEntropy), entropy::token::<16>(&mut HostEntropy));
-    let page = pages::host_failure(HostFailure::Filter, None, &Look::default(), &reference, &nonce);
+    let page =
+        pages::host_failure(HostFailure::Filter, None, &Look::default(), LogKeys { reference: Some(&reference), request_id: None }, &nonce);
     let event = decision::Event::new(Level::Error, code, reason.to_owned());
     said(respond(page, false), decision::Event { reference: Some(reference), ..event })
 }
@@ -66,10 +67,11 @@ fn said(outcome: Outcome, event: decision::Event) -> Answer {
 
 fn failure(kind: HostFailure, arrived: &Arrived, reason: &str) -> (Response, decision::Event) {
     let (reference, nonce) = (entropy::reference(&mut HostEntropy), entropy::token::<16>(&mut HostEntropy));
-    let page = pages::host_failure(kind, arrived.reader, &Look::of(arrived.loaded.filter.config()), &reference, &nonce);
+    let log_keys = LogKeys { reference: Some(&reference), request_id: arrived.request_id.as_deref() };
+    let page = pages::host_failure(kind, arrived.reader, &Look::of(arrived.loaded.filter.config()), log_keys, &nonce);
     let level = if matches!(kind, HostFailure::TooManyRequests | HostFailure::TooManyLogins { .. }) { Level::Info } else { Level::Warn };
     let event = decision::Event::new(level, Code::HostFailure, format!("{}: {reason}", kind.code()));
-    (page, decision::Event { reference: Some(reference), ..event })
+    (page, decision::Event { request_id: arrived.request_id.clone(), reference: Some(reference), ..event })
 }
 
 /// What the application receives, all of it.

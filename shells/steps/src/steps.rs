@@ -8,8 +8,10 @@ use vestibule::decision::Afterwards;
 use vestibule::filter::Step;
 use vestibule::language::Language;
 use vestibule::pages::{self, HostFailure};
+use vestibule::session::Claimed;
 use vestibule::web::field_lines::FieldLines;
 use vestibule::web::http::{OutboundError, OutboundRequest, OutboundResponse, RequestHead};
+use vestibule::web::request_id;
 use vestibule_enforcement::edits;
 use vestibule_enforcement::headers::{Field, Fields as _};
 use vestibule_enforcement::outbound::networks::Network;
@@ -34,6 +36,7 @@ pub(crate) struct Arrived {
     pub(crate) is_head: bool,
     /// The person who looks at the answer, if one does.
     pub(crate) reader: Option<Language>,
+    pub(crate) request_id: Option<String>,
 }
 
 pub(crate) fn begin(message: Begin) -> Answer {
@@ -45,7 +48,8 @@ pub(crate) fn begin(message: Begin) -> Answer {
     let host = authority.clone().or_else(|| String::from_utf8(fields.values("host").into_iter().next()?).ok());
     let head = RequestHead { method, path_with_query: target, authority, headers: lines, application_server, was_forwarded };
     let reader = pages::reader(&head);
-    let arrived = Rc::new(Arrived { loaded, fields, host, tls, client, is_head, reader });
+    let request_id = request_id::of(&head.headers).map(str::to_owned);
+    let arrived = Rc::new(Arrived { loaded, fields, host, tls, client, is_head, reader, request_id });
     if let Some(failure) = failure {
         return outcome::failed(failure.into(), &arrived, "the host answers in place of the application");
     }
@@ -109,6 +113,11 @@ fn next(step: Step, arrived: Rc<Arrived>) -> Answer {
     match step {
         Step::Done(decision) => outcome::decided(decision, &arrived),
         Step::Fetch(request, waiting) => outbound::ask(request, Purpose::Decision { arrived, waiting }),
+        // There is no store here.
+        Step::Look(_, waiting) => {
+            let step = arrived.loaded.step(|filter, surroundings| waiting.resume(Claimed::Granted, filter, surroundings));
+            next(step, arrived)
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::*;
 fn an_answer_has_what_the_log_knows_it_by_and_nothing_more() {
     let config = config("");
     let numbers = |page: &str| page.matches("<code>").count();
-    let way_back = WaysBack { pages: &[], keep_fragment: false };
+    let way_back = WaysBack { pages: &[], keep_fragment: false, has_lost_one: false };
     for language in Language::ALL {
         for request_id in [None, Some("a"), Some("0af7651916cd43dd8448eb211c80319c"), Some("</code><script>alert('1')</script>&\"")] {
             let log_keys = LogKeys { request_id, ..KEYS };
