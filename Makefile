@@ -1,7 +1,7 @@
 # `make help` lists the targets. Each sets up what it needs, and says how when it may not.
 
 .DEFAULT_GOAL := help
-.PHONY: help build release test-install check-reproducible check-packages wasi-config demo test test-hosts test-wasi-hosts python test-python e2e test-applications docs fuzz bench bench-edge bench-ended bench-hosts bench-signatures bench-peers load load-sessions siege check-deploy lint clean
+.PHONY: help build release test-install check-reproducible check-packages wasi-config demo test test-hosts test-wasi-hosts python test-python test-npm e2e test-applications docs fuzz bench bench-edge bench-ended bench-hosts bench-signatures bench-peers load load-sessions siege check-deploy lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 26
@@ -44,6 +44,10 @@ python: ## make the Python package, in dist/
 test-python: ## install the Python package where nothing else is, and test it in uvicorn and hypercorn
 	@scripts/build-component.sh --steps
 	@scripts/test-python.sh
+
+test-npm: ## install the npm package where nothing else is, and test it in Node
+	@scripts/build-component.sh --steps
+	@scripts/test-npm.sh
 
 e2e: build ## run the tests against oidc-provider from npm and django-allauth from PyPI, and in Chromium
 	@scripts/e2e.sh

@@ -34,7 +34,7 @@ NAVIGATION = {
     "Move": ["docs/from-oauth2-proxy", "docs/from-streamlit"],
     "Providers": ["docs/providers"],
     "Applications": ["docs/streamlit", "docs/applications"],
-    "Hosts": ["docs/hosts", "docs/serve", "docs/deploy", "docs/authz", "docs/wasi-http", "docs/hosts/library", "docs/hosts/pingora", "docs/hosts/steps", "packages/python/README"],
+    "Hosts": ["docs/hosts", "docs/serve", "docs/deploy", "docs/authz", "docs/wasi-http", "docs/hosts/library", "docs/hosts/pingora", "docs/hosts/steps", "packages/python/README", "packages/npm/README"],
     "Operate": ["docs/log", "docs/audit", "docs/metrics", "docs/operate/several-nodes", "docs/store", "docs/refresh", "docs/cookies"],
     "Reference": ["docs/auth", "docs/settings", "docs/routes"],
     "Explain": ["docs/explain/sessions", "docs/explain/request-reading", "docs/explain/threat-model", "docs/explain/attacks", "ARCHITECTURE", "SECURITY"],
@@ -100,7 +100,7 @@ project = "Vestibule"
 html_title = "Vestibule"
 extensions = ["myst_parser"]
 root_doc = "README"
-include_patterns = ["*.md", "docs/*.md", "docs/**/*.md", "examples/README.md", "examples/**/README.md", "fuzz/README.md", "packages/python/README.md"]
+include_patterns = ["*.md", "docs/*.md", "docs/**/*.md", "examples/README.md", "examples/**/README.md", "fuzz/README.md", "packages/python/README.md", "packages/npm/README.md"]
 exclude_patterns = ["**/node_modules", "target"]
 
 # Links to headings, as GitHub makes their anchors.

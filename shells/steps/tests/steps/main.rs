@@ -46,9 +46,11 @@ fn the_module_does_not_grow_unnoticed() {
 }
 
 #[test]
-fn the_python_package_has_the_version_of_the_module() {
-    let project = include_str!("../../../../packages/python/pyproject.toml");
-    assert!(project.contains(concat!("\nversion = \"", env!("CARGO_PKG_VERSION"), "\"\n")));
+fn the_packages_have_the_version_of_the_module() {
+    let python = include_str!("../../../../packages/python/pyproject.toml");
+    assert!(python.contains(concat!("\nversion = \"", env!("CARGO_PKG_VERSION"), "\"\n")));
+    let npm: Value = serde_json::from_str(include_str!("../../../../packages/npm/package.json")).unwrap();
+    assert_eq!(npm["version"], env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
