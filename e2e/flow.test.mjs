@@ -223,9 +223,9 @@ test('a callback is good for one use', async (t) => {
   const [attempt] = Object.keys(await copy.cookies(edge.url)).filter(isOurs);
   assert.match(attempt, /^vestibule_login_/);
   const spent = await copy.open(callback);
-  assert.equal(spent.status, 502, 'the provider takes the code only once, whoever kept the cookie');
-  assert.equal(heading(spent), 'The login failed');
-  await assertLogged(edge, spent, 'token.refused', 'ERROR');
+  assert.equal(spent.status, 400, 'whoever kept the cookie');
+  assert.equal(heading(spent), 'This login was already used');
+  await assertLogged(edge, spent, 'callback.used', 'INFO');
   await assertNotLoggedIn(copy, edge);
 
   const stranger = new Visitor();

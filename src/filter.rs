@@ -17,7 +17,6 @@ use crate::web::route::{self, Route};
 
 /// Where a decision stands.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once a request and moved, never stored in numbers")]
 pub enum Step {
     Done(Decision),
     /// Send this, then [`Waiting::resume`] with the answer.

@@ -235,7 +235,8 @@ impl Stage {
                 ended: &NothingEnded,
             },
         );
-        for _ in 0..=MAX_FETCHES {
+        // And the claim of a login attempt.
+        for _ in 0..=MAX_FETCHES + 1 {
             let (request, waiting) = match step {
                 Step::Done(decision) => return self.judge(head, decision),
                 Step::Fetch(request, waiting) => (request, waiting),
