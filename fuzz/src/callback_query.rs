@@ -30,7 +30,7 @@ pub fn run(data: &[u8]) {
     let parsed = Callback::parse(form_urlencoded::parse(&query), false);
     match &parsed {
         Ok(Callback::Landing) => assert!(code.is_empty() && error.is_empty()),
-        Ok(Callback::ErrorWithoutState(_)) => assert!(code.is_empty() && error.len() == 1 && all("state").concat().is_empty()),
+        Ok(Callback::ErrorWithoutState(..)) => assert!(code.is_empty() && error.len() == 1 && all("state").concat().is_empty()),
         Ok(Callback::Response(response)) => {
             assert_eq!(all("state"), [response.state()]);
             assert!(code.len() + error.len() == 1 && all("iss").len() <= 1);

@@ -46,7 +46,13 @@ fn read(filter: &Filter, data: &[u8]) {
         let kept: ProviderMetadata = postcard::from_bytes(&postcard::to_allocvec(metadata).expect("bytes")).expect("the same again");
         assert_eq!(
             kept,
-            ProviderMetadata { authorization_endpoint: None, takes_account_prompt: false, ignored: vec![], ..metadata.clone() }
+            ProviderMetadata {
+                authorization_endpoint: None,
+                takes_account_prompt: false,
+                ignored: vec![],
+                lacks_userinfo: None,
+                ..metadata.clone()
+            }
         );
     }
 

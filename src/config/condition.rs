@@ -111,6 +111,27 @@ fn refuse_wildcard(section: &Section<'_>, at: Option<usize>, key: &str, value: &
     } else if value.contains('*') {
         let problem = format!("`{value}` is compared whole: `*` is not a wildcard here");
         section.findings.warning(at, key, problem, "write the values in full");
+    } else if let Some(mark) = mark_of_a_pattern(value) {
+        let problem = format!("`{value}` is compared whole: `{mark}` is not a wildcard here");
+        section.findings.warning(at, key, problem, "write each value in full; a list admits any of its values");
+    }
+}
+
+/// What of a value shells and others take for a pattern beside `*`: `?`, `[ab]` and `[a-z]`, `{a,b}`. Names of groups have brackets
+/// of their own: `[HR] Managers`.
+fn mark_of_a_pattern(value: &str) -> Option<&'static str> {
+    let within = |open: char, close: char| Some(value.split_once(open)?.1.split_once(close)?.0).filter(|inner| !inner.is_empty());
+    let is_class = |inner: &str| {
+        inner.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-!^".contains(&b)) || inner.as_bytes().get(1) == Some(&b'-')
+    };
+    if value.contains('?') {
+        Some("?")
+    } else if within('[', ']').is_some_and(is_class) {
+        Some("[]")
+    } else if within('{', '}').is_some_and(|inner| inner.contains(',') && !inner.contains(['"', ':'])) {
+        Some("{}")
+    } else {
+        None
     }
 }
 

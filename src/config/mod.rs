@@ -268,8 +268,10 @@ fn read(source: &Source, findings: &Findings<'_>) -> Option<Config> {
     previous.iter().for_each(|secret| cookie_secret::check(findings, secret, &known, remedy));
     auth.finish_lenient(provider::UNNAMED);
     for (name, section) in provider::sections(&auth) {
-        if vestibule.knows(&name) && !section.has("client_id") && !section.has("server_metadata_url") {
-            let remedy = format!("write [{}]", vestibule.key(&name));
+        let is_ours = name == vestibule.path() || vestibule.knows(&name);
+        if is_ours && !section.has("client_id") && !section.has("server_metadata_url") {
+            let place = if name == vestibule.path() { name } else { vestibule.key(&name) };
+            let remedy = format!("write [{place}]");
             findings.fatal(section.at(), &section.path(), "is read as a provider of that name, and has no settings of a provider", remedy);
         }
     }

@@ -317,6 +317,34 @@ fn keys_that_stand_in_the_wrong_table_are_told_where_they_belong() {
 }
 
 #[test]
+fn patterns_of_every_kind_are_told_in_rules() {
+    let told = |values: &str| {
+        let toml = format!("[[vestibule.rule]]\nrequire = {{ groups = {values} }}\n[[vestibule.rule]]\naccess = \"deny\"\n");
+        let told = parse(&with(&toml)).unwrap().warnings;
+        told.into_iter().filter(|fault| fault.problem.contains("is not a wildcard here")).map(|fault| (fault.key, fault.problem)).collect()
+    };
+    let all: Vec<(String, String)> = told("[\"a?\", \"[ab]\", \"{a,b}\", \"dev-[0-9]\", \"x[!a]\", \"team-{one,two}-x\", \"[A-Z]x\"]");
+    assert_eq!(all.len(), 7, "{all:#?}");
+    for ((key, problem), mark) in all.iter().zip(["?", "[]", "{}", "[]", "[]", "{}", "[]"]) {
+        assert!(key.starts_with("vestibule.rule[1].require.groups") && problem.contains(&format!("`{mark}` is not")), "{key} {problem}");
+    }
+    assert_eq!(told("\"a?\"").len(), 1);
+    assert_eq!(told("[\"[HR] Managers\", \"[]\", \"{}\", \"{7F3C}\", \"a]b[\", \"CN=A,OU=B\", \"(a|b)\"]"), []);
+}
+
+#[test]
+fn a_table_of_ours_below_auth_is_told_where_it_belongs() {
+    for (table, place) in [("vestibule", "write [vestibule]"), ("session", "write [vestibule.session]")] {
+        let faults = parse(&with(&format!("[auth.{table}]\nlogin = \"optional\"\n"))).unwrap_err();
+        let key = format!("auth.{table}");
+        assert!(faults.iter().any(|fault| fault.fatal && fault.key == key && fault.remedy == place), "{faults:#?}");
+    }
+    // A provider may have that name.
+    let provider = "[auth.vestibule]\nclient_id = \"a\"\nclient_secret = \"value\"\nserver_metadata_url = \"https://op.example/.well-known/openid-configuration\"\n";
+    parse(&with(provider)).unwrap();
+}
+
+#[test]
 fn a_pattern_where_none_is_read_is_told() {
     const OURS: &str = "[vestibule]\n[vestibule.provider.default]\n";
     for (toml, key) in [

@@ -52,7 +52,7 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
     };
     let read = Unverified::parse(token.trim()).and_then(|token| token.providers(&context.config.providers).map(|found| (token, found)));
     match read {
-        Ok((token, providers)) => Ok(Notice { token, providers }.next(Unverifiable::Nobody, visit, context)),
+        Ok((token, providers)) => Ok(Notice { token, providers, has_renewed_metadata: false }.next(Unverifiable::Nobody, visit, context)),
         Err(rejection) => Ok(rejected(&rejection, Some(Counted::BadLogoutToken), visit)),
     }
 }
@@ -62,9 +62,12 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
 struct Notice {
     token: Unverified,
     providers: Vec<String>,
+    /// For the provider that is being tried, because its keys have gone from where they were.
+    has_renewed_metadata: bool,
 }
 
 /// Why a token cannot be verified by one provider.
+#[derive(Debug)]
 enum Unverifiable {
     Nobody,
     Rejected(Rejection),
@@ -86,12 +89,13 @@ impl Notice {
         };
         visit.provider = Some(provider.name.clone());
         context.record_provider(visit, provider);
+        self.has_renewed_metadata = false;
         match context.cache.metadata(&provider.name, context.now) {
             Lookup::Fresh(metadata) | Lookup::Paused(Some(metadata)) => self.with_metadata(provider, metadata, visit, context),
             Lookup::Paused(None) => self.next(failed_a_moment_ago(provider), visit, context),
             Lookup::Fetch => {
                 let question = context.cache.ask_for_metadata(&provider.name, context.now);
-                let expect = ExpectMetadata { notice: self, provider: provider.name.clone(), question };
+                let expect = ExpectMetadata { notice: self, provider: provider.name.clone(), question, instead: None };
                 Progress::Fetch(ProviderMetadata::request(provider), Flow::LogoutMetadata(Box::new(expect)))
             }
         }
@@ -104,10 +108,40 @@ impl Notice {
         }
         match context.cache.keys(&metadata.issuer, &metadata.jwks_uri, context.now) {
             Lookup::Fresh(keys) => self.verify(provider, metadata, &keys, Keys::Known, visit, context),
-            Lookup::Paused(Some(keys)) => self.verify(provider, metadata, &keys, Keys::Settled, visit, context),
-            Lookup::Paused(None) => self.next(failed_a_moment_ago(provider), visit, context),
+            Lookup::Paused(Some(keys)) => self.verify(provider, metadata, &keys, Keys::Gone, visit, context),
+            Lookup::Paused(None) => self.renew(provider, metadata, failed_a_moment_ago(provider), visit, context),
             Lookup::Fetch => self.fetch_keys(provider, metadata, context),
         }
+    }
+
+    /// Where the keys cannot be had from where they were, they may have moved: asks for the metadata again, as a login does.
+    fn renew(
+        mut self,
+        provider: &Provider,
+        metadata: ProviderMetadata,
+        otherwise: Unverifiable,
+        visit: &mut Visit,
+        context: &mut Context<'_>,
+    ) -> Progress {
+        if self.has_renewed_metadata {
+            return self.next(otherwise, visit, context);
+        }
+        self.has_renewed_metadata = true;
+        // A login, or another token, has found out already.
+        if let Lookup::Fresh(newer) = context.cache.metadata(&provider.name, context.now)
+            && newer.jwks_uri != metadata.jwks_uri
+        {
+            return self.with_metadata(provider, newer, visit, context);
+        }
+        if !context.cache.may_refetch_metadata_for_logout(&provider.name, context.now) {
+            return self.next(otherwise, visit, context);
+        }
+        let message = format!("the keys of provider `{}` for a logout token cannot be had; asking for the metadata again", provider.name);
+        visit.note(Level::Warn, Code::MetadataRefetch, message);
+        let question = context.cache.ask_for_metadata(&provider.name, context.now);
+        let instead = Some(Instead { metadata, otherwise });
+        let expect = ExpectMetadata { notice: self, provider: provider.name.clone(), question, instead };
+        Progress::Fetch(ProviderMetadata::request(provider), Flow::LogoutMetadata(Box::new(expect)))
     }
 
     fn fetch_keys(self, provider: &Provider, metadata: ProviderMetadata, context: &mut Context<'_>) -> Progress {
@@ -145,6 +179,7 @@ impl Notice {
             Keys::Answered(question) if is_curable && let Some(keys) = context.cache.later_keys(issuer, uri, question, context.now) => {
                 self.verify(provider, metadata, &keys, Keys::Settled, visit, context)
             }
+            Keys::Gone if is_curable => self.renew(provider, metadata, Unverifiable::Rejected(rejection), visit, context),
             _ => self.next(Unverifiable::Rejected(rejection), visit, context),
         }
     }
@@ -159,6 +194,8 @@ enum Keys {
     Answered(Question),
     /// They are not asked for any more.
     Settled,
+    /// They are older ones, since those of now cannot be had from where they were.
+    Gone,
 }
 
 /// Waits for the metadata of a provider that a logout token may be from.
@@ -167,6 +204,15 @@ pub(crate) struct ExpectMetadata {
     notice: Notice,
     provider: String,
     question: Question,
+    /// What is known already, where newer metadata is asked for.
+    instead: Option<Instead>,
+}
+
+#[derive(Debug)]
+struct Instead {
+    metadata: ProviderMetadata,
+    /// What stands where the keys have not moved.
+    otherwise: Unverifiable,
 }
 
 impl ExpectMetadata {
@@ -176,11 +222,15 @@ impl ExpectMetadata {
         visit: &mut Visit,
         context: &mut Context<'_>,
     ) -> Result<Progress, Error> {
-        let Self { notice, provider, question } = self;
+        let Self { notice, provider, question, instead } = self;
         let provider = context.config.provider(&provider).ok_or(Error::UnknownProvider)?;
-        Ok(match login::receive_metadata(provider, question, answer, visit, context) {
-            Ok(metadata) => notice.with_metadata(provider, metadata, visit, context),
-            Err(error) => notice.next(Unverifiable::NoAnswer(error.to_string()), visit, context),
+        let received = login::receive_metadata(provider, question, answer, visit, context);
+        Ok(match (received, instead) {
+            (Ok(metadata), Some(instead)) if metadata.jwks_uri == instead.metadata.jwks_uri => {
+                notice.next(instead.otherwise, visit, context)
+            }
+            (Ok(metadata), _) => notice.with_metadata(provider, metadata, visit, context),
+            (Err(error), _) => notice.next(Unverifiable::NoAnswer(error.to_string()), visit, context),
         })
     }
 }
@@ -209,10 +259,16 @@ impl ExpectKeys {
                 context.cache.store_keys(issuer, uri, question, keys.clone(), context.now);
                 (keys, Keys::Answered(question))
             }
-            Err(error) => match context.cache.keys_failed(issuer, uri, question, error.failure(), context.now) {
-                Some(keys) => (keys, Keys::Settled),
-                None => return Ok(notice.next(Unverifiable::NoAnswer(error.to_string()), visit, context)),
-            },
+            Err(error) => {
+                let is_gone = error.is_gone();
+                match context.cache.keys_failed(issuer, uri, question, error.failure(), context.now) {
+                    Some(keys) => (keys, if is_gone { Keys::Gone } else { Keys::Settled }),
+                    None if is_gone => {
+                        return Ok(notice.renew(provider, metadata, Unverifiable::NoAnswer(error.to_string()), visit, context));
+                    }
+                    None => return Ok(notice.next(Unverifiable::NoAnswer(error.to_string()), visit, context)),
+                }
+            }
         };
         Ok(notice.verify(provider, metadata, &keys, known, visit, context))
     }

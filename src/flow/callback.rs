@@ -17,10 +17,10 @@ use crate::error::Error;
 use crate::flow::{Context, Progress};
 use crate::identity::headers;
 use crate::limit::Counted;
-use crate::oidc::authorization::{AuthorizationResponse, Callback};
+use crate::oidc::authorization::{AuthorizationResponse, Callback, handed_on, state_of};
 use crate::oidc::cache::{Lookup, Question};
 use crate::oidc::end_session::MAX_HINT_BYTES;
-use crate::oidc::error::{self as oidc, Endpoint, Failure, Rejected, ReportedError};
+use crate::oidc::error::{self as oidc, Endpoint, Failure, Rejected, Rejection, ReportedError};
 use crate::oidc::grant::AuthorizationGrant;
 use crate::oidc::id_token::{IdTokenVerifier, Identity, Occasion, VerifiedIdToken};
 use crate::oidc::jwks::KeySet;
@@ -55,20 +55,34 @@ pub(crate) fn begin(request: &Request<'_>, body: Option<&[u8]>, visit: &mut Visi
         // Looked at, not visited: the code is kept for the visit.
         ("HEAD", _) => return Ok(looked_at()),
         ("POST", _) if !request.is_form() => {
+            keep_page(request.query_pairs(), visit, context);
             return Err(oidc::Error::AuthorizationResponse("what was posted is not application/x-www-form-urlencoded").into());
         }
         ("POST", None) => return Ok(Progress::Done(Outcome::NeedBody(MAX_FORM_BYTES))),
         // A cross-site POST brings no `SameSite=Lax` cookie along, a cross-site GET does: hand the form on as one.
-        ("POST", Some(form)) => return Ok(Progress::Done(Outcome::Respond(form_as_query(form, visit.jar.is_logging_out(), config)?))),
+        ("POST", Some(form)) => {
+            let handed_on = form_as_query(form, visit.jar.is_logging_out(), config);
+            return match handed_on {
+                Ok(response) => Ok(Progress::Done(Outcome::Respond(response))),
+                Err(error) => {
+                    keep_page(url::form_urlencoded::parse(form), visit, context);
+                    Err(error)
+                }
+            };
+        }
         _ => return Err(Error::MethodNotAllowed),
     }
     if let Some(sealed) = onward::sealed(request) {
         return onward::begin(&sealed, visit, context);
     }
-    let response = match Callback::parse(request.query_pairs(), visit.jar.is_logging_out())? {
-        Callback::Response(response) => response,
-        Callback::ErrorWithoutState(reported) => return stateless(reported, visit, context),
-        Callback::Landing => return Ok(Progress::Done(Outcome::Respond(landing(visit, context)))),
+    let response = match Callback::parse(request.query_pairs(), visit.jar.is_logging_out()) {
+        Ok(Callback::Response(response)) => response,
+        Ok(Callback::ErrorWithoutState(reported, iss)) => return stateless(reported, iss.as_deref(), visit, context),
+        Ok(Callback::Landing) => return Ok(Progress::Done(Outcome::Respond(landing(visit, context)))),
+        Err(error) => {
+            keep_page(request.query_pairs(), visit, context);
+            return Err(error.into());
+        }
     };
     let attempt = match LoginAttempt::find(&visit.jar, response.state(), &config.sessions, &config.providers, context.now) {
         Ok(attempt) => attempt,
@@ -167,6 +181,17 @@ fn astray(error: Error, response: &AuthorizationResponse, visit: &mut Visit, con
     }
 }
 
+/// Of a callback that is of no use: the page that its `state` leads to. The attempt stays as it is.
+fn keep_page(pairs: url::form_urlencoded::Parse<'_>, visit: &mut Visit, context: &Context<'_>) {
+    let config = context.config;
+    let Some(state) = state_of(pairs) else { return };
+    let attempt = LoginAttempt::find(&visit.jar, &state, &config.sessions, &config.providers, context.now);
+    let page = attempt.ok().map(|attempt| attempt.return_to().to_owned()).filter(|page| !page.is_empty());
+    // A form from another site comes without cookies.
+    let way_back = || WayBack::of_state(&state, &config.sessions, context.now).filter(WayBack::has_page).map(WayBack::into_page);
+    visit.return_to = page.or_else(way_back).and_then(|page| ReturnTo::parse(&page, config.public.redirect_uri()).ok());
+}
+
 /// Whether another tab has logged in while this login was on its way.
 fn has_logged_in_since(started_at: UnixTime, visit: &Visit, context: &Context<'_>) -> bool {
     let sealed = context.sealed(visit);
@@ -190,10 +215,19 @@ pub(super) fn unless_logged_in(progress: Result<Progress, Error>, visit: &mut Vi
 
 /// An error that does not say which login it is about: with one on its way it is that one, which stays as it is, for anybody
 /// can send a browser here.
-fn stateless(reported: ReportedError, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
+fn stateless(reported: ReportedError, iss: Option<&str>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     let config = context.config;
     let pending = PendingAttempts::of(&visit.jar, &config.sessions, &config.providers, context.now);
-    let pending = pending.open(&config.sessions, &config.providers, context.now);
+    let mut pending = pending.open(&config.sessions, &config.providers, context.now);
+    if let Some(iss) = iss {
+        let mismatch = pending.first().and_then(|attempt| attempt.check_issuer(Some(iss)).err());
+        let page = pending.first().and_then(|attempt| ReturnTo::parse(attempt.return_to(), config.public.redirect_uri()).ok());
+        pending.retain(|attempt| attempt.check_issuer(Some(iss)).is_ok());
+        if let Some(mismatch) = mismatch.filter(|_| pending.is_empty()) {
+            visit.return_to = page;
+            return Err(mismatch.into());
+        }
+    }
     let newest = pending.first().and_then(|attempt| Some((attempt, config.provider(attempt.provider())?)));
     let reported = match newest {
         Some((attempt, provider)) if attempt.has_optional_prompt() && reported.may_be_about_prompt() => {
@@ -540,7 +574,7 @@ fn verify(
         Err(rejection) if let Some(keys) = later_keys(rejection.reason, &mut course, metadata, context) => {
             return verify(grant, course, tokens, &keys, visit, context);
         }
-        Err(rejection) if may_refetch(rejection.reason, course.keys, metadata, context) => {
+        Err(rejection) if may_refetch(&rejection, course.keys, metadata, context) => {
             visit.note(Level::Info, Code::KeysRefetch, format!("the ID token does not fit the keys that are known: {rejection}"));
             return Ok(fetch_keys(grant, course, tokens, context));
         }
@@ -568,12 +602,14 @@ fn later_keys(reason: Rejected, course: &mut Course, metadata: &ProviderMetadata
 
 /// Whether keys that were not known when the token was rejected are worth asking for. Keys that are known may have been
 /// replaced, under a new name or under the same one; those that were fetched just now may lag behind.
-fn may_refetch(reason: Rejected, keys: Keys, metadata: &ProviderMetadata, context: &mut Context<'_>) -> bool {
-    match (reason, keys) {
-        (Rejected::UnknownKey | Rejected::Signature, Keys::Cached) => {
+fn may_refetch(rejection: &Rejection, keys: Keys, metadata: &ProviderMetadata, context: &mut Context<'_>) -> bool {
+    match keys {
+        Keys::Cached if matches!(rejection.reason, Rejected::UnknownKey | Rejected::Signature) => {
             context.cache.may_refetch_keys(&metadata.issuer, &metadata.jwks_uri, context.now)
         }
-        (Rejected::UnknownKey, Keys::Fetched) => context.cache.may_refetch_keys_twice(&metadata.issuer, &metadata.jwks_uri, context.now),
+        Keys::Fetched if rejection.may_be_of_newer_key() => {
+            context.cache.may_refetch_keys_twice(&metadata.issuer, &metadata.jwks_uri, context.now)
+        }
         _ => false,
     }
 }
@@ -739,7 +775,6 @@ fn form_as_query(form: &[u8], is_logging_out: bool, config: &Config) -> Result<R
     // A form that is no response is not handed on, and one that is too long does not become a long address.
     Callback::parse(url::form_urlencoded::parse(form), is_logging_out)?;
     let mut url = config.public.redirect_uri().clone();
-    let known = |name: &str| ["code", "state", "iss", "error", "error_description", "error_uri"].contains(&name);
-    url.query_pairs_mut().extend_pairs(url::form_urlencoded::parse(form).filter(|(name, _)| known(name)));
+    url.query_pairs_mut().extend_pairs(handed_on(form));
     Ok(Response::redirect(&url[url::Position::BeforePath..], "POST"))
 }

@@ -232,6 +232,16 @@ pub(super) fn receive_metadata(
     }
 }
 
+/// A provider without the endpoint that the configuration has asked for.
+pub(super) fn lacks_userinfo(provider: &Provider, words: &str) -> oidc::Error {
+    let name = &provider.name;
+    let fault = format!(
+        "{words}, and userinfo = true in [vestibule.provider.{name}] has Vestibule ask it: remove that setting, or have the provider \
+         name an https URL as its userinfo_endpoint"
+    );
+    oidc::Error::Answer { provider: name.clone(), what: Endpoint::Metadata, fault }
+}
+
 /// A login with that provider, from its metadata on.
 pub(super) fn start(provider: &Provider, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     if visit.only_looks {
@@ -265,6 +275,10 @@ fn authorize(provider: &Provider, metadata: ProviderMetadata, visit: &mut Visit,
         let fault = "there is no authorization_endpoint".to_owned();
         return Err(oidc::Error::Answer { provider: provider.name.clone(), what: Endpoint::Metadata, fault }.into());
     };
+    // Rather now than when the person is back.
+    if let Some(words) = &metadata.lacks_userinfo {
+        return Err(lacks_userinfo(provider, words).into());
+    }
     let return_to = destination(visit.return_to.take(), config);
     let asks_for_account = visit.select_account || provider.asks_for_account;
     let prompt = match (asks_for_account, visit.leave_prompt || !metadata.takes_account_prompt) {

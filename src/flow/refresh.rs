@@ -15,6 +15,7 @@
 
 mod asker;
 pub(crate) mod by_script;
+mod renewal;
 
 use super::{Context, Flow, Progress, Visit, application};
 use crate::claims::root;

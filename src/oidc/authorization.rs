@@ -1,5 +1,7 @@
 //! The authorization request and response (RFC 6749 section 4.1, OIDC Core section 3.1.2, RFC 7636, RFC 9207).
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
@@ -12,6 +14,9 @@ use crate::secret::Secret;
 
 /// Longest accepted parameter. Entra's codes have about 1,800 bytes.
 const MAX_PARAMETER_BYTES: usize = 8 * 1024;
+
+/// Longest words about an error, in characters: the log has 300 of them, and says that there were more.
+const MAX_TOLD_CHARACTERS: usize = 400;
 
 /// What of an authorization request differs from login to login.
 pub struct Asking<'a> {
@@ -98,8 +103,8 @@ pub struct AuthorizationCode(pub(super) Secret);
 #[derive(Debug)]
 pub enum Callback {
     Response(AuthorizationResponse),
-    /// An error that does not say which login it is about.
-    ErrorWithoutState(ReportedError),
+    /// An error that does not say which login it is about, and its `iss`.
+    ErrorWithoutState(ReportedError, Option<String>),
     /// The end of a logout: providers send the browser here after it, with the `state` that we gave them, with another, or with
     /// nothing.
     Landing,
@@ -119,7 +124,7 @@ impl Callback {
     ///
     /// # Errors
     /// [`Error::AuthorizationResponse`] when a parameter comes twice (RFC 6749 section 3.1), is missing, empty or too
-    /// long, and when the response both succeeds and fails, or does neither.
+    /// long (`error_description` and `error_uri` are cut), and when the response both succeeds and fails, or does neither.
     pub fn parse(pairs: url::form_urlencoded::Parse<'_>, is_logging_out: bool) -> Result<Self, Error> {
         let [mut code, mut state, mut iss, mut error, mut description, mut uri, mut jwt] = [const { None::<String> }; 7];
         for (name, value) in pairs {
@@ -134,6 +139,8 @@ impl Callback {
                 // `session_state`, `scope`, `hd` and what else providers add.
                 _ => continue,
             };
+            // What is told about an error is not what goes on with it: of a long one, the beginning counts.
+            let value = if is_told(&name) { beginning(value) } else { value };
             if value.len() > MAX_PARAMETER_BYTES {
                 return Err(Error::AuthorizationResponse("a parameter is too long"));
             }
@@ -160,10 +167,53 @@ impl Callback {
         };
         match (state, result) {
             (Some(state), result) => Ok(Self::Response(AuthorizationResponse { state, iss, result })),
-            (None, Err(reported)) => Ok(Self::ErrorWithoutState(reported)),
+            (None, Err(reported)) => Ok(Self::ErrorWithoutState(reported, iss)),
             (None, Ok(_)) => Err(Error::AuthorizationResponse("there is no state")),
         }
     }
+}
+
+/// The `state` of a callback, whatever else is wrong with it: there once, or the same each time; or within the response that is a
+/// JWT (JARM section 2.1), of which nothing is proven.
+pub fn state_of(pairs: url::form_urlencoded::Parse<'_>) -> Option<String> {
+    let (mut states, mut jwt) = (vec![], None);
+    for (name, value) in pairs {
+        match &*name {
+            "state" if !value.is_empty() && states.len() < 2 && !states.contains(&value) => states.push(value),
+            "response" => jwt = Some(value),
+            _ => {}
+        }
+    }
+    match (states.pop(), states.is_empty()) {
+        (Some(state), true) => Some(state.into_owned()),
+        (Some(_), false) => None,
+        (None, _) => {
+            let payload = URL_SAFE_NO_PAD.decode(jwt?.split('.').nth(1)?).ok()?;
+            let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+            claims.get("state")?.as_str().map(str::to_owned)
+        }
+    }
+}
+
+/// Whether a parameter is words for people.
+fn is_told(name: &str) -> bool {
+    matches!(name, "error_description" | "error_uri")
+}
+
+/// As much of such words as is told. The log has fewer characters.
+fn beginning(words: Cow<'_, str>) -> Cow<'_, str> {
+    let end = words.char_indices().nth(MAX_TOLD_CHARACTERS).map(|(end, _)| end);
+    match end.and_then(|end| words.get(..end)) {
+        Some(beginning) => Cow::Owned(beginning.to_owned()),
+        None => words,
+    }
+}
+
+/// The parameters of a form that a callback by `GET` has as well, as long as they may be there.
+pub fn handed_on(form: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let known = |name: &str| ["code", "state", "iss", "error", "error_description", "error_uri"].contains(&name);
+    let pairs = url::form_urlencoded::parse(form).filter(move |(name, _)| known(name));
+    pairs.map(|(name, value)| if is_told(&name) { (name, beginning(value)) } else { (name, value) })
 }
 
 /// What the `state` of a logout begins with, so that the log tells its end from a login that went wrong.
@@ -220,9 +270,9 @@ mod tests {
             assert!(matches!(after_logout.unwrap(), Callback::Landing), "{query}");
         }
         assert_eq!(reported("error=access_denied&state=s"), "the provider reports the error `access_denied`");
-        assert_eq!(reported("error=%3Cscript%3E&state=s"), "the provider reports the error `(unreadable)`");
-        assert!(matches!(parse("error=access_denied").unwrap(), Callback::ErrorWithoutState(_)));
-        assert!(matches!(parse("error=access_denied&state=").unwrap(), Callback::ErrorWithoutState(_)));
+        assert_eq!(reported("error=%0aforged&state=s"), "the provider reports the error `(unreadable)`");
+        assert!(matches!(parse("error=access_denied").unwrap(), Callback::ErrorWithoutState(..)));
+        assert!(matches!(parse("error=access_denied&state=").unwrap(), Callback::ErrorWithoutState(..)));
     }
 
     #[test]

@@ -160,6 +160,11 @@ impl ProviderCache {
         self.metadata.entry(provider.to_owned()).or_default().may_refetch(now)
     }
 
+    /// The same for a logout token, which anybody can make up: it leaves to logins what they may ask.
+    pub fn may_refetch_metadata_for_logout(&mut self, provider: &str, now: UnixTime) -> bool {
+        self.metadata.entry(provider.to_owned()).or_default().may_refetch_for_logout(now)
+    }
+
     /// Whether the metadata has been asked for, and the answer is not there yet.
     pub fn is_asking_for_metadata(&self, provider: &str, now: UnixTime) -> bool {
         self.metadata.get(provider).is_some_and(|entry| entry.is_under_way(now))
@@ -223,9 +228,7 @@ impl ProviderCache {
 
     /// The same for a logout token, which anybody can make up: it leaves to logins what they may ask.
     pub fn may_refetch_keys_for_logout(&mut self, issuer: &str, jwks_uri: &Url, now: UnixTime) -> bool {
-        let entry = self.keys_entry(issuer, jwks_uri);
-        let is_under_way = entry.is_under_way(now);
-        entry.logout_refetch.admits(is_under_way, now)
+        self.keys_entry(issuer, jwks_uri).may_refetch_for_logout(now)
     }
 
     fn keys_entry(&mut self, issuer: &str, jwks_uri: &Url) -> &mut Entry<KeySet> {
@@ -297,6 +300,10 @@ impl<T: Clone> Entry<T> {
 
     fn may_refetch_twice(&mut self, now: UnixTime) -> bool {
         self.second_refetch.admits(self.is_under_way(now), now)
+    }
+
+    fn may_refetch_for_logout(&mut self, now: UnixTime) -> bool {
+        self.logout_refetch.admits(self.is_under_way(now), now)
     }
 
     /// Whether the latest question has no answer yet.

@@ -200,18 +200,31 @@ impl Rejected {
 pub struct Rejection {
     pub reason: Rejected,
     words: Option<String>,
+    is_of_any_key: bool,
+}
+
+impl Rejection {
+    /// Of a signature that may be of any key: the token names none, or the keys have no names.
+    pub(crate) fn of_any_key(self) -> Self {
+        Self { is_of_any_key: true, ..self }
+    }
+
+    /// Whether it may be of a key that the provider has not published yet, though its keys were fetched just now.
+    pub(crate) fn may_be_of_newer_key(&self) -> bool {
+        self.reason == Rejected::UnknownKey || self.is_of_any_key
+    }
 }
 
 impl Rejected {
     /// With words of its own, in which what comes from the token has gone through `shown`.
     pub(crate) fn because(self, words: impl Into<String>) -> Rejection {
-        Rejection { reason: self, words: Some(words.into()) }
+        Rejection { reason: self, words: Some(words.into()), is_of_any_key: false }
     }
 }
 
 impl From<Rejected> for Rejection {
     fn from(reason: Rejected) -> Self {
-        Self { reason, words: None }
+        Self { reason, words: None, is_of_any_key: false }
     }
 }
 

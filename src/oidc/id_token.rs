@@ -22,6 +22,9 @@ use crate::time::UnixTime;
 /// A token this old was not issued for the login that has just come back.
 const MAX_AGE: Duration = Duration::from_secs(10 * 60);
 
+/// So many audiences are named in a message.
+const MAX_NAMED: usize = 8;
+
 /// Longest `sub`, in characters (OIDC Core section 2, where they are ASCII).
 const MAX_SUBJECT_CHARACTERS: usize = 255;
 
@@ -164,8 +167,8 @@ impl IdTokenVerifier<'_> {
         };
         // 12. and 13. What the authorization request asked for has been done, and nothing else that the section demands lacks.
         let (claims, metadata_tag) = (Claims::from(claims), self.provider.metadata_tag());
-        let login = ProvenLogin { claims: &claims, requested_at: self.requested_at, metadata_tag: &metadata_tag };
-        self.provider.admits(&login).map_err(|unmet| self.rejection(unmet, &claims))?;
+        let login = ProvenLogin { claims: &claims, requested_at: self.requested_at, proven_at: now, metadata_tag: &metadata_tag };
+        self.provider.admits(&login).map_err(|unmet| self.rejection(unmet, &claims, now))?;
         Ok(VerifiedIdToken(Identity { claims, subject, requested_at: self.requested_at }))
     }
 
@@ -185,12 +188,12 @@ impl IdTokenVerifier<'_> {
         }
     }
 
-    fn rejection(&self, unmet: Unmet, claims: &Claims<'_>) -> Rejection {
+    fn rejection(&self, unmet: Unmet, claims: &Claims<'_>, now: UnixTime) -> Rejection {
         let (reason, name) = match unmet {
             Unmet::Issuer => (Rejected::Issuer, "iss"),
             Unmet::Tenant => (Rejected::Tenant, "tid"),
             Unmet::AuthenticationContext => (Rejected::AuthenticationContext, "acr"),
-            Unmet::AuthenticationTime => (Rejected::AuthenticationTime, "auth_time"),
+            Unmet::AuthenticationTime | Unmet::AuthenticationInFuture => (Rejected::AuthenticationTime, "auth_time"),
             Unmet::HostedDomain => (Rejected::HostedDomain, "hd"),
         };
         let Requirements { max_age, acr_values, hosted_domain } = &self.provider.requirements;
@@ -198,13 +201,19 @@ impl IdTokenVerifier<'_> {
             Unmet::Issuer => format!("expects the issuer {}", self.provider.expected_issuer),
             Unmet::Tenant => format!("has tenants = {:?}", self.provider.tenants),
             Unmet::AuthenticationContext => format!("has acr_values = {:?}", acr_values.join(" ")),
-            Unmet::AuthenticationTime => {
+            Unmet::AuthenticationTime | Unmet::AuthenticationInFuture => {
                 format!("has max_age = {}; the login was started at {}", max_age.unwrap_or_default().as_secs(), self.requested_at)
             }
             Unmet::HostedDomain => format!("has hd = {:?}", hosted_domain.as_deref().unwrap_or_default()),
         };
         let found = match (claims.whole().get(name), unmet) {
             (None, _) => format!("it has no `{name}`"),
+            (Some(value), Unmet::AuthenticationInFuture) if let Some(at) = UnixTime::from_numeric_date(value) => {
+                return reason.because(format!(
+                    "the person is said to have authenticated at a time that is still to come: {}",
+                    apart(name, at, now, self.provider.clock_skew)
+                ));
+            }
             (Some(value), Unmet::AuthenticationTime) => match UnixTime::from_numeric_date(value) {
                 Some(at) => {
                     let before = humantime::format_duration(self.requested_at.since(at));
@@ -231,22 +240,30 @@ pub(super) fn check_audiences(provider: &Provider, aud: Option<&Value>) -> Resul
         return Err(Rejected::Audience.because(words));
     }
     if !audiences.iter().any(|audience| audience == client_id) {
-        let all: Vec<_> = audiences.iter().take(8).map(quoted).collect();
+        let all: Vec<_> = audiences.iter().take(MAX_NAMED).map(quoted).collect();
         let all =
             if all.is_empty() { "its `aud` is an empty list".to_owned() } else { format!("it is for the audience {}", all.join(", ")) };
         let words = format!("{all}, and client_id is `{}`", shown(client_id));
         return Err(Rejected::Audience.because(words));
     }
     let is_trusted = |audience: &Value| audience == client_id || provider.audiences.iter().any(|trusted| audience == trusted.as_str());
-    match audiences.iter().find(|audience| !is_trusted(audience)) {
-        None => Ok(()),
-        Some(other) => Err(Rejected::Audience.because(format!(
-            "it is also for the audience {}, which is neither client_id `{}` nor trusted: if it should be, name it in vestibule.provider.{}.audiences",
-            quoted(other),
-            shown(client_id),
-            provider.name
-        ))),
-    }
+    let others: Vec<_> = audiences.iter().filter(|audience| !is_trusted(audience)).collect();
+    let named = others.iter().take(MAX_NAMED).map(|audience| quoted(audience)).collect::<Vec<_>>().join(", ");
+    let (client_id, setting) = (shown(client_id), format!("vestibule.provider.{}.audiences", provider.name));
+    // The list comes last: it may be long.
+    Err(Rejected::Audience.because(match others.len() {
+        0 => return Ok(()),
+        1 => format!(
+            "it is also for the audience {named}, which is neither client_id `{client_id}` nor trusted: if it should be, name it in {setting}"
+        ),
+        all => {
+            let more = all.saturating_sub(MAX_NAMED);
+            let more = if more > 0 { format!(" (and {more} others)") } else { String::new() };
+            format!(
+                "it is also for audiences{more} that are neither client_id `{client_id}` nor trusted; if they should be, name them in {setting}: {named}"
+            )
+        }
+    }))
 }
 
 /// The left half of the hash that belongs to the signature's algorithm (OIDC Core section 3.1.3.6; EdDSA with Ed25519

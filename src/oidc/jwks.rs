@@ -11,7 +11,7 @@ use url::Url;
 
 use super::error::{Endpoint, Error, shown};
 use super::outbound;
-use super::signature::{Algorithm, VerificationKey};
+use super::signature::{Algorithm, MIN_RSA_BITS, VerificationKey, modulus_bits};
 use crate::oidc::provider::Provider;
 use crate::web::http::{OutboundError, OutboundRequest, OutboundResponse};
 
@@ -113,8 +113,18 @@ impl KeySet {
         self.0.iter().any(|key| key.fits(algorithm) && key.for_algorithm(algorithm).is_some())
     }
 
+    /// Whether it has a key of that name.
+    pub(super) fn names(&self, kid: &str) -> bool {
+        self.0.iter().any(|key| key.kid.as_deref() == Some(kid))
+    }
+
+    /// Whether it has keys with names.
+    pub(super) fn has_names(&self) -> bool {
+        self.0.iter().any(|key| key.kid.is_some())
+    }
+
     fn named(&self, kid: Option<&str>) -> impl Iterator<Item = &Jwk> {
-        let is_named = kid.is_some_and(|kid| self.0.iter().any(|key| key.kid.as_deref() == Some(kid)));
+        let is_named = kid.is_some_and(|kid| self.names(kid));
         let named = move |key: &&Jwk| match kid {
             Some(kid) if is_named => key.kid.as_deref() == Some(kid),
             Some(_) => key.kid.is_none(),
@@ -125,10 +135,18 @@ impl KeySet {
 
     /// Why there is no candidate, in words for the log.
     pub(super) fn why_none(&self, algorithm: Algorithm, kid: Option<&str>) -> String {
+        let too_short = self.named(kid).filter(|key| key.fits(algorithm)).find_map(Jwk::bits_of_short_rsa);
         let algorithm = algorithm.name();
+        let too_short = too_short.map(|bits| {
+            format!("{bits} bits of RSA are too short: {algorithm} takes {MIN_RSA_BITS} or more (RFC 7518 sections 3.3 and 3.5), have the provider sign with a longer key")
+        });
         match kid {
-            None => format!("the provider's key set has no key for {algorithm}, and it has no `kid`; the key set has {self}"),
+            None => match too_short {
+                Some(words) => format!("the provider's key set has no key for {algorithm} that may be used, and {words}"),
+                None => format!("the provider's key set has no key for {algorithm}, and it has no `kid`; the key set has {self}"),
+            },
             Some(kid) => match self.0.iter().find(|key| key.kid.as_deref() == Some(kid)) {
+                Some(_) if let Some(words) = too_short => format!("the provider's key `{}` may not be used: {words}", shown(kid)),
                 Some(key) => format!("the provider's key `{}` is not for {algorithm}: {key}", shown(kid)),
                 None => format!("the provider's key set has no key `{}` for {algorithm}; it has {self}", shown(kid)),
             },
@@ -181,6 +199,12 @@ impl Jwk {
             && self.usage.as_deref().is_none_or(|usage| usage == "sig")
             && self.key_ops.as_deref().is_none_or(|operations| operations.iter().any(|operation| operation == "verify"))
             && self.alg.as_deref().is_none_or(|alg| Algorithm::from_name(alg) == Some(algorithm))
+    }
+
+    /// The length of its modulus, where that is what is wrong with it.
+    fn bits_of_short_rsa(&self) -> Option<usize> {
+        let bits = modulus_bits(&number(&self.n)?);
+        (self.kty == "RSA" && bits > 0 && bits < MIN_RSA_BITS).then_some(bits)
     }
 
     fn is_on(&self, kty: &str, crv: &str) -> bool {

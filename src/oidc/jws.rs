@@ -146,17 +146,26 @@ impl<'a> SignedJwt<'a> {
         if tried == 0 {
             return Err(Rejected::UnknownKey.because(keys.why_none(algorithm, kid)));
         }
+        // The key of that name may be one that the set does not have yet.
+        let is_absent = kid.is_some_and(|kid| !keys.names(kid));
+        if is_absent && keys.has_names() {
+            let words =
+                format!("{}; its signature is not of the {tried} that were tried of those without a name", keys.why_none(algorithm, kid));
+            return Err(Rejected::UnknownKey.because(words));
+        }
         let of = match kid {
+            Some(_) if is_absent => format!("its signature by {name} is of none of the provider's keys, which have no names"),
             Some(kid) => format!("its signature by {name} is not of the provider's key `{}`", shown(kid)),
             None => format!("its signature by {name} is of none of the provider's keys, and it has no `kid`"),
         };
-        Err(Rejected::Signature.because(match untried {
+        let rejection = Rejected::Signature.because(match untried {
             0 => of,
             _ => {
                 let advice = if kid.is_none() { ": have the provider send `kid`" } else { "" };
                 format!("{of}; {tried} keys that fit were tried, and {untried} were not{advice}")
             }
-        }))
+        });
+        Err(if kid.is_none() || is_absent { rejection.of_any_key() } else { rejection })
     }
 }
 

@@ -15,6 +15,8 @@ use crate::web::origin::{is_confidential, is_loopback};
 /// Google's, Entra's, Okta's and Auth0's are under 8 KiB.
 const MAX_BYTES: u32 = 256 * 1024;
 
+const NAME_THE_METHOD: &str = "name it with client_kwargs = { token_endpoint_auth_method = \"client_secret_basic\" } or the like";
+
 /// The scope by which a client asks for a refresh token (OIDC Core section 11).
 pub(super) const OFFLINE_ACCESS: &str = "offline_access";
 
@@ -55,6 +57,9 @@ pub struct ProviderMetadata {
     /// What is optional and cannot be used, in words; it counts as absent.
     #[serde(skip)]
     pub ignored: Vec<String>,
+    /// Why there is no userinfo endpoint, where one is to be asked: in words.
+    #[serde(skip)]
+    pub lacks_userinfo: Option<String>,
 }
 
 impl ProviderMetadata {
@@ -85,7 +90,20 @@ impl ProviderMetadata {
         let authorization_endpoint = endpoint("authorization_endpoint", &required("authorization_endpoint")?, provider).map_err(fault)?;
         let token_endpoint = endpoint("token_endpoint", &required("token_endpoint")?, provider).map_err(fault)?;
         let jwks_uri = endpoint("jwks_uri", &required("jwks_uri")?, provider).map_err(fault)?;
-        let userinfo_endpoint = document.endpoint_if_any("userinfo_endpoint", provider);
+        let mut lacks_userinfo = "there is no userinfo_endpoint".to_owned();
+        let userinfo_endpoint = match document.endpoint("userinfo_endpoint", provider) {
+            Ok(endpoint) => endpoint,
+            // Then it is no loss that a login goes on with.
+            Err(words) if provider.userinfo => {
+                lacks_userinfo = words;
+                None
+            }
+            Err(words) => {
+                document.ignore(words);
+                None
+            }
+        };
+        let lacks_userinfo = (provider.userinfo && userinfo_endpoint.is_none()).then_some(lacks_userinfo);
         let end_session_endpoint = document.endpoint_if_any("end_session_endpoint", provider);
         let revocation_endpoint = document.endpoint_if_any("revocation_endpoint", provider);
         let authentication_methods = document.names_if_any("token_endpoint_auth_methods_supported");
@@ -100,11 +118,20 @@ impl ProviderMetadata {
         let sends_iss = document.truth_if_any("authorization_response_iss_parameter_supported");
         let client_authentication = client_authentication(provider, authentication_methods.as_deref()).ok_or_else(|| {
             let listed = authentication_methods.unwrap_or_default();
+            let is_public = listed.iter().any(|name| name == "none");
             let listed: Vec<_> = listed.iter().take(8).map(|name| format!("`{}`", shown(name))).collect();
-            fault(format!(
-                "its token_endpoint_auth_methods_supported lists {}, and Vestibule supports client_secret_basic, client_secret_post and none",
-                listed.join(", ")
-            ))
+            let listed = listed.join(", ");
+            fault(if is_public {
+                format!(
+                    "its token_endpoint_auth_methods_supported lists {listed}, and the configuration has a client_secret: remove that if \
+                     the client is registered as a public one, else {NAME_THE_METHOD}"
+                )
+            } else {
+                format!(
+                    "its token_endpoint_auth_methods_supported lists {listed}, and Vestibule supports client_secret_basic, \
+                     client_secret_post and none: if the provider takes one of these all the same, {NAME_THE_METHOD}"
+                )
+            })
         })?;
         Ok(Self {
             authorization_endpoint: Some(authorization_endpoint),
@@ -120,6 +147,7 @@ impl ProviderMetadata {
             takes_account_prompt: prompts.is_none_or(|prompts| prompts.iter().any(|prompt| prompt == "select_account")),
             lists_offline_access: scopes.iter().any(|scope| scope == OFFLINE_ACCESS),
             ignored: document.into_ignored(),
+            lacks_userinfo,
             issuer,
         })
     }

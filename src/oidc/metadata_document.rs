@@ -41,12 +41,26 @@ impl Document {
     }
 
     pub(super) fn endpoint_if_any(&mut self, name: &str, provider: &Provider) -> Option<Url> {
-        let found = match self.optional::<String>(name)? {
-            Some(text) if text.len() > MAX_ENDPOINT_BYTES => Err(format!("its {name} is longer than {MAX_ENDPOINT_BYTES} bytes")),
-            Some(text) => endpoint(name, &text, provider),
-            None => Err(format!("its {name} is not a text")),
-        };
-        found.map_err(|words| self.ignore(words)).ok()
+        self.endpoint(name, provider).unwrap_or_else(|words| {
+            self.ignore(words);
+            None
+        })
+    }
+
+    /// One that is optional.
+    ///
+    /// # Errors
+    /// Why it cannot be used, in words.
+    pub(super) fn endpoint(&self, name: &str, provider: &Provider) -> Result<Option<Url>, String> {
+        let Some(value) = self.object.members.get(name).filter(|value| !is_null(value)) else { return Ok(None) };
+        if self.object.repeated.contains(name) {
+            return Err(format!("its {name} comes twice"));
+        }
+        let text: String = serde_json::from_str(value.get()).map_err(|_| format!("its {name} is not a text"))?;
+        if text.len() > MAX_ENDPOINT_BYTES {
+            return Err(format!("its {name} is longer than {MAX_ENDPOINT_BYTES} bytes"));
+        }
+        endpoint(name, &text, provider).map(Some)
     }
 
     /// An empty list says nothing of what there is.

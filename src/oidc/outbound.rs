@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::error::{Endpoint, Error};
+use super::error::{Endpoint, Error, shown};
 use crate::web::http::{Header, OutboundError, OutboundRequest, OutboundResponse};
 
 /// For a whole exchange: a person is waiting.
@@ -58,7 +58,23 @@ pub(super) fn success(
     if answer.body.len() > max_response_bytes as usize {
         return Err(Error::Unreachable { provider: provider.to_owned(), what, error: OutboundError::TooLarge });
     }
+    if let Some(coding) = coding(&answer) {
+        let fault = format!("the answer is compressed ({coding}), though it was asked for as it is (`accept-encoding: identity`)");
+        return Err(unacceptable(provider, what, fault));
+    }
     Ok(answer.body)
+}
+
+/// How the body of an answer is encoded that is no text as it came (RFC 9110 section 8.4), as the provider says, or by its first bytes.
+fn coding(answer: &OutboundResponse) -> Option<String> {
+    const GZIP: &[u8] = &[0x1f, 0x8b];
+    if std::str::from_utf8(&answer.body).is_ok() {
+        return None;
+    }
+    let codings = answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-encoding"));
+    let coding = codings.map(|(_, coding)| String::from_utf8_lossy(coding)).find(|coding| !coding.trim().eq_ignore_ascii_case("identity"));
+    let said = coding.map(|coding| format!("`content-encoding: {}`", shown(&coding)));
+    said.or_else(|| answer.body.starts_with(GZIP).then(|| "gzip".to_owned()))
 }
 
 /// What a JSON object says. Without this look at its beginning, serde would take an array of the members' values for it.

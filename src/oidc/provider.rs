@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
-use url::Url;
+use url::{Host, Url};
 
 use super::issuer::ExpectedIssuer;
 use super::logout_url::LogoutUrl;
@@ -84,6 +84,8 @@ pub enum Unmet {
     AuthenticationContext,
     /// `max_age`
     AuthenticationTime,
+    /// `max_age`, of an authentication that is still to come.
+    AuthenticationInFuture,
     /// `hd`
     HostedDomain,
 }
@@ -96,6 +98,8 @@ pub struct ProvenLogin<'a> {
     pub claims: &'a Claims<'a>,
     /// When the authorization request was made.
     pub requested_at: UnixTime,
+    /// When the login came back.
+    pub proven_at: UnixTime,
     /// [`Provider::metadata_tag`] of the section that the login was made under.
     pub metadata_tag: &'a str,
 }
@@ -134,9 +138,12 @@ impl Provider {
             if login.requested_at.since(at) > max_age.saturating_add(self.clock_skew) {
                 return Err(Unmet::AuthenticationTime);
             }
+            if at > login.proven_at.after(self.clock_skew) {
+                return Err(Unmet::AuthenticationInFuture);
+            }
         }
         match hosted_domain.as_deref() {
-            Some("*") if text("hd").is_none_or(str::is_empty) => Err(Unmet::HostedDomain),
+            Some("*") if !text("hd").is_some_and(is_domain) => Err(Unmet::HostedDomain),
             Some("*") | None => Ok(()),
             Some(domain) if text("hd").is_some_and(|hd| hd.eq_ignore_ascii_case(domain)) => Ok(()),
             Some(_) => Err(Unmet::HostedDomain),
@@ -179,4 +186,10 @@ impl Provider {
             self.trust_email || ["email_verified", "xms_edov"].into_iter().any(|name| claims.get(name).is_some_and(Claim::is_true));
         self.proven_email(claims).filter(|_| verified)
     }
+}
+
+/// Whether a text is the name of a domain that an organisation can have: one with a dot within.
+fn is_domain(text: &str) -> bool {
+    let is_name = matches!(Host::parse(text), Ok(Host::Domain(_)));
+    is_name && text.split('.').count() > 1 && text.split('.').all(|label| !label.is_empty())
 }

@@ -1,19 +1,20 @@
 //! What an endpoint says of a request that it refuses, for the log.
 //!
-//! An answer may repeat what it was asked, in some spelling: our secrets are taken out of it, and where a piece of one is left,
+//! An answer may repeat what it was asked, in some spelling: our secrets are taken out of it, and where a piece of one may be left,
 //! nothing of it is told. An answer that is no error may hold a token, and is not told either.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+mod secrets;
+
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::{ReportedError, shown};
 use super::outbound;
 use super::provider::Provider;
-use super::token::{CredentialForm, is_failure};
+use super::token::is_failure;
 use crate::secret::Secret;
 use crate::web::http::OutboundResponse;
+use secrets::Secrets;
 
 /// RFC 6749 section 5.2.
 #[derive(Deserialize)]
@@ -67,38 +68,4 @@ fn body_of(answer: &OutboundResponse, secrets: &Secrets) -> String {
         return " and nothing else".to_owned();
     }
     format!(" and \"{}\"", shown(&secrets.taken_out_of(&String::from_utf8_lossy(&answer.body))))
-}
-
-/// What no log may show, in the spellings that were sent. The longest first: one may begin with another.
-struct Secrets(Vec<String>);
-
-impl Secrets {
-    fn new(provider: &Provider, asked_with: &[&Secret]) -> Self {
-        let secret = provider.client_secret.as_ref().map(Secret::expose);
-        let pair = |form: CredentialForm| {
-            secret.map(|secret| STANDARD.encode(format!("{}:{}", form.write(&provider.client_id), form.write(secret))))
-        };
-        let mut secrets: Vec<String> =
-            asked_with.iter().map(|secret| secret.expose().to_owned()).chain(secret.map(str::to_owned)).collect();
-        secrets.extend(secrets.iter().map(|secret| CredentialForm::Encoded.write(secret)).collect::<Vec<_>>());
-        secrets.extend([pair(CredentialForm::Encoded), pair(CredentialForm::Raw)].into_iter().flatten());
-        secrets.retain(|secret| !secret.is_empty());
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Self(secrets)
-    }
-
-    fn taken_out_of(&self, text: &str) -> String {
-        // More than the log shows.
-        let text: String = text.chars().take(1000).collect();
-        let text = self.0.iter().fold(text, |text, secret| text.replace(secret.as_str(), "(secret)"));
-        let is_clean = !self.0.iter().flat_map(|secret| pieces(secret)).any(|piece| text.contains(piece));
-        if is_clean { text } else { "(not shown: it repeats a secret)".to_owned() }
-    }
-}
-
-/// The parts of a secret that no encoding changes, long enough to be no word.
-fn pieces(secret: &str) -> impl Iterator<Item = &str> {
-    const BYTES: usize = 12;
-    let plain = secret.split(|c: char| !c.is_ascii_alphanumeric());
-    plain.flat_map(|run| (0..(run.len() + 1).saturating_sub(BYTES)).filter_map(move |start| run.get(start..start + BYTES)))
 }

@@ -21,7 +21,8 @@ pub struct ReportedError {
 impl ReportedError {
     pub(crate) fn new(error: &str, description: Option<&str>, uri: Option<&str>) -> Self {
         // Anything else is not an error code but an attempt.
-        let is_code = error.len() <= 64 && error.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-' || b == b'.');
+        let is_allowed = |b: u8| matches!(b, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~');
+        let is_code = error.len() <= 64 && error.bytes().all(is_allowed) && (error.is_empty() || !error.trim().is_empty());
         let shown = |text: Option<&str>| text.filter(|text| !text.trim().is_empty()).map(|text| bounded(text, MAX_DESCRIPTION));
         let error = if is_code { error.to_owned() } else { "(unreadable)".to_owned() };
         Self { error, description: shown(description), uri: shown(uri), sent_prompt: None }

@@ -12,7 +12,7 @@ use rsa::{BigUint, RsaPublicKey, pkcs1v15, pss};
 use serde::{Deserialize, Serialize};
 
 /// Smaller moduli are within reach of an attacker (RFC 7518 section 3.3).
-const MIN_RSA_BITS: usize = 2048;
+pub(super) const MIN_RSA_BITS: usize = 2048;
 
 /// Larger ones take a time that grows with the square.
 const MAX_RSA_BITS: usize = 8192;
@@ -80,6 +80,11 @@ pub enum VerificationKey {
     Es384(p384::ecdsa::VerifyingKey),
     Es512(Box<p521::ecdsa::VerifyingKey>),
     EdDsa(Ed25519Key),
+}
+
+/// How long a modulus is: big-endian bytes, leading zeros allowed.
+pub(super) fn modulus_bits(n: &[u8]) -> usize {
+    BigUint::from_bytes_be(n).bits()
 }
 
 impl VerificationKey {

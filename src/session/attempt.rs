@@ -240,21 +240,25 @@ impl LoginAttempt {
     /// [`oidc::Error::IssuerParameter`] when the response does not come from the provider that was asked (RFC 9207 section
     /// 2.4), which is looked at before anything else in it; then whatever error the provider reported.
     pub fn redeem(self, response: AuthorizationResponse) -> Result<AuthorizationGrant, oidc::Error> {
-        let issuer_matches = match response.iss() {
-            Some(iss) => iss == self.metadata.issuer,
-            None => !self.metadata.sends_iss,
-        };
-        if !issuer_matches {
-            let given = match response.iss() {
-                Some(iss) => format!("names the issuer `{}` (`iss`)", oidc::shown(iss)),
-                None => "has no `iss`, which the metadata promises (authorization_response_iss_parameter_supported)".to_owned(),
-            };
-            let expected = format!("`{}`", oidc::shown(&self.metadata.issuer));
-            return Err(oidc::Error::IssuerParameter { provider: self.provider, given, expected });
-        }
+        self.check_issuer(response.iss())?;
         let code = response.into_code()?;
         let Self { secrets: Secrets { code_verifier, nonce, .. }, metadata, provider, return_to, started_at, .. } = self;
         Ok(AuthorizationGrant { code, code_verifier, nonce, metadata, provider, started_at, return_to })
+    }
+
+    /// Whether a response with this `iss`, or without one, comes from the provider that was asked.
+    ///
+    /// # Errors
+    /// [`oidc::Error::IssuerParameter`] when it does not.
+    pub fn check_issuer(&self, iss: Option<&str>) -> Result<(), oidc::Error> {
+        let given = match iss {
+            Some(iss) if iss == self.metadata.issuer => return Ok(()),
+            None if !self.metadata.sends_iss => return Ok(()),
+            Some(iss) => format!("names the issuer `{}` (`iss`)", oidc::shown(iss)),
+            None => "has no `iss`, which the metadata promises (authorization_response_iss_parameter_supported)".to_owned(),
+        };
+        let expected = format!("`{}`", oidc::shown(&self.metadata.issuer));
+        Err(oidc::Error::IssuerParameter { provider: self.provider.clone(), given, expected })
     }
 
     pub fn id(&self) -> &str {

@@ -154,7 +154,8 @@ impl Sealed {
         // The application may have been moved to another client or provider since, or asks more of a login than it did.
         let provider = Provider::find(providers, &login.provider)
             .filter(|provider| login.client_id.with_text(|client_id| provider.client_id == client_id))?;
-        provider.admits(&ProvenLogin { claims, requested_at: login.times.requested_at, metadata_tag: &login.metadata_tag }).ok()?;
+        let (requested_at, proven_at) = (login.times.requested_at, login.times.started_at);
+        provider.admits(&ProvenLogin { claims, requested_at, proven_at, metadata_tag: &login.metadata_tag }).ok()?;
         // A session that began in the future was made by a clock that is not to be trusted, ours or another node's.
         let in_force = now < session.ends_at(settings) && login.times.started_at <= now.after(CLOCK_DIFFERENCE);
         (in_force && !login.has_ended(ended)).then_some(session)

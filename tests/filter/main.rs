@@ -29,6 +29,8 @@ mod looking;
 mod malformed;
 mod messages;
 mod metadata;
+mod moved_endpoints;
+mod odd_answers;
 mod older_sessions;
 mod other_logouts;
 mod pages;

@@ -4,9 +4,8 @@ use super::{Course, Renewal, Then, ask_for_keys, establish, known_keys, later_ke
 use crate::code::Code;
 use crate::decision::Level;
 use crate::error::Error;
-use crate::flow::{Context, Flow, Progress, Visit};
+use crate::flow::{Context, Flow, Progress, Visit, login};
 use crate::oidc::cache::Question;
-use crate::oidc::error::{self as oidc, Endpoint};
 use crate::oidc::grant::AuthorizationGrant;
 use crate::oidc::id_token::VerifiedIdToken;
 use crate::oidc::jwks::KeySet;
@@ -32,8 +31,7 @@ pub(super) fn fetch(
     provider: &Provider,
 ) -> Result<Progress, Error> {
     let Some(endpoint) = &grant.metadata.userinfo_endpoint else {
-        let fault = "there is no usable userinfo_endpoint, and the configuration wants it to be asked".to_owned();
-        return Err(oidc::Error::Answer { provider: provider.name.clone(), what: Endpoint::Metadata, fault }.into());
+        return Err(login::lacks_userinfo(provider, "there is no userinfo_endpoint that can be used").into());
     };
     let request = userinfo::request(endpoint, &tokens.access_token);
     Ok(Progress::Fetch(request, Flow::Userinfo(Box::new(ExpectUserinfo { grant, course, tokens, proof }))))
@@ -108,7 +106,7 @@ impl Unverified {
             Err(rejection) if let Some(keys) = later_keys(rejection.reason, &mut self.course, metadata, context) => {
                 self.verify(&keys, provider, visit, context)
             }
-            Err(rejection) if may_refetch(rejection.reason, self.course.keys, metadata, context) => {
+            Err(rejection) if may_refetch(&rejection, self.course.keys, metadata, context) => {
                 let message = format!("the userinfo response does not fit the keys that are known: {rejection}");
                 visit.note(Level::Info, Code::KeysRefetch, message);
                 Ok(self.fetch(context))

@@ -1,10 +1,11 @@
 //! The requests to the provider in one refresh: metadata where it is not known, the tokens, keys, userinfo.
 
+use super::renewal::{Cause, Renewal, Then};
 use crate::code::Code;
 use crate::decision::Level;
 use crate::flow::{Context, Visit, login};
 use crate::oidc::cache::{Lookup, Question};
-use crate::oidc::error::{self as oidc, Endpoint, Failure, Rejected, Rejection};
+use crate::oidc::error::{self as oidc, Endpoint, Rejected, Rejection};
 use crate::oidc::id_token::{IdTokenVerifier, Identity, Occasion, VerifiedIdToken};
 use crate::oidc::jwks::KeySet;
 use crate::oidc::metadata::ProviderMetadata;
@@ -21,6 +22,9 @@ pub(super) struct Course {
     credentials: CredentialForm,
     has_changed_credentials: bool,
     has_asked_for_keys: bool,
+    /// The keys are older ones, since those of now cannot be had from where they were.
+    keys_are_gone: bool,
+    pub(super) has_renewed_metadata: bool,
 }
 
 impl Course {
@@ -36,13 +40,14 @@ pub(super) enum Awaited {
     Keys(Issued, Question),
     Userinfo(Issued, VerifiedIdToken),
     UserinfoKeys(Issued, VerifiedIdToken, SignedUserinfo, Question),
+    Renewal(Renewal, Question),
 }
 
 /// A token response, and the metadata that it was asked for with.
 #[derive(Debug)]
 pub(super) struct Issued {
-    metadata: ProviderMetadata,
-    tokens: RefreshResponse,
+    pub(super) metadata: ProviderMetadata,
+    pub(super) tokens: RefreshResponse,
 }
 
 pub(super) enum Next {
@@ -92,30 +97,42 @@ impl Asker<'_> {
             Awaited::Tokens(metadata) => self.receive_tokens(metadata, answer, visit, context),
             Awaited::Keys(issued, question) => match self.receive_keys(question, answer, &issued.metadata, context) {
                 Ok(keys) => self.verify(issued, &keys, visit, context),
-                Err(error) => unknown(issued, error),
+                Err(error) => self.failed(issued, Then::Keys, error, visit, context),
             },
             Awaited::Userinfo(issued, proof) => match userinfo::parse(answer, &issued.tokens.access_token, &proof, self.provider) {
                 Ok(userinfo::Response::Told(told)) => learned(issued, userinfo::complete(proof, told)),
-                Ok(userinfo::Response::Signed(response)) => {
-                    match context.cache.keys(&issued.metadata.issuer, &issued.metadata.jwks_uri, context.now) {
-                        Lookup::Fresh(keys) | Lookup::Paused(Some(keys)) => self.verify_userinfo(issued, proof, response, &keys, context),
-                        _ => self.ask_for_userinfo_keys(issued, proof, response, context),
-                    }
-                }
+                Ok(userinfo::Response::Signed(response)) => self.with_userinfo_keys(issued, proof, response, visit, context),
                 // The provider does not tell about this account any more.
                 Err(oidc::Error::Status { status: 401 | 403, .. }) => Next::Over(End::Disowned),
-                Err(error) => unknown(issued, error),
+                Err(error) => self.failed(issued, |tokens| Then::Userinfo(tokens, proof), error, visit, context),
             },
             Awaited::UserinfoKeys(issued, proof, response, question) => {
                 match self.receive_keys(question, answer, &issued.metadata, context) {
-                    Ok(keys) => self.verify_userinfo(issued, proof, response, &keys, context),
-                    Err(error) => unknown(issued, error),
+                    Ok(keys) => self.verify_userinfo(issued, proof, response, &keys, visit, context),
+                    Err(error) => self.failed(issued, |tokens| Then::UserinfoKeys(tokens, proof, response), error, visit, context),
                 }
             }
+            Awaited::Renewal(renewal, question) => self.receive_newer_metadata(renewal, question, answer, visit, context),
         }
     }
 
-    fn ask_for_tokens(&self, metadata: ProviderMetadata) -> Next {
+    /// Tokens are there, and what is asked for beside them is not.
+    fn failed(
+        &mut self,
+        issued: Issued,
+        then: impl FnOnce(RefreshResponse) -> Then,
+        error: oidc::Error,
+        visit: &mut Visit,
+        context: &mut Context<'_>,
+    ) -> Next {
+        if !error.is_gone() {
+            return unknown(issued, error);
+        }
+        let Issued { metadata: known, tokens } = issued;
+        self.renew(Renewal { known, then: then(tokens), cause: Cause::Failed(error) }, visit, context)
+    }
+
+    pub(super) fn ask_for_tokens(&self, metadata: ProviderMetadata) -> Next {
         let request = refresh::request(&self.token.0, &metadata, self.provider, self.course.credentials);
         Next::Ask(request, Box::new(Awaited::Tokens(metadata)))
     }
@@ -138,10 +155,9 @@ impl Asker<'_> {
             Ok(tokens) => tokens,
             Err(Refused::Disowned) => return Next::Over(End::Disowned),
             Err(Refused::Failed(error)) => {
-                if error.failure() == Failure::Unavailable {
-                    context.cache.refresh_failed(&self.provider.name, context.now);
-                }
-                return Next::Over(End::Failed(error));
+                let is_gone = error.is_gone();
+                let renewal = Renewal { known: metadata, then: Then::Tokens, cause: Cause::Failed(error) };
+                return if is_gone { self.renew(renewal, visit, context) } else { self.over(renewal.then, renewal.cause, context) };
             }
         };
         if self.course.has_changed_credentials {
@@ -153,12 +169,47 @@ impl Asker<'_> {
         if issued.tokens.id_token.is_none() {
             return Next::Over(End::Refreshed(issued.tokens, Learned::NothingElse));
         }
-        match context.cache.keys(&issued.metadata.issuer, &issued.metadata.jwks_uri, context.now) {
-            Lookup::Fresh(keys) | Lookup::Paused(Some(keys)) => self.verify(issued, &keys, visit, context),
-            Lookup::Fetch => self.ask_for_keys(issued, context),
+        self.with_keys(issued, visit, context)
+    }
+
+    /// Takes the keys that are known, or asks for them.
+    pub(super) fn with_keys(&mut self, issued: Issued, visit: &mut Visit, context: &mut Context<'_>) -> Next {
+        match self.known_keys(&issued.metadata, context) {
+            Ok(Some(keys)) => self.verify(issued, &keys, visit, context),
+            Ok(None) => self.ask_for_keys(issued, context),
+            Err(error) => self.failed(issued, Then::Keys, error, visit, context),
+        }
+    }
+
+    /// The same for a signed userinfo response.
+    pub(super) fn with_userinfo_keys(
+        &mut self,
+        issued: Issued,
+        proof: VerifiedIdToken,
+        response: SignedUserinfo,
+        visit: &mut Visit,
+        context: &mut Context<'_>,
+    ) -> Next {
+        match self.known_keys(&issued.metadata, context) {
+            Ok(Some(keys)) => self.verify_userinfo(issued, proof, response, &keys, visit, context),
+            Ok(None) => self.ask_for_userinfo_keys(issued, proof, response, context),
+            Err(error) => self.failed(issued, |tokens| Then::UserinfoKeys(tokens, proof, response), error, visit, context),
+        }
+    }
+
+    /// The keys that are known; `None` when they have to be asked for.
+    fn known_keys(&mut self, metadata: &ProviderMetadata, context: &Context<'_>) -> Result<Option<KeySet>, oidc::Error> {
+        self.course.keys_are_gone = false;
+        match context.cache.keys(&metadata.issuer, &metadata.jwks_uri, context.now) {
+            Lookup::Fresh(keys) => Ok(Some(keys)),
+            Lookup::Paused(Some(keys)) => {
+                self.course.keys_are_gone = true;
+                Ok(Some(keys))
+            }
+            Lookup::Fetch => Ok(None),
             Lookup::Paused(None) => {
                 let error = OutboundError::Unreachable("it failed a moment ago".into());
-                unknown(issued, oidc::Error::Unreachable { provider: self.provider.name.clone(), what: Endpoint::Keys, error })
+                Err(oidc::Error::Unreachable { provider: self.provider.name.clone(), what: Endpoint::Keys, error })
             }
         }
     }
@@ -182,7 +233,7 @@ impl Asker<'_> {
     }
 
     fn receive_keys(
-        &self,
+        &mut self,
         question: Question,
         answer: Result<OutboundResponse, OutboundError>,
         metadata: &ProviderMetadata,
@@ -194,7 +245,9 @@ impl Asker<'_> {
                 Ok(keys)
             }
             Err(error) => {
+                let is_gone = error.is_gone();
                 let known = context.cache.keys_failed(&metadata.issuer, &metadata.jwks_uri, question, error.failure(), context.now);
+                self.course.keys_are_gone = known.is_some() && is_gone;
                 known.ok_or(error)
             }
         }
@@ -213,15 +266,26 @@ impl Asker<'_> {
             access_token: &tokens.access_token,
         };
         match verifier.verify(id_token, context.now) {
-            Ok(proof) => match metadata.userinfo_endpoint.as_ref().filter(|_| self.provider.userinfo) {
-                Some(endpoint) => Next::Ask(userinfo::request(endpoint, &tokens.access_token), Box::new(Awaited::Userinfo(issued, proof))),
-                None => learned(issued, proof.into_identity()),
-            },
+            Ok(proof) => self.ask_for_userinfo(issued, proof),
             Err(rejection) if self.may_ask_for_keys(rejection.reason, metadata, context) => {
                 visit.note(Level::Info, Code::KeysRefetch, format!("the ID token does not fit the keys that are known: {rejection}"));
                 self.ask_for_keys(issued, context)
             }
+            Err(rejection) if self.course.keys_are_gone && is_about_keys(rejection.reason) => {
+                let Issued { metadata: known, tokens } = issued;
+                self.renew(Renewal { known, then: Then::Keys(tokens), cause: Cause::Rejected(rejection) }, visit, context)
+            }
             Err(rejection) => Next::Over(End::Rejected(rejection)),
+        }
+    }
+
+    /// Where that is configured, and the provider has such an endpoint.
+    pub(super) fn ask_for_userinfo(&self, issued: Issued, proof: VerifiedIdToken) -> Next {
+        match issued.metadata.userinfo_endpoint.as_ref().filter(|_| self.provider.userinfo) {
+            Some(endpoint) => {
+                Next::Ask(userinfo::request(endpoint, &issued.tokens.access_token), Box::new(Awaited::Userinfo(issued, proof)))
+            }
+            None => learned(issued, proof.into_identity()),
         }
     }
 
@@ -231,6 +295,7 @@ impl Asker<'_> {
         proof: VerifiedIdToken,
         response: SignedUserinfo,
         keys: &KeySet,
+        visit: &mut Visit,
         context: &mut Context<'_>,
     ) -> Next {
         let verifier = UserinfoVerifier { provider: self.provider, metadata: &issued.metadata, keys, token: &proof };
@@ -239,15 +304,25 @@ impl Asker<'_> {
             Err(rejection) if self.may_ask_for_keys(rejection.reason, &issued.metadata, context) => {
                 self.ask_for_userinfo_keys(issued, proof, response, context)
             }
+            Err(rejection) if self.course.keys_are_gone && is_about_keys(rejection.reason) => {
+                let cause = Cause::Failed(userinfo::rejected(&rejection, self.provider));
+                let Issued { metadata: known, tokens } = issued;
+                self.renew(Renewal { known, then: Then::UserinfoKeys(tokens, proof, response), cause }, visit, context)
+            }
             Err(rejection) => unknown(issued, userinfo::rejected(&rejection, self.provider)),
         }
     }
 
     fn may_ask_for_keys(&self, reason: Rejected, metadata: &ProviderMetadata, context: &mut Context<'_>) -> bool {
-        matches!(reason, Rejected::UnknownKey | Rejected::Signature)
+        is_about_keys(reason)
             && !self.course.has_asked_for_keys
             && context.cache.may_refetch_keys(&metadata.issuer, &metadata.jwks_uri, context.now)
     }
+}
+
+/// Whether other keys can cure it.
+fn is_about_keys(reason: Rejected) -> bool {
+    matches!(reason, Rejected::UnknownKey | Rejected::Signature)
 }
 
 fn learned(issued: Issued, identity: Identity) -> Next {

@@ -134,8 +134,8 @@ fn tell_of_protocol(metadata: &ProviderMetadata, provider: &Provider, found: &mu
         ClientAuthentication::None => "none",
     };
     found.lines.push(format!("client authentication: {way}"));
-    if provider.userinfo && metadata.userinfo_endpoint.is_none() {
-        found.faults.push("the metadata has no usable userinfo_endpoint, and the configuration has userinfo = true; remove that".into());
+    if let Some(words) = &metadata.lacks_userinfo {
+        found.faults.push(format!("the metadata cannot be used: {words}, and the configuration has userinfo = true; remove that"));
     }
 }
 
