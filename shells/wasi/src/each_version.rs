@@ -36,12 +36,13 @@ macro_rules! conversions {
             use ::vestibule::web::http::OutboundError;
             match code {
                 $ErrorCode::HttpRequestDenied | $ErrorCode::DestinationIpProhibited => OutboundError::NotAllowed,
+                $ErrorCode::ConnectionReadTimeout | $ErrorCode::ConnectionWriteTimeout | $ErrorCode::HttpResponseTimeout => {
+                    OutboundError::TimedOut
+                }
+                // These two as well: no connection came about, and nothing was sent.
                 $ErrorCode::ConnectionTimeout
-                | $ErrorCode::ConnectionReadTimeout
-                | $ErrorCode::ConnectionWriteTimeout
-                | $ErrorCode::HttpResponseTimeout
-                | $ErrorCode::DnsTimeout => OutboundError::TimedOut,
-                $ErrorCode::DnsError(_)
+                | $ErrorCode::DnsTimeout
+                | $ErrorCode::DnsError(_)
                 | $ErrorCode::DestinationNotFound
                 | $ErrorCode::DestinationUnavailable
                 | $ErrorCode::DestinationIpUnroutable

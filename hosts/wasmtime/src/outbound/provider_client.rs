@@ -70,23 +70,24 @@ impl ProviderClient {
         };
         let limit = usize_of(request.max_response_bytes.min(self.options.max_response_bytes));
         let fields = headers(&request.headers)?;
-        let send = async |connections| {
+        let ask = async |connections| {
             let client = self.client(networks, connections).map_err(Unanswered::Client)?;
             let sending = client.request(method.clone(), url.clone()).headers(fields.clone()).body(request.body.clone()).send();
-            sending.await.map_err(Unanswered::Sending)
+            let response = sending.await.map_err(Unanswered::BrokenOff)?;
+            let network = response.remote_addr().filter(|_| !self.options.proxy_from_environment).map(|peer| Network::of(peer.ip()));
+            let status = response.status().as_u16();
+            let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
+            Ok(ProviderResponse { response: Response { status, headers, body: read_body(response, limit).await? }, network })
         };
         // A code is redeemed once, so it does not go out on a connection that may be closing.
         let connections = if method == Method::GET { Connections::Kept } else { Connections::New };
-        let response = match send(connections).await {
-            // Providers close connections when they like, also while the next request is on its way (RFC 9110 section 9.2.2).
-            Err(Unanswered::Sending(error)) if connections == Connections::Kept && is_broken_off(&error) => send(Connections::New).await,
+        let answer = match ask(connections).await {
+            // Providers close connections when they like, also while the next request is on its way, or its answer (RFC 9110
+            // section 9.2.2).
+            Err(Unanswered::BrokenOff(error)) if connections == Connections::Kept && is_broken_off(&error) => ask(Connections::New).await,
             answer => answer,
         };
-        let response = response.map_err(Unanswered::into_failure)?;
-        let network = response.remote_addr().filter(|_| !self.options.proxy_from_environment).map(|peer| Network::of(peer.ip()));
-        let status = response.status().as_u16();
-        let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
-        Ok(ProviderResponse { response: Response { status, headers, body: read_body(response, limit).await? }, network })
+        answer.map_err(Unanswered::into_failure)
     }
 
     fn client(&self, networks: Networks, connections: Connections) -> Result<Client, OutboundError> {
@@ -114,35 +115,37 @@ enum Connections {
     New,
 }
 
-/// Why there is no response, not even its head.
+/// Why there is no response, or not the whole of it.
 enum Unanswered {
     Client(OutboundError),
-    Sending(reqwest::Error),
+    BrokenOff(reqwest::Error),
+    TooLarge,
 }
 
 impl Unanswered {
     fn into_failure(self) -> Failure {
         match self {
             Self::Client(error) => Error::Unreachable(error.to_string()).into(),
-            Self::Sending(error) => refusal(&error).map_or_else(|| describe(error).into(), Failure::Refused),
+            Self::BrokenOff(error) => refusal(&error).map_or_else(|| describe(error).into(), Failure::Refused),
+            Self::TooLarge => Error::TooLarge.into(),
         }
     }
 }
 
-/// Whether a connection was there, and no head of a response came on it: it ended, or what came is no HTTP.
+/// Whether a connection was there, and no whole response came on it: it ended, or what came is no HTTP.
 fn is_broken_off(error: &reqwest::Error) -> bool {
     !error.is_timeout() && !error.is_connect() && !error.is_builder() && refusal(error).is_none()
 }
 
-async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, Error> {
+async fn read_body(mut response: reqwest::Response, limit: usize) -> Result<Vec<u8>, Unanswered> {
     let announced = response.content_length().unwrap_or(0);
     if usize::try_from(announced).map_or(true, |announced| announced > limit) {
-        return Err(Error::TooLarge);
+        return Err(Unanswered::TooLarge);
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(describe)? {
+    while let Some(chunk) = response.chunk().await.map_err(Unanswered::BrokenOff)? {
         if chunk.len() > limit - body.len() {
-            return Err(Error::TooLarge);
+            return Err(Unanswered::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }
@@ -182,6 +185,10 @@ fn refusal(error: &reqwest::Error) -> Option<Refused> {
 /// The URL is left out: its query may hold what no log should.
 fn describe(error: reqwest::Error) -> Error {
     let error = error.without_url();
+    // Nothing was sent: whoever asks again, here or elsewhere, asks for the first time.
+    if error.is_timeout() && error.is_connect() {
+        return Error::Unreachable("no connection came about in time".into());
+    }
     if error.is_timeout() {
         return Error::TimedOut;
     }

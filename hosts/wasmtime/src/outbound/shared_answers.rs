@@ -95,9 +95,9 @@ impl Kept {
         self.answer.as_ref().map_or(0, |response| response.body.len()).max(MIN_ANSWER_BYTES)
     }
 
-    /// Whether the same request can have another answer soon.
+    /// Whether the same request can have another answer soon. An endpoint that is not there (404, 410) has not taken the request.
     fn is_failure(&self) -> bool {
-        self.answer.as_ref().map_or(true, |response| response.status >= 500 || response.status == 429)
+        self.answer.as_ref().map_or(true, |response| response.status >= 500 || [404, 410, 429].contains(&response.status))
     }
 }
 
@@ -338,13 +338,13 @@ mod tests {
     #[tokio::test]
     async fn a_failure_is_kept_for_a_moment_and_a_refusal_as_long_as_an_answer() {
         let soon = || Arc::new(SharedAnswers { failure_kept_for: MOMENT, known: Mutex::default() });
-        for status in [503, 429] {
+        for status in [503, 429, 404, 410] {
             let (shared, provider) = (soon(), Provider { status, ..Provider::new(2) });
             assert_eq!(told(ask(&shared, &provider, post("a")).await), "1");
             gone(&shared).await;
             assert_eq!(told(ask(&shared, &provider, post("a")).await), "2", "{status}");
         }
-        for status in [200, 400] {
+        for status in [200, 400, 401, 403] {
             let (shared, provider) = (soon(), Provider { status, ..Provider::new(2) });
             assert_eq!(told(ask(&shared, &provider, post("a")).await), "1");
             sleep(20 * MOMENT).await;

@@ -270,6 +270,80 @@ async fn what_was_asked_on_a_connection_that_closes_is_asked_once_more_on_a_new_
     assert!(timeout(Duration::from_millis(200), listener.accept()).await.is_err(), "and not a third time");
 }
 
+/// The same while the answer is on its way.
+#[tokio::test]
+async fn an_answer_that_is_cut_in_its_body_is_asked_for_once_more_on_a_new_connection() {
+    let cut: [&[u8]; 4] = [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n",
+    ];
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+    for cut in cut {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/metadata", listener.local_addr().unwrap());
+        let outbound = outbound(std::slice::from_ref(&url));
+        let serve = async {
+            let (mut kept, _) = listener.accept().await.unwrap();
+            for sent in [answer.as_slice(), cut] {
+                assert!(kept.read(&mut [0; 4096]).await.unwrap() > 0);
+                kept.write_all(sent).await.unwrap();
+            }
+            drop(kept);
+            // Once: the third request is cut off twice.
+            for sent in [answer.as_slice(), cut, cut] {
+                let (mut new, _) = listener.accept().await.unwrap();
+                assert!(new.read(&mut [0; 4096]).await.unwrap() > 0);
+                new.write_all(sent).await.unwrap();
+            }
+            // A post goes out once.
+            let (mut new, _) = listener.accept().await.unwrap();
+            assert!(new.read(&mut [0; 4096]).await.unwrap() > 0);
+            new.write_all(cut).await.unwrap();
+            drop(new);
+            listener
+        };
+        let ask = async {
+            for _ in 0..2 {
+                assert_eq!(send(&outbound, get_request(&*url)).await.unwrap().body, b"{}");
+            }
+            let failed = send(&outbound, get_request(&*url)).await;
+            assert!(matches!(failed, Err(Error::Protocol(_))), "{failed:?}");
+            let posted = send(&outbound, Request { method: "POST".into(), body: b"code=x".to_vec(), ..get_request(&*url) }).await;
+            assert!(matches!(posted, Err(Error::Protocol(_))), "{posted:?}");
+        };
+        let (listener, ()) = timeout(HANG, join(serve, ask)).await.expect("in time");
+        assert!(timeout(Duration::from_millis(100), listener.accept()).await.is_err(), "and not again");
+    }
+}
+
+/// Nothing was sent, so that whoever asked may ask elsewhere.
+#[tokio::test]
+async fn a_connection_that_does_not_come_about_in_time_is_an_unreachable_provider() {
+    let options = OutboundOptions { connect_timeout: Duration::from_millis(300), ..OutboundOptions::default() };
+    // The queue of this one fills, and then the system drops what else would connect.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = socket.listen(1).unwrap();
+    let address = full.local_addr().unwrap();
+    let mut waiting = vec![];
+    while let Ok(connected) = timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(address)).await {
+        waiting.push(connected.unwrap());
+        assert!(waiting.len() < 1000, "the queue has no end");
+    }
+    // This one answers no handshake.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = silent.local_addr().map(|address| (silent, address)).unwrap();
+    for url in [format!("http://{address}/metadata"), format!("https://{}/metadata", silent.1)] {
+        let outbound = Outbound::new(&options, 32, std::slice::from_ref(&url), &[]).unwrap();
+        for method in ["GET", "POST"] {
+            let answer = send(&outbound, Request { method: method.into(), ..get_request(&*url) }).await;
+            assert!(matches!(&answer, Err(Error::Unreachable(text)) if text == "no connection came about in time"), "{url} {answer:?}");
+        }
+    }
+}
+
 /// A code that was sent may have been redeemed.
 #[tokio::test]
 async fn what_is_posted_goes_out_once_on_a_new_connection() {
