@@ -21,6 +21,9 @@ profile=component
 if [ "$variant" = --steps ]; then target=wasm32-wasip1; else target=wasm32-wasip2; fi
 # Its own folder: two toolchains in one would compile everything anew at each change of hands.
 target_dir=$PWD/target/wasm
+# Of each target one: where rustup has the one, it may be unable to add the other.
+way_taken=$target_dir/way
+if [ "$variant" = --steps ]; then way_taken=$way_taken-$target; fi
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 # A mirror that does not answer must not hold up the other way.
 rustup_seconds=120
@@ -40,7 +43,7 @@ main() {
       ;;
   esac
   mkdir -p "$target_dir"
-  echo "$way" >"$target_dir/way"
+  echo "$way" >"$way_taken"
   if [ -z "$variant" ]; then
     # For another target, which may have to be added.
     exec scripts/build-component.sh --steps
@@ -93,7 +96,7 @@ choose() {
     echo "$WASM_TOOLCHAIN"
   elif rustup_has_target; then
     echo rustup
-  elif [ "$(cat "$target_dir/way" 2>/dev/null)" = debian ] && debian_is_installed; then
+  elif [ "$(cat "$way_taken" 2>/dev/null)" = debian ] && debian_is_installed; then
     echo debian
   elif rustup_adds_target; then
     echo "      rustup has added the target $target" >&2
