@@ -80,7 +80,7 @@ async fn look_at(filter: &Filter, provider: &Provider, refreshes: bool, found: &
     found.lines.push(format!("issuer: {}", metadata.issuer));
     found.warnings.extend(metadata.ignored.iter().map(|ignored| format!("{ignored}; logins go on without it")));
     tell_of_clock(clock, provider, found);
-    tell_of_protocol(&metadata, provider, found);
+    tell_of_protocol(&metadata, found);
     tell_of_logout(&metadata, &document, provider, found);
     request::compare(&document, &metadata, provider, refreshes, found);
     let keys = match KeySet::parse(ask(filter, KeySet::request(&metadata.jwks_uri)).await, provider) {
@@ -127,7 +127,7 @@ fn tell_of_clock(clock: Option<i64>, provider: &Provider, found: &mut Found) {
     }
 }
 
-fn tell_of_protocol(metadata: &ProviderMetadata, provider: &Provider, found: &mut Found) {
+fn tell_of_protocol(metadata: &ProviderMetadata, found: &mut Found) {
     let way = match metadata.client_authentication {
         ClientAuthentication::Basic => "client_secret_basic",
         ClientAuthentication::Post => "client_secret_post",
