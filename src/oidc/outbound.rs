@@ -66,7 +66,7 @@ pub(super) fn success(
 }
 
 /// How the body of an answer is encoded that is no text as it came (RFC 9110 section 8.4), as the provider says, or by its first bytes.
-fn coding(answer: &OutboundResponse) -> Option<String> {
+pub(super) fn coding(answer: &OutboundResponse) -> Option<String> {
     const GZIP: &[u8] = &[0x1f, 0x8b];
     if std::str::from_utf8(&answer.body).is_ok() {
         return None;

@@ -67,5 +67,8 @@ fn body_of(answer: &OutboundResponse, secrets: &Secrets) -> String {
     if answer.body.trim_ascii().is_empty() {
         return " and nothing else".to_owned();
     }
+    if let Some(coding) = outbound::coding(answer) {
+        return format!(" and a compressed body ({coding}), though it was asked for as it is (`accept-encoding: identity`)");
+    }
     format!(" and \"{}\"", shown(&secrets.taken_out_of(&String::from_utf8_lossy(&answer.body))))
 }

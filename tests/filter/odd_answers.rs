@@ -410,6 +410,14 @@ fn a_compressed_answer_is_told_as_that_wherever_it_comes_from() {
 }
 
 #[test]
+fn a_compressed_refusal_is_told_as_that() {
+    let mut rig = rig("");
+    rig.provider.instead = vec![("/token", 400, vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xab, 0xae, 5, 0])];
+    assert_eq!(log_in(&mut rig), (502, "token.refused".to_owned()));
+    assert!(rig.last_message().contains("status 400 and a compressed body (gzip)"), "{}", rig.last_message());
+}
+
+#[test]
 fn audiences_that_are_not_trusted_are_all_named_within_bounds() {
     let told = |audiences: Vec<String>| {
         let mut rig = rig("");

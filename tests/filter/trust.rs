@@ -230,7 +230,7 @@ fn userinfo_that_is_wanted_and_not_there_fails_the_login() {
     let config = format!("{CONFIG}\n[vestibule.provider.default]\nuserinfo = true\n");
     let (mut rig, mut browser) = (Rig::new(&config), Browser::default());
     rig.provider.edit_metadata = Some(Box::new(|metadata| drop(metadata.as_object_mut().unwrap().remove("userinfo_endpoint"))));
-    assert_eq!(browser.log_in(&mut rig, "/", "alice").status, 502);
+    assert_eq!(browser.visit(&mut rig, "/").response().status, 502, "before the user has to go to the provider");
     assert_eq!(rig.last_event(), "metadata.invalid");
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Pingora's own server always waits its whole grace period; this one ends when the last request has ended.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,12 +47,23 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive {
 
 /// Why there is no listening socket.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot listen on {address}: {cause}; choose another address with --listen, vestibule.listen or --admin, or stop the program that uses it"
-)]
+#[error("cannot listen on {address}: {cause}; {}", self.remedy())]
 pub struct CannotListen {
     pub address: String,
     pub cause: std::io::Error,
+}
+
+impl CannotListen {
+    /// By what the system says.
+    fn remedy(&self) -> &'static str {
+        match self.cause.kind() {
+            ErrorKind::AddrInUse => "choose another address with --listen, vestibule.listen or --admin, or stop the program that uses it",
+            ErrorKind::PermissionDenied => {
+                "choose a port from 1024 on with --listen, vestibule.listen or --admin, or let this program use lower ones (CAP_NET_BIND_SERVICE)"
+            }
+            _ => "with --listen, vestibule.listen or --admin name an IP address of this machine, or a host name that it resolves to one",
+        }
+    }
 }
 
 /// A socket that listens, before anything is served on it: connections wait in its queue.
