@@ -29,10 +29,10 @@ fn interfaces(file: &str) -> Interfaces {
 
 /// In bytes. They are stored, sent and compiled: what makes them larger is to be noticed.
 const LARGEST: [(&str, u64); 4] = [
-    ("vestibule.wasm", 2_740_000),
-    ("vestibule-wide.wasm", 2_720_000),
-    ("vestibule-middleware.wasm", 2_930_000),
-    ("vestibule-proxy.wasm", 2_880_000),
+    ("vestibule.wasm", 2_790_000),
+    ("vestibule-wide.wasm", 2_770_000),
+    ("vestibule-middleware.wasm", 2_980_000),
+    ("vestibule-proxy.wasm", 2_930_000),
 ];
 
 #[test]

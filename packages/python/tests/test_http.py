@@ -99,7 +99,8 @@ def test_the_body_of_a_callback_is_read_within_its_limit(sites: Callable[..., Si
     location = browser.get("/reports").headers["location"]
     assert "response_mode=form_post" in location
     parameters = site.provider.authorize(location, "alice")
-    assert browser.post("/oauth2callback", data={"state": "x" * 3_000_000}).status_code == 413
+    # Not more than a server reads ahead: a connection that is closed before it is read to its end may lose the answer.
+    assert browser.post("/oauth2callback", data={"state": "x" * 40_000}).status_code == 413
     # The cookies of the login are only with a visit of the same site.
     answer = browser.post("/oauth2callback", data=parameters)
     assert answer.status_code == 303, answer.text
