@@ -288,7 +288,9 @@ test('a script without a session is told where to log in', async (t) => {
     assert.equal(answer.headers['content-type'], 'application/problem+json');
     assert.equal(answer.headers['cache-control'], 'no-store');
     assert.equal(answer.headers['set-cookie'], undefined, 'no login is begun');
-    assert.deepEqual(answer.json, {
+    const { request_id: requestId, ...problem } = answer.json;
+    assert.match(requestId, /^[0-9a-f]{32}$/);
+    assert.deepEqual(problem, {
       type: 'about:blank',
       title: 'Please log in',
       status: 401,

@@ -86,7 +86,7 @@ codes! {
     /// The login attempt was used before: its authorization response came a second time, with a copy of the attempt's cookie, to this
     /// node or, with a store in Redis, to any.
     CallbackUsed = "callback.used",
-    /// The authorization response names another issuer than the provider that was asked (RFC 9207).
+    /// The authorization response names another issuer than the provider that was asked (RFC 9207), also if it is an error without `state`.
     CallbackIssuerMismatch = "callback.issuer_mismatch",
     /// The provider reports that the user or the provider denied access.
     CallbackAccessDenied = "callback.access_denied",
@@ -104,7 +104,7 @@ codes! {
     MetadataStale = "metadata.stale",
     /// Something optional in the provider's metadata cannot be used; the login goes on without it.
     MetadataIgnored = "metadata.ignored",
-    /// An endpoint of the provider has gone; the metadata is fetched again.
+    /// An endpoint of the provider has gone, during a login, a refresh or a logout by the provider; the metadata is fetched again.
     MetadataRefetch = "metadata.refetch",
     /// The provider's key set cannot be used.
     KeysInvalid = "keys.invalid",
@@ -154,7 +154,7 @@ codes! {
     IdTokenAccessTokenHash = "id_token.access_token_hash",
     /// The ID token's `acr` is none of `acr_values`.
     IdTokenAuthenticationContext = "id_token.authentication_context",
-    /// The user authenticated longer ago than `max_age` allows.
+    /// The user authenticated longer ago than `max_age` allows, or at a time that is still to come.
     IdTokenAuthenticationTime = "id_token.authentication_time",
     /// The account is not of the domain that `hd` names.
     IdTokenHostedDomain = "id_token.hosted_domain",

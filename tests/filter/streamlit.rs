@@ -582,6 +582,7 @@ fn st_login_is_understood_in_every_form_that_streamlit_gives_it() {
 #[test]
 fn a_refusal_at_the_provider_leaves_an_existing_login_alone() {
     let (mut rig, mut browser) = logged_in(&preset(""));
+    rig.now += 1;
     let asked = query(&browser.start(&mut rig, "/auth/login"));
     let callback = format!("/oauth2callback?error=access_denied&state={}&iss=https://op.example", asked["state"]);
     let page = browser.visit(&mut rig, &callback).response();

@@ -231,9 +231,9 @@ async fn a_callback_works_once() {
     location(respond(&visitor.open(&filter, &callback).await));
     let session = visitor.cookies.clone();
 
-    // Even with the cookies from before: the code is spent.
+    // Even with the cookies from before: the attempt is used, and the provider is not asked.
     let decision = thief.open(&filter, &callback).await;
-    assert_eq!((respond(&decision).status, codes(&decision)), (502, vec!["token.refused"]));
+    assert_eq!((respond(&decision).status, codes(&decision)), (400, vec!["callback.used"]));
     assert_stranger(&mut thief, &filter).await;
 
     // In the same browser, a reload leads home and changes nothing.

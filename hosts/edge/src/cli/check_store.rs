@@ -88,8 +88,8 @@ server_metadata_url = "https://op.example/.well-known/openid-configuration"
         fs::write(&short, "redb").unwrap();
         for (path, kind) in [
             (folder.path(), "is a folder"),
-            (&of_text, "is another file"),
-            (&short, "is another file"),
+            (&of_text, "is not a store"),
+            (&short, "is not a store"),
             (&link, "is a symbolic link"),
             (&pipe, "is a pipe"),
             (&socket, "is a socket"),

@@ -43,7 +43,6 @@ async fn each_refusal_has_words_of_its_own_and_leads_back_to_the_page() {
         ("login_required", StatusCode::FORBIDDEN, "callback.provider_error"),
         ("interaction_required", StatusCode::FORBIDDEN, "callback.provider_error"),
         ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE, "callback.provider_error"),
-        ("server_error", StatusCode::SERVICE_UNAVAILABLE, "callback.provider_error"),
         ("invalid_scope", StatusCode::BAD_GATEWAY, "callback.provider_error"),
     ] {
         let browser = Browser::new();
