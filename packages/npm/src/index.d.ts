@@ -28,7 +28,7 @@ export interface Options {
   port?: number;
   /** Instances of the module, at most; 2 by default. */
   instances?: number;
-  /** This process is the only one that serves the application: logouts that come from the provider are accepted. */
+  /** This process is the only one that serves the application: logouts everywhere, and those that come from the provider, are accepted; else they get 501. */
   singleProcess?: boolean;
   /** The client's address, where the server knows it better than the connection does; `null`: not known. */
   client?: (request: IncomingMessage) => string | null;
