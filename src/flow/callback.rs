@@ -202,14 +202,21 @@ fn has_logged_in_since(started_at: UnixTime, visit: &Visit, context: &Context<'_
 /// more to ask for. Not of an answer that may be forged: that one is told.
 pub(super) fn unless_logged_in(progress: Result<Progress, Error>, visit: &mut Visit, context: &mut Context<'_>) -> Result<Progress, Error> {
     let error = match progress {
-        Err(Error::Oidc(error)) if !matches!(error, oidc::Error::IdToken { .. } | oidc::Error::IssuerParameter { .. }) => error,
+        Err(Error::Oidc(
+            error @ (oidc::Error::ProviderReported(_)
+            | oidc::Error::Unreachable { .. }
+            | oidc::Error::Status { .. }
+            | oidc::Error::Answer { what: Endpoint::Token, .. }),
+        )) => error,
         other => return other,
     };
-    if !visit.attempted_at.is_some_and(|at| has_logged_in_since(at, visit, context)) {
+    let sealed = context.sealed(visit);
+    let is_of_provider = context.session(sealed.as_ref()).is_some_and(|session| visit.provider.as_deref() == Some(session.provider()));
+    if !is_of_provider || !visit.attempted_at.is_some_and(|at| has_logged_in_since(at, visit, context)) {
         return Err(error.into());
     }
     visit.note(Level::Warn, error.code(), error.to_string());
-    visit.note(Level::Info, Code::CallbackAlreadyLoggedIn, "a login has failed, and its user has logged in meanwhile");
+    visit.note(Level::Info, Code::CallbackAlreadyLoggedIn, "a login has failed, and a user has logged in with the same provider meanwhile");
     Ok(Progress::Done(Outcome::Respond(way_on(visit.return_to.take(), visit, context.config))))
 }
 
@@ -631,9 +638,10 @@ fn establish(
         return Err(Error::LoginEnded);
     }
     let earlier = context.sealed(visit);
-    // Two tabs log in at the same time: what the first of them has opened goes on.
+    // Two tabs log in at the same time: what the first of them has opened goes on. Not where a refresh token goes by the session's name:
+    // each login has one of its own.
     let (session, replaced) = match context.session(earlier.as_ref()) {
-        Some(earlier) if earlier.is_of_login_beside(&session) => (session.continuing(&earlier), None),
+        Some(earlier) if config.sessions.refresh.is_none() && earlier.is_of_login_beside(&session) => (session.continuing(&earlier), None),
         Some(earlier) => (session, Some(earlier.end(context.now))),
         None => (session, None),
     };

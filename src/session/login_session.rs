@@ -222,6 +222,8 @@ impl<'a> Session<'a> {
     #[must_use]
     pub(crate) fn continuing(mut self, other: &Session<'_>) -> Self {
         self.login.names.session = other.login.names.session;
+        // An end is remembered for as long as the cookie that was there would live: no other of the name lives longer.
+        self.login.times.expires_at = self.login.times.expires_at.min(other.login.times.expires_at);
         self
     }
 
