@@ -40,16 +40,19 @@ export function read(request, limit) {
 /** Gives the request the header fields of the decision, all of them. */
 export function edit(request, fields) {
   request.rawHeaders = fields.flat();
-  const headers = {};
-  const distinct = {};
+  // No objects while names are looked up: a client may call a field `constructor` or `__proto__`.
+  const joined = new Map();
+  const apart = new Map();
   for (const [given, value] of fields) {
     const name = given.toLowerCase();
-    (distinct[name] ??= []).push(value);
-    if (name === "set-cookie") (headers[name] ??= []).push(value);
-    else if (!(name in headers)) headers[name] = value;
+    if (!apart.has(name)) apart.set(name, []);
+    apart.get(name).push(value);
+    if (name === "set-cookie") joined.set(name, apart.get(name));
+    else if (!joined.has(name)) joined.set(name, value);
     // As Node joins them; of those that it does not join, the first stands.
-    else if (!FIRST.has(name)) headers[name] += (name === "cookie" ? "; " : ", ") + value;
+    else if (!FIRST.has(name)) joined.set(name, joined.get(name) + (name === "cookie" ? "; " : ", ") + value);
   }
+  const [headers, distinct] = [Object.fromEntries(joined), Object.fromEntries(apart)];
   Object.defineProperties(request, {
     headers: { value: headers, writable: true, configurable: true, enumerable: true },
     headersDistinct: { value: distinct, writable: true, configurable: true, enumerable: true },
@@ -114,11 +117,21 @@ function take(response, given) {
   for (const [name, value] of lines) response.appendHeader(name, value);
 }
 
+const FAREWELL_MS = 5_000;
+
+/** The last that a socket says after an upgrade was asked for: from then on, Node neither reads it nor closes it by itself. */
+export function finish(socket, bytes) {
+  socket.on("error", () => socket.destroy());
+  socket.resume();
+  socket.end(bytes, () => socket.destroySoon());
+  setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
+}
+
 /** Answers in place of an upgrade. */
 export function refuse(decider, decided, socket) {
   const { status, headers, body } = decided.outcome.respond;
   const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
-  socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines}connection: close\r\n\r\n`, "latin1"), Buffer.from(body, "base64")]));
+  finish(socket, Buffer.concat([Buffer.from(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines}connection: close\r\n\r\n`, "latin1"), Buffer.from(body, "base64")]));
   decider.whenSent(decided);
 }
 

@@ -4,7 +4,7 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 
 import { Decider } from "./deciding.js";
-import { connect, forward, message, read, refuse, respond } from "./http.js";
+import { connect, finish, forward, message, read, refuse, respond } from "./http.js";
 import { Instance, compile } from "./module.js";
 import { EndedSessions } from "./state.js";
 
@@ -41,9 +41,15 @@ export async function vestibule(given = {}) {
   const decider = new Decider(module, configuration, first, summary, ended, options);
   return {
     warnings: summary.warnings,
-    handler: (application) => (request, response) => void serve(application, decider, options, request, response),
-    upgrade: (application) => (request, socket, head) => void open(application, decider, options, request, socket, head),
+    handler: (application) => (request, response) => void serve(application, decider, options, request, response).catch((error) => failed(decider, error, response)),
+    upgrade: (application) => (request, socket, head) => void open(application, decider, options, request, socket, head).catch((error) => failed(decider, error, socket)),
   };
+}
+
+/** What nobody expects ends its exchange, and not the process. */
+function failed(decider, error, exchange) {
+  decider.say("error", "host.failed", `an exchange has failed: ${error?.message ?? error}`);
+  exchange.destroy();
 }
 
 async function serve(application, decider, options, request, response) {
@@ -71,7 +77,7 @@ async function open(application, decider, options, request, socket, head) {
   const asked = message(request, options, request.headers.upgrade?.toLowerCase() === "websocket");
   let decided = await decider.decide(asked);
   // Another protocol is a way past the decision.
-  if (!asked.websocket && !("respond" in decided.outcome)) return socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
+  if (!asked.websocket && !("respond" in decided.outcome)) return finish(socket, "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
   if ("forward" in decided.outcome) return connect(application, decider, decided, asked, request, socket, head);
   if (!("respond" in decided.outcome)) decided = decider.failure(asked, "filter");
   refuse(decider, decided, socket);

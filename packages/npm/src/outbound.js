@@ -23,17 +23,15 @@ export function send(fetch, admits) {
       if (done) return;
       done = true;
       clearTimeout(timer);
-      request.destroy();
+      request?.destroy();
       resolve(result);
     };
+    let request;
     const timer = setTimeout(() => end("timed_out"), fetch.timeout_ms);
-    if (net.isIP(host) && !admits(host)) {
-      clearTimeout(timer);
-      return resolve("not_allowed");
-    }
+    if (net.isIP(host) && !admits(host)) return end("not_allowed");
     const client = url.protocol === "https:" ? https : http;
     // A connection of its own: it is judged for this request.
-    const request = client.request(url, { method: fetch.method, headers, agent: false, lookup: (name, options, back) => judged(name, options, admits, back) });
+    request = client.request(url, { method: fetch.method, headers, agent: false, lookup: (name, options, back) => judged(name, options, admits, back) });
     request.on("socket", (socket) => socket.once("connect", () => (address = socket.remoteAddress?.split("%")[0] ?? null)));
     request.on("error", (error) => {
       if (error instanceof NotAdmitted || error.cause instanceof NotAdmitted) return end("not_allowed");

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { createServer, request as send } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -212,6 +213,37 @@ test("a trap opens no door", async (context) => {
   assert.deepEqual(seen, []);
   context.mock.restoreAll();
   assert.equal((await browser.get("/")).status, 200);
+});
+
+/** What a peer receives that sends `text` and never ends its own side. */
+function exchange(text) {
+  const { hostname, port } = new URL(origin);
+  return new Promise((done, fail) => {
+    let received = "";
+    const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true }, () => socket.write(text));
+    socket.on("data", (piece) => (received += piece));
+    socket.on("error", fail);
+    socket.once("end", () => done(received));
+  });
+}
+
+const connections = () => new Promise((done, fail) => server.getConnections((error, count) => (error ? fail(error) : done(count))));
+
+test("no name of a field is more than a name", async () => {
+  await start("[vestibule]\nlogin = \"optional\"\n");
+  for (const name of ["constructor", "__proto__", "toString", "hasOwnProperty"]) {
+    const answer = await exchange(`GET / HTTP/1.1\r\nhost: ${new URL(origin).host}\r\n${name}: x\r\nconnection: close\r\n\r\n`);
+    assert.match(answer, /^HTTP\/1\.1 200 /, name);
+  }
+});
+
+test("a refused upgrade is closed, whatever its client goes on to send", async () => {
+  await start("");
+  const { host } = new URL(origin);
+  const open = `GET /live HTTP/1.1\r\nhost: ${host}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`;
+  for (const more of ["", "x".repeat(100)]) assert.match(await exchange(open + more), /^HTTP\/1\.1 40[13] /);
+  for (let rest = 100; rest > 0 && (await connections()) > 0; rest -= 1) await new Promise((done) => setTimeout(done, 100));
+  assert.equal(await connections(), 0);
 });
 
 test("logins of one client are limited", async () => {

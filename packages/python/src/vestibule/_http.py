@@ -73,9 +73,12 @@ def again(body: bytes, receive: Receive) -> Receive:
 
 async def respond(decider: Decider, decided: Decided, send: Send) -> None:
     response = decided.outcome["respond"]
-    await send({"type": "http.response.start", "status": response["status"], "headers": headers(response["headers"])})
-    await send({"type": "http.response.body", "body": base64.b64decode(response["body"])})
-    decider.when_sent(decided)
+    # Also where the client is gone: what has ended has ended.
+    try:
+        await send({"type": "http.response.start", "status": response["status"], "headers": headers(response["headers"])})
+        await send({"type": "http.response.body", "body": base64.b64decode(response["body"])})
+    finally:
+        decider.when_sent(decided)
 
 
 async def forward(app: App, decider: Decider, decided: Decided, message: Message, scope: Scope, receive: Receive, send: Send) -> None:
