@@ -87,7 +87,7 @@ fn permission(documents: &MetadataDocuments, url: &Url, refused_on: Option<Netwo
         documents.done(&document);
         unread.borrow_mut().push(document);
     };
-    // The host bounds how often a provider is asked, not this: a document is never one that was asked for a moment ago.
+    // How often a provider is asked is for the host to bound, if anything does: a document is never one that was asked for a moment ago.
     let clock = RefCell::new(Duration::ZERO);
     let later = || {
         *clock.borrow_mut() += Duration::from_secs(3600);

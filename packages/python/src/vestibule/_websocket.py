@@ -30,15 +30,18 @@ async def serve(app: App, decider: Decider, message: Message, scope: Scope, rece
 
 async def refuse(decider: Decider, decided: Decided, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers in place of the upgrade where the server can, else with its own 403."""
-    await receive()
-    if "websocket.http.response" in (scope.get("extensions") or {}):
-        response = decided.outcome["respond"]
-        fields = headers(response["headers"])
-        await send({"type": "websocket.http.response.start", "status": response["status"], "headers": fields})
-        await send({"type": "websocket.http.response.body", "body": base64.b64decode(response["body"])})
-    else:
-        await send({"type": "websocket.close", "code": POLICY})
-    decider.when_sent(decided)
+    # Also where the client is gone: what has ended has ended.
+    try:
+        await receive()
+        if "websocket.http.response" in (scope.get("extensions") or {}):
+            response = decided.outcome["respond"]
+            fields = headers(response["headers"])
+            await send({"type": "websocket.http.response.start", "status": response["status"], "headers": fields})
+            await send({"type": "websocket.http.response.body", "body": base64.b64decode(response["body"])})
+        else:
+            await send({"type": "websocket.close", "code": POLICY})
+    finally:
+        decider.when_sent(decided)
 
 
 async def forward(app: App, decider: Decider, decided: Decided, message: Message, scope: Scope, receive: Receive, send: Send) -> None:
